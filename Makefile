@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: MIT
+#
+# Everything is built below O (default: build); the source tree is only read.
+# Each target that a person calls first installs the Debian packages it needs.
+# `make help` lists targets and variables.
+
+S := $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))
+O ?= build
+override O := $(abspath $(O))
+ifneq ($(words $(S) $(O)),2)
+$(error Please use folders without spaces: make cannot handle "$(S)" or "$(O)")
+endif
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+LD := ld
+MUSL_CC ?= musl-gcc
+PYTHON ?= python3
+Q := $(if $(V),,@)
+
+.DEFAULT_GOAL := all
+.SUFFIXES:
+.SECONDARY:
+.DELETE_ON_ERROR:
+
+# --- packages ---------------------------------------------------------------
+# Cheap when nothing is missing, so every object asks before it is compiled.
+
+packages := $(S)/tools/install-packages
+PACKAGES_BUILD := build $(if $(findstring clang,$(CC)),clang)
+package-targets := $(addprefix packages-,build run iso test check fuzz coverage)
+.PHONY: $(package-targets)
+packages-build: ; @$(packages) $(PACKAGES_BUILD)
+packages-run: ; @$(packages) $(PACKAGES_BUILD) run
+packages-iso: ; @$(packages) $(PACKAGES_BUILD) iso
+packages-test: ; @$(packages) $(PACKAGES_BUILD) run iso test
+packages-check: ; @$(packages) $(PACKAGES_BUILD) check
+packages-fuzz: ; @$(packages) $(PACKAGES_BUILD) fuzz
+packages-coverage: ; @$(packages) $(PACKAGES_BUILD) run test coverage
+
+# --- the kernel -------------------------------------------------------------
+
+library-sources := $(patsubst $(S)/%,%,$(wildcard $(S)/iommu/*.c \
+	$(S)/iommu/vtd/*.c))
+kernel-sources := $(patsubst $(S)/%,%,$(wildcard $(S)/kernel/*/*.c \
+	$(S)/kernel/*/*.S))
+kernel-objects := $(patsubst %,$(O)/kernel/%.o,$(kernel-sources) \
+	$(library-sources))
+
+freestanding := -std=gnu17 -O2 -g -ffreestanding -fno-pic -fno-pie \
+	-mcmodel=kernel -mno-red-zone -mgeneral-regs-only \
+	-fno-stack-protector -fno-strict-aliasing -fno-common \
+	-fcf-protection=none -fno-asynchronous-unwind-tables \
+	-ffile-prefix-map=$(S)/= -Wall -Wextra
+library-warnings := -Wshadow -Wconversion
+kernel-includes := -I$(S)/kernel -I$(S)/include -I$(S)
+# The library sees its own headers and nothing of the kernel's.
+library-includes := -I$(S)/include -I$(S)/iommu
+
+$(O)/kernel.elf: $(kernel-objects) $(S)/kernel/boot/kernel.ld
+	$(Q)$(LD) -n -z max-page-size=4096 -z noexecstack --build-id=none \
+		--no-warn-rwx-segments -T $(S)/kernel/boot/kernel.ld \
+		-Map $(O)/kernel.map -o $@ $(kernel-objects)
+
+$(O)/kernel/iommu/%.c.o: $(S)/iommu/%.c | packages-build
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(freestanding) $(library-warnings) $(library-includes) \
+		-MMD -MP -c -o $@ $<
+
+$(O)/kernel/%.c.o: $(S)/%.c | packages-build
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(freestanding) $(kernel-includes) -MMD -MP -c -o $@ $<
+
+$(O)/kernel/%.S.o: $(S)/%.S | packages-build
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(freestanding) $(kernel-includes) -D__ASSEMBLER__ \
+		-MMD -MP -c -o $@ $<
+
+# --- programs and the initial file system -----------------------------------
+# user/NAME.c is one program against musl, user/glibc/NAME.c one against glibc.
+
+user-musl := $(patsubst $(S)/user/%.c,$(O)/user/%,$(wildcard $(S)/user/*.c))
+user-glibc := $(patsubst $(S)/user/glibc/%.c,$(O)/user/%,\
+	$(wildcard $(S)/user/glibc/*.c))
+user-programs := $(user-musl) $(user-glibc)
+user-flags := -std=gnu17 -O2 -g0 -Wall -Wextra -static -fno-pie -no-pie \
+	-I$(S)/user
+
+$(user-musl): $(O)/user/%: $(S)/user/%.c | packages-build
+	@mkdir -p $(@D) $(O)/user.d
+	$(Q)$(MUSL_CC) $(user-flags) -MMD -MP -MF $(O)/user.d/$*.d -MT $@ \
+		-o $@ $< -s
+
+$(user-glibc): $(O)/user/%: $(S)/user/glibc/%.c | packages-build
+	@mkdir -p $(@D) $(O)/user.d
+	$(Q)$(CC) $(user-flags) -pthread -MMD -MP -MF $(O)/user.d/$*.d -MT $@ \
+		-o $@ $< -s
+
+$(O)/initramfs.cpio: $(user-programs) $(S)/tools/make-initramfs \
+		| packages-build
+	$(Q)$(S)/tools/make-initramfs $@ $(O)/user
+
+.PHONY: all kernel initramfs run iso clean help
+all: kernel initramfs
+kernel: $(O)/kernel.elf
+initramfs: $(O)/initramfs.cpio
+
+# --- running ----------------------------------------------------------------
+
+run-variables := SMP MEM ACCEL QEMU IOMMU DEVICES PASSTHROUGH TRACE FILES \
+	SCRIPT APPEND
+# Only what was set: tools/qemu knows the defaults.
+export O
+$(foreach v,$(run-variables),$(if $(value $v),$(eval export $v)))
+
+run: packages-run all
+	@exec $(S)/tools/qemu
+
+iso: packages-iso $(O)/iommu.iso
+$(O)/iommu.iso: $(O)/kernel.elf $(O)/initramfs.cpio $(S)/tools/make-iso \
+		| packages-iso
+	$(Q)$(S)/tools/make-iso $@ $(O)/kernel.elf $(O)/initramfs.cpio \
+		'$(APPEND)'
+
+clean:
+	rm -rf $(O)/kernel $(O)/user $(O)/user.d $(O)/host $(O)/run $(O)/test \
+		$(O)/kernel.elf $(O)/kernel.map $(O)/initramfs.cpio \
+		$(O)/iommu.iso $(O)/iommu.iso.log
+
+include $(S)/tests/tests.mk
+
+help:
+	@cat $(S)/tools/help.txt
+
+-include $(kernel-objects:.o=.d) $(wildcard $(O)/user.d/*.d)

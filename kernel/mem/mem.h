@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/* The kernel's own memory: the map of its half of the address space, physical
+ * pages, and the heap. Addresses:
+ *
+ *   0 - user_top                   the process (mem/space.h)
+ *   0xffff800000000000             all RAM, writable except kernel text and
+ *                                  read-only data, never executable
+ *   0xfffffff000000000             device registers (kernel_map_device)
+ *   0xffffffff80000000             the kernel image, W^X
+ */
+#ifndef MEM_MEM_H
+#define MEM_MEM_H
+
+#include "lib/types.h"
+#include "lib/list.h"
+
+#define PAGE_SHIFT 12
+#define PAGE_SIZE 4096ull
+#define LARGE_PAGE_SIZE 0x200000ull
+#define DIRECT_BASE 0xffff800000000000ull
+#define DEVICE_BASE 0xfffffff000000000ull
+#define IMAGE_BASE 0xffffffff80000000ull
+
+static inline void *phys_to_virt(phys_t p)
+{
+	return (void *)(p.v + DIRECT_BASE);
+}
+
+/* Of an address in the direct map or the kernel image. */
+static inline phys_t virt_to_phys(const void *p)
+{
+	uint64_t v = (uint64_t)p;
+
+	return phys(v >= IMAGE_BASE ? v - IMAGE_BASE : v - DIRECT_BASE);
+}
+
+/* Boot, in this order. pages_init() takes what boot_info calls usable. */
+void pages_init(void);
+void kernel_map_init(void); /* leaves the boot page tables */
+void heap_init(void);
+
+/* Enter the kernel's page tables on this CPU (application processors). */
+void kernel_map_enter(void);
+extern uint64_t kernel_cr3;
+
+/* Map device registers, uncached, for good. NULL when out of memory. */
+void *kernel_map_device(phys_t base, size_t size);
+
+/* One frame of RAM. Shared frames (copy-on-write, shared files) count their
+ * users; the last page_put() frees. */
+struct page {
+	uint32_t refs;
+	uint8_t order;  /* free block heads and large allocations */
+	uint8_t state;  /* mem/pages.c */
+	uint16_t flags; /* PAGE_* */
+	struct list link;
+};
+
+#define PAGE_QUARANTINED 1 /* a device may still reach it: never reused */
+
+/* 2^order frames, physically contiguous and aligned to their size, zeroed; NULL
+ * when there are none. Any context but NMI. The first frame's refs is 1. */
+void *pages_alloc(unsigned order);
+void pages_free(void *p, unsigned order);
+#define MAX_ORDER 10
+
+static inline void *page_alloc(void)
+{
+	return pages_alloc(0);
+}
+
+/* As page_alloc(), contents undefined: for the one who fills it at once. */
+void *page_alloc_dirty(void);
+
+static inline void page_free(void *p)
+{
+	pages_free(p, 0);
+}
+
+struct page *page_of(phys_t p); /* NULL: not RAM */
+phys_t page_phys(const struct page *p);
+
+static inline void *page_virt(const struct page *p)
+{
+	return phys_to_virt(page_phys(p));
+}
+
+void page_get(struct page *p);
+void page_put(struct page *p); /* frees 2^p->order frames at zero */
+
+/* Frames: all that were usable, free now, and quarantined for good. */
+struct memory_counts {
+	uint64_t total, free, quarantined;
+};
+struct memory_counts memory_counts(void);
+
+/* The heap: up to 1 MiB a piece, 16-byte aligned. kzalloc zeroes. NULL when out
+ * of memory. kfree(NULL) is allowed. Any context but NMI. */
+void *kmalloc(size_t n);
+void *kzalloc(size_t n);
+void kfree(void *p);
+
+#endif

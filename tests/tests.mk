@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: MIT
+#
+# Host tests: every tests/KIND/NAME.c is one cmocka program. The library and the
+# model are compiled once for all of them, with the sanitizers on.
+
+kinds := unit model qtest
+host-cc := $(CC)
+host-flags := -std=gnu17 -O1 -g -fno-omit-frame-pointer -Wall -Wextra \
+	-fsanitize=address,undefined -fno-sanitize-recover=all \
+	-I$(S)/include -I$(S)/model/include -I$(S)
+host-library-flags := $(library-warnings) -I$(S)/iommu
+
+model-sources := $(patsubst $(S)/%,%,$(wildcard $(S)/model/*.c))
+support-sources := $(patsubst $(S)/%,%,$(wildcard $(S)/tests/*/support/*.c))
+host-object = $(patsubst %,$(O)/host/%.o,$1)
+host-objects := $(call host-object,$(library-sources) $(model-sources) \
+	$(support-sources))
+
+# $1: kind. Its programs are linked with the support folder of that kind only.
+test-programs = $(patsubst $(S)/tests/%.c,$(O)/test/%,\
+	$(wildcard $(S)/tests/$1/*.c))
+test-support = $(call host-object,$(patsubst $(S)/%,%,\
+	$(wildcard $(S)/tests/$1/support/*.c)))
+all-test-programs := $(foreach k,$(kinds),$(call test-programs,$k))
+
+$(O)/host/iommu/%.c.o: $(S)/iommu/%.c | packages-test
+	@mkdir -p $(@D)
+	$(Q)$(host-cc) $(host-flags) $(host-library-flags) -MMD -MP -c -o $@ $<
+
+$(O)/host/%.c.o: $(S)/%.c | packages-test
+	@mkdir -p $(@D)
+	$(Q)$(host-cc) $(host-flags) -MMD -MP -c -o $@ $<
+
+# An archive, so that a test of one part does not need the others to link.
+$(O)/host/libtested.a: $(call host-object,$(library-sources) $(model-sources))
+	@rm -f $@
+	$(Q)ar rcs $@ $^
+
+define test-rule
+$(call test-programs,$1): $(O)/test/%: $(O)/host/tests/%.c.o \
+		$(call test-support,$1) $(O)/host/libtested.a
+	@mkdir -p $$(@D)
+	$(Q)$(host-cc) $(host-flags) -o $$@ $$(filter %.o,$$^) \
+		$(O)/host/libtested.a -lcmocka -lpthread -lm
+endef
+$(foreach k,$(kinds),$(eval $(call test-rule,$k)))
+
+.PHONY: test test-unit test-model test-qtest test-qemu test-programs check
+test-programs: packages-test $(all-test-programs)
+
+run-tests := $(PYTHON) $(S)/tools/run-tests
+test: packages-test all iso $(all-test-programs)
+	@$(run-tests) $(all-test-programs) --pytest $(S)/tests/qemu
+
+$(foreach k,$(kinds),$(eval test-$k: packages-test $(call test-programs,$k) ;\
+	@$(run-tests) $(call test-programs,$k)))
+
+# ONLY='-k name' chooses among the tests in QEMU.
+test-qemu: packages-test all iso
+	@$(run-tests) --pytest $(S)/tests/qemu $(ONLY)
+
+check: packages-check
+	@$(S)/tools/check
+
+-include $(host-objects:.o=.d) $(patsubst $(O)/test/%,\
+	$(O)/host/tests/%.c.d,$(all-test-programs))
