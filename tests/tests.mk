@@ -52,8 +52,11 @@ run-tests := $(PYTHON) $(S)/tools/run-tests
 test: packages-test all iso $(all-test-programs)
 	@$(run-tests) $(all-test-programs) --pytest $(S)/tests/qemu
 
-$(foreach k,$(kinds),$(eval test-$k: packages-test $(call test-programs,$k) ;\
-	@$(run-tests) $(call test-programs,$k)))
+define test-kind-rule
+test-$1: packages-test $(call test-programs,$1)
+	@$(run-tests) $(call test-programs,$1)
+endef
+$(foreach k,$(kinds),$(eval $(call test-kind-rule,$k)))
 
 # ONLY='-k name' chooses among the tests in QEMU.
 test-qemu: packages-test all iso
