@@ -107,8 +107,7 @@ struct iommu_host {
 	 * written down in the library's internal header.
 	 */
 	unsigned long (*lock)(void *ctx, struct iommu_lock *lock);
-	void (*unlock)(
-		void *ctx, struct iommu_lock *lock, unsigned long state);
+	void (*unlock)(void *ctx, struct iommu_lock *lock, unsigned long state);
 
 	/** Nanoseconds since any fixed moment; should never step back. */
 	uint64_t (*now_ns)(void *ctx);

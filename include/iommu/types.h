@@ -47,7 +47,7 @@ static inline struct iommu_device_id iommu_device_id(
 {
 	return (struct iommu_device_id){.segment = (uint16_t)segment,
 		.requester = (uint16_t)((bus & 0xff) << 8 | (dev & 0x1f) << 3 |
-					(fn & 7))};
+			(fn & 7))};
 }
 
 /** The bus number of a device id. */
