@@ -60,6 +60,11 @@ MUST_CHECK int space_fault(struct space *s, uint64_t addr, uint64_t error);
 /* Read or write another process's memory (ps, fault reports). Bytes moved. */
 size_t space_read(struct space *s, uint64_t addr, void *dst, size_t n);
 
+/* Take device registers away from whoever mapped them: every mapping of [base,
+ * base+size) in every space is unmapped; later access gives SIGBUS. Returns
+ * when no CPU can reach them. */
+void space_revoke_device(uint64_t base, uint64_t size);
+
 /* Pages mapped now, and bytes of all regions. */
 uint64_t space_resident(struct space *s);
 uint64_t space_size(struct space *s);

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* The scheduler, as boot and the interrupt entry see it (see also cpu/trap.h).
+ */
+#ifndef PROC_SCHED_H
+#define PROC_SCHED_H
+
+#include "lib/types.h"
+
+void sched_init(void); /* boot CPU, after heap_init(), before other CPUs */
+
+/* This CPU starts to run threads; interrupts are off when called. */
+void sched_start_cpu(void) NORETURN;
+
+void sched_yield(void);
+
+/* Let others run if it is their turn: in long loops without a sleep. */
+void sched_breathe(void);
+
+/* Threads ready or running (load average). */
+unsigned sched_runnable(void);
+
+#endif
