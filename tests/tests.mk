@@ -63,7 +63,7 @@ test-qemu: packages-test all iso
 	@$(run-tests) --pytest $(S)/tests/qemu $(ONLY)
 
 check: packages-check
-	@$(S)/tools/check
+	@$(S)/tools/check-headers
 
 -include $(host-objects:.o=.d) $(patsubst $(O)/test/%,\
 	$(O)/host/tests/%.c.d,$(all-test-programs))

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * udma [OPTIONS] [BUS:DEVICE.FUNCTION]: take a device, let it copy one buffer
+ * of this process to another, and give it back. The device is told plain
+ * pointers: once it is attached to the process, it sees what the process sees.
+ *
+ * The device is QEMU's "edu"; $UDMA names it when the command line does not.
+ */
+#define _GNU_SOURCE
+#include <getopt.h>
+
+#include "device.h"
+#include "edu.h"
+
+#define MAX_SIZE (1024u * 1024)
+#define MAX_OFFSET 4096u
+#define ROOM (MAX_SIZE + MAX_OFFSET)
+#define HUGE_PAGE (2u * 1024 * 1024)
+
+struct options {
+	size_t size;
+	size_t offset; /* of both buffers from a page boundary */
+	const char *kind;
+	int quiet;
+};
+
+static char static_source[ROOM] __attribute__((aligned(4096)));
+static char static_target[ROOM] __attribute__((aligned(4096)));
+
+static void usage(void)
+{
+	fprintf(stderr,
+		"usage: udma [-q] [-n SIZE] [-o OFFSET] [-k KIND] "
+		"[BUS:DEVICE.FUNCTION]\n"
+		"  -n  bytes to copy, 1 to 1048576 (default 64)\n"
+		"  -o  offset of the buffers in their pages, 0 to 4095\n"
+		"  -k  where they lie: heap (default), stack, mmap, static, "
+		"huge\n"
+		"  -q  say nothing unless it fails\n");
+	exit(2);
+}
+
+static int fail(const char *what, int error)
+{
+	fprintf(stderr, "udma: %s: %s\n", what, strerror(-error));
+	return 1;
+}
+
+static void *map(size_t size, int flags)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+/* A page-aligned buffer of ROOM bytes; on_stack is the caller's. */
+static char *get_buffer(const char *kind, char *on_stack, char *in_data)
+{
+	if (!strcmp(kind, "stack"))
+		return on_stack;
+	if (!strcmp(kind, "static"))
+		return in_data;
+	if (!strcmp(kind, "heap"))
+		return aligned_alloc(4096, ROOM);
+	if (!strcmp(kind, "mmap"))
+		return map(ROOM, 0);
+	if (!strcmp(kind, "huge"))
+		return map(HUGE_PAGE, MAP_HUGETLB);
+	usage();
+	return NULL;
+}
+
+static void fill(char *buffer, size_t size)
+{
+	static const char text[] = "written by the processor, carried by the "
+				   "device: ";
+
+	for (size_t i = 0; i < size; i++)
+		buffer[i] = (char)(i * 31 + (i >> 8));
+	memcpy(buffer, text, size < sizeof(text) - 1 ? size : sizeof(text) - 1);
+}
+
+static void show(
+	const char *when, const char *name, const char *buffer, size_t size)
+{
+	printf("%-6s  %s %p  ", when, name, (const void *)buffer);
+	for (size_t i = 0; i < size && i < 40; i++)
+		putchar(buffer[i] >= ' ' && buffer[i] <= '~' ? buffer[i] : '.');
+	puts(size > 40 ? " ..." : "");
+}
+
+static void show_mappings(void)
+{
+	char *text = read_file(IOMMU_DIR "/mappings");
+
+	fputs(text ? text : "mappings cannot be read\n", stdout);
+	free(text);
+}
+
+static void copy(volatile void *edu, const char *from, char *to, size_t size)
+{
+	for (size_t done = 0; done < size;) {
+		size_t n = size - done;
+
+		if (n > EDU_BUFFER_SIZE)
+			n = EDU_BUFFER_SIZE;
+		edu_load(edu, (uintptr_t)from + done, n);
+		edu_store(edu, (uintptr_t)to + done, n);
+		done += n;
+	}
+}
+
+/* The bytes around the target must not have changed either. */
+static int arrived(const char *from, const char *to, const char *room,
+	size_t offset, size_t size)
+{
+	if (memcmp(from, to, size) != 0)
+		return 0;
+	for (size_t i = 0; i < ROOM; i++)
+		if ((i < offset || i >= offset + size) && room[i])
+			return 0;
+	return 1;
+}
+
+static int run(const struct device *d, const struct options *o, char *source,
+	char *target)
+{
+	char *from = source + o->offset, *to = target + o->offset;
+	volatile void *edu = NULL;
+	int error, good;
+
+	memset(target, 0, ROOM);
+	fill(from, o->size);
+	error = device_attach(d, getpid());
+	if (error)
+		return fail("attach", error);
+	error = device_map_bar(d, 0, EDU_BAR_SIZE, &edu);
+	if (error) {
+		device_detach(d);
+		return fail("map the registers", error);
+	}
+	if (!o->quiet) {
+		show("before", "source", from, o->size);
+		show("", "target", to, o->size);
+		show_mappings();
+	}
+	copy(edu, from, to, o->size);
+	if (!o->quiet) {
+		show("after", "source", from, o->size);
+		show("", "target", to, o->size);
+	}
+	munmap((void *)edu, EDU_BAR_SIZE);
+	error = device_detach(d);
+	if (error)
+		return fail("detach", error);
+
+	good = arrived(from, to, target, o->offset, o->size);
+	if (!good)
+		fprintf(stderr, "udma: the copy differs\n");
+	else if (!o->quiet)
+		printf("%zu bytes, and every one arrived\n", o->size);
+	return !good;
+}
+
+int main(int argc, char **argv)
+{
+	struct options o = {.size = 64, .kind = "heap"};
+	char stack_source[ROOM] __attribute__((aligned(4096)));
+	char stack_target[ROOM] __attribute__((aligned(4096)));
+	const char *name = getenv("UDMA");
+	struct device d;
+	char *source, *target;
+	int c;
+
+	while ((c = getopt(argc, argv, "qn:o:k:")) != -1) {
+		if (c == 'q')
+			o.quiet = 1;
+		else if (c == 'n')
+			o.size = strtoul(optarg, NULL, 0);
+		else if (c == 'o')
+			o.offset = strtoul(optarg, NULL, 0);
+		else if (c == 'k')
+			o.kind = optarg;
+		else
+			usage();
+	}
+	if (optind < argc)
+		name = argv[optind++];
+	if (!name || optind < argc || device_parse(&d, name) || !o.size ||
+		o.size > MAX_SIZE || o.offset >= MAX_OFFSET)
+		usage();
+	source = get_buffer(o.kind, stack_source, static_source);
+	target = get_buffer(o.kind, stack_target, static_target);
+	if (!source || !target)
+		return fail("get two buffers", -errno);
+	return run(&d, &o, source, target);
+}
