@@ -25,39 +25,49 @@ struct trap_frame;
 
 struct process {
 	uint32_t refs;
-	int pid;              /* [C] also the tid of its first thread */
-	struct list table;    /* [T] all processes, by pid */
-	struct process *parent;        /* [T] */
+	int pid;                /* [C] also the tid of its first thread */
+	struct list table;      /* [T] all processes, by pid */
+	struct process *parent; /* [T] */
 	struct list children, sibling; /* [T] */
-	int pgid, sid;        /* [T] */
-	struct tty *tty;      /* [T] controlling terminal, NULL: none */
+	int pgid, sid;                 /* [T] */
+	struct tty *tty; /* [T] controlling terminal, NULL: none */
 	struct spinlock lock;
-	struct list threads;  /* [P] */
-	unsigned nthreads;    /* [P] */
+	struct list threads;          /* [P] */
+	unsigned nthreads;            /* [P] */
 	char name[PROCESS_NAME_SIZE]; /* [P] comm */
-	struct space *space;  /* [P] NULL: zombie. Use process_space(). */
-	struct fdtable *files;         /* [P] NULL: zombie */
-	struct fs_context *fs;         /* [P] cwd and umask; NULL: zombie */
+	struct space *space;   /* [P] NULL: zombie. Use process_space(). */
+	struct fdtable *files; /* [P] NULL: zombie */
+	struct fs_context *fs; /* [P] cwd and umask; NULL: zombie */
 	struct signal_handlers *handlers; /* [P] shared by CLONE_SIGHAND */
-	struct signal_pending pending; /* [P] sent to the process */
-	bool exiting;         /* [P] no new thread, no new device */
-	bool zombie;          /* [T] */
-	bool stopped;         /* [P] by a job-control signal */
-	int exit_status;      /* [T] as wait4 reports it */
+	struct signal_pending pending;    /* [P] sent to the process */
+	bool exiting;                     /* [P] no new thread, no new device */
+	bool zombie;                      /* [T] */
+	bool stopped;                     /* [P] by a job-control signal */
+	int exit_status;                  /* [T] as wait4 reports it */
+	/* Times: the process's own are the sum over all its threads, dead ones
+	 * included. Atomic. */
 	uint64_t start_ns, user_ns, system_ns, child_user_ns, child_system_ns;
 	/* exec: where the arguments lie, for /proc/PID/cmdline. [P] */
 	uint64_t arg_start, arg_end, env_start, env_end;
-	char exe[256];        /* [P] path of the program, for /proc/PID/exe */
+	char exe[256]; /* [P] path of the program, for /proc/PID/exe */
 	/* The rest is private to proc/. */
-	struct waitq child_event; /* a child of this one changed state */
-	uint8_t wait_events;      /* [T] stop/continue not yet reported */
-	uint64_t rlimits[16][2];
-	uint64_t alarm_ns;        /* [P] ITIMER_REAL expiry; 0: off */
-	uint64_t alarm_interval;
-	bool oom_victim;
-	bool did_exec;
+	struct list hash;         /* [T] by pid */
+	int exit_signal;          /* [C] what the parent is sent at the end */
+	struct waitq child_event; /* with [T]: a child changed state */
+	struct waitq vfork_event; /* with [T]: a vfork child let go */
 	struct process *vfork_parent; /* [T] waits until exec or exit */
-	uint8_t logged_calls[64];     /* ENOSYS logged once each, a bit a call */
+	uint8_t wait_events;          /* [T] stop/continue not yet reported */
+	int stop_signo;               /* [P] what stopped it */
+	bool stop_pending;            /* [P] a stop signal is being acted on */
+	struct waitq stop_event;      /* with [P]: continued or killed */
+	struct waitq thread_event;    /* with [P]: a thread has gone */
+	struct thread *exec_thread;   /* [P] the one that outlives the others */
+	uint64_t rlimits[16][2];      /* [P] */
+	struct process_timers *timers; /* [P] proc/itimer.c; NULL: none */
+	bool did_exec;                 /* [P] */
+	bool oom_victim;               /* [P] */
+	int nice;                      /* [P] kept and told, nothing more */
+	uint8_t logged_calls[64]; /* ENOSYS logged once each, a bit a call */
 };
 
 /* By pid, counted; NULL if there is none (zombies are found). */
@@ -87,11 +97,24 @@ bool process_group_exists(int pgid, int sid);
 /* A letter for /proc/PID/stat: R S D T Z. */
 char process_state(struct process *p);
 
+/* Times spent in user and kernel mode, children's not included. */
+void process_times(struct process *p, uint64_t *user_ns, uint64_t *system_ns);
+
 /* The first process, from /init; panics with a sentence if it cannot run. */
 void proc_start_init(void);
 
 /* A thread of the kernel itself; runs fn(arg) with interrupts on, may sleep.
  * NULL: out of memory. */
 struct thread *kernel_thread(const char *name, void (*fn)(void *), void *arg);
+
+/* Memory ran out while the running thread needed some (space_fault() said
+ * -ENOMEM, with no lock held): ends the process that takes most, and waits for
+ * it. True: try again. False: the running process itself is to die. */
+bool oom_relieve(void);
+
+#define RLIMIT_STACK 3
+#define RLIMIT_NPROC 6
+#define RLIMIT_NOFILE 7
+#define RLIM_INFINITY UINT64_MAX
 
 #endif

@@ -43,9 +43,10 @@ struct process;
 /* What the handler of a SA_SIGINFO signal is told (part of siginfo_t). */
 struct signal_info {
 	int signo, code;
-	int pid, uid;    /* SI_USER, SIGCHLD */
-	int status;      /* SIGCHLD */
-	uint64_t addr;   /* SIGSEGV, SIGBUS, SIGFPE, SIGILL */
+	int pid, uid;   /* SI_USER, SIGCHLD; timers: id, overrun */
+	int status;     /* SIGCHLD */
+	uint64_t addr;  /* SIGSEGV, SIGBUS, SIGFPE, SIGILL */
+	uint64_t value; /* SI_QUEUE, SI_TIMER */
 };
 
 /* Pending signals: standard ones are kept once each. */
@@ -74,5 +75,9 @@ bool signal_ignored_or_blocked(int signo);
 /* No member of the group has a parent in the same session but another group:
  * job-control stops are not for it. */
 bool process_group_orphaned(int pgid);
+
+/* Replace the running thread's mask (a bit a signal, signal 1 in bit 0) until
+ * the system call in progress is over: ppoll, pselect6, sigsuspend. */
+void signal_mask_for_call(uint64_t mask);
 
 #endif

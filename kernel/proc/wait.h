@@ -19,7 +19,10 @@ enum {
 	WAIT_KILLABLE = 2,      /* only a fatal one does */
 };
 
-#define WAITQ_INIT(name) {SPINLOCK_INIT, LIST_INIT((name).sleepers)}
+#define WAITQ_INIT(name)                                  \
+	{                                                 \
+		SPINLOCK_INIT, LIST_INIT((name).sleepers) \
+	}
 
 void waitq_init(struct waitq *q);
 
@@ -35,6 +38,11 @@ void wake_all(struct waitq *q);
 /* Sleep until time_ns() reaches the deadline: 0, or -ERESTARTSYS. */
 int sleep_until(uint64_t deadline, unsigned how);
 
+/* When a time-out of `ns` from now ends, for system calls: a call that is
+ * restarted (the process was stopped and continued) gets the deadline that it
+ * had. UINT64_MAX: for ever. */
+uint64_t syscall_deadline(uint64_t ns);
+
 /* Waiting for several things at once (poll): a poller sleeps on its own queue;
  * each source that it registers with wakes it. */
 struct poller;
@@ -44,10 +52,12 @@ struct poll_entry {
 	struct poll_source *source;
 };
 struct poll_source { /* embedded in pipes, ttys, device files */
-	struct spinlock lock;
 	struct list entries;
 };
-#define POLL_SOURCE_INIT(name) {SPINLOCK_INIT, LIST_INIT((name).entries)}
+#define POLL_SOURCE_INIT(name)            \
+	{                                 \
+		LIST_INIT((name).entries) \
+	}
 void poll_source_init(struct poll_source *s);
 /* Called by a file's poll operation with the poller it was given (NULL: the
  * caller only asks for the state now). */
@@ -60,7 +70,6 @@ void poll_source_gone(struct poll_source *s);
  * source woke it (0), the deadline (-ETIMEDOUT) or a signal (-ERESTARTSYS),
  * then clear and ask again; end with poller_done(). */
 struct poller {
-	struct spinlock lock;
 	struct waitq queue;
 	bool woken;
 	bool failed; /* out of memory while registering */
