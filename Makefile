@@ -78,12 +78,15 @@ $(O)/kernel/%.S.o: $(S)/%.S | packages-build
 		-MMD -MP -c -o $@ $<
 
 # --- programs and the initial file system -----------------------------------
-# user/NAME.c is one program against musl, user/glibc/NAME.c one against glibc.
+# user/NAME.c is one program against musl, so is a folder user/NAME/*.c;
+# user/glibc/NAME.c is one program against glibc.
 
 user-musl := $(patsubst $(S)/user/%.c,$(O)/user/%,$(wildcard $(S)/user/*.c))
+user-folders := $(patsubst $(S)/user/%/main.c,$(O)/user/%,\
+	$(wildcard $(S)/user/*/main.c))
 user-glibc := $(patsubst $(S)/user/glibc/%.c,$(O)/user/%,\
 	$(wildcard $(S)/user/glibc/*.c))
-user-programs := $(user-musl) $(user-glibc)
+user-programs := $(user-musl) $(user-folders) $(user-glibc)
 user-flags := -std=gnu17 -O2 -g0 -Wall -Wextra -static -fno-pie -no-pie \
 	-I$(S)/user
 
@@ -91,6 +94,11 @@ $(user-musl): $(O)/user/%: $(S)/user/%.c | packages-build
 	@mkdir -p $(@D) $(O)/user.d
 	$(Q)$(MUSL_CC) $(user-flags) -MMD -MP -MF $(O)/user.d/$*.d -MT $@ \
 		-o $@ $< -s
+
+.SECONDEXPANSION:
+$(user-folders): $(O)/user/%: $$(wildcard $(S)/user/%/*.[ch]) | packages-build
+	@mkdir -p $(@D)
+	$(Q)$(MUSL_CC) $(user-flags) -mno-red-zone -o $@ $(filter %.c,$^) -s
 
 $(user-glibc): $(O)/user/%: $(S)/user/glibc/%.c | packages-build
 	@mkdir -p $(@D) $(O)/user.d
