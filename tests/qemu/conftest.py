@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: MIT
+"""A machine at whose console the tests sit like a person would.
+
+Nothing here sleeps: every wait is for a prompt or for a line. What the console
+showed is kept in $O/test/qemu/NAME.log.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+
+import pexpect
+import pytest
+
+SOURCE = os.path.realpath(os.path.join(os.path.dirname(__file__), '../..'))
+BUILD = os.path.abspath(os.environ.get('O', os.path.join(SOURCE, 'build')))
+PROMPT = r'bash-[0-9.]+[#$] '
+# The default, and as the first session was recorded: without remapping.
+UNIT = 'intremap=on,caching-mode=on,device-iotlb=on,aw-bits=48'
+FIRST_UNIT = 'intremap=off,caching-mode=on,device-iotlb=on,aw-bits=48'
+# Time in the guest passes with its instructions and jumps while all CPUs idle,
+# so a device that takes a tenth of a second costs nothing.
+ICOUNT = ['-icount', 'shift=4,sleep=off']
+VARIABLES = ('SMP', 'MEM', 'ACCEL', 'QEMU', 'IOMMU', 'DEVICES', 'PASSTHROUGH',
+             'TRACE', 'FILES', 'SCRIPT', 'APPEND', 'RUN', 'BOOT', 'FIRMWARE',
+             'MACHINE')
+
+
+def environment(variables):
+    env = {k: v for k, v in os.environ.items() if k not in VARIABLES}
+    env.update(O=BUILD, ACCEL='tcg')
+    env.update({k: str(v) for k, v in variables.items()})
+    return env
+
+
+def folder_for(name):
+    folder = os.path.join(BUILD, 'test', 'qemu',
+                          re.sub(r'[^A-Za-z0-9_.-]+', '_', name).strip('_'))
+    shutil.rmtree(folder, ignore_errors=True)
+    os.makedirs(folder)
+    return folder
+
+
+class Result(str):
+    """What a command printed, with its exit status."""
+    status = 0
+
+
+class Machine:
+    """One QEMU with its console. Variables are those of `make run`."""
+
+    def __init__(self, name, arguments=(), wait=True, timeout=60, **variables):
+        self.folder = folder_for(name)
+        variables.setdefault('RUN', self.folder)
+        self.log = open(os.path.join(self.folder, 'console.log'), 'w')
+        self.console = pexpect.spawn(
+            os.path.join(SOURCE, 'tools/qemu'), list(arguments),
+            env=environment(variables), encoding='utf-8',
+            codec_errors='replace', timeout=timeout, dimensions=(25, 80))
+        self.console.delaybeforesend = None
+        self.console.logfile_read = self.log
+        self.count = 0
+        if wait:
+            self.prompt()
+
+    def prompt(self, timeout=-1):
+        """Wait for the shell's prompt; returns what came before it."""
+        self.console.expect(PROMPT, timeout=timeout)
+        return clean(self.console.before)
+
+    def type(self, text):
+        """Type without waiting. Control-A is QEMU's own key: double it."""
+        self.console.send(text.replace('\x01', '\x01\x01'))
+
+    def expect(self, pattern, timeout=-1):
+        self.console.expect(pattern, timeout=timeout)
+        return self.console.match
+
+    def run(self, command, timeout=-1):
+        """Run a command; returns what it printed, with .status."""
+        self.count += 1
+        n = self.count
+        if '\n' in command:
+            command = 'eval ' + ansi_c_quote(command)
+        # The echo of the typed line never looks like the markers: %s.
+        self.type(f"printf '@%s@\\n' {n}; {command}; "
+                  f"printf '@%s:%d@\\n' {n} $?\r")
+        self.console.expect(f'@{n}@\r*\n', timeout=timeout)
+        self.console.expect(f'@{n}:([0-9]+)@', timeout=timeout)
+        result = Result(clean(self.console.before))
+        result.status = int(self.console.match.group(1))
+        self.prompt()
+        return result
+
+    def ok(self, command, timeout=-1):
+        """Run a command that must succeed."""
+        result = self.run(command, timeout)
+        assert result.status == 0, f'{command}: {result.status}\n{result}'
+        return result
+
+    def refused(self, command, sentence=None):
+        """Run a command that must fail; its output holds the sentence."""
+        result = self.run(command)
+        assert result.status != 0, f'{command} succeeded:\n{result}'
+        if sentence:
+            assert re.search(sentence, result), f'{command}:\n{result}'
+        return result
+
+    def session(self, command):
+        """Type a line at the prompt as it is; returns what it printed."""
+        self.type(command + '\r')
+        text = self.prompt()
+        return text.split('\n', 1)[1] if '\n' in text else ''
+
+    def power_off(self):
+        """Leave the shell; returns the status that `make run` would have."""
+        self.type('exit\r')
+        return self.ended()
+
+    def ended(self, timeout=-1):
+        self.console.expect(pexpect.EOF, timeout=timeout)
+        self.console.close()
+        return self.console.exitstatus
+
+    def close(self):
+        if self.console.isalive():
+            self.console.sendcontrol('a')
+            self.console.send('x')
+            try:
+                self.console.expect(pexpect.EOF, timeout=5)
+            except pexpect.TIMEOUT:
+                pass
+        self.console.close(force=True)
+        self.log.close()
+
+
+def clean(text):
+    text = re.sub(r'\x1b\[[0-9;?]*[A-Za-z]', '', text)
+    return text.replace('\r', '')
+
+
+def ansi_c_quote(text):
+    return "$'" + (text.replace('\\', '\\\\').replace("'", "\\'")
+                   .replace('\n', '\\n').replace('\t', '\\t')) + "'"
+
+
+def run_script(name, script, arguments=(), timeout=120, **variables):
+    """Boot with SCRIPT; returns (exit status, what the console showed)."""
+    folder = folder_for(name)
+    path = os.path.join(folder, 'script')
+    with open(path, 'w') as out:
+        out.write(script)
+    done = subprocess.run(
+        [os.path.join(SOURCE, 'tools/qemu'), *arguments],
+        env=environment(dict(variables, RUN=folder, SCRIPT=path)),
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, timeout=timeout)
+    text = clean(done.stdout.decode(errors='replace'))
+    with open(os.path.join(folder, 'console.log'), 'w') as out:
+        out.write(text)
+    return done.returncode, text
+
+
+@pytest.fixture
+def boot(request):
+    """boot(SMP=2, IOMMU=…) gives a Machine of the test's own."""
+    machines = []
+
+    def start(arguments=(), **variables):
+        name = f'{request.node.module.__name__}.{request.node.name}'
+        if machines:
+            name += f'.{len(machines)}'
+        machine = Machine(name, arguments, **variables)
+        machines.append(machine)
+        return machine
+
+    yield start
+    for machine in machines:
+        machine.close()
+
+
+@pytest.fixture(scope='module')
+def machine(request):
+    """One machine for all tests of a file, with devices in no hurry."""
+    variables = getattr(request.module, 'MACHINE', {})
+    machine = Machine(request.module.__name__, ICOUNT, **variables)
+    yield machine
+    machine.close()
