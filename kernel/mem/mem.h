@@ -46,6 +46,10 @@ extern uint64_t kernel_cr3;
 /* Map device registers, uncached, for good. NULL when out of memory. */
 void *kernel_map_device(phys_t base, size_t size);
 
+/* Map firmware tables, cached and read-only, for good (or find them in the
+ * direct map). NULL when out of memory. */
+void *kernel_map_memory(phys_t base, size_t size);
+
 /* One frame of RAM. Shared frames (copy-on-write, shared files) count their
  * users; the last page_put() frees. */
 struct page {

@@ -3,6 +3,8 @@
 #ifndef MEM_SHOOTDOWN_H
 #define MEM_SHOOTDOWN_H
 
+void shootdown_init(void); /* boot */
+
 /* The handler of IPI_SHOOTDOWN (interrupts off). */
 void shootdown_interrupt(void);
 

@@ -18,9 +18,14 @@ struct file;
 struct page;
 struct process;
 
-/* End of user addresses, exclusive: 2^47, or 2^39 where a unit of the machine
- * translates only 39 bits. Set before the first process. */
+/* End of ordinary user memory, exclusive: 2^47, or 2^39 where a unit of the
+ * machine translates only 39 bits. Set before the first process. Device
+ * registers are mapped in a window of their own (mem/table.h), which no device
+ * sees and which may lie above it. */
 extern uint64_t user_top;
+
+/* End of everything that user mode can address, registers included. */
+#define USER_END 0x800000000000ull
 
 struct space *space_create(void); /* NULL: out of memory */
 void space_get(struct space *s);
@@ -44,7 +49,8 @@ int64_t space_mremap(struct space *s, uint64_t addr, uint64_t old_len,
 	uint64_t new_len, int flags, uint64_t new_addr);
 MUST_CHECK int space_madvise(
 	struct space *s, uint64_t addr, uint64_t len, int advice);
-MUST_CHECK int space_mincore(struct space *s, uint64_t addr, uint64_t len);
+MUST_CHECK int space_mincore(
+	struct space *s, uint64_t addr, uint64_t len, uint8_t *vec);
 
 /* The program break: start is set by exec, space_brk(0) asks. Returns the new
  * break, or the old one when it cannot be. */

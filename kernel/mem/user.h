@@ -7,6 +7,9 @@
 
 #include "lib/types.h"
 
+/* At boot, when cpu_features is known. */
+void user_access_init(void);
+
 /* 0 or -EFAULT; on a fault part of it may have been copied. */
 MUST_CHECK int copy_from_user(void *dst, uintptr_t src, size_t n);
 MUST_CHECK int copy_to_user(uintptr_t dst, const void *src, size_t n);

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * CPU TLB shootdown. One request is on its way at a time; the initiator waits,
+ * with interrupts on, until every CPU that had the space loaded has answered.
+ * A CPU that loads the space later finds the changed entries (space_switch()
+ * tells how). Interrupt handlers that spin for a lock with interrupts off
+ * delay the answer, but their holder never waits for a shootdown, so it comes.
+ */
+#include "mem/shootdown.h"
+#include "mem/region.h"
+#include "mem/share.h"
+#include "cpu/cpu.h"
+
+#define MANY_PAGES 32 /* above that, the whole TLB goes */
+
+static struct mutex shootdown_lock;
+static struct {
+	struct space *space;
+	uint64_t start, end;
+	bool leave;
+	uint32_t missing; /* answers */
+} request;
+
+void shootdown_init(void)
+{
+	mutex_init(&shootdown_lock);
+}
+
+static void flush_here(uint64_t start, uint64_t end)
+{
+	uint64_t cr3;
+
+	if (end - start <= MANY_PAGES * PAGE_SIZE) {
+		for (; start < end; start += PAGE_SIZE)
+			__asm__ volatile("invlpg (%0)" ::"r"(start) : "memory");
+		return;
+	}
+	__asm__ volatile("mov %%cr3, %0; mov %0, %%cr3" : "=r"(cr3)::"memory");
+}
+
+static void obey(void)
+{
+	if (this_cpu()->space != request.space)
+		return;
+	if (request.leave)
+		space_switch(NULL);
+	else
+		flush_here(request.start, request.end);
+}
+
+void shootdown_interrupt(void)
+{
+	obey();
+	__atomic_sub_fetch(&request.missing, 1, __ATOMIC_RELEASE);
+}
+
+/* Not more than one IPI to each CPU that runs in the space now. */
+static void ask_others(void)
+{
+	unsigned self;
+
+	interrupts_off();
+	self = this_cpu()->id;
+	obey();
+	for (unsigned i = 0; i < cpu_count; i++) {
+		if (i == self ||
+			__atomic_load_n(&cpus[i]->space, __ATOMIC_SEQ_CST) !=
+				request.space)
+			continue;
+		__atomic_add_fetch(&request.missing, 1, __ATOMIC_RELAXED);
+		ipi_send(i, IPI_SHOOTDOWN);
+	}
+	interrupts_restore();
+}
+
+static void run(struct space *s, uint64_t start, uint64_t end, bool leave)
+{
+	mutex_lock(&shootdown_lock);
+	request.space = s;
+	request.start = start;
+	request.end = end;
+	request.leave = leave;
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	ask_others();
+	while (__atomic_load_n(&request.missing, __ATOMIC_ACQUIRE))
+		cpu_relax();
+	mutex_unlock(&shootdown_lock);
+}
+
+void shootdown(struct space *s, uint64_t start, uint64_t end)
+{
+	run(s, start, end, false);
+}
+
+void shootdown_leave(struct space *s)
+{
+	run(s, 0, 0, true);
+}

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+/* Page tables of a process; see table.h for the rules of their entries. */
+#include "mem/table.h"
+#include "cpu/cpu.h"
+#include "lib/errno.h"
+
+#define USER_SLOTS 256
+#define TABLE_FLAGS (PTE_PRESENT | PTE_WRITE | PTE_USER)
+
+/* The top-level slots that a device may see. */
+static bool slot_shared(unsigned slot)
+{
+	return slot < pte_index(REGISTERS_START, 4) ||
+		(slot >= pte_index(REGISTERS_END, 4) && slot < USER_SLOTS);
+}
+
+static void flush_line(const void *p)
+{
+	__asm__ volatile("clflush (%0)" ::"r"(p) : "memory");
+}
+
+static void flush_page(const void *page)
+{
+	for (size_t at = 0; at < PAGE_SIZE; at += cpu_features.clflush_size)
+		flush_line((const char *)page + at);
+}
+
+bool tables_init(struct tables *t)
+{
+	*t = (struct tables){.top = page_alloc()};
+	if (!t->top)
+		return false;
+	kernel_map_copy(t->top);
+	return true;
+}
+
+/* Free every table below an entry of `level`. */
+static void free_below(pte_t *table, unsigned level)
+{
+	for (unsigned i = 0; level > 1 && i < 512; i++) {
+		pte_t e = table[i];
+
+		if (e.v && !(e.v & PTE_LARGE))
+			free_below(pte_table(e), level - 1);
+	}
+	page_free(table);
+}
+
+void tables_destroy(struct tables *t)
+{
+	for (unsigned i = 0; i < USER_SLOTS; i++)
+		if (t->top[i].v)
+			free_below(pte_table(t->top[i]), 3);
+	tables_unshare(t);
+	page_free(t->top);
+	t->top = NULL;
+}
+
+void tables_set(struct tables *t, pte_t *e, pte_t value)
+{
+	__atomic_store_n(&e->v, value.v, __ATOMIC_RELEASE);
+	if (t->write_back)
+		flush_line(e);
+}
+
+/* A new table below `parent`, which is an entry of `level`. Its memory is
+ * flushed before the entry that leads to it can be seen. */
+static pte_t *add_table(
+	struct tables *t, pte_t *parent, unsigned level, unsigned slot)
+{
+	pte_t *table = page_alloc();
+	pte_t value;
+
+	if (!table)
+		return NULL;
+	if (t->write_back)
+		flush_page(table);
+	value = pte_make(virt_to_phys(table), TABLE_FLAGS);
+	tables_set(t, parent, value);
+	if (level == 4 && t->device4 && slot_shared(slot))
+		tables_set(t, &t->device4[slot], value);
+	return table;
+}
+
+pte_t *tables_entry(
+	struct tables *t, uint64_t addr, unsigned level, bool create)
+{
+	pte_t *table = t->top;
+
+	for (unsigned l = 4; l > level; l--) {
+		unsigned slot = pte_index(addr, l);
+		pte_t *e = &table[slot];
+
+		if (e->v & PTE_LARGE && l < 4)
+			return NULL;
+		if (e->v)
+			table = pte_table(*e);
+		else
+			table = create ? add_table(t, e, l, slot) : NULL;
+		if (!table)
+			return NULL;
+	}
+	return &table[pte_index(addr, level)];
+}
+
+static bool next_below(pte_t *table, unsigned level, uint64_t addr,
+	uint64_t end, struct leaf *out)
+{
+	uint64_t span = pte_span(level);
+
+	for (unsigned i = pte_index(addr, level); i < 512 && addr < end; i++) {
+		pte_t *e = &table[i];
+
+		if (e->v && (level == 1 || e->v & PTE_LARGE)) {
+			*out = (struct leaf){e, ALIGN_DOWN(addr, span), level};
+			return true;
+		}
+		if (e->v &&
+			next_below(pte_table(*e), level - 1, addr, end, out))
+			return true;
+		addr = ALIGN_DOWN(addr, span) + span;
+	}
+	return false;
+}
+
+bool tables_next(
+	struct tables *t, uint64_t addr, uint64_t end, struct leaf *out)
+{
+	return next_below(t->top, 4, addr, end, out);
+}
+
+/* The next second-level entry in [addr, end) that leads to a table. */
+static pte_t *next_table(struct tables *t, uint64_t *addr, uint64_t end)
+{
+	while (*addr < end) {
+		pte_t *table = t->top;
+		unsigned l = 4;
+
+		while (l > 2 && table[pte_index(*addr, l)].v)
+			table = pte_table(table[pte_index(*addr, l--)]);
+		if (l == 2 && table[pte_index(*addr, 2)].v &&
+			!(table[pte_index(*addr, 2)].v & PTE_LARGE))
+			return &table[pte_index(*addr, 2)];
+		*addr = ALIGN_DOWN(*addr, pte_span(l)) + pte_span(l);
+	}
+	return NULL;
+}
+
+bool tables_unlink(struct tables *t, uint64_t start, uint64_t end)
+{
+	bool any = false;
+	pte_t *e;
+
+	for (; (e = next_table(t, &start, end)); start += pte_span(2)) {
+		tables_set(t, e, pte_make(pte_phys(*e), PTE_DYING));
+		any = true;
+	}
+	return any;
+}
+
+void tables_reap(struct tables *t, uint64_t start, uint64_t end, bool keep)
+{
+	pte_t *e;
+
+	for (; (e = next_table(t, &start, end)); start += pte_span(2)) {
+		struct page *table = page_of(pte_phys(*e));
+
+		if (!(e->v & PTE_DYING))
+			continue;
+		tables_set(t, e, (pte_t){0});
+		if (keep)
+			table->flags |= PAGE_QUARANTINED;
+		page_put(table);
+	}
+}
+
+static int share5(struct tables *t)
+{
+	t->device5 = page_alloc();
+	if (!t->device5)
+		return -ENOMEM;
+	t->device5[0] = pte_make(virt_to_phys(t->device4), TABLE_FLAGS);
+	return 0;
+}
+
+int tables_share(struct tables *t)
+{
+	/* A 39-bit unit starts at the first third-level table: it must exist,
+	 * and it stays until the space goes, as all of its level do. */
+	if (!tables_entry(t, 0, 3, true))
+		return -ENOMEM;
+	t->device4 = page_alloc();
+	if (!t->device4)
+		return -ENOMEM;
+	for (unsigned i = 0; i < USER_SLOTS; i++)
+		if (slot_shared(i))
+			t->device4[i] = t->top[i];
+	if (share5(t) == 0)
+		return 0;
+	tables_unshare(t);
+	return -ENOMEM;
+}
+
+void tables_unshare(struct tables *t)
+{
+	if (t->device4)
+		page_free(t->device4);
+	if (t->device5)
+		page_free(t->device5);
+	t->device4 = t->device5 = NULL;
+	t->write_back = false;
+}
+
+phys_t tables_root(const struct tables *t, unsigned levels)
+{
+	switch (levels) {
+	case 3:
+		return pte_phys(t->top[0]);
+	case 4:
+		return virt_to_phys(t->device4);
+	case 5:
+		return virt_to_phys(t->device5);
+	default:
+		return phys(0);
+	}
+}
+
+static void flush_below(pte_t *table, unsigned level)
+{
+	flush_page(table);
+	for (unsigned i = 0; level > 1 && i < 512; i++)
+		if (pte_present(table[i]) && !(table[i].v & PTE_LARGE))
+			flush_below(pte_table(table[i]), level - 1);
+}
+
+void tables_write_back(struct tables *t)
+{
+	if (t->write_back)
+		return;
+	t->write_back = true;
+	flush_page(t->device5);
+	flush_below(t->device4, 4);
+}
