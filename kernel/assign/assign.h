@@ -1,15 +1,45 @@
 /* SPDX-License-Identifier: MIT */
-/* A PCI device to a process and back: the one place that decides and that
- * keeps the order (see assign.c). */
+/*
+ * A PCI device to a process and back: the one place that decides who may have
+ * what, and that keeps the order of steps (see assign.c).
+ */
 #ifndef ASSIGN_ASSIGN_H
 #define ASSIGN_ASSIGN_H
 
 #include "lib/types.h"
+#include "assign/address.h"
 
+struct pci_device;
 struct space;
 
 /* Bring up the I/O MMU: every device without access. After pci_init(). */
 void assign_init(void);
+
+/*
+ * Give a device to a process, take it back. The error is what a write to the
+ * control file returns; assign_last_error() has the sentence that goes with
+ * it, which is also on the console. Nothing changes on an error, except that
+ * assign_detach() gives -EIO when the device is detached but the hardware did
+ * not confirm: it then stays blocked for good.
+ *
+ * attach: -ENODEV no I/O MMU, no such device, or no unit covers it; -EAGAIN the
+ * I/O MMU is off; -ESRCH no such process; -EBUSY it has an owner, or a device
+ * that cannot be told apart from it has; -EPERM firmware reserved memory for
+ * it; -EINVAL a bridge; -EIO a broken device; -ENOMEM; -ENOTSUP the process
+ * has pages that the unit cannot walk.
+ * detach: -ENODEV no such device; -ENXIO nobody has it; -EPERM pid is not its
+ * owner's (pid 0: not said).
+ */
+MUST_CHECK int assign_attach(struct pci_address at, int pid);
+MUST_CHECK int assign_detach(struct pci_address at, int pid);
+
+/* Translation off or on. Off is -EBUSY while a process owns a device. */
+MUST_CHECK int assign_power(bool on);
+
+/* Say a sentence about a control file on the console and keep it. */
+int assign_complain(const char *file, int error, const char *fmt, ...)
+	PRINTF_LIKE(3, 4);
+void assign_last_error(char *buf, size_t size);
 
 /* The page tables of a space with a domain changed (CHANGE_*, mem/region.h):
  * every unit forgets [start, end). The space is locked. -EIO: not confirmed. */
@@ -18,5 +48,21 @@ MUST_CHECK int assign_flush(
 
 /* The last user of a space is gone: take its devices away. Sleeps. */
 void assign_space_gone(struct space *s);
+
+/* One line of `mappings`: an owned device. In order of attachment. */
+struct assigned {
+	unsigned unit;
+	int pid;
+	struct pci_device *device;
+	uint64_t faults;
+	const char *reset; /* how it was reset when it was handed over */
+};
+
+/* The n-th, or false. The list may change between two calls. */
+bool assign_nth(unsigned n, struct assigned *out);
+bool assign_of(const struct pci_device *d, struct assigned *out);
+
+/* A device whose hand-over failed half-way: blocked for good. */
+bool assign_broken(const struct pci_device *d);
 
 #endif

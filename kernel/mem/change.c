@@ -92,7 +92,7 @@ void zap(struct space *s, uint64_t start, uint64_t end)
 		if (tables_unlink(&s->tables, tables[0], tables[1]))
 			change_add(&c, tables[0], tables[1], CHANGE_TABLES);
 	}
-	quarantine = change_flush(&c) != 0;
+	quarantine = change_flush(&c) || s->quarantined;
 	free_dying(s, start, end, quarantine);
 	tables_reap(&s->tables, tables[0], tables[1], quarantine);
 }

@@ -38,6 +38,7 @@ struct space {
 	/* A device walks these tables: no page may be missing that the process
 	 * may use, and every change is flushed to the units. */
 	bool shared_with_devices;
+	bool quarantined; /* a unit may still walk it: nothing is reused */
 	bool no_huge; /* a unit of its devices lacks 2 MiB pages */
 	void *domain; /* the I/O address space, assign/'s; NULL: none yet */
 };

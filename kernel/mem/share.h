@@ -20,6 +20,12 @@ MUST_CHECK int space_share(struct space *s, bool write_back, bool huge);
 /* No device walks these tables any more. */
 void space_unshare(struct space *s);
 
+bool space_is_shared(const struct space *s);
+
+/* The hardware did not confirm that it forgot this space: from now on none of
+ * its frames and tables is ever used again. */
+void space_quarantine(struct space *s);
+
 /* Physical address of the table for a unit of 3, 4 or 5 levels. */
 uint64_t space_root(struct space *s, unsigned levels);
 

@@ -58,7 +58,7 @@ static void destroy(struct space *s)
 	shootdown_leave(s);
 	regions_remove(s, 0, USER_END);
 	zap(s, 0, USER_END);
-	tables_destroy(&s->tables);
+	tables_destroy(&s->tables, s->quarantined);
 	kfree(s->regions);
 	kfree(s);
 }
@@ -201,8 +201,20 @@ void space_unshare(struct space *s)
 		s->shared_with_devices = false;
 		s->no_huge = false;
 		s->domain = NULL;
-		tables_unshare(&s->tables);
+		tables_unshare(&s->tables, s->quarantined);
 	}
+	mutex_unlock(&s->lock);
+}
+
+bool space_is_shared(const struct space *s)
+{
+	return s->shared_with_devices;
+}
+
+void space_quarantine(struct space *s)
+{
+	mutex_lock(&s->lock);
+	s->quarantined = true;
 	mutex_unlock(&s->lock);
 }
 

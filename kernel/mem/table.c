@@ -34,24 +34,33 @@ bool tables_init(struct tables *t)
 	return true;
 }
 
+static void release(pte_t *table, bool keep)
+{
+	struct page *p = page_of(virt_to_phys(table));
+
+	if (keep)
+		p->flags |= PAGE_QUARANTINED;
+	page_put(p);
+}
+
 /* Free every table below an entry of `level`. */
-static void free_below(pte_t *table, unsigned level)
+static void free_below(pte_t *table, unsigned level, bool keep)
 {
 	for (unsigned i = 0; level > 1 && i < 512; i++) {
 		pte_t e = table[i];
 
 		if (e.v && !(e.v & PTE_LARGE))
-			free_below(pte_table(e), level - 1);
+			free_below(pte_table(e), level - 1, keep);
 	}
-	page_free(table);
+	release(table, keep);
 }
 
-void tables_destroy(struct tables *t)
+void tables_destroy(struct tables *t, bool keep)
 {
 	for (unsigned i = 0; i < USER_SLOTS; i++)
 		if (t->top[i].v)
-			free_below(pte_table(t->top[i]), 3);
-	tables_unshare(t);
+			free_below(pte_table(t->top[i]), 3, keep);
+	tables_unshare(t, keep);
 	page_free(t->top);
 	t->top = NULL;
 }
@@ -163,14 +172,12 @@ void tables_reap(struct tables *t, uint64_t start, uint64_t end, bool keep)
 	pte_t *e;
 
 	for (; (e = next_table(t, &start, end)); start += pte_span(2)) {
-		struct page *table = page_of(pte_phys(*e));
+		pte_t *table = pte_table(*e);
 
 		if (!(e->v & PTE_DYING))
 			continue;
 		tables_set(t, e, (pte_t){0});
-		if (keep)
-			table->flags |= PAGE_QUARANTINED;
-		page_put(table);
+		release(table, keep);
 	}
 }
 
@@ -197,16 +204,16 @@ int tables_share(struct tables *t)
 			t->device4[i] = t->top[i];
 	if (share5(t) == 0)
 		return 0;
-	tables_unshare(t);
+	tables_unshare(t, false);
 	return -ENOMEM;
 }
 
-void tables_unshare(struct tables *t)
+void tables_unshare(struct tables *t, bool keep)
 {
 	if (t->device4)
-		page_free(t->device4);
+		release(t->device4, keep);
 	if (t->device5)
-		page_free(t->device5);
+		release(t->device5, keep);
 	t->device4 = t->device5 = NULL;
 	t->write_back = false;
 }

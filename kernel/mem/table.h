@@ -85,13 +85,14 @@ struct tables {
 			  * entry written is flushed to memory */
 };
 
-bool tables_init(struct tables *t);    /* false: out of memory */
-void tables_destroy(struct tables *t); /* all leaves are gone */
+bool tables_init(struct tables *t); /* false: out of memory */
+/* All leaves are gone. With `keep` the tables are quarantined, not freed. */
+void tables_destroy(struct tables *t, bool keep);
 
 /* Make the device's top level (also the first third-level table, which is the
  * root of a 39-bit unit). -ENOMEM. */
 MUST_CHECK int tables_share(struct tables *t);
-void tables_unshare(struct tables *t);
+void tables_unshare(struct tables *t, bool keep);
 phys_t tables_root(const struct tables *t, unsigned levels); /* 3, 4, 5 */
 
 /* Every entry flushed to memory, when the first unit that needs it comes. */

@@ -11,6 +11,8 @@
 #include "lib/list.h"
 #include "lib/lock.h"
 
+struct space;
+
 struct pci_bar {
 	uint64_t base, size; /* size 0: absent */
 	bool io, prefetchable, is64;
@@ -24,13 +26,18 @@ struct pci_device {
 	uint8_t class, subclass, prog_if, revision;
 	uint8_t header_type; /* 0 endpoint, 1 bridge; without the multi bit */
 	uint8_t secondary, subordinate; /* bridges */
-	struct pci_device *parent;      /* the bridge above; NULL on a root bus */
+	struct pci_device *parent; /* the bridge above; NULL on a root bus */
 	struct pci_bar bars[6];
 	uint8_t cap_pm, cap_msi, cap_msix, cap_pcie, cap_af; /* 0: absent */
 	uint16_t ecap_acs, ecap_ats, ecap_sriov;
-	uint8_t msix_bar;      /* where the MSI-X table lies */
+	uint8_t msix_bar; /* where the MSI-X table lies */
 	uint32_t msix_offset;
-	uint16_t msix_count;   /* 0: no MSI-X */
+	uint16_t msix_count; /* 0: no MSI-X */
+	/* Kept by assign/: who owns it (read without a lock, assign/owner.h),
+	 * whether it could not be stopped, when its last owner lost it. */
+	struct space *owner;
+	bool broken;
+	uint64_t released_ns;
 };
 
 extern struct list pci_devices;
@@ -41,6 +48,12 @@ extern struct list pci_devices;
 void pci_init(void);
 
 struct pci_device *pci_find(uint16_t segment, uint8_t bus, uint8_t devfn);
+
+/* The n-th device in the order found; NULL: no more. */
+struct pci_device *pci_nth(unsigned n);
+
+/* "00:03.0", with "0001:" in front where the segment is not 0. */
+void pci_device_name(const struct pci_device *d, char *buf, size_t size);
 
 #define PCI_DEV(devfn) ((devfn) >> 3)
 #define PCI_FN(devfn) ((devfn)&7)
@@ -75,10 +88,10 @@ bool pci_wait_idle(struct pci_device *d);
 
 enum pci_reset_kind {
 	PCI_RESET_NONE,
-	PCI_RESET_FLR,   /* PCIe function-level reset */
-	PCI_RESET_AF,    /* the same for conventional PCI */
-	PCI_RESET_PM,    /* D3hot to D0 without No_Soft_Reset */
-	PCI_RESET_BUS,   /* the bridge above, only if alone behind it */
+	PCI_RESET_FLR, /* PCIe function-level reset */
+	PCI_RESET_AF,  /* the same for conventional PCI */
+	PCI_RESET_PM,  /* D3hot to D0 without No_Soft_Reset */
+	PCI_RESET_BUS, /* the bridge above, only if alone behind it */
 };
 const char *pci_reset_name(enum pci_reset_kind kind);
 
