@@ -36,30 +36,43 @@ static bool present(struct text *t)
 	return false;
 }
 
+/* A position in the stream of lines: the line's number, and how much of it the
+ * reader has (a shell reads byte by byte). */
+#define POS_SHIFT 8
+
 static ssize_t faults_file_read(struct file *f, struct uio *u, uint64_t *pos)
 {
 	bool nonblock = f->flags & O_NONBLOCK;
 	ssize_t moved = 0;
-	char line[160];
+	char line[1 << POS_SHIFT];
 
-	while (u->left >= sizeof(line)) {
-		uint64_t seq = *pos;
+	while (u->left) {
+		uint64_t seq = *pos >> POS_SHIFT;
+		uint64_t skip = *pos & (sizeof(line) - 1);
+		uint64_t wanted = seq;
 		ssize_t n = faults_read(
 			&seq, line, sizeof(line), nonblock || moved);
+		ssize_t part;
 
-		if (n > 0)
-			n = uio_put(u, line, (size_t)n);
 		if (n < 0)
 			return moved ? moved : n;
-		*pos = seq;
-		moved += n;
+		/* The rest of a line that was overwritten is lost. */
+		if (seq != wanted + 1 || skip > (uint64_t)n)
+			skip = 0;
+		part = uio_put(u, line + skip, (size_t)n - skip);
+		if (part < 0)
+			return moved ? moved : part;
+		skip += (uint64_t)part;
+		*pos = skip == (uint64_t)n ? seq << POS_SHIFT
+					   : (seq - 1) << POS_SHIFT | skip;
+		moved += part;
 	}
-	return moved ? moved : -EINVAL;
+	return moved;
 }
 
 static unsigned faults_file_poll(struct file *f, struct poller *p)
 {
-	return faults_poll(f->pos, p) ? POLLIN : 0;
+	return faults_poll(f->pos >> POS_SHIFT, p) ? POLLIN : 0;
 }
 
 static const struct file_ops faults_fops = {
