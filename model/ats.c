@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Device TLBs (VT-d 4.1, 4.2, 6.5.2.5): a device asks for a translation,
+ * keeps it for ever, and sends requests marked as translated.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "internal.h"
+
+void model_ats_behave(struct model *m, uint16_t segment, uint16_t bdf,
+	enum model_ats_answer answer)
+{
+	struct function *f = function_at(m, segment, bdf);
+
+	enter(m);
+	if (f)
+		f->answer = answer;
+	leave(m);
+}
+
+void dtlb_clear(struct function *f)
+{
+	f->dtlb_count = 0;
+}
+
+bool dtlb_entry_is_stale(struct unit *u, const struct dtlb_entry *e)
+{
+	struct centry as = {.steps = e->steps};
+
+	memcpy(as.path, e->path, sizeof as.path);
+	return centry_is_stale(u, &as);
+}
+
+static struct dtlb_entry *dtlb_find(struct function *f, uint64_t iova)
+{
+	for (unsigned i = 0; i < f->dtlb_count; i++)
+		if (f->dtlb[i].used && iova >= f->dtlb[i].iova &&
+			iova - f->dtlb[i].iova < f->dtlb[i].size)
+			return &f->dtlb[i];
+	return NULL;
+}
+
+static struct dtlb_entry *dtlb_slot(struct function *f)
+{
+	struct dtlb_entry *e;
+
+	for (unsigned i = 0; i < f->dtlb_count; i++)
+		if (!f->dtlb[i].used)
+			return &f->dtlb[i];
+	if (f->dtlb_count == f->dtlb_room) {
+		unsigned room = f->dtlb_room ? f->dtlb_room * 2 : 16;
+
+		e = realloc(f->dtlb, room * sizeof *e);
+		if (!e)
+			return NULL;
+		f->dtlb = e;
+		f->dtlb_room = room;
+	}
+	return &f->dtlb[f->dtlb_count++];
+}
+
+/* The function's ATS capability says enabled. */
+static bool ats_enabled(const struct function *f)
+{
+	return f->d.ats && f->config[0x107] & 0x80;
+}
+
+static bool ats_ask(struct model *m, struct unit *u, struct function *f,
+	uint16_t sid, uint64_t iova, bool write)
+{
+	struct dtlb_entry *e;
+	struct xlate x;
+
+	if (!ats_enabled(f) || in_window(iova) || !(u->r[R_GSTS] & G_TE))
+		return false;
+	translate(u, sid, iova, write ? ACC_WRITE : ACC_READ, TRANSLATION, &x);
+	if (x.fault) {
+		m->last_fault = x.fault;
+		if (x.recordable)
+			fault_record(u, sid, iova & ~0xfffull, !write,
+				TRANSLATION, x.fault);
+		return false;
+	}
+	e = dtlb_slot(f);
+	if (!e)
+		return false;
+	memset(e, 0, sizeof *e);
+	e->iova = x.steps ? x.page_iova : iova & ~0xfffull;
+	e->pa = x.steps ? x.page_pa : x.pa & ~0xfffull;
+	e->size = x.page_size;
+	e->perm = x.perm;
+	e->did = x.did;
+	e->steps = x.steps;
+	memcpy(e->path, x.path, sizeof e->path);
+	e->used = 1;
+	return true;
+}
+
+bool model_ats_request(struct model *m, uint16_t segment, uint16_t bdf,
+	uint64_t iova, bool write)
+{
+	struct function *f = function_at(m, segment, bdf);
+	struct unit *u = unit_for(m, segment, bdf);
+	bool ok = false;
+
+	enter(m);
+	if (f && u && !f->removed)
+		ok = ats_ask(
+			m, u, f, requester_of(m, segment, bdf), iova, write);
+	leave(m);
+	return ok;
+}
+
+enum model_dma_status model_ats_dma(struct model *m, uint16_t segment,
+	uint16_t bdf, uint64_t iova, void *buf, size_t len, bool write)
+{
+	struct function *f = function_at(m, segment, bdf);
+	struct unit *u = unit_for(m, segment, bdf);
+	enum model_dma_status s = MODEL_DMA_BLOCKED;
+	uint16_t sid = requester_of(m, segment, bdf);
+	uint8_t want = write ? PERM_W : PERM_R, *at = buf;
+
+	enter(m);
+	while (f && u && len) {
+		struct dtlb_entry *e = dtlb_find(f, iova);
+		size_t n = MODEL_PAGE - (iova & 0xfff);
+
+		n = n < len ? n : len;
+		s = MODEL_DMA_BLOCKED;
+		if (!e && !ats_ask(m, u, f, sid, iova, write))
+			break;
+		e = dtlb_find(f, iova);
+		if (!e || (e->perm & want) != want)
+			break;
+		s = model_dma_translated(m, segment, bdf,
+			e->pa + (iova - e->iova), at, n, write);
+		if (s != MODEL_DMA_OK)
+			break;
+		iova += n;
+		at += n;
+		len -= n;
+	}
+	leave(m);
+	return s;
+}
+
+/* ---- flushes ------------------------------------------------------------ */
+
+/* The size is coded by the lowest zero bit above the page offset. */
+static uint64_t flush_size(uint64_t addr, bool s)
+{
+	uint64_t size = 2 * MODEL_PAGE;
+
+	if (!s)
+		return MODEL_PAGE;
+	for (unsigned bit = 12; bit < 63 && addr & BIT(bit); bit++)
+		size *= 2;
+	return size;
+}
+
+/* The IOTLB must forget first, or the device asks and gets it again. */
+static void check_iotlb_first(struct unit *u, struct function *f)
+{
+	for (unsigned i = 0; i < f->dtlb_count; i++) {
+		struct dtlb_entry *e = &f->dtlb[i];
+		struct centry *c;
+
+		if (!e->used || !dtlb_entry_is_stale(u, e))
+			continue;
+		c = cache_find(u, KIND_LEAF,
+			e->size == MODEL_PAGE        ? 1
+				: e->size > 1u << 21 ? 3
+						     : 2,
+			e->did, e->iova);
+		if (c && centry_is_stale(u, c)) {
+			blame(u->m, u, MODEL_V_ORDER, "6.5.2.5",
+				"device TLB of %04x flushed before the IOTLB "
+				"(iova %#llx)",
+				f->d.bdf, (unsigned long long)e->iova);
+			return;
+		}
+	}
+}
+
+uint64_t dtlb_flush(struct unit *u, uint16_t sid, uint64_t addr, bool s)
+{
+	struct function *f = function_at(u->m, u->segment, sid);
+	uint64_t size = flush_size(addr, s), base;
+
+	if (!f || f->removed || f->answer == MODEL_ATS_NEVER)
+		return MODEL_NONE;
+	if (!ats_enabled(f)) {
+		blame(u->m, u, MODEL_V_ATS, "6.5.2.5",
+			"device-TLB flush for %04x, whose device TLB is off",
+			sid);
+		return MODEL_NONE;
+	}
+	check_iotlb_first(u, f);
+	/* Bit 63 clear with all others set means everything. */
+	base = s && (addr | 0x8000000000000fffull) == ~0ull
+		? 0
+		: addr & ~(size - 1);
+	if (s && (addr | 0x8000000000000fffull) == ~0ull)
+		size = 0;
+	for (unsigned i = 0; i < f->dtlb_count; i++) {
+		struct dtlb_entry *e = &f->dtlb[i];
+
+		if (size && (e->iova < base || e->iova - base >= size))
+			continue;
+		e->used = 0;
+	}
+	if (u->quirks & MODEL_QUIRK_EXTRA_DEVTLB)
+		f->extra_flushes ^= 1;
+	if (!(u->quirks & MODEL_QUIRK_EXTRA_DEVTLB) || !f->extra_flushes)
+		post_drain(u, GRAN_GLOBAL, 0, 0, 0, true, sid);
+	return f->answer == MODEL_ATS_LATE ? u->m->now + 900000 : u->m->now;
+}

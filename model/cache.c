@@ -1,0 +1,545 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a unit remembers: root, context and interrupt entries, translations,
+ * pointers to tables, and failures under caching mode. Nothing is forgotten
+ * but by a flush that names it exactly; hardware may forget more, a driver
+ * must not count on it.
+ *
+ * Translations of one domain are chained, so that a flush by domain costs
+ * what the domain holds.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "internal.h"
+
+#define BUCKETS 4096u
+
+static uint64_t span_of(unsigned level)
+{
+	return 1ull << (SHIFT + 9 * (level - 1));
+}
+
+/* The part of the address space that an entry speaks for. */
+static uint64_t entry_span(const struct centry *e)
+{
+	/* A pointer to a table of level n covers what the table covers. */
+	return e->kind == KIND_TABLE ? span_of(e->level + 1u)
+				     : span_of(e->level);
+}
+
+static uint32_t hash_of(int kind, unsigned level, uint16_t did, uint64_t iova)
+{
+	uint64_t h = (iova >> SHIFT) * 0x9e3779b97f4a7c15ull;
+
+	h ^= ((uint64_t)did << 8 | (unsigned)kind << 4 | level) *
+		0xc2b2ae3d27d4eb4full;
+	return (uint32_t)(h >> 40);
+}
+
+bool cache_init(struct unit *u)
+{
+	struct cache *c = &u->tlb;
+
+	c->bucket = malloc(BUCKETS * sizeof *c->bucket);
+	u->did_use = calloc(65536, sizeof *u->did_use);
+	if (!c->bucket || !u->did_use)
+		return false;
+	memset(c->bucket, 0xff, BUCKETS * sizeof *c->bucket);
+	memset(c->dom, 0xff, sizeof c->dom);
+	c->bucket_mask = BUCKETS - 1;
+	c->free = NIL;
+	if (u->r[R_ECAP] & ECAP_IR) {
+		u->cirte = calloc(65536, sizeof *u->cirte);
+		if (!u->cirte)
+			return false;
+	}
+	return true;
+}
+
+void cache_exit(struct unit *u)
+{
+	free(u->tlb.entry);
+	free(u->tlb.bucket);
+	free(u->did_use);
+	free(u->cirte);
+	for (unsigned i = 0; i < 256; i++)
+		free(u->cctx[i]);
+	free(u->fetched);
+	free(u->snapshot);
+}
+
+static uint32_t cache_slot(struct cache *c)
+{
+	uint32_t i = c->free;
+
+	if (i != NIL) {
+		c->free = c->entry[i].hash_next;
+		return i;
+	}
+	if (c->count == c->room) {
+		uint32_t room = c->room ? c->room * 2 : 256;
+		struct centry *e = realloc(c->entry, room * sizeof *e);
+
+		if (!e)
+			return NIL;
+		c->entry = e;
+		c->room = room;
+	}
+	return c->count++;
+}
+
+static void count_refs(struct unit *u, const struct centry *e, int by)
+{
+	struct page *p = page_of(u->m, e->pa);
+
+	if (e->kind == KIND_LEAF && e->level > 1)
+		u->tlb.large += (uint32_t)by;
+	else if (p && e->kind == KIND_LEAF)
+		p->leaf_refs += (uint32_t)by;
+	else if (p && e->kind == KIND_TABLE)
+		p->table_refs += (uint32_t)by;
+}
+
+struct centry *cache_find(
+	struct unit *u, int kind, unsigned level, uint16_t did, uint64_t iova)
+{
+	struct cache *c = &u->tlb;
+	uint32_t i;
+
+	iova &= ~(
+		(kind == KIND_TABLE ? span_of(level + 1) : span_of(level)) - 1);
+	i = c->bucket[hash_of(kind, level, did, iova) & c->bucket_mask];
+	for (; i != NIL; i = c->entry[i].hash_next) {
+		struct centry *e = &c->entry[i];
+
+		if (e->iova == iova && e->did == did && e->kind == kind &&
+			e->level == level)
+			return e;
+	}
+	return NULL;
+}
+
+struct centry *cache_add(struct unit *u, const struct centry *from)
+{
+	struct cache *c = &u->tlb;
+	struct centry *e, *old;
+	uint32_t i, b, links[2];
+
+	if (u->m->mode == MODEL_BENIGN && from->kind != KIND_LEAF)
+		return NULL;
+	old = cache_find(u, from->kind, from->level, from->did, from->iova);
+	if (old)
+		return old;
+	i = cache_slot(c);
+	if (i == NIL)
+		return NULL;
+	e = &c->entry[i];
+	*e = *from;
+	e->iova &= ~(entry_span(e) - 1);
+	e->used = 1;
+	b = hash_of(e->kind, e->level, e->did, e->iova) & c->bucket_mask;
+	e->hash_next = c->bucket[b];
+	c->bucket[b] = i;
+	links[0] = NIL;
+	links[1] = c->dom[e->did & 255];
+	e->dom_prev = links[0];
+	e->dom_next = links[1];
+	if (links[1] != NIL)
+		c->entry[links[1]].dom_prev = i;
+	c->dom[e->did & 255] = i;
+	c->live++;
+	count_refs(u, e, 1);
+	return e;
+}
+
+static void cache_remove(struct unit *u, struct centry *e)
+{
+	struct cache *c = &u->tlb;
+	uint32_t i = (uint32_t)(e - c->entry);
+	uint32_t *link =
+		&c->bucket[hash_of(e->kind, e->level, e->did, e->iova) &
+			c->bucket_mask];
+
+	while (*link != i)
+		link = &c->entry[*link].hash_next;
+	*link = e->hash_next;
+	if (e->dom_prev != NIL)
+		c->entry[e->dom_prev].dom_next = e->dom_next;
+	else
+		c->dom[e->did & 255] = e->dom_next;
+	if (e->dom_next != NIL)
+		c->entry[e->dom_next].dom_prev = e->dom_prev;
+	count_refs(u, e, -1);
+	e->used = 0;
+	e->hash_next = c->free;
+	c->free = i;
+	c->live--;
+}
+
+/* ---- context and root entries ------------------------------------------- */
+
+struct cctx *context_slot(struct unit *u, uint16_t sid)
+{
+	struct cctx **bus = &u->cctx[sid >> 8];
+
+	if (!*bus)
+		*bus = calloc(256, sizeof **bus);
+	return *bus ? &(*bus)[sid & 255] : NULL;
+}
+
+static void context_refs(struct unit *u, const struct cctx *c, int by)
+{
+	struct page *p = page_of(u->m, c->lo & u->haw_mask & ~0xfffull);
+
+	if (p && !c->fault && CE_TT(c->lo) != TT_PASS)
+		p->table_refs += (uint32_t)by;
+}
+
+/* A domain id must stand for one table of one depth (VT-d 9.3). */
+static void check_domain_id(struct unit *u, uint16_t sid, const struct cctx *c)
+{
+	struct did_use *use = &u->did_use[c->tag];
+	uint64_t root = CE_TT(c->lo) == TT_PASS ? 0 : c->lo & ~0xfffull;
+	uint32_t i;
+
+	if (use->contexts &&
+		(use->root != root || use->aw != CE_AW(c->hi) ||
+			(use->tt == TT_PASS) != (CE_TT(c->lo) == TT_PASS)))
+		blame(u->m, u, MODEL_V_UNSUPPORTED, "9.3",
+			"domain id %u of %04x stands for two tables, %#llx "
+			"and %#llx",
+			c->tag, sid, (unsigned long long)use->root,
+			(unsigned long long)root);
+	if (!use->contexts) {
+		use->root = root;
+		use->aw = (uint8_t)CE_AW(c->hi);
+		use->tt = (uint8_t)CE_TT(c->lo);
+	}
+	for (i = u->tlb.dom[c->tag & 255]; i != NIL;
+		i = u->tlb.entry[i].dom_next) {
+		struct centry *e = &u->tlb.entry[i];
+		uint64_t top = e->path[0].pa & ~0xfffull;
+
+		if (e->did == c->tag && top != root) {
+			blame(u->m, u, MODEL_V_STALE, "6.5.3.3",
+				"domain id %u used again, iova %#llx of its "
+				"earlier table is still cached",
+				c->tag, (unsigned long long)e->iova);
+			break;
+		}
+	}
+}
+
+void context_fill(struct unit *u, uint16_t sid, const struct cctx *c)
+{
+	struct cctx *slot = context_slot(u, sid);
+
+	if (!slot)
+		return;
+	if (slot->valid)
+		context_drop(u, slot);
+	if (!c->fault && u->m->mode != MODEL_BENIGN)
+		check_domain_id(u, sid, c);
+	*slot = *c;
+	slot->valid = 1;
+	if (!c->fault)
+		u->did_use[c->tag].contexts++;
+	context_refs(u, slot, 1);
+}
+
+void context_drop(struct unit *u, struct cctx *c)
+{
+	context_refs(u, c, -1);
+	if (!c->fault)
+		u->did_use[c->tag].contexts--;
+	c->valid = 0;
+}
+
+/* ---- stale or not ------------------------------------------------------- */
+
+/* Bits of a second-stage entry that hardware looks at. */
+static uint64_t ss_meaning(uint64_t raw)
+{
+	if (!(raw & (SS_R | SS_W)))
+		return 0;
+	return raw & (SS_R | SS_W | SS_PS | SS_SNP | MASK(51, 12));
+}
+
+bool centry_is_stale(struct unit *u, const struct centry *e)
+{
+	if (!e->steps)
+		return false;
+	for (unsigned i = 0; i < e->steps; i++) {
+		uint64_t now;
+
+		if (!ram_has(u->m, e->path[i].pa, 8))
+			continue;
+		now = ram_read64(u->m, e->path[i].pa);
+		if (ss_meaning(now) != ss_meaning(e->path[i].raw))
+			return true;
+	}
+	return false;
+}
+
+bool context_is_stale(struct unit *u, const struct cctx *c)
+{
+	uint64_t lo, hi;
+
+	if (!ram_has(u->m, c->pa, 16))
+		return false;
+	lo = ram_read64(u->m, c->pa);
+	hi = ram_read64(u->m, c->pa + 8);
+	if (!(lo & ENTRY_P) || !(c->lo & ENTRY_P))
+		return (lo & ENTRY_P) != (c->lo & ENTRY_P);
+	/* Bits 70:67 belong to software. */
+	return lo != c->lo || ((hi ^ c->hi) & ~MASK(6, 3));
+}
+
+bool root_is_stale(struct unit *u, const struct croot *c)
+{
+	uint64_t lo;
+
+	if (!ram_has(u->m, c->pa, 16))
+		return false;
+	lo = ram_read64(u->m, c->pa);
+	if (!(lo & ENTRY_P) || !(c->lo & ENTRY_P))
+		return (lo & ENTRY_P) != (c->lo & ENTRY_P);
+	return lo != c->lo;
+}
+
+bool cirte_is_stale(struct unit *u, const struct cirte *c)
+{
+	uint64_t lo, hi;
+
+	if (!ram_has(u->m, c->pa, 16))
+		return false;
+	lo = ram_read64(u->m, c->pa);
+	hi = ram_read64(u->m, c->pa + 8);
+	if (!(lo & ENTRY_P) || !(c->lo & ENTRY_P))
+		return (lo & ENTRY_P) != (c->lo & ENTRY_P);
+	return ((lo ^ c->lo) & ~MASK(11, 8)) || hi != c->hi;
+}
+
+/* ---- flushes ------------------------------------------------------------ */
+
+void flush_context(
+	struct unit *u, unsigned gran, uint16_t did, uint16_t sid, unsigned fm)
+{
+	static const uint16_t function_mask[] = {0, 4, 6, 7};
+	uint16_t mask = function_mask[fm & 3];
+	bool needed = false;
+
+	view_drain(u);
+	u->m->n.flushes++;
+	u->cc_fresh = true;
+	if (gran == GRAN_DOMAIN && (u->quirks & MODEL_QUIRK_CC_WIDENS))
+		gran = GRAN_GLOBAL;
+	for (unsigned bus = 0; bus < 256; bus++) {
+		if (gran == GRAN_GLOBAL && u->croot[bus].valid) {
+			needed |= root_is_stale(u, &u->croot[bus]);
+			u->croot[bus].valid = 0;
+		}
+		if (!u->cctx[bus] || (gran == GRAN_NARROW && bus != sid >> 8))
+			continue;
+		for (unsigned fn = 0; fn < 256; fn++) {
+			struct cctx *c = &u->cctx[bus][fn];
+
+			if (!c->valid)
+				continue;
+			if (gran != GRAN_GLOBAL && c->tag != did &&
+				u->m->mode != MODEL_BENIGN)
+				continue;
+			if (gran == GRAN_NARROW && ((fn ^ sid) & 0xff & ~mask))
+				continue;
+			needed |= context_is_stale(u, c);
+			context_drop(u, c);
+		}
+	}
+	if (gran == GRAN_GLOBAL) {
+		needed |= u->owe_cc;
+		u->owe_cc = false;
+	}
+	u->m->n.superfluous += !needed;
+}
+
+/* Whether a page-selective flush makes the unit forget an entry. */
+static bool page_flush_hits(
+	const struct centry *e, uint64_t addr, uint64_t size, bool ih)
+{
+	uint64_t first = e->iova, last = e->iova + entry_span(e) - 1;
+
+	if (e->kind == KIND_TABLE)
+		return !ih && first <= addr + size - 1 && last >= addr;
+	/* Part of a large page is not enough (VT-d 6.5.2.3). */
+	return first >= addr && last <= addr + size - 1;
+}
+
+/* After this flush the unit may walk again, with what it remembers of the
+ * context: an old entry there would bring the old translations back. */
+static void check_order(struct unit *u, uint16_t did)
+{
+	if (!u->did_use[did].contexts || u->m->mode == MODEL_BENIGN)
+		return;
+	for (unsigned bus = 0; bus < 256; bus++)
+		for (unsigned fn = 0; u->cctx[bus] && fn < 256; fn++) {
+			struct cctx *c = &u->cctx[bus][fn];
+
+			if (c->valid && c->tag == did && !c->fault &&
+				context_is_stale(u, c))
+				blame(u->m, u, MODEL_V_ORDER, "6.5.2.1",
+					"IOTLB of domain %u flushed while the "
+					"old context entry of %02x:%02x.%x is "
+					"cached",
+					did, bus, fn >> 3, fn & 7);
+		}
+}
+
+void flush_iotlb(struct unit *u, unsigned gran, uint16_t did, uint64_t addr,
+	unsigned am, bool ih, bool dr, bool dw)
+{
+	struct cache *c = &u->tlb;
+	uint64_t size = (uint64_t)MODEL_PAGE << am;
+	bool needed = false;
+	/* A unit that cannot drain on request does it always or never; a
+	 * driver could not tell, so it is not blamed (VT-d 6.5.4). */
+	bool drains =
+		(u->r[R_VER] >> 4 & 15) >= 2 || !(u->r[R_CAP] & CAP_DWD) || dw;
+
+	view_drain(u);
+	u->m->n.flushes++;
+	(void)dr;
+	addr &= ~(size - 1);
+	if (gran == GRAN_DOMAIN)
+		check_order(u, did);
+	for (unsigned d = 0; d < 256; d++) {
+		uint32_t i, next;
+
+		if (gran != GRAN_GLOBAL && d != (did & 255))
+			continue;
+		for (i = c->dom[d]; i != NIL; i = next) {
+			struct centry *e = &c->entry[i];
+
+			next = e->dom_next;
+			if (gran != GRAN_GLOBAL && e->did != did)
+				continue;
+			if (gran == GRAN_NARROW &&
+				!page_flush_hits(e, addr, size, ih))
+				continue;
+			needed |= centry_is_stale(u, e);
+			cache_remove(u, e);
+		}
+	}
+	if (drains && post_drain(u, gran, did, addr, am, false, 0))
+		needed = true;
+	if (gran == GRAN_GLOBAL) {
+		needed |= u->owe_iotlb;
+		if (u->owe_cc && u->owe_iotlb)
+			blame(u->m, u, MODEL_V_ORDER, "6.5.2.1",
+				"IOTLB flushed before the context cache");
+		u->owe_iotlb = false;
+	}
+	u->cc_fresh = false;
+	u->m->n.superfluous += !needed;
+}
+
+void flush_irtes(struct unit *u, bool global, unsigned index, unsigned im)
+{
+	unsigned first = global ? 0 : index & ~((1u << im) - 1);
+	unsigned last = global ? 65535 : first + (1u << im) - 1;
+	bool needed = u->owe_iec && global;
+
+	view_drain(u);
+	u->m->n.flushes++;
+	for (unsigned i = first; u->cirte && i <= last && i < 65536; i++) {
+		if (!u->cirte[i].valid)
+			continue;
+		needed |= cirte_is_stale(u, &u->cirte[i]);
+		u->cirte[i].valid = 0;
+		u->cirte_live--;
+	}
+	if (global)
+		u->owe_iec = false;
+	u->m->n.superfluous += !needed;
+}
+
+void flush_all_dma(struct unit *u)
+{
+	struct model_counters kept = u->m->n;
+
+	flush_context(u, GRAN_GLOBAL, 0, 0, 0);
+	u->owe_cc = false;
+	flush_iotlb(u, GRAN_GLOBAL, 0, 0, 0, false, true, true);
+	u->m->n = kept;
+}
+
+void cache_clear(struct unit *u)
+{
+	struct model_counters kept = u->m->n;
+
+	u->owe_cc = u->owe_iotlb = u->owe_iec = false;
+	flush_all_dma(u);
+	flush_irtes(u, true, 0, 0);
+	u->cirte_live = 0;
+	u->m->n = kept;
+}
+
+/* ---- who can still reach a page ----------------------------------------- */
+
+static bool large_leaf_covers(struct unit *u, uint64_t pa)
+{
+	for (uint32_t i = 0; u->tlb.large && i < u->tlb.count; i++) {
+		struct centry *e = &u->tlb.entry[i];
+
+		if (e->used && e->kind == KIND_LEAF && e->level > 1 &&
+			pa >= e->pa && pa - e->pa < span_of(e->level))
+			return true;
+	}
+	return false;
+}
+
+size_t cache_reaches(struct unit *u, uint64_t pa, const char **how)
+{
+	struct page *p = page_of(u->m, pa);
+	uint64_t queue = (uint64_t)MODEL_PAGE << bits(u->r[R_IQA], 2, 0);
+
+	if (u->gone)
+		return 0;
+	if (p->leaf_refs || large_leaf_covers(u, pa))
+		*how = "a cached translation";
+	else if (p->table_refs)
+		*how = "a cached table pointer";
+	else if (u->root_set && (u->r[R_GSTS] & G_TE) &&
+		(u->root & ~0xfffull) == pa)
+		*how = "its root table";
+	else if ((u->r[R_GSTS] & G_IRE) && u->irt_set && pa >= u->irt &&
+		pa - u->irt < u->irt_entries * 16ull)
+		*how = "its interrupt table";
+	else if ((u->r[R_GSTS] & G_QIE) && pa >= (u->r[R_IQA] & ~0xfffull) &&
+		pa - (u->r[R_IQA] & ~0xfffull) < queue)
+		*how = "its invalidation queue";
+	else if (u->wait_pending && (u->wait.lo & BIT(5)) &&
+		(u->wait.hi & ~0xfffull) == pa)
+		*how = "the status word of a pending wait";
+	else
+		return 0;
+	return 1;
+}
+
+size_t model_cached(struct model *m, unsigned unit)
+{
+	struct unit *u;
+	size_t n;
+
+	if (unit >= m->units)
+		return 0;
+	enter(m);
+	u = &m->unit[unit];
+	n = u->tlb.live + u->cirte_live;
+	for (unsigned bus = 0; bus < 256; bus++) {
+		n += u->croot[bus].valid;
+		for (unsigned fn = 0; u->cctx[bus] && fn < 256; fn++)
+			n += u->cctx[bus][fn].valid;
+	}
+	leave(m);
+	return n;
+}

@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What devices do to memory. A request is split at page borders, translated
+ * by the unit that covers the device, and carried out on real memory. Posted
+ * writes are translated at once and land late: when a flush drains them, when
+ * they become too many, or when the same device reads.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "internal.h"
+
+#define POSTS_MAX 4096
+
+static bool in_range(uint64_t a, uint64_t base, uint64_t limit)
+{
+	uint64_t last = limit | 0x1fffff;
+
+	return base <= last && a >= base && a <= last;
+}
+
+/* Protected regions block all DMA on newer units, and untranslated DMA on
+ * older ones (VT-d 11.4.8). */
+static bool protected_region(struct unit *u, uint64_t pa)
+{
+	if (!(u->r[R_PMEN] & PMEN_PRS))
+		return false;
+	if ((u->r[R_GSTS] & G_TE) && (u->r[R_VER] >> 4 & 15) < 2)
+		return false;
+	return ((u->r[R_CAP] & CAP_PLMR) &&
+		       in_range(pa, u->r[R_PLMBASE], u->r[R_PLMLIMIT])) ||
+		((u->r[R_CAP] & CAP_PHMR) &&
+			in_range(pa, u->r[R_PHMBASE], u->r[R_PHMLIMIT]));
+}
+
+static void check_owner(struct model *m, struct unit *u, uint16_t bdf,
+	uint64_t iova, uint64_t pa)
+{
+	struct function *f = function_at(m, u ? u->segment : 0, bdf);
+	struct page *p = page_of(m, pa);
+
+	if ((pa & ~0xfffull) == m->secret) {
+		blame(m, u, MODEL_V_OPEN, "6.5.3.3",
+			"device %04x reached the secret page at iova %#llx",
+			bdf, (unsigned long long)iova);
+		return;
+	}
+	if (!f || !f->expect)
+		return;
+	if (!p || p->owner != f->expect)
+		blame(m, u, MODEL_V_OPEN, "6.5.3.3",
+			"device %04x reached page %#llx at iova %#llx, owner "
+			"%u instead of %u",
+			bdf, (unsigned long long)pa, (unsigned long long)iova,
+			p ? p->owner : 0, f->expect);
+}
+
+static void blocked(struct model *m, struct unit *u, uint16_t sid,
+	uint64_t iova, enum access acc, enum path path, const struct xlate *x)
+{
+	m->n.dma_blocked++;
+	m->last_fault = x->fault;
+	if (x->recordable)
+		fault_record(u, sid, iova & ~0xfffull,
+			acc == ACC_READ || acc == ACC_ZERO, path, x->fault);
+}
+
+/* Finds the memory for one piece. */
+static enum model_dma_status resolve(struct model *m, struct unit *u,
+	uint16_t sid, uint64_t iova, enum access acc, enum path path,
+	struct xlate *x)
+{
+	memset(x, 0, sizeof *x);
+	x->pa = iova;
+	x->left = MODEL_PAGE - (iova & 0xfff);
+	m->n.dma++;
+	if (u && (u->r[R_GSTS] & G_TE)) {
+		translate(u, sid, iova, acc, path, x);
+		if (x->fault) {
+			blocked(m, u, sid, iova, acc, path, x);
+			return MODEL_DMA_BLOCKED;
+		}
+	}
+	if (u && protected_region(u, x->pa)) {
+		m->n.dma_blocked++;
+		return MODEL_DMA_BLOCKED;
+	}
+	return ram_has(m, x->pa, 1) ? MODEL_DMA_OK : MODEL_DMA_ABORT;
+}
+
+/* ---- posted writes ------------------------------------------------------ */
+
+void posts_land(struct model *m, size_t i)
+{
+	struct post p = m->post[i];
+	struct page *page = page_of(m, p.pa);
+
+	m->post[i] = m->post[--m->posts];
+	page->post_refs--;
+	check_owner(m, &m->unit[p.unit], p.sid, p.iova, p.pa);
+	if (!page->owner)
+		blame(m, &m->unit[p.unit], MODEL_V_FREE, "6.5.4",
+			"a write in flight landed in page %#llx after it was "
+			"given back",
+			(unsigned long long)(p.pa & ~0xfffull));
+	device_store(m, p.pa, p.data, p.len);
+	free(p.data);
+}
+
+size_t post_drain(struct unit *u, unsigned gran, uint16_t did, uint64_t addr,
+	unsigned am, bool translated, uint16_t sid)
+{
+	struct model *m = u->m;
+	uint64_t size = (uint64_t)MODEL_PAGE << am;
+	size_t landed = 0;
+
+	for (size_t i = 0; i < m->posts;) {
+		struct post *p = &m->post[i];
+		bool hit =
+			p->unit == u->index && (translated || !p->translated);
+
+		if (hit && sid)
+			hit = p->sid == sid && p->translated;
+		else if (hit && gran != GRAN_GLOBAL)
+			hit = p->did == did;
+		if (hit && !sid && gran == GRAN_NARROW)
+			hit = p->iova >= addr && p->iova - addr < size;
+		if (!hit) {
+			i++;
+			continue;
+		}
+		posts_land(m, i);
+		landed++;
+	}
+	return landed;
+}
+
+/* A device's read pushes its own earlier writes. */
+static void push(struct model *m, uint16_t bdf)
+{
+	for (size_t i = 0; i < m->posts;)
+		if (m->post[i].sid == bdf)
+			posts_land(m, i);
+		else
+			i++;
+}
+
+static void post_add(struct model *m, struct unit *u, uint16_t bdf,
+	uint64_t iova, const struct xlate *x, const void *buf, size_t len,
+	bool translated)
+{
+	struct post *p;
+
+	if (m->posts >= POSTS_MAX)
+		posts_land(m, 0);
+	if (m->posts == m->post_room) {
+		size_t room = m->post_room ? m->post_room * 2 : 32;
+
+		p = realloc(m->post, room * sizeof *p);
+		if (!p)
+			return;
+		m->post = p;
+		m->post_room = room;
+	}
+	p = &m->post[m->posts];
+	p->data = malloc(len);
+	if (!p->data)
+		return;
+	memcpy(p->data, buf, len);
+	p->pa = x->pa;
+	p->len = len;
+	p->unit = u->index;
+	p->did = x->did;
+	p->sid = bdf;
+	p->iova = iova;
+	p->translated = translated;
+	page_of(m, x->pa)->post_refs++;
+	m->posts++;
+}
+
+size_t model_posted(struct model *m)
+{
+	return m->posts;
+}
+
+/* ---- requests ----------------------------------------------------------- */
+
+struct request {
+	struct model *m;
+	struct unit *u;
+	uint16_t bdf, sid;
+	enum access acc;
+	enum path path;
+	bool post;
+};
+
+static enum model_dma_status window_access(
+	struct request *r, uint64_t iova, const void *buf, size_t len)
+{
+	struct model *m = r->m;
+	uint32_t data;
+
+	if (r->acc == ACC_WRITE && len == 4 && !(iova & 3)) {
+		memcpy(&data, buf, 4);
+		return interrupt_request(r->u, r->sid, iova, data)
+			? MODEL_DMA_OK
+			: MODEL_DMA_BLOCKED;
+	}
+	m->n.dma_blocked++;
+	m->last_fault = F_IR_MALFORMED;
+	if ((r->u->r[R_VER] >> 4 & 15) >= 5)
+		fault_record(r->u, r->sid, iova & ~0xfffull,
+			r->acc != ACC_WRITE, 0, F_IR_MALFORMED);
+	return MODEL_DMA_BLOCKED;
+}
+
+static enum model_dma_status piece(
+	struct request *r, uint64_t iova, uint8_t *buf, size_t len)
+{
+	struct model *m = r->m;
+	enum model_dma_status s;
+	struct xlate x;
+
+	if (r->u && in_window(iova) && r->path == UNTRANSLATED)
+		return window_access(r, iova, buf, len);
+	s = resolve(m, r->u, r->sid, iova, r->acc, r->path, &x);
+	if (s != MODEL_DMA_OK) {
+		if (s == MODEL_DMA_ABORT && r->acc == ACC_READ)
+			memset(buf, 0xff, len);
+		return s;
+	}
+	if (r->acc == ACC_ZERO)
+		return s;
+	if (r->post && r->u) {
+		post_add(m, r->u, r->bdf, iova, &x, buf, len,
+			r->path == TRANSLATED);
+		return s;
+	}
+	check_owner(m, r->u, r->bdf, iova, x.pa);
+	if (r->acc == ACC_WRITE)
+		device_store(m, x.pa, buf, len);
+	else
+		memcpy(buf, ram_at(m, x.pa), len);
+	return s;
+}
+
+static enum model_dma_status request(
+	struct request *r, uint64_t iova, void *buf, size_t len)
+{
+	enum model_dma_status worst = MODEL_DMA_OK;
+	struct function *f;
+	uint8_t *at = buf;
+
+	f = function_at(r->m, r->u ? r->u->segment : 0, r->bdf);
+	if (f && f->removed)
+		return MODEL_DMA_ABORT;
+	r->m->idle_polls = 0;
+	r->m->last_fault = 0;
+	if (r->acc == ACC_READ || r->acc == ACC_ATOMIC)
+		push(r->m, r->bdf);
+	while (len) {
+		size_t n = MODEL_PAGE - (iova & (MODEL_PAGE - 1));
+		enum model_dma_status s;
+
+		n = n < len ? n : len;
+		s = piece(r, iova, at, n);
+		worst = s > worst || worst == MODEL_DMA_OK ? s : worst;
+		iova += n;
+		at += n;
+		len -= n;
+	}
+	return worst;
+}
+
+static struct request start(struct model *m, uint16_t segment, uint16_t bdf,
+	enum access acc, enum path path)
+{
+	return (struct request){.m = m,
+		.u = unit_for(m, segment, bdf),
+		.bdf = bdf,
+		.sid = requester_of(m, segment, bdf),
+		.acc = acc,
+		.path = path};
+}
+
+enum model_dma_status model_dma_read(struct model *m, uint16_t segment,
+	uint16_t bdf, uint64_t iova, void *buf, size_t len)
+{
+	struct request r = start(m, segment, bdf, ACC_READ, UNTRANSLATED);
+	enum model_dma_status s;
+
+	enter(m);
+	s = request(&r, iova, buf, len);
+	leave(m);
+	return s;
+}
+
+enum model_dma_status model_dma_write(struct model *m, uint16_t segment,
+	uint16_t bdf, uint64_t iova, const void *buf, size_t len)
+{
+	struct request r = start(m, segment, bdf, ACC_WRITE, UNTRANSLATED);
+	enum model_dma_status s;
+
+	enter(m);
+	s = request(&r, iova, (void *)(uintptr_t)buf, len);
+	leave(m);
+	return s;
+}
+
+enum model_dma_status model_dma_post(struct model *m, uint16_t segment,
+	uint16_t bdf, uint64_t iova, const void *buf, size_t len)
+{
+	struct request r = start(m, segment, bdf, ACC_WRITE, UNTRANSLATED);
+	enum model_dma_status s;
+
+	enter(m);
+	r.post = m->mode != MODEL_BENIGN;
+	s = request(&r, iova, (void *)(uintptr_t)buf, len);
+	leave(m);
+	return s;
+}
+
+enum model_dma_status model_dma_zero_read(
+	struct model *m, uint16_t segment, uint16_t bdf, uint64_t iova)
+{
+	struct request r = start(m, segment, bdf, ACC_ZERO, UNTRANSLATED);
+	enum model_dma_status s;
+	uint8_t byte;
+
+	enter(m);
+	s = request(&r, iova, &byte, 1);
+	leave(m);
+	return s;
+}
+
+enum model_dma_status model_dma_atomic(struct model *m, uint16_t segment,
+	uint16_t bdf, uint64_t iova, uint64_t add, uint64_t *old)
+{
+	struct request r = start(m, segment, bdf, ACC_ATOMIC, UNTRANSLATED);
+	enum model_dma_status s = MODEL_DMA_BLOCKED;
+	struct xlate x;
+	uint64_t sum;
+
+	if (iova & 7)
+		return s;
+	enter(m);
+	push(m, bdf);
+	if (r.u && in_window(iova))
+		s = window_access(&r, iova, &add, 8);
+	else
+		s = resolve(m, r.u, r.sid, iova, ACC_ATOMIC, UNTRANSLATED, &x);
+	if (s == MODEL_DMA_OK) {
+		check_owner(m, r.u, bdf, iova, x.pa);
+		*old = ram_read64(m, x.pa);
+		sum = *old + add;
+		device_store(m, x.pa, &sum, 8);
+	}
+	leave(m);
+	return s;
+}
+
+enum model_dma_status model_dma_translated(struct model *m, uint16_t segment,
+	uint16_t bdf, uint64_t phys, void *buf, size_t len, bool write)
+{
+	struct request r = start(
+		m, segment, bdf, write ? ACC_WRITE : ACC_READ, TRANSLATED);
+	enum model_dma_status s;
+
+	enter(m);
+	s = request(&r, phys, buf, len);
+	leave(m);
+	return s;
+}
+
+void model_device_expect(
+	struct model *m, uint16_t segment, uint16_t bdf, unsigned owner)
+{
+	struct function *f = function_at(m, segment, bdf);
+
+	enter(m);
+	if (f)
+		f->expect = owner;
+	leave(m);
+}

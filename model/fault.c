@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Fault records, status and the unit's own event messages (VT-d 7.2, 7.3,
+ * 11.4.7).
+ */
+#include "internal.h"
+
+static const uint32_t conditions =
+	FSTS_PPF | FSTS_PFO | FSTS_IQE | FSTS_ICE | FSTS_ITE;
+
+bool fault_quiet(struct unit *u)
+{
+	return !(u->r[R_FSTS] & conditions);
+}
+
+void event_send(struct unit *u, enum reg ctl)
+{
+	struct model_interrupt irq = {.from_unit = true, .unit = u->index};
+
+	if (u->r[ctl] & CTL_IM) {
+		u->r[ctl] |= CTL_IP;
+		return;
+	}
+	u->r[ctl] &= ~CTL_IP;
+	/* Data, address and upper address follow the control register. */
+	irq.data = (uint32_t)u->r[ctl + 1];
+	irq.address = u->r[ctl + 2] | u->r[ctl + 3] << 32;
+	irq.vector = (uint8_t)irq.data;
+	irq.delivery = (uint8_t)bits(irq.data, 10, 8);
+	irq.destination = (uint32_t)(bits(irq.address, 19, 12) |
+		(u->r[ctl + 3] & ~0xffull));
+	if ((irq.address & 0xfff00000) != WINDOW) {
+		blame(u->m, u, MODEL_V_FAULT, "5.1.6",
+			"the unit's interrupt goes to %#llx",
+			(unsigned long long)irq.address);
+		return;
+	}
+	deliver(u->m, &irq);
+}
+
+void event_unmask(struct unit *u, enum reg ctl)
+{
+	if (!(u->r[ctl] & CTL_IM) && (u->r[ctl] & CTL_IP))
+		event_send(u, ctl);
+}
+
+/* A condition came up: one message if there was none before. */
+void fault_event(struct unit *u, bool quiet_before)
+{
+	if (quiet_before)
+		event_send(u, R_FECTL);
+}
+
+void fault_status(struct unit *u, uint32_t bit)
+{
+	bool quiet = fault_quiet(u);
+
+	u->r[R_FSTS] |= bit & ~(uint32_t)FSTS_PPF;
+	u->m->idle_polls = 0;
+	fault_event(u, quiet);
+}
+
+static void update_ppf(struct unit *u)
+{
+	bool any = false;
+
+	for (unsigned i = 0; i < CAP_NFR(u->r[R_CAP]); i++)
+		any |= u->frcd[i][1] >> 63;
+	if (!any)
+		u->r[R_FSTS] &= ~FSTS_PPF;
+	if (fault_quiet(u))
+		u->r[R_FECTL] &= ~CTL_IP;
+}
+
+static bool collapses(struct unit *u, uint16_t sid)
+{
+	if (u->m->mode == MODEL_LAZY)
+		return false;
+	for (unsigned i = 0; i < CAP_NFR(u->r[R_CAP]); i++)
+		if (u->frcd[i][1] >> 63 && (uint16_t)u->frcd[i][1] == sid)
+			return true;
+	return false;
+}
+
+void fault_record(struct unit *u, uint16_t sid, uint64_t info, bool read,
+	unsigned at, unsigned reason)
+{
+	unsigned n = CAP_NFR(u->r[R_CAP]), i = u->next_frcd % n;
+	bool quiet = fault_quiet(u);
+
+	u->m->last_fault = reason;
+	if (u->hung || u->gone)
+		return;
+	if ((u->r[R_FSTS] & FSTS_PFO)) {
+		u->m->n.faults_lost++;
+		return;
+	}
+	if (collapses(u, sid))
+		return;
+	if (u->frcd[i][1] >> 63) {
+		u->r[R_FSTS] |= FSTS_PFO;
+		u->m->n.faults_lost++;
+		fault_event(u, quiet);
+		return;
+	}
+	u->frcd[i][0] = info;
+	u->frcd[i][1] = BIT(63) | (read ? BIT(62) : 0) | (uint64_t)at << 60 |
+		(uint64_t)reason << 32 | sid;
+	u->m->n.faults++;
+	u->next_frcd = (i + 1) % n;
+	if (!(u->r[R_FSTS] & FSTS_PPF)) {
+		u->r[R_FSTS] &= ~MASK(15, 8);
+		u->r[R_FSTS] |= FSTS_PPF | (uint64_t)i << 8;
+	}
+	fault_event(u, quiet);
+}
+
+void fault_write_fsts(struct unit *u, uint32_t value)
+{
+	uint32_t cleared = value & (uint32_t)u->r[R_FSTS] &
+		(uint32_t)(FSTS_ITE | FSTS_ICE | FSTS_IQE | FSTS_PFO);
+
+	u->r[R_FSTS] &= ~(uint64_t)cleared;
+	if (cleared & (FSTS_IQE | FSTS_ITE)) {
+		/* Fetching starts again at the head. */
+		u->r[R_IQERCD] = 0;
+		if ((u->r[R_GSTS] & G_QIE) && u->r[R_IQH] != u->r[R_IQT])
+			u->queue_due = u->m->now + 1;
+		/* A repaired slot is no rewriting. */
+		if (u->r[R_IQH] / 16 < u->snapshot_room &&
+			ram_has(u->m, (u->r[R_IQA] & ~0xfffull) + u->r[R_IQH],
+				16)) {
+			uint64_t pa = (u->r[R_IQA] & ~0xfffull) + u->r[R_IQH];
+
+			u->snapshot[u->r[R_IQH] / 16].lo = ram_read64(u->m, pa);
+			u->snapshot[u->r[R_IQH] / 16].hi =
+				ram_read64(u->m, pa + 8);
+		}
+	}
+	if (fault_quiet(u))
+		u->r[R_FECTL] &= ~CTL_IP;
+}
+
+/* ---- the records as registers ------------------------------------------- */
+
+uint64_t frcd_read(struct unit *u, unsigned off, unsigned width)
+{
+	uint64_t word = u->frcd[off / 16][off / 8 & 1];
+
+	if (width == 8)
+		return word;
+	return word >> (off & 4 ? 32 : 0) & 0xffffffff;
+}
+
+void frcd_write(struct unit *u, unsigned off, unsigned width, uint64_t value)
+{
+	uint64_t *word = &u->frcd[off / 16][off / 8 & 1];
+	bool top = (off & 8) && (width == 8 || (off & 4));
+
+	if (width == 4 && (off & 4))
+		value <<= 32;
+	if (!top || !(value & BIT(63))) {
+		blame(u->m, u, MODEL_V_FAULT, "11.4.7.6",
+			"fault record written without clearing it");
+		return;
+	}
+	*word &= ~BIT(63);
+	update_ppf(u);
+}

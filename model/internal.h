@@ -1,0 +1,489 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the parts of the model share. The machine's lock guards everything
+ * here; it is taken by the public functions and by nothing below them. It is
+ * recursive because callbacks may call the model again.
+ */
+#ifndef MODEL_INTERNAL_H
+#define MODEL_INTERNAL_H
+
+#include <model/model.h>
+#include <pthread.h>
+#include "regs.h"
+
+#define SHIFT 12
+#define NIL UINT32_MAX
+
+/* ---- memory ------------------------------------------------------------- */
+
+/* What a table page is, for the store watcher. */
+enum role {
+	ROLE_NONE,
+	ROLE_ROOT,
+	ROLE_CONTEXT,
+	ROLE_TABLE,
+	ROLE_IRT
+};
+
+struct page {
+	uint32_t gen;        /* counts allocations; 0: never taken */
+	uint32_t leaf_refs;  /* cached 4 KiB translations that lead here */
+	uint32_t table_refs; /* cached pointers to this page as a table */
+	uint32_t post_refs;  /* posted writes on their way here */
+	uint8_t owner;       /* 0: free */
+	uint8_t role;        /* enum role, sticky until freed */
+	uint8_t level;       /* ROLE_TABLE: 1 is the lowest */
+	uint8_t watched;
+	uint16_t did; /* ROLE_TABLE: the first domain seen with it */
+	uint8_t unit;
+	uint8_t bus; /* ROLE_CONTEXT */
+	uint64_t iova;
+	uint8_t *copy; /* watched: content after the last store */
+};
+
+/* ---- caches ------------------------------------------------------------- */
+
+enum {
+	KIND_LEAF = 1,
+	KIND_TABLE,
+	KIND_NEGATIVE
+};
+enum {
+	PERM_R = 1,
+	PERM_W = 2
+};
+
+struct step {
+	uint64_t pa, raw;
+};
+
+/* One remembered translation, table pointer or failure of a domain. */
+struct centry {
+	uint64_t iova;
+	uint64_t pa;
+	uint32_t hash_next;
+	uint32_t dom_prev, dom_next;
+	uint16_t did;
+	uint8_t kind;
+	uint8_t level; /* leaf: 1..3; table: level of the table pointed to */
+	uint8_t perm;
+	uint8_t steps;
+	uint8_t fault; /* negative: the reason it gave */
+	uint8_t used;
+	struct step path[5]; /* the entries it was made from, top first */
+};
+
+struct cache {
+	struct centry *entry;
+	uint32_t count, room, free;
+	uint32_t live;
+	uint32_t *bucket;
+	uint32_t bucket_mask;
+	uint32_t dom[256];
+	uint32_t large; /* leaves above 4 KiB */
+};
+
+/* A context entry as the unit remembers it. */
+struct cctx {
+	uint64_t lo, hi;
+	uint64_t pa;
+	uint16_t tag; /* DID it is remembered under; 0 for failures */
+	uint8_t valid;
+	uint8_t fault; /* not 0: a remembered failure (CM=1) */
+};
+
+struct croot {
+	uint64_t lo, hi;
+	uint64_t pa;
+	uint8_t valid, fault;
+};
+
+struct cirte {
+	uint64_t lo, hi;
+	uint64_t pa;
+	uint8_t valid, fault;
+};
+
+/* Which root a domain id stands for while contexts with it are cached. */
+struct did_use {
+	uint64_t root;
+	uint32_t contexts;
+	uint8_t aw, tt;
+};
+
+/* ---- units -------------------------------------------------------------- */
+
+enum reg {
+	R_VER,
+	R_CAP,
+	R_ECAP,
+	R_GCMD,
+	R_GSTS,
+	R_RTADDR,
+	R_CCMD,
+	R_FSTS,
+	R_FECTL,
+	R_FEDATA,
+	R_FEADDR,
+	R_FEUADDR,
+	R_PMEN,
+	R_PLMBASE,
+	R_PLMLIMIT,
+	R_PHMBASE,
+	R_PHMLIMIT,
+	R_IQH,
+	R_IQT,
+	R_IQA,
+	R_ICS,
+	R_IECTL,
+	R_IEDATA,
+	R_IEADDR,
+	R_IEUADDR,
+	R_IQERCD,
+	R_IRTA,
+	R_IVA,
+	R_IOTLB,
+	R_COUNT
+};
+
+struct desc {
+	uint64_t lo, hi;
+};
+
+struct line {
+	uint64_t pa;
+	uint8_t data[64];
+};
+
+struct unit {
+	struct model *m;
+	unsigned index;
+	uint64_t base, size;
+	uint16_t segment;
+	bool include_all;
+	uint32_t quirks;
+	char name[48];
+	uint64_t r[R_COUNT];
+	uint64_t frcd[256][2];
+	unsigned next_frcd;
+	uint64_t haw_mask; /* address bits that exist */
+
+	/* Commands in flight: due 0 is none. */
+	uint64_t gcmd_due;
+	uint32_t gcmd_bits; /* GCMD bits that changed, with new levels */
+	uint32_t gcmd_levels;
+	uint64_t cc_due, iotlb_due, pmen_due;
+
+	/* Latched by SRTP and SIRTP. */
+	bool root_set; /* SRTP since TE was last 0 */
+	uint64_t root, ttm;
+	bool irt_set;
+	uint64_t irt;
+	unsigned irt_entries;
+	bool eime;
+	/* Flushes owed since the latch. */
+	bool owe_cc, owe_iotlb, owe_iec;
+	bool cc_fresh; /* a context flush ran that no IOTLB flush followed */
+
+	/* Queue. */
+	struct desc *fetched; /* valid, not carried out */
+	unsigned fetched_count, fetched_room;
+	struct desc *snapshot; /* slots as they were at the doorbell */
+	unsigned snapshot_room;
+	uint64_t queue_due;
+	uint64_t tail_seen;
+	bool last_was_wait;
+	bool wait_pending;
+	struct desc wait;
+	uint64_t wait_due;
+	uint64_t devtlb_due; /* device-TLB answers awaited; NONE: never */
+	uint16_t devtlb_sid;
+	uint64_t devtlb_timeout;
+
+	/* Caches. */
+	struct croot croot[256];
+	struct cctx *cctx[256];
+	struct did_use *did_use; /* by DID */
+	struct cache tlb;
+	struct cirte *cirte;
+	size_t cirte_live;
+
+	/* Memory as the unit sees it; NULL: as it is. */
+	uint8_t *view;
+	bool buffered; /* stores wait for a write-buffer flush */
+	struct line *lines;
+	unsigned line_count, line_room;
+
+	/* What breaks. */
+	bool hung, gone;
+	int hang_after, gone_after; /* accesses left; negative: never */
+	uint64_t hung_since;
+	bool blamed_wait;
+};
+
+/* ---- devices ------------------------------------------------------------ */
+
+struct dtlb_entry {
+	uint64_t iova, pa, size;
+	uint8_t perm;
+	uint8_t used;
+	uint16_t did;
+	struct step leaf;
+	uint8_t steps;
+	struct step path[5];
+};
+
+struct function {
+	struct model_function_desc d;
+	unsigned expect;
+	bool removed;
+	enum model_ats_answer answer;
+	struct dtlb_entry *dtlb;
+	unsigned dtlb_count, dtlb_room;
+	unsigned extra_flushes; /* QUIRK_EXTRA_DEVTLB: completed once */
+	uint8_t config[4096];
+};
+
+struct post {
+	uint64_t pa;
+	uint8_t *data;
+	size_t len;
+	unsigned unit;
+	uint16_t did;
+	uint16_t sid;
+	bool translated;
+	uint64_t iova;
+};
+
+/* ---- judge -------------------------------------------------------------- */
+
+#define STACK_DEPTH 24
+
+struct offence {
+	struct model_violation v;
+	char text[200];
+	void *stack[STACK_DEPTH];
+	int depth;
+};
+
+/* ---- the machine -------------------------------------------------------- */
+
+struct model {
+	pthread_mutex_t lock;
+	enum model_mode mode;
+	unsigned flags;
+	uint64_t seed;
+	uint64_t rng[2];
+	uint64_t now;
+	unsigned idle_polls;
+	uint8_t haw;
+
+	uint64_t ram_base, ram_size;
+	uint8_t *ram;   /* the driver's mapping */
+	uint8_t *alias; /* the model's own mapping of the same memory */
+	struct page *page;
+	size_t pages;
+	uint32_t *free_stack; /* single pages given back, last first */
+	size_t free_count;
+	size_t bump; /* pages never taken start here */
+	uint64_t secret;
+	int64_t fail_alloc;
+	bool fail_forever;
+	size_t in_use;
+
+	struct unit *unit;
+	unsigned units;
+	struct function *function;
+	unsigned functions;
+	int32_t *by_bdf; /* index into function, segment 0; -1: none */
+	struct model_rmrr_desc *rmrr;
+	unsigned rmrrs;
+	struct model_ioapic_desc *ioapic;
+	unsigned ioapics;
+
+	struct post *post;
+	size_t posts, post_room;
+
+	model_interrupt_fn *on_interrupt;
+	void *interrupt_ctx;
+
+	struct offence *offence;
+	size_t offences, offence_room;
+	bool abort_on_violation;
+	unsigned last_fault;
+	int fail_wait;
+	struct model_counters n;
+
+	struct model *watch_next;
+};
+
+static inline void enter(struct model *m)
+{
+	pthread_mutex_lock(&m->lock);
+}
+
+static inline void leave(struct model *m)
+{
+	pthread_mutex_unlock(&m->lock);
+}
+
+static inline bool ram_has(const struct model *m, uint64_t pa, uint64_t len)
+{
+	return pa >= m->ram_base && pa - m->ram_base < m->ram_size &&
+		m->ram_size - (pa - m->ram_base) >= len;
+}
+
+static inline struct page *page_of(struct model *m, uint64_t pa)
+{
+	return ram_has(m, pa, 1) ? &m->page[(pa - m->ram_base) >> SHIFT] : NULL;
+}
+
+static inline uint8_t *ram_at(struct model *m, uint64_t pa)
+{
+	return m->alias + (pa - m->ram_base);
+}
+
+/* machine.c */
+uint64_t rnd(struct model *m);
+/* True once in n, by seed; never when lazy, always false when benign. */
+bool chance(struct model *m, unsigned n);
+/* When something that starts now is finished. */
+uint64_t due_after(struct unit *u);
+void tick(struct model *m, uint64_t ns);
+uint64_t poll_step(struct model *m, uint64_t ns);
+struct unit *unit_for(struct model *m, uint16_t segment, uint16_t sid);
+struct function *function_at(struct model *m, uint16_t segment, uint16_t bdf);
+/* The requester id that the unit sees for a request of this function. */
+uint16_t requester_of(struct model *m, uint16_t segment, uint16_t bdf);
+void deliver(struct model *m, const struct model_interrupt *irq);
+
+/* memory.c */
+bool memory_init(struct model *m, const struct model_desc *d);
+void memory_exit(struct model *m);
+bool view_init(struct unit *u);
+bool view_read64(struct unit *u, uint64_t pa, uint64_t *out);
+bool view_read128(struct unit *u, uint64_t pa, uint64_t out[2]);
+/* Memory as it will be seen once everything is flushed. */
+uint64_t ram_read64(struct model *m, uint64_t pa);
+void device_store(struct model *m, uint64_t pa, const void *buf, size_t len);
+void view_drain(struct unit *u);
+unsigned view_check(struct unit *u);
+void table_page(struct unit *u, uint64_t pa, enum role role, unsigned level,
+	uint16_t did, uint64_t iova);
+
+/* watch.c */
+bool watch_init(struct model *m);
+void watch_exit(struct model *m);
+void watch_page(struct model *m, struct page *p);
+void unwatch_page(struct model *m, struct page *p);
+
+/* judge.c */
+void blame(struct model *m, struct unit *u, enum model_rule rule,
+	const char *section, const char *format, ...)
+	__attribute__((format(printf, 5, 6)));
+void judge_exit(struct model *m);
+unsigned check_caches(struct model *m);
+
+/* registers.c, command.c */
+void unit_registers_reset(struct unit *u);
+void command_global(struct unit *u, uint32_t value);
+void command_context(struct unit *u);
+void command_iotlb(struct unit *u);
+void command_step(struct unit *u);
+void flush_owed_check(struct unit *u, const char *when);
+
+/* queue.c */
+void queue_doorbell(struct unit *u);
+void queue_step(struct unit *u);
+void queue_enable(struct unit *u);
+bool queue_disable(struct unit *u);
+void queue_reset(struct unit *u);
+
+/* cache.c */
+bool cache_init(struct unit *u);
+void cache_exit(struct unit *u);
+void cache_clear(struct unit *u);
+struct centry *cache_find(
+	struct unit *u, int kind, unsigned level, uint16_t did, uint64_t iova);
+struct centry *cache_add(struct unit *u, const struct centry *e);
+struct cctx *context_slot(struct unit *u, uint16_t sid);
+void context_fill(struct unit *u, uint16_t sid, const struct cctx *c);
+void context_drop(struct unit *u, struct cctx *c);
+bool context_is_stale(struct unit *u, const struct cctx *c);
+bool root_is_stale(struct unit *u, const struct croot *c);
+bool centry_is_stale(struct unit *u, const struct centry *e);
+bool cirte_is_stale(struct unit *u, const struct cirte *c);
+void flush_context(
+	struct unit *u, unsigned gran, uint16_t did, uint16_t sid, unsigned fm);
+void flush_iotlb(struct unit *u, unsigned gran, uint16_t did, uint64_t addr,
+	unsigned am, bool ih, bool dr, bool dw);
+void flush_irtes(struct unit *u, bool global, unsigned index, unsigned im);
+void flush_all_dma(struct unit *u);
+size_t cache_reaches(struct unit *u, uint64_t pa, const char **how);
+
+/* walk.c */
+enum access {
+	ACC_READ,
+	ACC_WRITE,
+	ACC_ATOMIC,
+	ACC_ZERO
+};
+enum path {
+	UNTRANSLATED,
+	TRANSLATION,
+	TRANSLATED
+};
+
+struct xlate {
+	uint64_t pa;
+	uint64_t left; /* bytes to the end of what is contiguous */
+	uint64_t page_iova, page_pa, page_size;
+	uint16_t did;
+	uint8_t perm;
+	uint8_t fault; /* 0: translated */
+	bool fpd;
+	bool recordable;
+	uint8_t steps;
+	struct step path[5];
+};
+
+void translate(struct unit *u, uint16_t sid, uint64_t iova, enum access acc,
+	enum path path, struct xlate *out);
+void prefetch_unit(struct unit *u);
+void prefetch_entry(struct unit *u, struct page *p, uint64_t pa);
+bool reserved_in_leaf(
+	struct unit *u, uint64_t raw, unsigned level, bool leaf, uint64_t *bad);
+unsigned levels_of(unsigned aw);
+
+/* fault.c */
+void fault_record(struct unit *u, uint16_t sid, uint64_t info, bool read,
+	unsigned at, unsigned reason);
+void fault_status(struct unit *u, uint32_t bit);
+void fault_event(struct unit *u, bool quiet_before);
+void fault_write_fsts(struct unit *u, uint32_t value);
+void event_unmask(struct unit *u, enum reg ctl);
+void event_send(struct unit *u, enum reg ctl);
+uint64_t frcd_read(struct unit *u, unsigned off, unsigned width);
+void frcd_write(struct unit *u, unsigned off, unsigned width, uint64_t value);
+bool fault_quiet(struct unit *u);
+
+/* intremap.c */
+bool interrupt_request(
+	struct unit *u, uint16_t sid, uint64_t address, uint32_t data);
+
+/* dma.c */
+size_t post_drain(struct unit *u, unsigned gran, uint16_t did, uint64_t addr,
+	unsigned am, bool translated, uint16_t sid);
+void posts_land(struct model *m, size_t i);
+
+/* ats.c */
+/* Starts a device-TLB flush. Returns when it is answered, NONE if never. */
+uint64_t dtlb_flush(struct unit *u, uint16_t sid, uint64_t addr, bool s);
+bool dtlb_entry_is_stale(struct unit *u, const struct dtlb_entry *e);
+void dtlb_clear(struct function *f);
+
+/* topology.c */
+bool topology_init(struct model *m, const struct model_desc *d);
+void topology_exit(struct model *m);
+
+#endif

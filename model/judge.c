@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The judge: the list of violations, and the checkpoint at which everything
+ * that is remembered must agree with memory.
+ */
+#include <execinfo.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include "internal.h"
+
+static const char *const rule_names[MODEL_RULES] = {
+	[MODEL_V_WALK] = "walk",
+	[MODEL_V_FREE] = "free",
+	[MODEL_V_STALE] = "stale",
+	[MODEL_V_ORDER] = "order",
+	[MODEL_V_CHANGE] = "change",
+	[MODEL_V_PUBLISH] = "publish",
+	[MODEL_V_RESERVED] = "reserved",
+	[MODEL_V_UNSUPPORTED] = "unsupported",
+	[MODEL_V_COMMAND] = "command",
+	[MODEL_V_ACCESS] = "access",
+	[MODEL_V_QUEUE] = "queue",
+	[MODEL_V_MIXED] = "mixed",
+	[MODEL_V_INTERRUPT] = "interrupt",
+	[MODEL_V_ADDRESS] = "address",
+	[MODEL_V_ATS] = "ats",
+	[MODEL_V_WAIT] = "wait",
+	[MODEL_V_FAULT] = "fault",
+	[MODEL_V_OPEN] = "open",
+	[MODEL_V_RMRR] = "rmrr",
+	[MODEL_V_POWER] = "power",
+};
+
+const char *model_rule_name(enum model_rule rule)
+{
+	return rule > 0 && rule < MODEL_RULES ? rule_names[rule] : "?";
+}
+
+static struct offence *offence_of(
+	struct model *m, enum model_rule rule, const char *text)
+{
+	for (size_t i = 0; i < m->offences; i++)
+		if (m->offence[i].v.rule == rule &&
+			strcmp(m->offence[i].text, text) == 0)
+			return &m->offence[i];
+	return NULL;
+}
+
+void blame(struct model *m, struct unit *u, enum model_rule rule,
+	const char *section, const char *format, ...)
+{
+	char text[sizeof((struct offence *)0)->text];
+	struct offence *o;
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	o = offence_of(m, rule, text);
+	if (o) {
+		o->v.count++;
+		return;
+	}
+	if (m->offences >= 1000)
+		return;
+	if (m->offences == m->offence_room) {
+		size_t room = m->offence_room ? m->offence_room * 2 : 16;
+
+		o = realloc(m->offence, room * sizeof *o);
+		if (!o)
+			return;
+		m->offence = o;
+		m->offence_room = room;
+	}
+	o = &m->offence[m->offences++];
+	memset(o, 0, sizeof *o);
+	memcpy(o->text, text, sizeof text);
+	o->v.rule = rule;
+	o->v.unit = u ? u->index : 0;
+	o->v.section = section;
+	o->v.count = 1;
+	o->depth = backtrace(o->stack, STACK_DEPTH);
+	if (m->abort_on_violation) {
+		model_report(m, stderr);
+		abort();
+	}
+}
+
+void judge_exit(struct model *m)
+{
+	free(m->offence);
+}
+
+size_t model_violation_count(struct model *m)
+{
+	return m->offences;
+}
+
+size_t model_violations_of(struct model *m, enum model_rule rule)
+{
+	size_t n = 0;
+
+	enter(m);
+	for (size_t i = 0; i < m->offences; i++)
+		n += m->offence[i].v.rule == rule;
+	leave(m);
+	return n;
+}
+
+const struct model_violation *model_violation(struct model *m, size_t i)
+{
+	struct offence *o = i < m->offences ? &m->offence[i] : NULL;
+
+	if (!o)
+		return NULL;
+	o->v.text = o->text;
+	return &o->v;
+}
+
+void model_violations_clear(struct model *m)
+{
+	enter(m);
+	m->offences = 0;
+	leave(m);
+}
+
+void model_abort_on_violation(struct model *m, bool on)
+{
+	m->abort_on_violation = on;
+}
+
+void model_report(struct model *m, FILE *out)
+{
+	enter(m);
+	for (size_t i = 0; i < m->offences; i++) {
+		struct offence *o = &m->offence[i];
+		char **frames = backtrace_symbols(o->stack, o->depth);
+
+		fprintf(out, "unit %u: %s: %s (VT-d %s)", o->v.unit,
+			model_rule_name(o->v.rule), o->text, o->v.section);
+		if (o->v.count > 1)
+			fprintf(out, ", %u times", o->v.count);
+		fputc('\n', out);
+		for (int f = 1; frames && f < o->depth; f++)
+			fprintf(out, "\t%s\n", frames[f]);
+		free(frames);
+	}
+	if (m->offences)
+		fprintf(out, "seed %#llx\n", (unsigned long long)m->seed);
+	leave(m);
+}
+
+/* ---- checkpoint --------------------------------------------------------- */
+
+static unsigned check_contexts(struct unit *u)
+{
+	unsigned found = 0;
+
+	for (unsigned bus = 0; bus < 256; bus++) {
+		if (u->croot[bus].valid && root_is_stale(u, &u->croot[bus])) {
+			found++;
+			blame(u->m, u, MODEL_V_STALE, "6.5.3.3",
+				"root entry of bus %02x changed, no global "
+				"context flush",
+				bus);
+		}
+		for (unsigned fn = 0; u->cctx[bus] && fn < 256; fn++) {
+			struct cctx *c = &u->cctx[bus][fn];
+
+			if (!c->valid || !context_is_stale(u, c))
+				continue;
+			found++;
+			blame(u->m, u, MODEL_V_STALE, "6.5.3.3",
+				"context entry of %02x:%02x.%x changed, no "
+				"context flush under domain %u",
+				bus, fn >> 3, fn & 7, c->tag);
+		}
+	}
+	return found;
+}
+
+static unsigned check_tlb(struct unit *u)
+{
+	static const char *const kinds[] = {
+		"?", "translation", "table pointer", "failure"};
+	unsigned found = 0;
+
+	for (uint32_t i = 0; i < u->tlb.count; i++) {
+		struct centry *e = &u->tlb.entry[i];
+
+		if (!e->used || !centry_is_stale(u, e))
+			continue;
+		found++;
+		blame(u->m, u, MODEL_V_STALE, "6.5.3.3",
+			"%s of domain %u, iova %#llx, level %u changed, no "
+			"IOTLB flush",
+			kinds[e->kind & 3], e->did, (unsigned long long)e->iova,
+			e->level);
+	}
+	return found;
+}
+
+static unsigned check_irtes(struct unit *u)
+{
+	unsigned found = 0;
+
+	for (unsigned i = 0; u->cirte_live && i < 65536; i++) {
+		if (!u->cirte[i].valid || !cirte_is_stale(u, &u->cirte[i]))
+			continue;
+		found++;
+		blame(u->m, u, MODEL_V_STALE, "6.5.3.3",
+			"interrupt entry %u changed, no interrupt-entry flush",
+			i);
+	}
+	return found;
+}
+
+static unsigned check_device_tlbs(struct model *m)
+{
+	unsigned found = 0;
+
+	for (unsigned i = 0; i < m->functions; i++) {
+		struct function *f = &m->function[i];
+		struct unit *u = unit_for(m, f->d.segment, f->d.bdf);
+
+		for (unsigned k = 0; u && k < f->dtlb_count; k++) {
+			struct dtlb_entry *e = &f->dtlb[k];
+
+			if (!e->used || !dtlb_entry_is_stale(u, e))
+				continue;
+			found++;
+			blame(m, u, MODEL_V_STALE, "6.5.2.5",
+				"device %04x keeps iova %#llx, no device-TLB "
+				"flush",
+				f->d.bdf, (unsigned long long)e->iova);
+		}
+	}
+	return found;
+}
+
+unsigned check_caches(struct model *m)
+{
+	unsigned found = check_device_tlbs(m);
+
+	for (unsigned i = 0; i < m->units; i++) {
+		struct unit *u = &m->unit[i];
+
+		if (u->gone)
+			continue;
+		if (u->r[R_GSTS] & G_TE)
+			found += check_contexts(u) + check_tlb(u);
+		if (u->r[R_GSTS] & G_IRE)
+			found += check_irtes(u);
+		if (u->r[R_GSTS] & (G_TE | G_IRE))
+			found += view_check(u);
+	}
+	return found;
+}
+
+unsigned model_checkpoint(struct model *m)
+{
+	unsigned found;
+
+	enter(m);
+	found = check_caches(m);
+	for (unsigned i = 0; i < m->units; i++) {
+		struct unit *u = &m->unit[i];
+
+		if (u->gone || u->hung)
+			continue;
+		if (u->r[R_GSTS] & G_TE)
+			flush_owed_check(u, "at rest");
+		if (u->fetched_count && !u->wait_pending) {
+			found++;
+			blame(m, u, MODEL_V_ORDER, "6.5.2.8",
+				"flushes queued without a wait behind them");
+		}
+		if (u->gcmd_due || u->cc_due || u->iotlb_due) {
+			found++;
+			blame(m, u, MODEL_V_COMMAND, "11.4.4",
+				"a command is still in flight");
+		}
+	}
+	leave(m);
+	return found;
+}

@@ -1,0 +1,472 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Memory, who owns each page, and what a unit that does not snoop sees of it.
+ *
+ * The driver stores through ordinary pointers. A unit without coherence
+ * (ECAP.C=0) or with write buffers (CAP.RWBF=1) reads its tables from a copy
+ * of its own, the view; cache-line flushes and write-buffer flushes bring
+ * lines over. Data that devices read and write never passes a view: DMA is
+ * snooped.
+ *
+ * Pages given back are filled with words that work as an entry of any level
+ * and lead to the secret page, which is full of them too: a walk that touches
+ * stale or freed memory always ends there, and is seen.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include "internal.h"
+
+static void *anonymous(uint64_t size)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+/* With the watcher on, the model writes through a mapping of its own. */
+static bool map_ram(struct model *m)
+{
+	int fd;
+
+	if (!(m->flags & MODEL_WATCH)) {
+		m->ram = m->alias = anonymous(m->ram_size);
+		return m->ram;
+	}
+	fd = memfd_create("model", MFD_CLOEXEC);
+	if (fd < 0)
+		return false;
+	if (ftruncate(fd, (off_t)m->ram_size) == 0) {
+		m->ram = mmap(NULL, m->ram_size, PROT_READ | PROT_WRITE,
+			MAP_SHARED, fd, 0);
+		m->alias = mmap(NULL, m->ram_size, PROT_READ | PROT_WRITE,
+			MAP_SHARED, fd, 0);
+	}
+	close(fd);
+	if (m->ram == MAP_FAILED)
+		m->ram = NULL;
+	if (m->alias == MAP_FAILED)
+		m->alias = NULL;
+	return m->ram && m->alias;
+}
+
+static void trap_page(struct model *m, uint64_t pa)
+{
+	uint64_t trap = m->secret | SS_R | SS_W;
+	uint64_t *word = (uint64_t *)ram_at(m, pa);
+
+	for (unsigned i = 0; i < MODEL_PAGE / 8; i++)
+		word[i] = trap;
+	for (unsigned i = 0; i < m->units; i++)
+		if (m->unit[i].view)
+			memcpy(m->unit[i].view + (pa - m->ram_base), word,
+				MODEL_PAGE);
+}
+
+bool memory_init(struct model *m, const struct model_desc *d)
+{
+	m->ram_base = d->ram_base;
+	m->ram_size = d->ram_size ? d->ram_size : 64ull << 20;
+	if ((m->ram_base | m->ram_size) & (MODEL_PAGE - 1))
+		return false;
+	m->pages = m->ram_size >> SHIFT;
+	m->page = calloc(m->pages, sizeof *m->page);
+	m->free_stack = malloc(m->pages * sizeof *m->free_stack);
+	if (!m->page || !m->free_stack || !map_ram(m))
+		return false;
+	/* The last page is the secret: nobody is ever given it. */
+	m->secret = m->ram_base + m->ram_size - MODEL_PAGE;
+	m->page[m->pages - 1].gen = 1;
+	trap_page(m, m->secret);
+	return true;
+}
+
+void memory_exit(struct model *m)
+{
+	for (unsigned i = 0; m->unit && i < m->units; i++) {
+		if (m->unit[i].view)
+			munmap(m->unit[i].view, m->ram_size);
+		free(m->unit[i].lines);
+	}
+	for (size_t i = 0; m->page && i < m->pages; i++)
+		free(m->page[i].copy);
+	if (m->ram)
+		munmap(m->ram, m->ram_size);
+	if (m->alias && m->alias != m->ram)
+		munmap(m->alias, m->ram_size);
+	free(m->page);
+	free(m->free_stack);
+}
+
+bool view_init(struct unit *u)
+{
+	struct model *m = u->m;
+	bool buffered = (u->r[R_CAP] & CAP_RWBF) ||
+		(u->quirks & MODEL_QUIRK_HIDDEN_RWBF);
+
+	if (m->mode == MODEL_BENIGN)
+		return true;
+	if ((u->r[R_ECAP] & ECAP_C) && !buffered)
+		return true;
+	u->buffered = buffered;
+	u->view = anonymous(m->ram_size);
+	if (u->view)
+		memcpy(u->view + (m->secret - m->ram_base),
+			ram_at(m, m->secret), MODEL_PAGE);
+	return u->view;
+}
+
+/* ---- pages -------------------------------------------------------------- */
+
+static bool allocation_fails(struct model *m)
+{
+	if (m->fail_alloc <= 0)
+		return false;
+	if (--m->fail_alloc > 0)
+		return false;
+	m->fail_alloc = m->fail_forever ? 1 : 0;
+	return true;
+}
+
+static void page_take(struct model *m, size_t i, unsigned owner)
+{
+	struct page *p = &m->page[i];
+
+	if (!p->gen)
+		trap_page(m, m->ram_base + (i << SHIFT));
+	p->gen++;
+	p->owner = (uint8_t)owner;
+	m->in_use++;
+}
+
+/* A single page: the one given back last, or any of them by chance. */
+static size_t take_single(struct model *m)
+{
+	size_t at, i;
+
+	if (!m->free_count)
+		return SIZE_MAX;
+	at = m->free_count - 1;
+	if (m->mode == MODEL_RANDOM)
+		at = rnd(m) % m->free_count;
+	i = m->free_stack[at];
+	m->free_stack[at] = m->free_stack[--m->free_count];
+	return i;
+}
+
+static bool run_is_free(struct model *m, size_t first, size_t count)
+{
+	for (size_t i = first; i < first + count; i++)
+		if (m->page[i].owner)
+			return false;
+	return true;
+}
+
+/* Pages of a run may lie on the stack of free ones: take them off. */
+static void unstack(struct model *m, size_t first, size_t count)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < m->free_count; i++)
+		if (m->free_stack[i] < first ||
+			m->free_stack[i] >= first + count)
+			m->free_stack[kept++] = m->free_stack[i];
+	m->free_count = kept;
+}
+
+static size_t take_run(struct model *m, size_t count)
+{
+	uint64_t base = m->ram_base >> SHIFT;
+	size_t end = m->pages - 1;
+	size_t first = ((base + m->bump + count - 1) & ~(count - 1)) - base;
+
+	if (first + count <= end) {
+		/* Pages skipped for alignment stay available. */
+		while (m->bump < first)
+			m->free_stack[m->free_count++] = (uint32_t)m->bump++;
+		m->bump = first + count;
+		return first;
+	}
+	first = ((base + count - 1) & ~(count - 1)) - base;
+	for (; first + count <= end; first += count)
+		if (run_is_free(m, first, count)) {
+			unstack(m, first, count);
+			while (m->bump < first)
+				m->free_stack[m->free_count++] =
+					(uint32_t)m->bump++;
+			if (m->bump < first + count)
+				m->bump = first + count;
+			return first;
+		}
+	return SIZE_MAX;
+}
+
+uint64_t model_page_alloc(struct model *m, unsigned order, unsigned owner)
+{
+	size_t count = (size_t)1 << order, first = SIZE_MAX;
+	uint64_t pa = MODEL_NONE;
+
+	enter(m);
+	if (order > 20 || !owner || owner > 255 || allocation_fails(m))
+		goto out;
+	if (!order)
+		first = take_single(m);
+	if (first == SIZE_MAX)
+		first = take_run(m, count);
+	if (first == SIZE_MAX)
+		goto out;
+	for (size_t i = first; i < first + count; i++)
+		page_take(m, i, owner);
+	pa = m->ram_base + ((uint64_t)first << SHIFT);
+out:
+	leave(m);
+	return pa;
+}
+
+static void check_reach(struct model *m, uint64_t pa)
+{
+	const char *how = NULL;
+
+	for (unsigned i = 0; i < m->units; i++)
+		if (cache_reaches(&m->unit[i], pa, &how)) {
+			blame(m, &m->unit[i], MODEL_V_FREE, "6.5.3.3",
+				"page %#llx given back, the unit still has "
+				"it as %s",
+				(unsigned long long)pa, how);
+			return;
+		}
+	if (page_of(m, pa)->post_refs)
+		blame(m, NULL, MODEL_V_FREE, "6.5.4",
+			"page %#llx given back, writes to it are in flight",
+			(unsigned long long)pa);
+}
+
+void model_page_free(struct model *m, uint64_t phys, unsigned order)
+{
+	size_t count = (size_t)1 << order;
+
+	enter(m);
+	for (size_t n = 0; n < count; n++) {
+		uint64_t pa = phys + n * MODEL_PAGE;
+		struct page *p = page_of(m, pa);
+
+		if (!p || !p->owner || (phys & (MODEL_PAGE - 1))) {
+			blame(m, NULL, MODEL_V_FREE, "-",
+				"page %#llx given back, but nobody has it",
+				(unsigned long long)pa);
+			continue;
+		}
+		check_reach(m, pa);
+		if (p->watched)
+			unwatch_page(m, p);
+		p->owner = 0;
+		p->role = ROLE_NONE;
+		m->in_use--;
+		trap_page(m, pa);
+		m->free_stack[m->free_count++] =
+			(uint32_t)((pa - m->ram_base) >> SHIFT);
+	}
+	leave(m);
+}
+
+void model_fail_alloc(struct model *m, unsigned n, bool forever)
+{
+	enter(m);
+	m->fail_alloc = n;
+	m->fail_forever = forever;
+	leave(m);
+}
+
+size_t model_pages_in_use(struct model *m, unsigned owner)
+{
+	size_t n = 0;
+
+	enter(m);
+	if (!owner)
+		n = m->in_use;
+	for (size_t i = 0; owner && i < m->bump; i++)
+		n += m->page[i].owner == owner;
+	leave(m);
+	return n;
+}
+
+void *model_ptr(struct model *m, uint64_t phys)
+{
+	return ram_has(m, phys, 1) ? m->ram + (phys - m->ram_base) : NULL;
+}
+
+void *model_direct_map(struct model *m)
+{
+	return m->ram - m->ram_base;
+}
+
+/* ---- views -------------------------------------------------------------- */
+
+uint64_t ram_read64(struct model *m, uint64_t pa)
+{
+	return __atomic_load_n((uint64_t *)ram_at(m, pa), __ATOMIC_ACQUIRE);
+}
+
+static uint64_t line_of(uint64_t pa)
+{
+	return pa & ~63ull;
+}
+
+static void view_take_line(struct unit *u, uint64_t pa)
+{
+	pa = line_of(pa);
+	memcpy(u->view + (pa - u->m->ram_base), ram_at(u->m, pa), 64);
+}
+
+/* A cache may write any line back at any time, in any order. */
+static void view_evict_by_chance(struct unit *u, uint64_t pa)
+{
+	if (chance(u->m, 8))
+		view_take_line(u, pa);
+}
+
+bool view_read64(struct unit *u, uint64_t pa, uint64_t *out)
+{
+	if (!ram_has(u->m, pa, 8))
+		return false;
+	if (!u->view) {
+		*out = ram_read64(u->m, pa);
+		return true;
+	}
+	view_evict_by_chance(u, pa);
+	memcpy(out, u->view + (pa - u->m->ram_base), 8);
+	return true;
+}
+
+bool view_read128(struct unit *u, uint64_t pa, uint64_t out[2])
+{
+	if (!ram_has(u->m, pa, 16))
+		return false;
+	if (u->view) {
+		view_evict_by_chance(u, pa);
+		memcpy(out, u->view + (pa - u->m->ram_base), 16);
+		return true;
+	}
+	/* Low half first: the half that says "present" may be the older. */
+	out[0] = ram_read64(u->m, pa);
+	out[1] = ram_read64(u->m, pa + 8);
+	return true;
+}
+
+void device_store(struct model *m, uint64_t pa, const void *buf, size_t len)
+{
+	memcpy(ram_at(m, pa), buf, len);
+	for (unsigned i = 0; i < m->units; i++)
+		if (m->unit[i].view)
+			memcpy(m->unit[i].view + (pa - m->ram_base), buf, len);
+}
+
+static void buffer_line(struct unit *u, uint64_t pa)
+{
+	struct line *line;
+
+	if (u->line_count == u->line_room) {
+		unsigned room = u->line_room ? u->line_room * 2 : 64;
+
+		line = realloc(u->lines, room * sizeof *line);
+		if (!line)
+			return;
+		u->lines = line;
+		u->line_room = room;
+	}
+	line = &u->lines[u->line_count++];
+	line->pa = pa;
+	memcpy(line->data, ram_at(u->m, pa), 64);
+}
+
+void model_cache_flush(struct model *m, uint64_t phys, size_t len)
+{
+	enter(m);
+	for (unsigned i = 0; len && i < m->units; i++) {
+		struct unit *u = &m->unit[i];
+		uint64_t end = phys + len;
+
+		if (!u->view || (u->r[R_ECAP] & ECAP_C))
+			continue;
+		for (uint64_t pa = line_of(phys); pa < end; pa += 64) {
+			if (!ram_has(m, pa, 64))
+				continue;
+			m->n.line_flushes++;
+			if (u->buffered)
+				buffer_line(u, pa);
+			else
+				view_take_line(u, pa);
+		}
+	}
+	leave(m);
+}
+
+/* The chipset's write buffers become empty (GCMD.WBF, or implied). */
+void view_drain(struct unit *u)
+{
+	struct model *m = u->m;
+
+	if (!u->view || !u->buffered)
+		return;
+	if (u->r[R_ECAP] & ECAP_C) {
+		for (size_t i = 0; i < m->bump; i++)
+			if (m->page[i].owner)
+				memcpy(u->view + (i << SHIFT),
+					m->alias + (i << SHIFT), MODEL_PAGE);
+		return;
+	}
+	for (unsigned i = 0; i < u->line_count; i++)
+		memcpy(u->view + (u->lines[i].pa - m->ram_base),
+			u->lines[i].data, 64);
+	u->line_count = 0;
+}
+
+/* Every line of a table that the unit would still see old. */
+unsigned view_check(struct unit *u)
+{
+	struct model *m = u->m;
+	unsigned found = 0;
+
+	if (!u->view)
+		return 0;
+	for (size_t i = 0; i < m->bump; i++) {
+		uint8_t *seen = u->view + (i << SHIFT);
+		uint8_t *real = m->alias + (i << SHIFT);
+
+		if (!m->page[i].owner || !m->page[i].role ||
+			memcmp(seen, real, MODEL_PAGE) == 0)
+			continue;
+		for (unsigned off = 0; off < MODEL_PAGE; off += 64)
+			if (memcmp(seen + off, real + off, 64)) {
+				blame(m, u, MODEL_V_STALE,
+					u->buffered ? "6.8" : "6.2.1",
+					"table line %#llx not written back",
+					(unsigned long long)(m->ram_base +
+						(i << SHIFT) + off));
+				found++;
+			}
+	}
+	return found;
+}
+
+/* A walk uses this page as a table: remember it, and watch it if asked. */
+void table_page(struct unit *u, uint64_t pa, enum role role, unsigned level,
+	uint16_t did, uint64_t iova)
+{
+	struct page *p = page_of(u->m, pa);
+
+	if (!p || !p->owner || p->role)
+		return;
+	p->role = (uint8_t)role;
+	p->level = (uint8_t)level;
+	p->did = did;
+	p->iova = iova;
+	p->unit = (uint8_t)u->index;
+	p->bus = role == ROLE_CONTEXT ? (uint8_t)iova : 0;
+	if (u->m->flags & MODEL_WATCH)
+		watch_page(u->m, p);
+}

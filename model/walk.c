@@ -1,0 +1,586 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Legacy-mode translation: root entry, context entry, second-stage tables
+ * (VT-d 3.4, 3.7, 9.1, 9.3, 9.8). What is remembered is preferred over what
+ * memory says; what is read is remembered.
+ */
+#include <string.h>
+#include "internal.h"
+
+unsigned levels_of(unsigned aw)
+{
+	return aw + 2;
+}
+
+static void set_fault(struct xlate *x, unsigned reason)
+{
+	x->fault = (uint8_t)reason;
+}
+
+static bool remembers_failures(const struct unit *u)
+{
+	return (u->r[R_CAP] & CAP_CM) && u->m->mode != MODEL_BENIGN;
+}
+
+static bool walk_owned(struct unit *u, uint64_t pa, const char *what)
+{
+	struct page *p = page_of(u->m, pa);
+
+	if (!p || p->owner)
+		return true;
+	if ((pa & ~0xfffull) == u->m->secret)
+		blame(u->m, u, MODEL_V_WALK, "6.5.3.3",
+			"a walk follows freed or never written memory (%s)",
+			what);
+	else
+		blame(u->m, u, MODEL_V_WALK, "6.5.3.3",
+			"a walk reads page %#llx, which nobody has, as %s",
+			(unsigned long long)(pa & ~0xfffull), what);
+	return false;
+}
+
+/* ---- root and context entries ------------------------------------------- */
+
+static unsigned root_check(struct unit *u, uint64_t lo, uint64_t hi)
+{
+	if (!(lo & ENTRY_P))
+		return F_ROOT_NP;
+	if ((lo & MASK(11, 1)) || hi || (lo & ~0xfffull & ~u->haw_mask)) {
+		blame(u->m, u, MODEL_V_RESERVED, "9.1",
+			"reserved bits in root entry %#llx %#llx",
+			(unsigned long long)hi, (unsigned long long)lo);
+		return F_ROOT_RSVD;
+	}
+	return 0;
+}
+
+static struct croot *root_entry(struct unit *u, unsigned bus)
+{
+	struct croot *c = &u->croot[bus];
+	uint64_t e[2];
+
+	if (c->valid) {
+		u->m->n.cache_hits++;
+		return c;
+	}
+	memset(c, 0, sizeof *c);
+	c->pa = (u->root & ~0xfffull & u->haw_mask) + bus * 16;
+	walk_owned(u, c->pa, "root table");
+	if (!view_read128(u, c->pa, e)) {
+		c->fault = F_ROOT_ACCESS;
+		return c;
+	}
+	table_page(u, c->pa & ~0xfffull, ROLE_ROOT, 0, 0, 0);
+	c->lo = e[0];
+	c->hi = e[1];
+	c->fault = (uint8_t)root_check(u, c->lo, c->hi);
+	c->valid = !c->fault || remembers_failures(u);
+	if (u->m->mode == MODEL_BENIGN)
+		c->valid = 0;
+	return c;
+}
+
+static void check_did(struct unit *u, uint16_t sid, uint16_t did)
+{
+	unsigned width = 4 + 2 * CAP_ND(u->r[R_CAP]);
+
+	if (width < 16 && did >> width)
+		blame(u->m, u, MODEL_V_UNSUPPORTED, "9.3",
+			"%04x: domain id %u is wider than %u bits", sid, did,
+			width);
+	if (!did && (u->r[R_CAP] & CAP_CM))
+		blame(u->m, u, MODEL_V_UNSUPPORTED, "6.1",
+			"%04x: domain id 0 under caching mode", sid);
+}
+
+static bool aw_supported(struct unit *u, unsigned aw, bool pass)
+{
+	unsigned sagaw = CAP_SAGAW(u->r[R_CAP]);
+
+	if (aw < 1 || aw > 3 || !(sagaw & 1u << aw))
+		return false;
+	return !pass || !(sagaw >> (aw + 1));
+}
+
+static unsigned context_check(
+	struct unit *u, uint16_t sid, uint64_t lo, uint64_t hi)
+{
+	unsigned tt = CE_TT(lo);
+	uint64_t ecap = u->r[R_ECAP];
+	bool bad;
+
+	if (!(lo & ENTRY_P))
+		return F_CTX_NP;
+	bad = (lo & MASK(11, 4)) || (hi & BIT(7)) || (hi & MASK(63, 24)) ||
+		(tt != TT_PASS && (lo & ~0xfffull & ~u->haw_mask));
+	if (bad) {
+		blame(u->m, u, MODEL_V_RESERVED, "9.3",
+			"reserved bits in context entry of %04x, %#llx %#llx",
+			sid, (unsigned long long)hi, (unsigned long long)lo);
+		return F_CTX_RSVD;
+	}
+	if (tt == 3 || (tt == TT_ATS && !(ecap & ECAP_DT)) ||
+		(tt == TT_PASS && !(ecap & ECAP_PT)) ||
+		!aw_supported(u, CE_AW(hi), tt == TT_PASS)) {
+		blame(u->m, u, MODEL_V_UNSUPPORTED, "9.3",
+			"context entry of %04x: type %u, width %u are not "
+			"offered",
+			sid, tt, CE_AW(hi));
+		return F_CTX_INVALID;
+	}
+	check_did(u, sid, CE_DID(hi));
+	return 0;
+}
+
+/* Fills *out; the slot in the cache only if the unit would keep it. */
+static void context_entry(struct unit *u, uint16_t sid, struct cctx *out)
+{
+	struct cctx *slot = context_slot(u, sid);
+	struct croot *root;
+	uint64_t e[2], table;
+
+	if (slot && slot->valid) {
+		u->m->n.cache_hits++;
+		*out = *slot;
+		return;
+	}
+	memset(out, 0, sizeof *out);
+	u->m->n.walks++;
+	root = root_entry(u, sid >> 8);
+	if (root->fault) {
+		out->fault = root->fault;
+		return;
+	}
+	table = root->lo & ~0xfffull;
+	out->pa = table + (sid & 255) * 16u;
+	walk_owned(u, out->pa, "context table");
+	if (!view_read128(u, out->pa, e)) {
+		out->fault = F_CTX_ACCESS;
+		return;
+	}
+	table_page(u, table, ROLE_CONTEXT, 0, 0, sid >> 8);
+	out->lo = e[0];
+	out->hi = e[1];
+	out->fault = (uint8_t)context_check(u, sid, e[0], e[1]);
+	out->tag = out->fault ? 0 : CE_DID(e[1]);
+	if (!out->fault || remembers_failures(u))
+		context_fill(u, sid, out);
+}
+
+/* ---- second stage ------------------------------------------------------- */
+
+bool reserved_in_leaf(
+	struct unit *u, uint64_t raw, unsigned level, bool leaf, uint64_t *bad)
+{
+	uint64_t reserved = MASK(51, 12) & ~u->haw_mask;
+
+	reserved |= BIT(62);
+	if (!leaf || !(u->r[R_ECAP] & ECAP_SC))
+		reserved |= SS_SNP;
+	if (!leaf)
+		reserved |= SS_PS;
+	if (leaf && level == 2)
+		reserved |= MASK(20, 12);
+	if (leaf && level == 3)
+		reserved |= MASK(29, 12);
+	*bad = raw & reserved;
+	return *bad;
+}
+
+/* Where a walk starts: the deepest table pointer remembered, or the top. */
+static unsigned walk_start(struct unit *u, const struct cctx *c, uint64_t iova,
+	uint64_t *table, struct xlate *x)
+{
+	unsigned top = levels_of(CE_AW(c->hi));
+
+	for (unsigned level = 1; level < top; level++) {
+		struct centry *e =
+			cache_find(u, KIND_TABLE, level, x->did, iova);
+
+		if (!e)
+			continue;
+		*table = e->pa;
+		x->perm = e->perm;
+		x->steps = e->steps;
+		memcpy(x->path, e->path, sizeof e->path);
+		return level;
+	}
+	*table = c->lo & ~0xfffull;
+	x->perm = PERM_R | PERM_W;
+	return top;
+}
+
+static void remember(struct unit *u, struct xlate *x, int kind, unsigned level,
+	uint64_t iova, uint64_t pa)
+{
+	struct centry e = {.iova = iova,
+		.pa = pa,
+		.did = x->did,
+		.kind = (uint8_t)kind,
+		.level = (uint8_t)level,
+		.perm = x->perm,
+		.fault = x->fault,
+		.steps = x->steps};
+
+	memcpy(e.path, x->path, sizeof e.path);
+	cache_add(u, &e);
+}
+
+static void check_output(struct unit *u, struct xlate *x, uint64_t iova)
+{
+	for (unsigned i = 0; i < u->m->units; i++) {
+		struct unit *o = &u->m->unit[i];
+
+		if (x->page_pa < o->base + o->size &&
+			x->page_pa + x->page_size > o->base)
+			blame(u->m, u, MODEL_V_ADDRESS, "8.3",
+				"iova %#llx leads to the registers of unit %u",
+				(unsigned long long)iova, i);
+	}
+}
+
+static bool leaf_done(struct unit *u, struct xlate *x, uint64_t iova,
+	uint64_t raw, unsigned level)
+{
+	uint64_t span = 1ull << (SHIFT + 9 * (level - 1));
+
+	x->page_size = span;
+	x->page_iova = iova & ~(span - 1);
+	x->page_pa = raw & u->haw_mask & ~(span - 1) & ~0xfffull;
+	if (in_window(x->page_pa) ||
+		(x->page_pa <= WINDOW && x->page_pa + span > WINDOW)) {
+		blame(u->m, u, MODEL_V_ADDRESS, "3.14",
+			"iova %#llx leads into the interrupt window",
+			(unsigned long long)iova);
+		set_fault(x, F_OUT_INTERRUPT);
+		return true;
+	}
+	check_output(u, x, iova);
+	remember(u, x, KIND_LEAF, level, iova, x->page_pa);
+	return true;
+}
+
+/* One entry. Returns true when the walk is over. */
+static bool walk_step(struct unit *u, struct xlate *x, uint64_t iova,
+	unsigned level, unsigned top, uint64_t *table)
+{
+	unsigned index = (iova >> (SHIFT + 9 * (level - 1))) & 511;
+	uint64_t pa = *table + index * 8, raw, bad;
+	bool leaf = level == 1;
+	struct page *p;
+
+	walk_owned(u, pa, "second-stage table");
+	if (!view_read64(u, pa, &raw)) {
+		set_fault(x, level == top ? F_CTX_INVALID : F_SS_ACCESS);
+		return true;
+	}
+	table_page(u, *table, ROLE_TABLE, level, x->did,
+		iova & ~((1ull << (SHIFT + 9 * level)) - 1));
+	x->path[x->steps].pa = pa;
+	x->path[x->steps++].raw = raw;
+	if (!(raw & (SS_R | SS_W))) {
+		x->perm = 0;
+		set_fault(x, F_READ);
+		if (remembers_failures(u))
+			remember(u, x, KIND_NEGATIVE, level, iova, 0);
+		return true;
+	}
+	if ((raw & SS_PS) && level > 1 && level < 4 &&
+		(CAP_SSLPS(u->r[R_CAP]) & 1u << (level - 2)))
+		leaf = true;
+	if (reserved_in_leaf(u, raw, level, leaf, &bad)) {
+		blame(u->m, u, MODEL_V_RESERVED, "9.8",
+			"reserved bits %#llx in the level %u entry of iova "
+			"%#llx",
+			(unsigned long long)bad, level,
+			(unsigned long long)iova);
+		set_fault(x, F_SS_RSVD);
+		return true;
+	}
+	x->perm &= (uint8_t)((raw & SS_R ? PERM_R : 0) |
+		(raw & SS_W ? PERM_W : 0));
+	if (leaf)
+		return leaf_done(u, x, iova, raw, level);
+	*table = raw & u->haw_mask & ~0xfffull;
+	p = page_of(u->m, *table);
+	if (p && !p->owner && u->view && ram_read64(u->m, pa) != raw)
+		blame(u->m, u, MODEL_V_PUBLISH, "6.2.1",
+			"the level %u entry of iova %#llx is seen before it "
+			"was written back",
+			level, (unsigned long long)iova);
+	remember(u, x, KIND_TABLE, level - 1, iova, *table);
+	return false;
+}
+
+/* A remembered failure of any level (CM=1). */
+static bool cached_failure(struct unit *u, struct xlate *x, uint64_t iova)
+{
+	for (unsigned level = 1; level <= 5; level++) {
+		struct centry *e =
+			cache_find(u, KIND_NEGATIVE, level, x->did, iova);
+
+		if (e) {
+			u->m->n.cache_hits++;
+			set_fault(x, e->fault);
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool cached_leaf(struct unit *u, struct xlate *x, uint64_t iova)
+{
+	for (unsigned level = 1; level <= 3; level++) {
+		struct centry *e =
+			cache_find(u, KIND_LEAF, level, x->did, iova);
+
+		if (!e)
+			continue;
+		u->m->n.cache_hits++;
+		x->perm = e->perm;
+		x->page_pa = e->pa;
+		x->page_iova = e->iova;
+		x->page_size = 1ull << (SHIFT + 9 * (level - 1));
+		x->steps = e->steps;
+		memcpy(x->path, e->path, sizeof e->path);
+		return true;
+	}
+	return remembers_failures(u) && cached_failure(u, x, iova);
+}
+
+static void second_stage(struct unit *u, const struct cctx *c, uint64_t iova,
+	enum access acc, struct xlate *x)
+{
+	unsigned top = levels_of(CE_AW(c->hi)), level;
+	unsigned width = SHIFT + 9 * top, mgaw = CAP_MGAW(u->r[R_CAP]);
+	uint64_t table;
+	uint8_t want = acc == ACC_WRITE ? PERM_W
+		: acc == ACC_ATOMIC     ? PERM_R | PERM_W
+					: PERM_R;
+
+	if (mgaw < width)
+		width = mgaw;
+	if (width < 64 && iova >> width) {
+		set_fault(x, F_ADDRESS);
+		return;
+	}
+	if (!cached_leaf(u, x, iova)) {
+		u->m->n.walks++;
+		level = walk_start(u, c, iova, &table, x);
+		while (!walk_step(u, x, iova, level, top, &table))
+			level--;
+	}
+	if (x->fault && x->fault != F_READ)
+		return;
+	if (acc == ACC_ZERO && (u->r[R_CAP] & CAP_ZLR) && !x->fault && x->perm)
+		want = 0;
+	if (x->fault == F_READ || (x->perm & want) != want) {
+		set_fault(x,
+			want & PERM_W && !(x->perm & PERM_W) ? F_WRITE
+							     : F_READ);
+		return;
+	}
+	x->pa = x->page_pa + (iova - x->page_iova);
+	x->left = x->page_size - (iova - x->page_iova);
+}
+
+static bool qualified(unsigned reason)
+{
+	return reason != F_ROOT_NP && reason != F_ROOT_ACCESS &&
+		reason != F_CTX_ACCESS && reason != F_ROOT_RSVD &&
+		reason != F_TTM && reason != F_ABORT_DMA;
+}
+
+void translate(struct unit *u, uint16_t sid, uint64_t iova, enum access acc,
+	enum path path, struct xlate *x)
+{
+	struct cctx c;
+
+	memset(x, 0, sizeof *x);
+	x->recordable = true;
+	if (u->ttm) {
+		set_fault(x, u->ttm == 3 ? F_ABORT_DMA : F_TTM);
+		return;
+	}
+	context_entry(u, sid, &c);
+	x->fpd = c.lo & ENTRY_FPD;
+	if (c.fault) {
+		set_fault(x, c.fault);
+		goto out;
+	}
+	x->did = c.tag;
+	if (path != UNTRANSLATED && CE_TT(c.lo) != TT_ATS) {
+		set_fault(x, F_TT_BLOCKS);
+		goto out;
+	}
+	if (path == TRANSLATED || CE_TT(c.lo) == TT_PASS) {
+		if (iova & ~u->haw_mask) {
+			set_fault(x, F_ADDRESS);
+			goto out;
+		}
+		x->pa = iova;
+		x->perm = PERM_R | PERM_W;
+		x->page_size = MODEL_PAGE;
+		x->left = MODEL_PAGE - (iova & 0xfff);
+		goto out;
+	}
+	second_stage(u, &c, iova, acc, x);
+out:
+	x->recordable = !(x->fpd && qualified(x->fault));
+}
+
+/* ---- walking ahead ------------------------------------------------------ */
+
+static void prefetch_table(struct unit *u, const struct cctx *c, uint64_t table,
+	unsigned level, unsigned top, struct xlate *x, uint64_t iova)
+{
+	for (unsigned i = 0; i < 512; i++) {
+		uint64_t at = iova | (uint64_t)i << (SHIFT + 9 * (level - 1));
+		uint64_t raw, next = table;
+		struct xlate y = *x;
+
+		if (!view_read64(u, table + i * 8, &raw) ||
+			(!(raw & (SS_R | SS_W)) && !remembers_failures(u)))
+			continue;
+		if (cached_leaf(u, &(struct xlate){.did = x->did}, at))
+			continue;
+		if (walk_step(u, &y, at, level, top, &next))
+			continue;
+		if (page_of(u->m, next) && page_of(u->m, next)->owner)
+			prefetch_table(u, c, next, level - 1, top, &y, at);
+	}
+}
+
+void prefetch_unit(struct unit *u)
+{
+	if (!(u->r[R_GSTS] & G_TE) || u->ttm || u->gone)
+		return;
+	for (unsigned bus = 0; bus < 256; bus++) {
+		struct croot *root = root_entry(u, bus);
+
+		if (root->fault)
+			continue;
+		for (unsigned fn = 0; fn < 256; fn++) {
+			struct xlate x = {.perm = PERM_R | PERM_W};
+			unsigned top;
+			struct cctx c;
+
+			context_entry(u, (uint16_t)(bus << 8 | fn), &c);
+			if (c.fault || CE_TT(c.lo) == TT_PASS)
+				continue;
+			x.did = c.tag;
+			top = levels_of(CE_AW(c.hi));
+			prefetch_table(
+				u, &c, c.lo & ~0xfffull, top, top, &x, 0);
+		}
+	}
+}
+
+/* One entry of a watched table was stored: walk over it at once. */
+void prefetch_entry(struct unit *u, struct page *p, uint64_t pa)
+{
+	unsigned index = (pa & 0xfff) >> 3;
+	struct xlate x = {.perm = PERM_R | PERM_W, .did = p->did};
+	uint64_t iova, table = pa & ~0xfffull;
+	struct centry *parent;
+	struct cctx c;
+
+	if (!(u->r[R_GSTS] & G_TE) || u->ttm || u->gone)
+		return;
+	if (p->role == ROLE_ROOT) {
+		root_entry(u, (index >> 1) & 255);
+		return;
+	}
+	if (p->role == ROLE_CONTEXT) {
+		context_entry(u, (uint16_t)(p->bus << 8 | index >> 1), &c);
+		if (!c.fault && CE_TT(c.lo) != TT_PASS) {
+			unsigned top = levels_of(CE_AW(c.hi));
+
+			x.did = c.tag;
+			prefetch_table(
+				u, &c, c.lo & ~0xfffull, top, top, &x, 0);
+		}
+		return;
+	}
+	if (p->role != ROLE_TABLE)
+		return;
+	iova = p->iova | (uint64_t)index << (SHIFT + 9 * (p->level - 1));
+	parent = cache_find(u, KIND_TABLE, p->level, x.did, iova);
+	if (parent && parent->pa == table) {
+		x.perm = parent->perm;
+		x.steps = parent->steps;
+		memcpy(x.path, parent->path, sizeof parent->path);
+	}
+	if (cached_leaf(u, &(struct xlate){.did = x.did}, iova))
+		return;
+	if (!walk_step(u, &x, iova, p->level, 6, &table))
+		prefetch_table(u, NULL, table, p->level - 1, 6, &x, iova);
+}
+
+void model_prefetch(struct model *m)
+{
+	enter(m);
+	for (unsigned i = 0; i < m->units; i++)
+		if (!m->unit[i].hung)
+			prefetch_unit(&m->unit[i]);
+	leave(m);
+}
+
+/* ---- what memory says --------------------------------------------------- */
+
+static void enumerate_table(struct unit *u, uint64_t table, unsigned level,
+	uint64_t iova, unsigned perm, model_reach_fn *fn, void *ctx)
+{
+	for (unsigned i = 0; i < 512 && ram_has(u->m, table, 4096); i++) {
+		uint64_t raw = ram_read64(u->m, table + i * 8);
+		uint64_t span = 1ull << (SHIFT + 9 * (level - 1));
+		unsigned p = perm &
+			((raw & SS_R ? PERM_R : 0u) |
+				(raw & SS_W ? PERM_W : 0u));
+		uint64_t at = iova | i * span,
+			 pa = raw & u->haw_mask & ~0xfffull;
+		bool leaf = level == 1 || ((raw & SS_PS) && level < 4);
+
+		if (!(raw & (SS_R | SS_W)))
+			continue;
+		if (leaf) {
+			fn(ctx,
+				&(struct model_reach){at, pa & ~(span - 1),
+					span, p & PERM_R, p & PERM_W});
+			continue;
+		}
+		enumerate_table(u, pa, level - 1, at, p, fn, ctx);
+	}
+}
+
+bool model_enumerate(struct model *m, uint16_t segment, uint16_t bdf,
+	model_reach_fn *fn, void *ctx)
+{
+	uint16_t sid = requester_of(m, segment, bdf);
+	struct unit *u = unit_for(m, segment, bdf);
+	uint64_t root, lo, hi;
+	bool mapped = true;
+
+	if (!u)
+		return false;
+	enter(m);
+	if (!(u->r[R_GSTS] & G_TE) || !ram_has(m, u->root, 4096)) {
+		mapped = false;
+		goto out;
+	}
+	root = ram_read64(m, (u->root & ~0xfffull) + (sid >> 8) * 16u);
+	if (!(root & 1) || !ram_has(m, root & ~0xfffull, 4096))
+		goto out;
+	lo = ram_read64(m, (root & ~0xfffull) + (sid & 255) * 16u);
+	hi = ram_read64(m, (root & ~0xfffull) + (sid & 255) * 16u + 8);
+	if (!(lo & 1))
+		goto out;
+	if (CE_TT(lo) == TT_PASS)
+		mapped = false;
+	else
+		enumerate_table(u, lo & ~0xfffull, levels_of(CE_AW(hi)), 0,
+			PERM_R | PERM_W, fn, ctx);
+out:
+	leave(m);
+	return mapped;
+}
