@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/* Addresses that never were the attacker's. */
+#include "attack.h"
+
+static char secret[PAGE] __attribute__((aligned(4096)));
+
+/* What is right must work, or nothing below proves anything. */
+static void own_memory_is_reached(void)
+{
+	char *p = get_pages(2), got[64];
+
+	take();
+	memset(p, 'a', PAGE);
+	CHECK(device_sees((uintptr_t)p, 64, got) && all_are(got, 'a', 64));
+	device_fill((uintptr_t)p + PAGE, 'b', 64);
+	CHECK(all_are(p + PAGE, 'b', 64) && p[PAGE + 64] == 0);
+	CHECK(new_faults() == 0);
+}
+
+static void refused(uint64_t address)
+{
+	char got[64];
+
+	if (device_sees(address, sizeof(got), got)) {
+		printf("  %#llx was read\n", (unsigned long long)address);
+		CHECK(!"the device read what is not its owner's");
+	}
+	CHECK(new_faults() > 0);
+	/* Written blindly: if it arrives, the kernel will not be well. */
+	device_fill(address, 0xcc, 64);
+	CHECK(new_faults() > 0);
+}
+
+static void kernel_half(void)
+{
+	static const uint64_t addresses[] = {0xffff800000000000,
+		0xffff800000100000, 0xffff888000000000, 0xffff888000100000,
+		0xffffc00000000000, 0xffffffff80000000, 0xffffffff80100000,
+		0xffffffff80200000, 0xfffffffffffff000};
+
+	take();
+	for (size_t i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++)
+		refused(addresses[i]);
+}
+
+/* The kernel half with the sign extension left out: a unit that looks at 48
+ * bits only must not find it either. */
+static void kernel_half_without_its_sign(void)
+{
+	static const uint64_t addresses[] = {0x800000000000, 0x800000100000,
+		0x888000000000, 0xc00000000000, 0xffff80000000, 0xffff80100000,
+		0xffff80200000, 0xfffffffff000};
+
+	take();
+	for (size_t i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++)
+		refused(addresses[i]);
+}
+
+static void physical_addresses(void)
+{
+	static const uint64_t addresses[] = {0, 0x1000, 0x7c00, 0x9f000,
+		0x100000, 0x101000, 0x200000, 0x1000000, 0x3f000000,
+		0xfed90000 /* the unit itself */, 0xe0000000, 0xb0000000};
+
+	take();
+	for (size_t i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++)
+		refused(addresses[i]);
+}
+
+static void own_addresses_with_high_bits(void)
+{
+	uint64_t p = (uintptr_t)get_pages(1);
+
+	memset((char *)p, 's', PAGE);
+	take();
+	for (unsigned bit = 48; bit < 64; bit += 3)
+		refused(p | 1ull << bit);
+	CHECK(all_are((char *)p, 's', PAGE));
+}
+
+static void other_devices_registers(void)
+{
+	static const uint64_t addresses[] = {0xfebc0000, 0xfeb80000, 0xfea00000,
+		0xfe000000, 0xfec00000 /* I/O APIC */, 0xfed00000 /* timer */};
+
+	take();
+	for (size_t i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++)
+		refused(addresses[i]);
+}
+
+/* Another process keeps a secret at the very same virtual address. */
+static void other_processes(void)
+{
+	int to_child[2], to_parent[2], status;
+	char c;
+	pid_t pid;
+
+	CHECK(pipe(to_child) == 0 && pipe(to_parent) == 0);
+	pid = fork();
+	CHECK(pid >= 0);
+	if (pid == 0) {
+		memset(secret, 's', PAGE);
+		CHECK(write(to_parent[1], "!", 1) == 1);
+		CHECK(read(to_child[0], &c, 1) == 1);
+		_exit(!all_are(secret, 's', PAGE));
+	}
+	CHECK(read(to_parent[0], &c, 1) == 1);
+	take();
+	CHECK(!device_sees((uintptr_t)secret, 64, NULL));
+	device_fill((uintptr_t)secret, 0xcc, 64);
+	CHECK(all_are(secret, 0xcc, 64));
+	CHECK(write(to_child[1], "!", 1) == 1);
+	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+}
+
+/* A write there is an interrupt, never memory. The kernel must keep the window
+ * out of every process and survive whatever vector comes. */
+static void interrupt_window(void)
+{
+	char *window = (char *)0xfee00000;
+	char *p = mmap(window, PAGE, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+
+	CHECK(p == MAP_FAILED);
+	p = mmap(window - PAGE, 4 * PAGE, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	CHECK(p == MAP_FAILED);
+	p = mmap(window, PAGE, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(p == MAP_FAILED || p < window || p >= window + 0x100000);
+}
+
+static void forged_interrupts(void)
+{
+	static uint32_t message;
+	static const uint8_t vectors[] = {0x20, 0x21, 0x30, 0x40, 0x50, 0x80,
+		0xd0, 0xe0, 0xef, 0xf0, 0xf8, 0xfc, 0xfd, 0xfe, 0xff};
+
+	take();
+	for (size_t i = 0; i < sizeof(vectors); i++) {
+		message = vectors[i];
+		edu_load(edu, (uintptr_t)&message, sizeof(message));
+		edu_store(edu, 0xfee00000, sizeof(message)); /* to CPU 0 */
+	}
+	/* Remappable format, an entry that is nobody's. */
+	message = 0;
+	edu_load(edu, (uintptr_t)&message, sizeof(message));
+	edu_store(edu, 0xfeefff10, sizeof(message));
+	CHECK(getpid() > 0);
+}
+
+const struct attack address_attacks[] = {
+	{"own_memory_is_reached", own_memory_is_reached},
+	{"kernel_half", kernel_half},
+	{"kernel_half_without_its_sign", kernel_half_without_its_sign},
+	{"physical_addresses", physical_addresses},
+	{"own_addresses_with_high_bits", own_addresses_with_high_bits},
+	{"other_devices_registers", other_devices_registers},
+	{"other_processes", other_processes},
+	{"interrupt_window", interrupt_window},
+	{"forged_interrupts", forged_interrupts},
+	{0},
+};

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A hostile owner of a device: what the attacks share. The device is QEMU's
+ * edu. It never says that a transfer was refused, so an attack is judged by
+ * what is in memory afterwards (canaries), and by the fault lines.
+ *
+ * Every attack runs in a process of its own, whose death gives the device back.
+ */
+#ifndef ATTACK_H
+#define ATTACK_H
+
+#define _GNU_SOURCE
+#include <sched.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "device.h"
+#include "edu.h"
+
+#define PAGE 4096ul
+
+struct attack {
+	const char *name;
+	void (*run)(void);
+};
+
+extern const struct attack address_attacks[], change_attacks[], life_attacks[],
+	file_attacks[];
+
+extern struct device target;
+extern volatile void *edu; /* its registers, after take() */
+extern const char *own_name;
+
+_Noreturn void failed(const char *file, int line, const char *what);
+#define CHECK(condition) \
+	((condition) ? (void)0 : failed(__FILE__, __LINE__, #condition))
+
+/* The device becomes this process's, its registers are mapped. */
+void take(void);
+
+char *get_pages(size_t n);
+
+/* The device writes n bytes of the value to the address. It waits until the
+ * device is done, refused or not. */
+void device_fill(uint64_t address, int value, size_t n);
+
+/* What the device reads at the address; 0 bytes are what it gets when refused.
+ * True if it got any byte that was not zero. */
+int device_sees(uint64_t address, size_t n, char *out);
+
+/* Lines of faults since the last call. */
+int new_faults(void);
+
+/* All n bytes at p have the value. */
+int all_are(const char *p, int value, size_t n);
+
+/* Memory of the whole machine, as far as it is free, filled with a canary, and
+ * whether it is still all there. Frames that the kernel freed a moment ago are
+ * in it. */
+struct canary {
+	char *memory;
+	size_t size;
+};
+struct canary plant_canary(size_t size);
+int canary_lives(const struct canary *c);
+
+/* Wait until any transfer that was begun is over, without touching the device.
+ */
+void let_transfers_end(void);
+
+#endif
