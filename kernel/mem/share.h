@@ -8,8 +8,6 @@
 
 struct space;
 
-void spaces_init(void); /* boot */
-
 /* From now on the space is resident: everything that the process may use is
  * mapped and no longer copy-on-write, and stays so. `write_back`: a unit walks
  * memory without snooping. `huge`: all units take 2 MiB pages; -ENOTSUP if not

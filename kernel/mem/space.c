@@ -9,6 +9,8 @@
  */
 #include "mem/region.h"
 #include "mem/share.h"
+#include "mem/shootdown.h"
+#include "mem/user.h"
 #include "assign/assign.h"
 #include "cpu/cpu.h"
 #include "lib/errno.h"
@@ -22,9 +24,11 @@ uint64_t user_top = 0x800000000000ull;
 static struct mutex all_lock; /* guards all_spaces; outside any space's lock */
 static struct list all_spaces = LIST_INIT(all_spaces);
 
-void spaces_init(void)
+void space_init(void)
 {
 	mutex_init(&all_lock);
+	shootdown_init();
+	user_access_init();
 }
 
 struct space *space_create(void)

@@ -27,6 +27,8 @@ extern uint64_t user_top;
 /* End of everything that user mode can address, registers included. */
 #define USER_END 0x800000000000ull
 
+void space_init(void); /* boot, after heap_init() */
+
 struct space *space_create(void); /* NULL: out of memory */
 void space_get(struct space *s);
 void space_put(struct space *s);
