@@ -36,8 +36,12 @@ struct acpi_machine {
 		uint8_t first_bus, last_bus;
 	} ecam[8];
 	unsigned necam;
-	uint16_t pm1a_control; /* 0: unknown */
-	uint64_t reset_port;   /* I/O port, 0: none */
+	uint16_t pm1a_control, pm1b_control; /* I/O ports, 0: none */
+	uint16_t smi_command;                /* I/O port, 0: none */
+	uint8_t acpi_enable;
+	bool s5_known; /* the values that turn the machine off */
+	uint8_t s5_type_a, s5_type_b;
+	uint64_t reset_port; /* I/O port, 0: none */
 	uint8_t reset_value;
 	uint64_t hpet; /* 0: none */
 };

@@ -11,19 +11,21 @@ struct thread;
 struct space;
 
 struct cpu {
-	struct cpu *self;       /* offset 0: read through GS */
-	uint64_t kernel_stack;  /* offset 8: top of the current thread's stack */
-	uint64_t user_stack;    /* offset 16: scratch of the syscall entry */
-	uint32_t id;            /* index, 0 = boot CPU */
+	struct cpu *self;      /* offset 0: read through GS */
+	uint64_t kernel_stack; /* offset 8: top of the current thread's stack */
+	uint64_t user_stack;   /* offset 16: scratch of the syscall entry */
+	uint64_t *trap_stack;  /* offset 24: where the TSS has kernel_stack;
+				  the way out to user mode copies it */
+	uint32_t id;           /* index, 0 = boot CPU */
 	uint32_t apic_id;
-	int off_depth;          /* nesting of interrupts_off() */
-	bool off_were_on;       /* interrupts were on before the outermost */
-	bool need_resched;      /* set by anyone, read on the way out */
+	int off_depth;     /* nesting of interrupts_off() */
+	bool off_were_on;  /* interrupts were on before the outermost */
+	bool need_resched; /* set by anyone, read on the way out */
 	volatile bool online;
-	struct thread *thread;  /* running now */
+	struct thread *thread; /* running now */
 	struct thread *idle;
-	struct space *space;    /* whose tables CR3 holds; NULL: kernel's */
-	void *arch;             /* GDT, TSS: cpu/ only */
+	struct space *space; /* whose tables CR3 holds; NULL: kernel's */
+	void *arch;          /* GDT, TSS: cpu/ only */
 };
 
 static inline struct cpu *this_cpu(void)
@@ -39,6 +41,7 @@ extern unsigned cpu_count;         /* those that came up */
 
 struct cpu_features {
 	bool smep, smap, nx, gb_pages, umip, clflushopt, cx16, pge, invpcid;
+	bool hypervisor;
 	uint8_t phys_bits;
 	uint16_t clflush_size;
 };

@@ -12,7 +12,9 @@ struct trap_frame {
 	uint64_t r15, r14, r13, r12, rbp, rbx;
 	uint64_t r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi;
 	uint64_t vector; /* 0-255; VECTOR_SYSCALL for a system call */
-	uint64_t error;  /* exception error code; system call: its number */
+	uint64_t error;  /* exception error code (page fault: the errno of
+			    space_fault() in the high half); system call: its
+			    number */
 	uint64_t rip, cs, rflags, rsp, ss;
 };
 

@@ -10,7 +10,10 @@ struct list {
 	struct list *prev, *next;
 };
 
-#define LIST_INIT(name) {&(name), &(name)}
+#define LIST_INIT(name)          \
+	{                        \
+		&(name), &(name) \
+	}
 
 static inline void list_init(struct list *l)
 {
@@ -50,9 +53,9 @@ static inline void list_remove(struct list *node)
 #define list_entry(node, type, member) container_of(node, type, member)
 #define list_first(l, type, member) list_entry((l)->next, type, member)
 
-#define list_for_each(pos, l, member)                                     \
-	for (pos = list_entry((l)->next, __typeof__(*pos), member);       \
-		&pos->member != (l);                                      \
+#define list_for_each(pos, l, member)                               \
+	for (pos = list_entry((l)->next, __typeof__(*pos), member); \
+		&pos->member != (l);                                \
 		pos = list_entry(pos->member.next, __typeof__(*pos), member))
 
 /* As above; the body may remove `pos`. */

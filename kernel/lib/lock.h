@@ -22,7 +22,10 @@ struct spinlock {
 	uint32_t cpu; /* holder, for the self-deadlock check */
 };
 
-#define SPINLOCK_INIT {0, 0}
+#define SPINLOCK_INIT \
+	{             \
+		0, 0  \
+	}
 
 void spin_init(struct spinlock *l);
 void spin_lock(struct spinlock *l);

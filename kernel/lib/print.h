@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Formatted output: to memory and to the console. Conversions: %d %i %u %x %X
- * %o %c %s %p %% with flags - 0 # +, width, precision, * and h hh l ll z j t. */
+ * %o %c %s %p %% with flags - 0 # +, width, precision, * and h hh l ll z j t.
+ */
 #ifndef LIB_PRINT_H
 #define LIB_PRINT_H
 
