@@ -23,7 +23,9 @@
  * device's `owner` pointer is also read without it, see pci_owned_by().
  */
 #include "assign/assign.h"
+#include "assign/config.h"
 #include "assign/faults.h"
+#include "assign/interrupts.h"
 #include "assign/owner.h"
 #include "acpi/acpi.h"
 #include "boot/boot_info.h"
@@ -140,7 +142,9 @@ static int release(struct assignment *a)
 
 	pci_set_owner(d, NULL);
 	quiet(d);
+	interrupts_release(d);
 	revoke_registers(d);
+	config_forget(d);
 	st = iommu_detach(host_iommu, library_id(d));
 	if (st != IOMMU_OK && st != IOMMU_NOT_ATTACHED) {
 		d->broken = true;
@@ -470,6 +474,19 @@ int assign_power(bool on)
 	if (st != IOMMU_OK)
 		err = assign_complain(
 			"power", -EIO, "%s", iommu_status_text(st));
+	return err;
+}
+
+int assign_as_owner(struct pci_device *d,
+	int (*fn)(struct pci_device *d, void *arg), void *arg)
+{
+	struct process *p = process_current();
+	int err = -EPERM;
+
+	mutex_lock(&assign_lock);
+	if (p && pci_owned_by(d, p->space))
+		err = fn(d, arg);
+	mutex_unlock(&assign_lock);
 	return err;
 }
 

@@ -36,6 +36,11 @@ MUST_CHECK int assign_detach(struct pci_address at, int pid);
 /* Translation off or on. Off is -EBUSY while a process owns a device. */
 MUST_CHECK int assign_power(bool on);
 
+/* Do something to a device that only its owner may: fn runs with the assign
+ * lock held if the current process has the device, else -EPERM. */
+MUST_CHECK int assign_as_owner(struct pci_device *d,
+	int (*fn)(struct pci_device *d, void *arg), void *arg);
+
 /* Say a sentence about a control file on the console and keep it. */
 int assign_complain(const char *file, int error, const char *fmt, ...)
 	PRINTF_LIKE(3, 4);

@@ -3,13 +3,19 @@
  * "#pci": one folder per function, "00:01.0" (with the segment in front where
  * it is not 0):
  *
- *   config       configuration space, to read
- *   bar0…bar5    registers, to map; only by the process that has the device
- *   ctl          commands: "busmaster on|off", "reset"; only by the owner
+ *   config       configuration space; writes go through assign/config.c
+ *   bar0…bar5    registers, to map
+ *   ctl          commands; reading lists them
  *   info         what it is, whose it is, how it is reset
+ *   irq          reads as a 64-bit count of interrupts since the last read (the
+ *                first vector); irq0, irq1 … each enabled vector
+ *
+ * Only the process that has the device may write, map and take interrupts.
  */
 #include "dev/dev.h"
 #include "assign/assign.h"
+#include "assign/config.h"
+#include "assign/interrupts.h"
 #include "assign/owner.h"
 #include "fs/inode.h"
 #include "lib/errno.h"
@@ -35,20 +41,61 @@ static bool owned_here(struct pci_device *d)
 
 /* ------------------------------------------------------------------ config */
 
-static ssize_t config_read(struct file *f, struct uio *u, uint64_t *pos)
+static ssize_t config_file_read(struct file *f, struct uio *u, uint64_t *pos)
 {
 	struct pci_device *d = device(file_node(f));
 	unsigned size = pci_config_size(d);
 	ssize_t moved = 0;
 
 	while (*pos < size && u->left) {
-		uint8_t byte = pci_read8(d, (unsigned)*pos);
-		ssize_t n = uio_put(u, &byte, 1);
+		uint8_t byte;
+		ssize_t n;
 
+		config_read(d, (unsigned)*pos, &byte, 1);
+		n = uio_put(u, &byte, 1);
 		if (n < 0)
 			return moved ? moved : n;
 		moved += n;
 		*pos += (uint64_t)n;
+	}
+	return moved;
+}
+
+/* One piece of a write, inside a dword. */
+struct piece {
+	unsigned off, n;
+	uint8_t bytes[4];
+};
+
+static int write_piece(struct pci_device *d, void *arg)
+{
+	const struct piece *p = arg;
+
+	return config_write(d, p->off, p->bytes, p->n);
+}
+
+static ssize_t config_file_write(struct file *f, struct uio *u, uint64_t *pos)
+{
+	struct pci_device *d = device(file_node(f));
+	unsigned size = pci_config_size(d);
+	ssize_t moved = 0;
+
+	if (u->left && *pos >= size)
+		return -ENOSPC;
+	while (*pos < size && u->left) {
+		struct piece p = {.off = (unsigned)*pos};
+		ssize_t n;
+
+		p.n = (unsigned)MIN(u->left, 4 - (p.off & 3));
+		n = uio_get(u, p.bytes, p.n);
+		if (n == (ssize_t)p.n)
+			n = assign_as_owner(d, write_piece, &p);
+		else if (n >= 0)
+			n = -EFAULT;
+		if (n < 0)
+			return moved ? moved : n;
+		moved += p.n;
+		*pos += p.n;
 	}
 	return moved;
 }
@@ -60,7 +107,8 @@ static int open_seekable(struct node *file, struct file *f)
 	return 0;
 }
 
-static const struct file_ops config_fops = {.read = config_read};
+static const struct file_ops config_fops = {
+	.read = config_file_read, .write = config_file_write};
 
 /* -------------------------------------------------------------------- bars */
 
@@ -83,43 +131,147 @@ static int bar_range(struct file *f, uint64_t offset, uint64_t length,
 		.size = size - offset,
 		.writable = true,
 		.write_combining = bar->prefetchable};
+	if (d->msix_count && d->msix_bar == n->b) {
+		uint64_t table = bar->base + d->msix_offset;
+
+		out->readonly_start = ALIGN_DOWN(table, PAGE_SIZE);
+		out->readonly_end =
+			ALIGN_UP(table + 16ull * d->msix_count, PAGE_SIZE);
+	}
 	return 0;
 }
 
 static const struct file_ops bar_fops = {.get_device = bar_range};
 
-/* --------------------------------------------------------------- ctl, info */
+/* --------------------------------------------------------------------- ctl */
+
+static int set_master(struct pci_device *d, void *arg)
+{
+	pci_set_master(d, arg != NULL);
+	return 0;
+}
+
+static int reset(struct pci_device *d, void *arg)
+{
+	int err;
+
+	(void)arg;
+	interrupts_release(d);
+	err = pci_reset(d);
+	if (!err)
+		pci_set_memory(d, true);
+	return err;
+}
+
+static int enable_msix(struct pci_device *d, void *arg)
+{
+	return interrupts_enable_msix(d, (unsigned)(uintptr_t)arg);
+}
+
+static int enable_msi(struct pci_device *d, void *arg)
+{
+	return interrupts_enable_msi(d, (unsigned)(uintptr_t)arg);
+}
+
+/* A decimal number up to 9999 at the end of a command, or -1. */
+static int argument(const char *s)
+{
+	int value = 0;
+
+	if (!*s)
+		return -1;
+	for (; *s; s++) {
+		if (*s < '0' || *s > '9' || value > 999)
+			return -1;
+		value = value * 10 + (*s - '0');
+	}
+	return value;
+}
+
+static const struct {
+	const char *word; /* ends in a blank: a number follows */
+	int (*fn)(struct pci_device *d, void *arg);
+	uintptr_t arg;
+	const char *help;
+} commands[] = {
+	{"busmaster on", set_master, 1, "let the device start requests"},
+	{"busmaster off", set_master, 0, "do not"},
+	{"reset", reset, 0, "reset the function; interrupts are off then"},
+	{"msi ", enable_msi, 0, "N: message interrupts; 0: off"},
+	{"msix ", enable_msix, 0, "N: MSI-X vectors, irq0 ...; 0: off"},
+};
 
 static int ctl_command(struct node *file, const char *line, size_t n)
 {
-	struct pci_device *d = device(file);
+	char word[32];
 
-	if (!owned_here(d))
-		return -EPERM;
-	while (n && line[n - 1] == '\n')
+	while (n && (line[n - 1] == '\n' || line[n - 1] == ' '))
 		n--;
-	if (n == 12 && !strncmp(line, "busmaster on", n)) {
-		pci_set_master(d, true);
-	} else if (n == 13 && !strncmp(line, "busmaster off", n)) {
-		pci_set_master(d, false);
-	} else if (n == 5 && !strncmp(line, "reset", n)) {
-		int err = pci_reset(d);
-
-		if (err)
-			return err;
-		pci_set_memory(d, true);
-	} else {
+	if (n >= sizeof(word))
 		return -EINVAL;
+	memcpy(word, line, n);
+	word[n] = 0;
+	for (unsigned i = 0; i < ARRAY_SIZE(commands); i++) {
+		const char *w = commands[i].word;
+		size_t len = strlen(w);
+		uintptr_t arg = commands[i].arg;
+
+		if (w[len - 1] == ' ') {
+			if (strncmp(word, w, len))
+				continue;
+			if (argument(word + len) < 0)
+				return -EINVAL;
+			arg = (uintptr_t)argument(word + len);
+		} else if (strcmp(word, w)) {
+			continue;
+		}
+		return assign_as_owner(
+			device(file), commands[i].fn, (void *)arg);
 	}
-	return 0;
+	return -EINVAL;
 }
 
 static int ctl_text(struct node *file, struct text *t)
 {
 	(void)file;
-	text_printf(t, "busmaster on|off\nreset\n");
+	for (unsigned i = 0; i < ARRAY_SIZE(commands); i++)
+		text_printf(
+			t, "%-14s %s\n", commands[i].word, commands[i].help);
 	return 0;
 }
+
+/* --------------------------------------------------------------------- irq */
+
+static ssize_t irq_read(struct file *f, struct uio *u, uint64_t *pos)
+{
+	struct node *n = file_node(f);
+	int64_t count;
+	uint64_t value;
+
+	(void)pos;
+	if (u->left < sizeof(value))
+		return -EINVAL;
+	if (!owned_here(device(n)))
+		return -EPERM;
+	count = interrupts_read(
+		device(n), (unsigned)n->b, f->flags & O_NONBLOCK);
+	if (count < 0)
+		return count;
+	value = (uint64_t)count;
+	return uio_put(u, &value, sizeof(value));
+}
+
+static unsigned irq_poll(struct file *f, struct poller *p)
+{
+	struct node *n = file_node(f);
+
+	return interrupts_poll(device(n), (unsigned)n->b, p);
+}
+
+static const struct file_ops irq_fops = {.read = irq_read, .poll = irq_poll};
+static const struct node_ops irq_ops = {.fops = &irq_fops};
+
+/* -------------------------------------------------------------------- info */
 
 static void bars_text(const struct pci_device *d, struct text *t)
 {
@@ -173,15 +325,30 @@ static int memory_bar(const struct pci_device *d, unsigned n)
 	return -1;
 }
 
+static bool irq_child(struct node *dir, unsigned n, struct node *out)
+{
+	*out = (struct node){.mode = S_IFREG | 0400,
+		.ops = &irq_ops,
+		.a = dir->a,
+		.b = n ? n - 1 : 0};
+	if (n == 0)
+		ksnprintf(out->name, sizeof(out->name), "irq");
+	else
+		ksnprintf(out->name, sizeof(out->name), "irq%u", n - 1);
+	return true;
+}
+
+/* config, ctl, info; then the BARs; then irq (the first vector), and one more
+ * for each vector that is enabled. */
 static bool device_child(struct node *dir, unsigned n, struct node *out)
 {
 	static const struct node fixed[] = {
-		{.name = "config", .mode = S_IFREG | 0444, .ops = &config_ops},
+		{.name = "config", .mode = S_IFREG | 0644, .ops = &config_ops},
 		{.name = "ctl", .mode = S_IFREG | 0644, .ops = &ctl_ops},
 		{.name = "info", .mode = S_IFREG | 0444, .ops = &info_ops},
 	};
 	struct pci_device *d = device(dir);
-	int bar;
+	unsigned bars = 0;
 
 	if (n < ARRAY_SIZE(fixed)) {
 		*out = fixed[n];
@@ -190,16 +357,24 @@ static bool device_child(struct node *dir, unsigned n, struct node *out)
 			out->size = pci_config_size(d);
 		return true;
 	}
-	bar = memory_bar(d, n - ARRAY_SIZE(fixed));
-	if (bar < 0)
+	n -= ARRAY_SIZE(fixed);
+	while (memory_bar(d, bars) >= 0)
+		bars++;
+	if (n < bars) {
+		int bar = memory_bar(d, n);
+
+		*out = (struct node){.mode = S_IFREG | 0600,
+			.size = d->bars[bar].size,
+			.ops = &bar_ops,
+			.a = dir->a,
+			.b = (uintptr_t)bar};
+		ksnprintf(out->name, sizeof(out->name), "bar%d", bar);
+		return true;
+	}
+	n -= bars;
+	if (n > interrupts_count(d) || !(d->cap_msi || d->msix_count))
 		return false;
-	*out = (struct node){.mode = S_IFREG | 0600,
-		.size = d->bars[bar].size,
-		.ops = &bar_ops,
-		.a = dir->a,
-		.b = (uintptr_t)bar};
-	ksnprintf(out->name, sizeof(out->name), "bar%d", bar);
-	return true;
+	return irq_child(dir, n, out);
 }
 
 static const struct node_ops device_ops = {.child = device_child};

@@ -13,8 +13,10 @@
 
 struct file;
 struct inode;
+struct place;
 struct page;
 struct poller;
+struct mount;
 
 #define O_RDONLY 0
 #define O_WRONLY 1
@@ -26,6 +28,7 @@ struct poller;
 #define O_TRUNC 01000
 #define O_APPEND 02000
 #define O_NONBLOCK 04000
+#define O_LARGEFILE 0100000
 #define O_DIRECTORY 0200000
 #define O_NOFOLLOW 0400000
 #define O_CLOEXEC 02000000
@@ -37,6 +40,9 @@ struct poller;
 #define POLLERR 8
 #define POLLHUP 16
 #define POLLNVAL 32
+#define POLLRDNORM 64
+#define POLLWRNORM 256
+#define POLLRDHUP 0x2000
 
 /* Registers of a device to be mapped by a process. */
 struct device_range {
@@ -44,6 +50,8 @@ struct device_range {
 	uint64_t size;
 	bool writable;
 	bool write_combining; /* else uncached */
+	/* Physical bytes of it that are never writable; start == end: none. */
+	uint64_t readonly_start, readonly_end;
 };
 
 struct file_ops {
@@ -76,6 +84,7 @@ struct file {
 	uint32_t flags; /* O_*; NONBLOCK and APPEND may change */
 	const struct file_ops *ops;
 	struct inode *inode; /* counted; may be NULL only before it is opened */
+	struct mount *mount; /* counted, through which it was opened */
 	struct mutex lock;   /* guards pos across read and write */
 	uint64_t pos;
 	bool seekable;
@@ -85,6 +94,16 @@ struct file {
 
 void file_get(struct file *f);
 void file_put(struct file *f);
+
+/* A file without operations, for those who open; count 1. NULL: no memory. */
+struct file *file_create(const struct place *at, uint32_t flags);
+
+/* The calls of the same names, for any uio. They check the access mode. With
+ * pos NULL the file's own position is used and advanced. */
+ssize_t file_read(struct file *f, struct uio *u, uint64_t *pos);
+ssize_t file_write(struct file *f, struct uio *u, uint64_t *pos);
+unsigned file_poll(struct file *f, struct poller *p);
+int64_t file_seek(struct file *f, int64_t offset, int whence);
 
 /* Read at a position into kernel memory; for loaders. */
 ssize_t file_read_kernel(struct file *f, void *buf, size_t n, uint64_t pos);
@@ -97,8 +116,17 @@ void fdtable_get(struct fdtable *t);
 void fdtable_put(struct fdtable *t); /* the last closes all */
 void fdtable_close_on_exec(struct fdtable *t);
 struct file *fd_file(int fd); /* of the current process; counted; NULL: EBADF */
-int fd_install(struct file *f, int lowest, bool cloexec); /* takes the count */
+/* The lowest free descriptor from `lowest`; takes the count, also on failure.
+ * -EMFILE, -ENOMEM. */
+int fd_install(struct file *f, int lowest, bool cloexec);
+int fd_replace(struct file *f, int fd, bool cloexec); /* dup2; takes the count */
+int fd_close(int fd);
+int fd_get_cloexec(int fd);
+int fd_set_cloexec(int fd, bool on);
+#define FD_LIMIT 1024
+
 unsigned fdtable_count(struct fdtable *t);
+int fdtable_next(struct fdtable *t, int fd); /* first open from fd; -1 */
 struct file *fdtable_file(struct fdtable *t, int fd); /* counted; NULL */
 
 #endif

@@ -98,9 +98,11 @@ void zap(struct space *s, uint64_t start, uint64_t end)
 }
 
 /* May this frame be written through this region without a copy? */
-static bool exclusive(const struct region *r, pte_t e)
+static bool exclusive(const struct region *r, pte_t e, uint64_t addr)
 {
-	if (r->flags & (REGION_SHARED | REGION_REGISTERS))
+	if (r->flags & REGION_REGISTERS)
+		return registers_writable(r, addr);
+	if (r->flags & REGION_SHARED)
 		return true;
 	return __atomic_load_n(&page_of(pte_phys(e))->refs, __ATOMIC_ACQUIRE) ==
 		1;
@@ -116,8 +118,9 @@ static void protect_leaf(
 
 	if (r->prot)
 		new = kept |
-			region_flags(
-				r, r->prot & PROT_WRITE && exclusive(r, old));
+			region_flags(r,
+				r->prot & PROT_WRITE &&
+					exclusive(r, old, l->addr));
 	if (pte_present(old)) {
 		new |= r->prot ? old.v &(PTE_ACCESSED | PTE_DIRTY) : 0;
 		if (!r->prot)

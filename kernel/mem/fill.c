@@ -83,6 +83,13 @@ static int fill_missing(struct change *c, const struct region *r, pte_t *e,
 	return 0;
 }
 
+bool registers_writable(const struct region *r, uint64_t addr)
+{
+	uint64_t p = r->registers + (ALIGN_DOWN(addr, PAGE_SIZE) - r->start);
+
+	return p + PAGE_SIZE <= r->readonly[0] || p >= r->readonly[1];
+}
+
 static int fill_registers(
 	struct change *c, const struct region *r, pte_t *e, uint64_t addr)
 {
@@ -91,7 +98,10 @@ static int fill_registers(
 	if (r->flags & REGION_REVOKED)
 		return -ENXIO;
 	tables_set(&c->space->tables, e,
-		pte_make(phys(p), region_flags(r, r->prot & PROT_WRITE)));
+		pte_make(phys(p),
+			region_flags(r,
+				r->prot & PROT_WRITE &&
+					registers_writable(r, addr))));
 	return 0;
 }
 
@@ -127,6 +137,8 @@ static int fill_write(
 	void *copy;
 	int err;
 
+	if (r->flags & REGION_REGISTERS)
+		return -EACCES;
 	if (r->flags & REGION_SHARED ||
 		__atomic_load_n(&old->refs, __ATOMIC_ACQUIRE) == 1) {
 		raise(c, e, addr);

@@ -126,6 +126,8 @@ static int describe_file(struct region *r, struct file *f, uint64_t offset)
 		return -EACCES;
 	r->flags |= REGION_REGISTERS;
 	r->registers = d.base;
+	r->readonly[0] = d.readonly_start;
+	r->readonly[1] = d.readonly_end;
 	return 0;
 }
 

@@ -106,7 +106,9 @@ static bool joinable(const struct region *a, const struct region *b)
 		a->file != b->file)
 		return false;
 	if (a->flags & REGION_REGISTERS)
-		return a->registers + size == b->registers;
+		return a->registers + size == b->registers &&
+			a->readonly[0] == b->readonly[0] &&
+			a->readonly[1] == b->readonly[1];
 	return !a->file || a->offset + size == b->offset;
 }
 

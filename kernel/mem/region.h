@@ -21,9 +21,10 @@ enum {
 struct region {
 	uint64_t start, end;
 	uint32_t prot, flags;
-	struct file *file;  /* counted; NULL: anonymous */
-	uint64_t offset;    /* of start, in the file or the registers */
-	uint64_t registers; /* physical address of start */
+	struct file *file;    /* counted; NULL: anonymous */
+	uint64_t offset;      /* of start, in the file or the registers */
+	uint64_t registers;   /* physical address of start */
+	uint64_t readonly[2]; /* physical range of them never writable */
 };
 
 struct space {
@@ -39,8 +40,8 @@ struct space {
 	 * may use, and every change is flushed to the units. */
 	bool shared_with_devices;
 	bool quarantined; /* a unit may still walk it: nothing is reused */
-	bool no_huge; /* a unit of its devices lacks 2 MiB pages */
-	void *domain; /* the I/O address space, assign/'s; NULL: none yet */
+	bool no_huge;     /* a unit of its devices lacks 2 MiB pages */
+	void *domain;     /* the I/O address space, assign/'s; NULL: none yet */
 };
 
 /* The interrupt window of the x86 bus: a write there is an interrupt, never
@@ -132,6 +133,10 @@ void zap(struct space *s, uint64_t start, uint64_t end);
 /* Bring the entries of [start, end) in line with a region's new protection;
  * adds to c. */
 void protect(struct change *c, const struct region *r);
+
+/* May this page of a register region ever be written? (Not where a device's
+ * interrupt messages are programmed.) */
+bool registers_writable(const struct region *r, uint64_t addr);
 
 /* Flags of an entry that maps a frame of region r. */
 uint64_t region_flags(const struct region *r, bool writable);

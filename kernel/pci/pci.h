@@ -11,6 +11,7 @@
 #include "lib/list.h"
 #include "lib/lock.h"
 
+struct device_interrupts;
 struct space;
 
 struct pci_bar {
@@ -36,7 +37,9 @@ struct pci_device {
 	/* Kept by assign/: who owns it (read without a lock, assign/owner.h),
 	 * whether it could not be stopped, when its last owner lost it. */
 	struct space *owner;
+	struct device_interrupts *interrupts;
 	bool broken;
+	uint8_t sizing; /* BARs whose size was asked, assign/config.c */
 	uint64_t released_ns;
 };
 
