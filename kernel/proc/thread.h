@@ -20,6 +20,9 @@
 #define KERNEL_STACK_ORDER 2
 #define KERNEL_STACK_SIZE (4096u << KERNEL_STACK_ORDER)
 
+/* Lowest word of every kernel stack. */
+#define STACK_GUARD 0x5afe57ac5afe57acull
+
 /* All threads of all processes together. */
 #define MAX_THREADS 4096
 
@@ -39,6 +42,7 @@ struct thread {
 	bool on_cpu;               /* [R] */
 	uint8_t sleep_how;         /* [R] WAIT_* */
 	uint8_t last_cpu;          /* [R] */
+	uint8_t fpu_cpu;           /* [R] where its FPU state was loaded last */
 	uint32_t affinity;         /* [R] a bit per CPU */
 	uint64_t vruntime;         /* [R] ns, see sched.c */
 	uint64_t sp;               /* [R] while switched out */
@@ -64,17 +68,23 @@ struct thread {
 	uint64_t blocked;    /* [P] written by the thread itself only */
 	uint64_t saved_mask; /* [O] to be restored on the way out … */
 	bool restore_mask;   /* [O] … if set */
+	uint64_t sigwait;    /* [P] … as this: wanted by sigtimedwait */
 	bool killed;         /* [P] must exit; set for good */
-	struct signal_pending pending;    /* [P] */
-	uint64_t altstack, altstack_size; /* [O] */
-	uint32_t altstack_flags;          /* [O] */
+	struct signal_pending pending; /* [P] */
+	struct altstack {
+		uint64_t base;
+		uint32_t flags;
+		uint64_t size;
+	} altstack; /* [O] as sigaltstack(2) passes it */
 
-	/* The system call in progress */
-	struct trap_frame *frame; /* [O] */
-	bool in_syscall;          /* [O] its result may ask for a restart */
-	bool restarted;           /* [O] it is the restart of an earlier one */
-	bool deadline_valid;      /* [O] */
-	uint64_t call_deadline;   /* [O] see syscall_deadline() */
+	/* The system call in progress. All [O]. */
+	struct trap_frame *frame;
+	bool restartable;         /* it returned -ERESTARTSYS */
+	bool never_after_handler; /* … and is not restarted after a handler */
+	bool restart_next; /* the next call is the restart of this one … */
+	bool restarted;    /* … and this one is one */
+	bool deadline_valid;
+	uint64_t call_deadline; /* see syscall_deadline() */
 };
 
 /* thread.c */
@@ -102,11 +112,12 @@ void __thread_hash(struct thread *t);
  */
 void thread_enter_user(void *unused);
 
-/* The default floating-point state. */
-void fpu_reset(struct thread *t); /* any thread that does not run */
+/* Floating-point state of the running thread. Images have 512 bytes and lie at
+ * a multiple of 16. */
+void fpu_init(void); /* boot */
 void fpu_reset_current(void);
-void fpu_save_current(void *image); /* 512 bytes, 16-aligned */
-void fpu_load_current(void *image); /* MXCSR is made legal first */
+void fpu_save_current(void *image);
+void fpu_load_current(void *image); /* makes MXCSR legal in the image */
 
 /* sched.c */
 void schedule(void);
