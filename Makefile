@@ -16,7 +16,8 @@ CC := gcc
 endif
 LD := ld
 MUSL_CC ?= musl-gcc
-PYTHON ?= python3
+# Debian's own: the one that its pytest and pexpect belong to.
+PYTHON ?= $(firstword $(wildcard /usr/bin/python3) python3)
 Q := $(if $(V),,@)
 
 .DEFAULT_GOAL := all

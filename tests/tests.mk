@@ -45,7 +45,8 @@ $(call test-programs,$1): $(O)/test/%: $(O)/host/tests/%.c.o \
 endef
 $(foreach k,$(kinds),$(eval $(call test-rule,$k)))
 
-.PHONY: test test-unit test-model test-qtest test-qemu test-programs check
+.PHONY: test test-unit test-model test-qtest test-qemu test-programs \
+	check check-format check-headers
 test-programs: packages-test $(all-test-programs)
 
 run-tests := $(PYTHON) $(S)/tools/run-tests
@@ -62,8 +63,9 @@ $(foreach k,$(kinds),$(eval $(call test-kind-rule,$k)))
 test-qemu: packages-test all iso
 	@$(run-tests) --pytest $(S)/tests/qemu $(ONLY)
 
-check: packages-check
-	@$(S)/tools/check-headers
+check: check-format check-headers
+check-format check-headers: packages-check
+	@CC=$(CC) $(S)/tools/$@
 
 -include $(host-objects:.o=.d) $(patsubst $(O)/test/%,\
 	$(O)/host/tests/%.c.d,$(all-test-programs))

@@ -10,6 +10,7 @@
 #define ATTACK_H
 
 #define _GNU_SOURCE
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -48,8 +49,10 @@ void device_fill(uint64_t address, int value, size_t n);
  * True if it got any byte that was not zero. */
 int device_sees(uint64_t address, size_t n, char *out);
 
-/* Lines of faults since the last call. */
-int new_faults(void);
+/* Was the device refused anything since the last question? The lines come a
+ * moment after the requests: a question that expects them waits. */
+int was_refused(void);
+int was_not_refused(void);
 
 /* All n bytes at p have the value. */
 int all_are(const char *p, int value, size_t n);

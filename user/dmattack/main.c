@@ -29,11 +29,13 @@ void failed(const char *file, int line, const char *what)
 	_exit(1);
 }
 
+static int new_fault_lines(int wait_ms);
+
 void take(void)
 {
 	CHECK(device_attach(&target, getpid()) == 0);
 	CHECK(device_map_bar(&target, 0, EDU_BAR_SIZE, &edu) == 0);
-	new_faults();
+	new_fault_lines(0);
 }
 
 char *get_pages(size_t n)
@@ -69,7 +71,7 @@ int device_sees(uint64_t address, size_t n, char *out)
 }
 
 /* The file is opened once, so each line is seen once. */
-int new_faults(void)
+static int new_fault_lines(int wait_ms)
 {
 	char text[4096];
 	int lines = 0;
@@ -79,10 +81,22 @@ int new_faults(void)
 		faults = open(
 			"/sys/dmar/faults", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	CHECK(faults >= 0);
+	struct pollfd p = {.fd = faults, .events = POLLIN};
+	poll(&p, 1, wait_ms);
 	while ((n = read(faults, text, sizeof(text))) > 0)
 		for (ssize_t i = 0; i < n; i++)
 			lines += text[i] == '\n';
 	return lines;
+}
+
+int was_refused(void)
+{
+	return new_fault_lines(2000) > 0;
+}
+
+int was_not_refused(void)
+{
+	return new_fault_lines(20) == 0;
 }
 
 int all_are(const char *p, int value, size_t n)

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: MIT
+"""Programs that mean harm: to the kernel, and to others by way of a device."""
+
+import itertools
+import re
+
+import pytest
+
+from conftest import ICOUNT, run_script
+
+
+def attack(name, arguments=(), timeout=240, **variables):
+    status, text = run_script(name, 'dmattack 00:03.0\n', arguments,
+                              timeout=timeout, **variables)
+    assert status == 0, text[-4000:]
+    assert re.search(r'dmattack: [0-9]+ warded off, 0 got through', text)
+
+
+@pytest.mark.parametrize('bits, caching, device_tlb', itertools.product(
+    (39, 48), ('on', 'off'), ('on', 'off')))
+@pytest.mark.parametrize('cpus', [1, 4])
+def test_hostile_owner(bits, caching, device_tlb, cpus):
+    unit = (f'intremap=on,caching-mode={caching},device-iotlb={device_tlb},'
+            f'aw-bits={bits}')
+    attack(f'test_attack.owner.{bits}.{caching}.{device_tlb}.{cpus}',
+           ICOUNT, IOMMU=unit, SMP=cpus)
+
+
+def test_hostile_owner_in_real_time():
+    attack('test_attack.owner.real_time')
+
+
+def test_hostile_owner_without_interrupt_remapping():
+    attack('test_attack.owner.no_remapping', ICOUNT,
+           IOMMU='intremap=off,caching-mode=on,device-iotlb=on,aw-bits=48')
+
+
+@pytest.mark.parametrize('cpus', [1, 4])
+def test_usertests(cpus):
+    status, text = run_script(f'test_attack.usertests.{cpus}',
+                              'usertests -a\n', SMP=cpus, MEM='256M',
+                              timeout=300)
+    assert status == 0, text[-4000:]
+    assert re.search(r'usertests: [0-9]+ passed, 0 failed', text)
+
+
+def test_threads():
+    status, text = run_script('test_attack.threads', 'threadtest\n')
+    assert status == 0, text[-4000:]
+
+
+def test_grind():
+    status, text = run_script('test_attack.grind',
+                              'grind -r 40 && ls / >/dev/null\n',
+                              MEM='512M', timeout=300)
+    assert status == 0, text[-4000:]
+    assert 'and the kernel lives' in text
+
+
+def test_owner_killed_at_any_moment():
+    status, text = run_script('test_attack.stress', 'dmastress -n 500\n',
+                              SMP=4, timeout=420)
+    assert status == 0, text[-4000:]
