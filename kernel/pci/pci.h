@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * PCI functions: found once at boot (and on rescan), configured through ECAM
+ * PCI functions: found once at boot, configured through ECAM
  * or ports 0xCF8/0xCFC. Boot turns bus mastering off everywhere before
  * translation goes on.
  */
@@ -20,7 +20,7 @@ struct pci_bar {
 };
 
 struct pci_device {
-	struct list link; /* pci_devices; set up at boot, then only appended */
+	struct list link; /* pci_devices: never changed after boot */
 	uint16_t segment;
 	uint8_t bus, devfn;
 	uint16_t vendor, device, subvendor, subdevice;
