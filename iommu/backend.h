@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a hardware backend offers to the rest of the library.
+ *
+ * A backend makes a struct unit for each unit that it finds; the neutral files
+ * only see this header. None of these functions is called with a lock held.
+ */
+#ifndef CORE_BACKEND_H
+#define CORE_BACKEND_H
+
+#include "internal.h"
+
+struct unit;
+
+/** Where a flush in flight ends: [first, end) of the unit's queue. end 0: done
+ *  already. */
+struct ticket {
+	uint64_t first;
+	uint64_t end;
+};
+
+/** What a device's entry is to say. */
+struct entry {
+	uint16_t rid;
+	uint16_t did;
+	enum iommu_domain_kind kind;
+	/** Mapped and shared: top-level table and its number of levels. */
+	iommu_phys_t root;
+	unsigned levels;
+	/** Requests of the device's own TLB are answered. */
+	bool ats;
+};
+
+struct unit_ops {
+	/** Translation on, from any state of the hardware. */
+	enum iommu_status (*start)(struct unit *unit);
+	enum iommu_status (*translate)(struct unit *unit, bool on);
+	enum iommu_status (*suspend)(struct unit *unit);
+	enum iommu_status (*resume)(struct unit *unit);
+	/** Everything off; the unit's memory goes back if that worked. */
+	enum iommu_status (*end)(struct unit *unit);
+
+	/** Makes an entry present that was not. */
+	enum iommu_status (*attach)(
+		struct unit *unit, const struct entry *entry);
+	/** Makes it not present and flushes. */
+	enum iommu_status (*detach)(struct unit *unit,
+		const struct entry *entry, const struct device *dev);
+
+	/** Starts flushing what a batch recorded for one domain id. */
+	enum iommu_status (*flush)(struct unit *unit, uint16_t did,
+		const struct iommu_batch *batch, struct ticket *out);
+	/** Waits for it, and repeats it if the queue lost it. */
+	enum iommu_status (*flush_wait)(struct unit *unit, uint16_t did,
+		const struct iommu_batch *batch, struct ticket *ticket);
+
+	/** Collects faults; true if there are any. Interrupt context. */
+	bool (*interrupt)(struct unit *unit);
+	/** Fills a fault from a raw record. */
+	void (*fault_decode)(const struct unit *unit,
+		const struct raw_fault *raw, struct iommu_fault *out);
+
+	/** Reads a device's entry as it stands. False: there is none, with
+	 *  the steps made so far recorded in walk. */
+	bool (*inspect)(const struct unit *unit, uint16_t rid,
+		struct entry *out, struct iommu_walk *walk);
+
+	enum iommu_status (*irq_alloc)(struct unit *unit, uint16_t source,
+		unsigned count, uint16_t *out_first);
+	enum iommu_status (*irq_set)(struct unit *unit,
+		const struct iommu_irq *irq, unsigned n,
+		const struct iommu_irq_target *target);
+	enum iommu_status (*irq_free)(
+		struct unit *unit, const struct iommu_irq *irq);
+
+	void (*info)(struct unit *unit, struct text *text);
+	void (*report_queue)(struct unit *unit, struct text *text);
+	void (*report_interrupts)(struct unit *unit, struct text *text);
+	enum iommu_status (*check_format)(const struct unit *unit,
+		const struct iommu_entry_format *format, const char **why);
+};
+
+/** The ids that domains have in a unit. */
+struct did_map {
+	uint64_t *taken; /* I: a bit each */
+	iommu_phys_t phys;
+	unsigned order;
+	unsigned count; /* C: ids that the unit has */
+	unsigned hint;  /* I */
+};
+
+struct unit {
+	const struct unit_ops *ops; /* C */
+	struct iommu *iommu;        /* C */
+	unsigned index;             /* C */
+	uint8_t state;              /* A: enum iommu_unit_state */
+	const char *reason;         /* A */
+	uint16_t segment;           /* C */
+	iommu_phys_t base;          /* C */
+	uint32_t version;           /* C */
+	uint64_t cap, ecap;         /* C */
+	unsigned iova_bits;         /* C */
+	unsigned phys_bits;         /* C */
+	/** Bit n: tables of n levels can be walked. */
+	unsigned levels; /* C */
+	/** Bit n: leaves of 2^n bytes. */
+	uint64_t page_sizes; /* C */
+	unsigned duties;     /* C */
+	bool queued;         /* S */
+	bool remapping;      /* S */
+	bool pass_through;   /* C */
+	bool snoop_control;  /* C */
+	bool device_tlb;     /* C */
+	struct did_map dids;
+	unsigned attached;                                    /* I */
+	struct iommu_stats stats __attribute__((aligned(8))); /* A */
+};
+
+static inline enum iommu_unit_state unit_state(const struct unit *unit)
+{
+	return (enum iommu_unit_state)__atomic_load_n(
+		&unit->state, __ATOMIC_ACQUIRE);
+}
+
+static inline void unit_count(uint64_t *counter, uint64_t n)
+{
+	__atomic_fetch_add((word64 *)counter, n, __ATOMIC_RELAXED);
+}
+
+/* ---- vtd/ ---- */
+
+/** Reads the DMAR table and makes the units. */
+enum iommu_status vtd_discover(
+	struct iommu *iommu, const void *table, size_t size);
+/** The unit that translates for a requester, or NULL. Reads configuration
+ *  space. */
+struct unit *vtd_unit_for(
+	const struct iommu *iommu, uint16_t segment, uint16_t rid);
+/** Whether firmware reserved memory for a requester. */
+bool vtd_reserved_for(
+	const struct iommu *iommu, uint16_t segment, uint16_t rid);
+unsigned vtd_reserved_count(const struct iommu *iommu);
+void vtd_reserved_get(const struct iommu *iommu, unsigned n,
+	struct iommu_reserved_region *out);
+/** The unit and source id of an I/O APIC or HPET; false if unknown. */
+bool vtd_irq_source(const struct iommu *iommu, bool hpet, unsigned id,
+	struct unit **out_unit, uint16_t *out_source);
+void vtd_report_warnings(const struct iommu *iommu, struct text *text);
+void vtd_report_quirks(const struct iommu *iommu, struct text *text);
+const char *vtd_fault_text(uint8_t reason);
+/** Frees what discovery made. */
+void vtd_forget(struct iommu *iommu);
+
+#endif

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Domains: made, entered and left on each unit, ended.
+ *
+ * A domain has an id in each unit on which devices of it are attached. The id
+ * is taken with the first device and free again with the last, after the unit
+ * has confirmed that it forgot everything under that id; if it has not, the id
+ * is never used again.
+ */
+#include "backend.h"
+
+static bool roots_are_sound(const struct iommu_shared_roots *roots)
+{
+	uint64_t all = roots->levels3.v | roots->levels4.v | roots->levels5.v;
+
+	return all && !(all & (PAGE_SIZE - 1));
+}
+
+enum iommu_status iommu_domain_create(struct iommu *iommu,
+	const struct iommu_domain_config *config,
+	struct iommu_domain **out_domain)
+{
+	struct iommu_domain *domain;
+	enum iommu_status status = IOMMU_OK;
+	unsigned long state;
+
+	if (!config || !out_domain ||
+		(unsigned)config->kind > IOMMU_DOMAIN_SHARED)
+		return IOMMU_BAD_ARGUMENT;
+	if (config->kind == IOMMU_DOMAIN_SHARED &&
+		!roots_are_sound(&config->roots))
+		return IOMMU_BAD_ARGUMENT;
+	domain = core_pool_get(iommu, &iommu->domain_pool);
+	if (!domain)
+		return IOMMU_NO_MEMORY;
+	domain->iommu = iommu;
+	domain->owner = config->owner;
+	domain->kind = config->kind;
+	domain->roots = config->roots;
+	if (config->kind == IOMMU_DOMAIN_MAPPED)
+		status = core_table_make(domain, config->iova_bits);
+	if (status != IOMMU_OK) {
+		core_pool_put(iommu, &iommu->domain_pool, domain);
+		return status;
+	}
+	state = core_lock(iommu, &iommu->lock);
+	iommu->domains++;
+	core_unlock(iommu, &iommu->lock, state);
+	*out_domain = domain;
+	return IOMMU_OK;
+}
+
+enum iommu_status iommu_domain_destroy(struct iommu_domain *domain)
+{
+	struct iommu *iommu;
+	unsigned long state;
+	bool busy;
+
+	if (!domain)
+		return IOMMU_OK;
+	iommu = domain->iommu;
+	state = core_lock(iommu, &iommu->lock);
+	busy = domain->devices || domain == iommu->identity;
+	if (!busy)
+		iommu->domains--;
+	core_unlock(iommu, &iommu->lock, state);
+	if (busy)
+		return IOMMU_IN_USE;
+	core_table_free(domain);
+	core_pool_put(iommu, &iommu->domain_pool, domain);
+	return IOMMU_OK;
+}
+
+struct iommu_domain *iommu_domain_identity(struct iommu *iommu)
+{
+	return iommu->identity;
+}
+
+enum iommu_domain_kind iommu_domain_kind(const struct iommu_domain *domain)
+{
+	return domain->kind;
+}
+
+void *iommu_domain_owner(const struct iommu_domain *domain)
+{
+	return domain->owner;
+}
+
+unsigned iommu_domain_devices(const struct iommu_domain *domain)
+{
+	return __atomic_load_n(&domain->devices, __ATOMIC_ACQUIRE);
+}
+
+unsigned iommu_domain_duties(const struct iommu_domain *domain)
+{
+	return __atomic_load_n(&domain->duties, __ATOMIC_ACQUIRE);
+}
+
+/* ---- ids ---- */
+
+/** Takes a free id, from the hint on. I held. */
+static bool __did_take(struct did_map *map, uint16_t *out)
+{
+	unsigned words = (map->count + 63) / 64, n;
+
+	for (n = 0; n < words; n++) {
+		unsigned word = (map->hint + n) % words;
+		uint64_t free = ~map->taken[word];
+		unsigned did;
+
+		if (map->count < 64)
+			free &= (1ull << map->count) - 1;
+		if (!free)
+			continue;
+		did = word * 64 + (unsigned)__builtin_ctzll(free);
+		map->taken[word] |= free & -free;
+		map->hint = word;
+		*out = (uint16_t)did;
+		return true;
+	}
+	return false;
+}
+
+static void __did_give(struct did_map *map, uint16_t did)
+{
+	if (did != IDENTITY_DID)
+		map->taken[did / 64] &= ~(1ull << did % 64);
+}
+
+/** The union of the duties of all units that the domain is on. I held. */
+static void __note_duties(struct iommu_domain *domain)
+{
+	const struct iommu *iommu = domain->iommu;
+	unsigned duties = 0, n;
+
+	for (n = 0; n < iommu->units; n++)
+		if (domain->units >> n & 1)
+			duties |= iommu->unit[n]->duties;
+	__atomic_store_n(&domain->duties, duties, __ATOMIC_RELEASE);
+}
+
+enum iommu_status __domain_enter(struct iommu_domain *domain, struct unit *unit)
+{
+	struct domain_unit *on = &domain->on[unit->index];
+
+	if (!on->users) {
+		on->did = IDENTITY_DID;
+		if (domain != domain->iommu->identity &&
+			!__did_take(&unit->dids, &on->did))
+			return IOMMU_NO_DOMAIN_ID;
+	}
+	on->users++;
+	__atomic_fetch_or(
+		&domain->units, 1ull << unit->index, __ATOMIC_SEQ_CST);
+	__atomic_fetch_add(&domain->devices, 1, __ATOMIC_RELEASE);
+	__note_duties(domain);
+	return IOMMU_OK;
+}
+
+void __domain_leave(
+	struct iommu_domain *domain, struct unit *unit, bool reusable)
+{
+	struct domain_unit *on = &domain->on[unit->index];
+
+	__atomic_fetch_sub(&domain->devices, 1, __ATOMIC_RELEASE);
+	if (--on->users)
+		return;
+	__atomic_fetch_and(
+		&domain->units, ~(1ull << unit->index), __ATOMIC_SEQ_CST);
+	__note_duties(domain);
+	if (reusable)
+		__did_give(&unit->dids, on->did);
+}

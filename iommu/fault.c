@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Faults: the ring between the interrupt and whoever drains it, what is added
+ * when one is taken out, and the answer to a storm.
+ */
+#include "backend.h"
+
+#define SECOND_NS 1000000000ull
+
+/** Called in interrupt context. A full ring keeps the oldest: they show how it
+ *  began. */
+void core_fault_push(struct iommu *iommu, const struct raw_fault *raw)
+{
+	struct fault_ring *ring = &iommu->faults;
+	unsigned long state = core_lock(iommu, &ring->lock);
+
+	if (ring->count < FAULT_RING) {
+		unsigned slot = (ring->head + ring->count++) % FAULT_RING;
+
+		ring->slot[slot] = *raw;
+		ring->slot[slot].lost = ring->lost;
+		ring->lost = 0;
+	} else {
+		ring->lost++;
+	}
+	core_unlock(iommu, &ring->lock, state);
+}
+
+void core_fault_lost(struct iommu *iommu)
+{
+	unsigned long state = core_lock(iommu, &iommu->faults.lock);
+
+	iommu->faults.lost++;
+	core_unlock(iommu, &iommu->faults.lock, state);
+}
+
+static bool pop(struct iommu *iommu, struct raw_fault *out)
+{
+	struct fault_ring *ring = &iommu->faults;
+	unsigned long state = core_lock(iommu, &ring->lock);
+	bool any = ring->count;
+
+	if (any) {
+		*out = ring->slot[ring->head];
+		ring->head = (ring->head + 1) % FAULT_RING;
+		ring->count--;
+	}
+	core_unlock(iommu, &ring->lock, state);
+	return any;
+}
+
+bool iommu_interrupt(struct iommu *iommu, unsigned n)
+{
+	struct unit *unit;
+
+	if (n >= iommu->units)
+		return false;
+	unit = iommu->unit[n];
+	if (unit_state(unit) == IOMMU_UNIT_REFUSED)
+		return false;
+	return unit->ops->interrupt(unit);
+}
+
+bool iommu_interrupt_all(struct iommu *iommu)
+{
+	bool any = false;
+	unsigned n;
+
+	for (n = 0; n < iommu->units; n++)
+		any |= iommu_interrupt(iommu, n);
+	return any;
+}
+
+/** Counts a device's faults within a second; true when it is a storm. */
+static bool is_storm(struct iommu *iommu, struct device *dev, uint64_t time_ns)
+{
+	unsigned limit = iommu->options.fault_storm;
+	unsigned long state = core_lock(iommu, &iommu->faults.lock);
+	bool storm;
+
+	if (time_ns - dev->storm_start_ns > SECOND_NS) {
+		dev->storm_start_ns = time_ns;
+		dev->storm_count = 0;
+	}
+	storm = limit && ++dev->storm_count == limit;
+	core_unlock(iommu, &iommu->faults.lock, state);
+	return storm;
+}
+
+static void stop_storm(struct iommu *iommu, struct device *dev)
+{
+	enum iommu_status status = core_device_quarantine(iommu, dev);
+
+	core_log(iommu, IOMMU_LOG_ERROR,
+		"device %04x:%02x:%02x.%u is blocked: too many faults%s",
+		dev->id.segment, dev->id.requester >> 8,
+		dev->id.requester >> 3 & 0x1f, dev->id.requester & 7,
+		status == IOMMU_OK ? "" : " (not confirmed)");
+}
+
+bool iommu_fault_next(struct iommu *iommu, struct iommu_fault *out)
+{
+	struct raw_fault raw;
+	const struct unit *unit;
+	struct device *dev;
+
+	if (!pop(iommu, &raw))
+		return false;
+	unit = iommu->unit[raw.unit];
+	unit->ops->fault_decode(unit, &raw, out);
+	if (out->kind == IOMMU_FAULT_DMA)
+		core_walk(
+			unit, out->device.requester, out->address, &out->walk);
+	dev = core_device_known(iommu, out->device);
+	if (!dev)
+		return true;
+	__atomic_fetch_add(&dev->faults, 1, __ATOMIC_RELAXED);
+	out->domain = __atomic_load_n(&dev->domain, __ATOMIC_ACQUIRE);
+	if (is_storm(iommu, dev, raw.time_ns))
+		stop_storm(iommu, dev);
+	return true;
+}
+
+const char *iommu_fault_text(uint8_t reason)
+{
+	return vtd_fault_text(reason);
+}
+
+size_t iommu_fault_format(
+	const struct iommu_fault *fault, char *line, size_t size)
+{
+	unsigned rid = fault->device.requester;
+	char where[40];
+
+	if (fault->kind == IOMMU_FAULT_INTERRUPT)
+		core_format(where, sizeof(where), "interrupt %u", fault->index);
+	else
+		core_format(where, sizeof(where), "%s 0x%016jx",
+			fault->write ? "write" : "read",
+			(uintmax_t)fault->address.v);
+	return core_format(line, size, "%02x:%02x.%u %s: %s (%u)", rid >> 8,
+		rid >> 3 & 0x1f, rid & 7, where, fault->text, fault->reason);
+}

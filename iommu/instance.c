@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An instance's life: made, told of the firmware's table, started, switched off
+ * and on, ended. The host serialises these calls.
+ */
+#include "backend.h"
+
+void iommu_options_default(struct iommu_options *options)
+{
+	*options = (struct iommu_options){
+		.timeout_ns = 1000000000,
+		.device_timeout_ns = 2000000000,
+		.interrupt_entries = 1024,
+		.cpus = 1,
+		.fault_storm = 1000,
+	};
+}
+
+static bool host_is_complete(const struct iommu_host *host)
+{
+	return host->page_alloc && host->page_free && host->phys_to_virt &&
+		host->regs_map && host->regs_unmap && host->reg_read &&
+		host->reg_write && host->lock && host->unlock && host->now_ns &&
+		host->pci_read;
+}
+
+static bool options_are_sound(const struct iommu_options *options)
+{
+	return options->timeout_ns && options->device_timeout_ns &&
+		options->interrupt_entries && options->cpus;
+}
+
+enum iommu_status iommu_create(const struct iommu_host *host,
+	const struct iommu_options *options, struct iommu **out_iommu)
+{
+	struct iommu_options defaults;
+	struct iommu *iommu;
+	iommu_phys_t phys;
+	unsigned order = 0;
+
+	iommu_options_default(&defaults);
+	if (!options)
+		options = &defaults;
+	if (!host || !out_iommu || !host_is_complete(host) ||
+		!options_are_sound(options))
+		return IOMMU_BAD_ARGUMENT;
+	while (((size_t)PAGE_SIZE << order) < sizeof(*iommu))
+		order++;
+	iommu = host->page_alloc(host->ctx, order, &phys);
+	if (!iommu)
+		return IOMMU_NO_MEMORY;
+	iommu->host = *host;
+	iommu->options = *options;
+	iommu->order = order;
+	iommu->phys = phys;
+	iommu->pages = 1ull << order;
+	core_pool_init(&iommu->device_pool, sizeof(struct device));
+	core_pool_init(&iommu->domain_pool, sizeof(struct iommu_domain));
+	*out_iommu = iommu;
+	return IOMMU_OK;
+}
+
+static bool anything_attached(struct iommu *iommu)
+{
+	unsigned n;
+
+	for (n = 0; n < iommu->units; n++)
+		if (iommu->unit[n]->attached)
+			return true;
+	return iommu->domains != 0;
+}
+
+/** Ends every unit. IOMMU_UNCONFIRMED if one kept its memory. */
+static enum iommu_status end_units(struct iommu *iommu)
+{
+	enum iommu_status status = IOMMU_OK;
+	unsigned n;
+
+	for (n = 0; n < iommu->units; n++) {
+		struct unit *unit = iommu->unit[n];
+
+		if (unit->ops->end(unit) != IOMMU_OK)
+			status = IOMMU_UNCONFIRMED;
+	}
+	return status;
+}
+
+enum iommu_status iommu_destroy(struct iommu *iommu)
+{
+	enum iommu_status status;
+	unsigned n;
+
+	if (!iommu)
+		return IOMMU_OK;
+	if (anything_attached(iommu))
+		return IOMMU_IN_USE;
+	status = end_units(iommu);
+	vtd_forget(iommu);
+	core_segments_end(iommu);
+	core_pool_put(iommu, &iommu->domain_pool, iommu->identity);
+	core_pool_end(iommu, &iommu->device_pool);
+	core_pool_end(iommu, &iommu->domain_pool);
+	for (n = 0; n < iommu->units; n++)
+		iommu->unit[n] = NULL;
+	iommu->host.page_free(
+		iommu->host.ctx, iommu, iommu->phys, iommu->order);
+	return status;
+}
+
+enum iommu_status iommu_discover(
+	struct iommu *iommu, const void *dmar, size_t size)
+{
+	enum iommu_status status;
+	unsigned n;
+
+	if (iommu->state != INSTANCE_NEW)
+		return IOMMU_WRONG_STATE;
+	if (!dmar) {
+		core_reason(iommu, "the firmware has no DMAR table");
+		status = IOMMU_NO_TABLE;
+	} else {
+		status = vtd_discover(iommu, dmar, size);
+	}
+	if (status == IOMMU_NO_MEMORY)
+		return status;
+	iommu->state = INSTANCE_DISCOVERED;
+	if (status != IOMMU_OK)
+		return status;
+	for (n = 0; n < iommu->units; n++)
+		if (unit_state(iommu->unit[n]) != IOMMU_UNIT_REFUSED)
+			return IOMMU_OK;
+	core_reason(iommu, "no I/O MMU can be used: %s",
+		iommu->units ? iommu->unit[0]->reason
+			     : "the firmware names none");
+	return IOMMU_NO_UNIT;
+}
+
+const char *iommu_reason(const struct iommu *iommu)
+{
+	return iommu->reason;
+}
+
+/** The first status other than IOMMU_OK, a lost unit before all others. */
+static enum iommu_status worse(enum iommu_status a, enum iommu_status b)
+{
+	if (a == IOMMU_OK || b == IOMMU_UNIT_LOST)
+		return b;
+	return a;
+}
+
+typedef enum iommu_status unit_step(struct unit *unit);
+
+static enum iommu_status each_unit(
+	struct iommu *iommu, enum iommu_unit_state state, unit_step *step)
+{
+	enum iommu_status status = IOMMU_OK;
+	unsigned n;
+
+	for (n = 0; n < iommu->units; n++) {
+		struct unit *unit = iommu->unit[n];
+		enum iommu_status one;
+
+		if (unit_state(unit) != state)
+			continue;
+		one = step(unit);
+		if (one != IOMMU_OK)
+			core_reason(iommu, "unit at 0x%jx: %s",
+				(uintmax_t)unit->base.v,
+				unit->reason ? unit->reason
+					     : iommu_status_text(one));
+		status = worse(status, one);
+	}
+	return status;
+}
+
+static enum iommu_status start_one(struct unit *unit)
+{
+	return unit->ops->start(unit);
+}
+
+static enum iommu_status on_one(struct unit *unit)
+{
+	return unit->ops->translate(unit, true);
+}
+
+static enum iommu_status off_one(struct unit *unit)
+{
+	return unit->ops->translate(unit, false);
+}
+
+static enum iommu_status suspend_one(struct unit *unit)
+{
+	return unit->ops->suspend(unit);
+}
+
+static enum iommu_status resume_one(struct unit *unit)
+{
+	return unit->ops->resume(unit);
+}
+
+static bool any_in_state(struct iommu *iommu, enum iommu_unit_state state)
+{
+	unsigned n;
+
+	for (n = 0; n < iommu->units; n++)
+		if (unit_state(iommu->unit[n]) == state)
+			return true;
+	return false;
+}
+
+static void note_on(struct iommu *iommu)
+{
+	__atomic_store_n(&iommu->on, any_in_state(iommu, IOMMU_UNIT_ON),
+		__ATOMIC_RELEASE);
+}
+
+enum iommu_status iommu_start(struct iommu *iommu)
+{
+	struct iommu_domain_config config = {.kind = IOMMU_DOMAIN_IDENTITY};
+	enum iommu_status status;
+
+	if (iommu->state != INSTANCE_DISCOVERED)
+		return IOMMU_WRONG_STATE;
+	if (!any_in_state(iommu, IOMMU_UNIT_OFF))
+		return IOMMU_NO_UNIT;
+	if (!iommu->identity) {
+		status = iommu_domain_create(iommu, &config, &iommu->identity);
+		if (status != IOMMU_OK)
+			return status;
+		iommu->domains--;
+	}
+	status = each_unit(iommu, IOMMU_UNIT_OFF, start_one);
+	if (status == IOMMU_NO_MEMORY) {
+		(void)each_unit(iommu, IOMMU_UNIT_ON, off_one);
+		note_on(iommu);
+		return status;
+	}
+	iommu->state = INSTANCE_STARTED;
+	note_on(iommu);
+	return status;
+}
+
+enum iommu_status iommu_power(struct iommu *iommu, bool on)
+{
+	enum iommu_status status;
+
+	if (iommu->state != INSTANCE_STARTED)
+		return IOMMU_WRONG_STATE;
+	status = on ? each_unit(iommu, IOMMU_UNIT_OFF, on_one)
+		    : each_unit(iommu, IOMMU_UNIT_ON, off_one);
+	note_on(iommu);
+	return status;
+}
+
+bool iommu_is_on(const struct iommu *iommu)
+{
+	return __atomic_load_n(&iommu->on, __ATOMIC_ACQUIRE);
+}
+
+enum iommu_status iommu_suspend(struct iommu *iommu)
+{
+	enum iommu_status status;
+
+	if (iommu->state != INSTANCE_STARTED)
+		return IOMMU_WRONG_STATE;
+	status = worse(each_unit(iommu, IOMMU_UNIT_ON, suspend_one),
+		each_unit(iommu, IOMMU_UNIT_OFF, suspend_one));
+	iommu->state = INSTANCE_SUSPENDED;
+	return status;
+}
+
+enum iommu_status iommu_resume(struct iommu *iommu)
+{
+	enum iommu_status status;
+
+	if (iommu->state != INSTANCE_SUSPENDED)
+		return IOMMU_WRONG_STATE;
+	status = worse(each_unit(iommu, IOMMU_UNIT_ON, resume_one),
+		each_unit(iommu, IOMMU_UNIT_OFF, resume_one));
+	iommu->state = INSTANCE_STARTED;
+	note_on(iommu);
+	return status;
+}
+
+unsigned iommu_unit_count(const struct iommu *iommu)
+{
+	return iommu->units;
+}
+
+enum iommu_status iommu_unit_info(
+	const struct iommu *iommu, unsigned n, struct iommu_unit_info *out)
+{
+	const struct unit *unit;
+
+	if (n >= iommu->units || !out)
+		return IOMMU_BAD_ARGUMENT;
+	unit = iommu->unit[n];
+	*out = (struct iommu_unit_info){
+		.handle = unit,
+		.state = unit_state(unit),
+		.reason = unit->reason ? unit->reason : "",
+		.segment = unit->segment,
+		.registers = unit->base,
+		.version = unit->version,
+		.cap = unit->cap,
+		.ecap = unit->ecap,
+		.iova_bits = unit->iova_bits,
+		.queued = unit->queued,
+		.interrupt_remapping = unit->remapping,
+		.attached = unit->attached,
+	};
+	return IOMMU_OK;
+}
+
+unsigned iommu_reserved_count(const struct iommu *iommu)
+{
+	return vtd_reserved_count(iommu);
+}
+
+enum iommu_status iommu_reserved_region(const struct iommu *iommu, unsigned n,
+	struct iommu_reserved_region *out)
+{
+	if (n >= vtd_reserved_count(iommu) || !out)
+		return IOMMU_BAD_ARGUMENT;
+	vtd_reserved_get(iommu, n, out);
+	return IOMMU_OK;
+}
+
+enum iommu_status iommu_shared_check(const struct iommu *iommu, unsigned n,
+	const struct iommu_entry_format *format, const char **out_why)
+{
+	const char *why = "";
+	enum iommu_status status;
+
+	if (n >= iommu->units || !format)
+		return IOMMU_BAD_ARGUMENT;
+	status =
+		iommu->unit[n]->ops->check_format(iommu->unit[n], format, &why);
+	if (out_why)
+		*out_why = why;
+	return status;
+}

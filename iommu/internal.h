@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the library's hardware-neutral files share: the instance, devices and
+ * domains.
+ *
+ * Locks, in the order in which they may be taken:
+ *
+ *	instance (I)  devices, domain ids, who is attached where
+ *	pool     (P)  free lists of small objects, the page ledger
+ *	unit     (U)  a unit's context tables and interrupt entries
+ *	queue    (Q)  a unit's invalidation queue, its slots
+ *	doorbell (D)  a unit's queue tail register
+ *	register (R)  a unit's command registers
+ *	fault    (F)  the ring of collected faults
+ *
+ * No lock is held while the hardware is waited for, except R for the length
+ * of one register command. Members marked (C) are constant after discovery,
+ * (A) are atomic, (S) are changed only by calls that the host serialises.
+ */
+#ifndef CORE_INTERNAL_H
+#define CORE_INTERNAL_H
+
+#include <iommu/iommu.h>
+
+void *memcpy(void *to, const void *from, size_t size);
+void *memmove(void *to, const void *from, size_t size);
+void *memset(void *to, int byte, size_t size);
+int memcmp(const void *a, const void *b, size_t size);
+
+struct unit;
+struct device;
+struct dmar;
+
+/** A 64-bit word that is read and written in one piece; 32-bit compilers align
+ *  plain ones to 4 bytes only. */
+typedef uint64_t __attribute__((aligned(8))) word64;
+
+enum {
+	PAGE_SHIFT = 12,
+	PAGE_SIZE = 1 << PAGE_SHIFT,
+	/** Bits of iommu_domain.units. */
+	MAX_UNITS = 64,
+	BUSES = 256,
+	DEVFNS = 256,
+	FAULT_RING = 256,
+	/** The identity domain's id in every unit. */
+	IDENTITY_DID = 1,
+	/** Ids that one device's requests may carry: its own, a bridge's,
+	 *  phantom functions'. */
+	MAX_RIDS = 10,
+};
+
+/** The window in which writes are interrupts (VT-d 3.14). */
+#define INTERRUPT_WINDOW_FIRST 0xfee00000u
+#define INTERRUPT_WINDOW_LAST 0xfeefffffu
+
+/** Objects of one size, cut from pages that stay until the instance ends. */
+struct pool {
+	size_t size;   /* C */
+	void *free;    /* P */
+	void *pages;   /* P: chain of all pages */
+	unsigned live; /* P */
+};
+
+enum instance_state {
+	INSTANCE_NEW,
+	INSTANCE_DISCOVERED,
+	INSTANCE_STARTED,
+	INSTANCE_SUSPENDED,
+};
+
+/** A fault as the interrupt handler leaves it. */
+struct raw_fault {
+	uint64_t low;
+	uint64_t high;
+	uint64_t time_ns;
+	unsigned unit;
+	unsigned lost;
+};
+
+struct fault_ring {
+	struct iommu_lock lock;
+	struct raw_fault slot[FAULT_RING]; /* F */
+	unsigned head;                     /* F: oldest */
+	unsigned count;                    /* F */
+	unsigned lost;                     /* F: since the newest in the ring */
+};
+
+/** The devices of one bus that were ever looked at. */
+struct bus {
+	iommu_phys_t phys;             /* C */
+	struct device *device[DEVFNS]; /* A, set once */
+};
+
+/** A PCI segment; there are few, so they form a list. */
+struct segment {
+	struct segment *next;   /* C */
+	iommu_phys_t phys;      /* C */
+	uint16_t number;        /* C */
+	struct bus *bus[BUSES]; /* A, set once */
+};
+
+struct iommu {
+	struct iommu_host host;        /* C */
+	struct iommu_options options;  /* C */
+	struct iommu_lock lock;        /* the instance lock I */
+	struct iommu_lock pool_lock;   /* P */
+	enum instance_state state;     /* S */
+	bool on;                       /* A */
+	unsigned order;                /* C: pages of this struct */
+	iommu_phys_t phys;             /* C */
+	char reason[192];              /* S */
+	struct dmar *dmar;             /* C */
+	struct unit *unit[MAX_UNITS];  /* C */
+	unsigned units;                /* C */
+	struct segment *segments;      /* A, grows at the head */
+	struct iommu_domain *identity; /* S */
+	unsigned domains;              /* I: without identity */
+	struct pool device_pool;
+	struct pool domain_pool;
+	word64 pages;          /* A: held in all */
+	word64 pages_withheld; /* A: never to be given back */
+	struct fault_ring faults;
+};
+
+struct device {
+	struct iommu_device_id id;         /* C */
+	uint16_t alias;                    /* C: own id if none */
+	uint16_t phantom;                  /* C: mask of function bits */
+	struct unit *unit;                 /* C: NULL if uncovered */
+	bool bridge;                       /* C */
+	bool reserved_memory;              /* C */
+	bool mute;                         /* A: does not answer its flushes */
+	uint8_t state;                     /* I: enum iommu_device_state */
+	uint16_t did;                      /* I */
+	uint16_t alias_users;              /* I: devices whose alias this is */
+	struct iommu_domain *domain;       /* I: also while changing */
+	struct iommu_domain *alias_domain; /* I */
+	struct device *next_in_domain;     /* I: devices with a TLB */
+	uint16_t ats;                      /* C: capability offset, 0 = none */
+	bool ats_on;                       /* I */
+	word64 faults;                     /* A */
+	uint64_t storm_start_ns;           /* F */
+	unsigned storm_count;              /* F */
+};
+
+/** A domain on one unit. */
+struct domain_unit {
+	uint16_t did;   /* I; read without lock while users > 0 */
+	uint16_t users; /* I */
+};
+
+struct iommu_domain {
+	struct iommu *iommu;             /* C */
+	void *owner;                     /* C */
+	enum iommu_domain_kind kind;     /* C */
+	unsigned iova_bits;              /* C: mapped */
+	struct iommu_shared_roots roots; /* C */
+	word64 units;                    /* A: bit n: unit n has users */
+	unsigned devices;                /* A */
+	unsigned duties;                 /* A */
+	struct domain_unit on[MAX_UNITS];
+	struct device *tlb_devices; /* I: devices whose TLB is on */
+	struct pgtable *table;      /* C: mapped */
+};
+
+/* ---- small helpers ---- */
+
+static inline unsigned long core_lock(
+	const struct iommu *iommu, struct iommu_lock *lock)
+{
+	return iommu->host.lock(iommu->host.ctx, lock);
+}
+
+static inline void core_unlock(
+	const struct iommu *iommu, struct iommu_lock *lock, unsigned long state)
+{
+	iommu->host.unlock(iommu->host.ctx, lock, state);
+}
+
+static inline uint64_t core_now(const struct iommu *iommu)
+{
+	return iommu->host.now_ns(iommu->host.ctx);
+}
+
+static inline uint64_t core_min(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static inline uint64_t core_max(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+/** The CPU's address of a page that page_alloc gave. */
+static inline void *core_virt(const struct iommu *iommu, iommu_phys_t phys)
+{
+	if (iommu->host.direct_map)
+		return (char *)iommu->host.direct_map + (uintptr_t)phys.v;
+	return iommu->host.phys_to_virt(iommu->host.ctx, phys);
+}
+
+/* ---- pool.c ---- */
+
+void *core_pages(struct iommu *iommu, unsigned order, iommu_phys_t *out_phys);
+void core_pages_free(
+	struct iommu *iommu, void *page, iommu_phys_t phys, unsigned order);
+/** Books pages that the hardware may still read: never given back. */
+void core_pages_withhold(struct iommu *iommu, unsigned order);
+void core_pool_init(struct pool *pool, size_t size);
+void *core_pool_get(struct iommu *iommu, struct pool *pool);
+void core_pool_put(struct iommu *iommu, struct pool *pool, void *object);
+void core_pool_end(struct iommu *iommu, struct pool *pool);
+
+/* ---- text.c ---- */
+
+/** Collects text and hands it to a sink in pieces. */
+struct text {
+	iommu_sink *sink;
+	void *arg;
+	size_t length;
+	char buffer[128];
+};
+
+void text_start(struct text *text, iommu_sink *sink, void *arg);
+void text_add(struct text *text, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+void text_end(struct text *text);
+/** snprintf for %c %s %u %x %ju %jx %p and widths; returns the length kept. */
+size_t core_format(char *out, size_t size, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+void core_log(const struct iommu *iommu, enum iommu_log_level level,
+	const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* ---- device.c ---- */
+
+/** Finds a device or makes it. IOMMU_UNCOVERED and IOMMU_BRIDGE still set
+ *  *out_device. */
+enum iommu_status core_device(struct iommu *iommu, struct iommu_device_id id,
+	struct device **out_device);
+/** A device that is known already, or NULL. Any context. */
+struct device *core_device_known(
+	const struct iommu *iommu, struct iommu_device_id id);
+/** Blocks a device for good: its TLB did not answer or its faults storm. */
+enum iommu_status core_device_quarantine(
+	struct iommu *iommu, struct device *dev);
+/** Notes that a device's TLB does not answer: no more is asked of it. */
+void core_device_mute(struct iommu *iommu, struct device *dev);
+bool core_device_is_mute(const struct iommu *iommu, struct iommu_device_id id);
+/** Gives the tables of segments and buses back. */
+void core_segments_end(struct iommu *iommu);
+/** The ids that its requests may carry. Returns how many. */
+unsigned core_device_rids(const struct device *dev, uint16_t rid[MAX_RIDS]);
+
+/* ---- topology.c ---- */
+
+/** What configuration space says about a function. */
+struct topology {
+	bool present;
+	bool bridge;
+	uint16_t alias;
+	uint16_t phantom;
+	uint16_t ats;
+	/** Walk to take for the unit: the physical function's id for a VF. */
+	uint16_t scope_rid;
+};
+
+void topology_read(const struct iommu *iommu, struct iommu_device_id id,
+	struct topology *out);
+uint32_t topology_config(const struct iommu *iommu, uint16_t segment,
+	uint16_t rid, uint16_t offset, unsigned width);
+bool topology_is_bridge(
+	const struct iommu *iommu, uint16_t segment, uint16_t rid);
+
+/** The bridge whose secondary bus this is. */
+bool topology_parent(const struct iommu *iommu, uint16_t segment, unsigned bus,
+	uint16_t *out);
+
+/* ---- pgtable.c ---- */
+
+struct entry;
+enum iommu_status core_table_make(
+	struct iommu_domain *domain, unsigned iova_bits);
+void core_table_free(struct iommu_domain *domain);
+/** What a unit's entry for a mapped domain is. False: it does not fit. */
+bool core_table_entry(const struct iommu_domain *domain,
+	const struct unit *unit, struct entry *out);
+/** Gives a batch's table pages back, or withholds them. */
+void core_table_release(struct iommu_batch *batch, bool confirmed);
+
+/* ---- walk.c ---- */
+
+/** Walks tables in memory from a root. */
+void core_walk_tables(const struct iommu *iommu, iommu_phys_t root,
+	unsigned levels, iommu_iova_t iova, struct iommu_walk *walk);
+/** Walks a requester's root and context entry, then its tables. False: it has
+ *  no entry. */
+bool core_walk(const struct unit *unit, uint16_t rid, iommu_iova_t iova,
+	struct iommu_walk *walk);
+
+/* ---- fault.c ---- */
+
+void core_fault_push(struct iommu *iommu, const struct raw_fault *raw);
+/** The hardware or the ring dropped a fault. */
+void core_fault_lost(struct iommu *iommu);
+
+/* ---- domain.c ---- */
+
+/** Makes sure the domain has an id in the unit and counts a user. Lock I held.
+ */
+enum iommu_status __domain_enter(
+	struct iommu_domain *domain, struct unit *unit);
+/** Takes a user away; frees the id with the last one if it may be reused.
+ *  Lock I held. */
+void __domain_leave(
+	struct iommu_domain *domain, struct unit *unit, bool reusable);
+
+/* ---- instance.c ---- */
+
+void core_reason(struct iommu *iommu, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Memory: pages from the host, counted, and small objects of one size cut from
+ * them. A pool's pages stay with it until the instance ends, so that putting an
+ * object back never fails and getting one rarely allocates.
+ */
+#include "internal.h"
+
+/** Stands at the start of each page of a pool. */
+struct pool_page {
+	struct pool_page *next;
+	iommu_phys_t phys;
+};
+
+struct free_object {
+	struct free_object *next;
+};
+
+void *core_pages(struct iommu *iommu, unsigned order, iommu_phys_t *out_phys)
+{
+	void *page = iommu->host.page_alloc(iommu->host.ctx, order, out_phys);
+
+	if (page)
+		__atomic_fetch_add(
+			&iommu->pages, 1ull << order, __ATOMIC_RELAXED);
+	return page;
+}
+
+void core_pages_free(
+	struct iommu *iommu, void *page, iommu_phys_t phys, unsigned order)
+{
+	if (!page)
+		return;
+	__atomic_fetch_sub(&iommu->pages, 1ull << order, __ATOMIC_RELAXED);
+	iommu->host.page_free(iommu->host.ctx, page, phys, order);
+}
+
+void core_pages_withhold(struct iommu *iommu, unsigned order)
+{
+	__atomic_fetch_add(
+		&iommu->pages_withheld, 1ull << order, __ATOMIC_RELAXED);
+}
+
+void core_pool_init(struct pool *pool, size_t size)
+{
+	*pool = (struct pool){.size = (size + 15) & ~(size_t)15};
+}
+
+/** Cuts a fresh page into free objects. Lock P held. */
+static void __pool_add(struct pool *pool, void *page, iommu_phys_t phys)
+{
+	struct pool_page *head = page;
+	size_t at = (sizeof(*head) + 15) & ~(size_t)15;
+
+	head->next = pool->pages;
+	head->phys = phys;
+	pool->pages = head;
+	for (; at + pool->size <= PAGE_SIZE; at += pool->size) {
+		struct free_object *object = (void *)((char *)page + at);
+
+		object->next = pool->free;
+		pool->free = object;
+	}
+}
+
+static struct free_object *pool_take(struct iommu *iommu, struct pool *pool)
+{
+	unsigned long state = core_lock(iommu, &iommu->pool_lock);
+	struct free_object *object = pool->free;
+
+	if (object) {
+		pool->free = object->next;
+		pool->live++;
+	}
+	core_unlock(iommu, &iommu->pool_lock, state);
+	return object;
+}
+
+void *core_pool_get(struct iommu *iommu, struct pool *pool)
+{
+	struct free_object *object;
+
+	while (!(object = pool_take(iommu, pool))) {
+		iommu_phys_t phys;
+		void *page = core_pages(iommu, 0, &phys);
+		unsigned long state;
+
+		if (!page)
+			return NULL;
+		state = core_lock(iommu, &iommu->pool_lock);
+		__pool_add(pool, page, phys);
+		core_unlock(iommu, &iommu->pool_lock, state);
+	}
+	memset(object, 0, pool->size);
+	return object;
+}
+
+void core_pool_put(struct iommu *iommu, struct pool *pool, void *object)
+{
+	struct free_object *freed = object;
+	unsigned long state;
+
+	if (!object)
+		return;
+	state = core_lock(iommu, &iommu->pool_lock);
+	freed->next = pool->free;
+	pool->free = freed;
+	pool->live--;
+	core_unlock(iommu, &iommu->pool_lock, state);
+}
+
+void core_pool_end(struct iommu *iommu, struct pool *pool)
+{
+	struct pool_page *page = pool->pages;
+
+	while (page) {
+		struct pool_page *next = page->next;
+
+		core_pages_free(iommu, page, page->phys, 0);
+		page = next;
+	}
+	pool->pages = NULL;
+	pool->free = NULL;
+}

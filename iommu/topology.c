@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What PCI configuration space says about a function: whether it is there, a
+ * bridge, a virtual function, and which ids its requests may carry on the way
+ * to the unit (VT-d 3.4.1). Everything read is untrusted; every loop is
+ * bounded.
+ */
+#include "internal.h"
+
+enum {
+	CONFIG_VENDOR = 0x00,
+	CONFIG_STATUS = 0x06,
+	CONFIG_HEADER = 0x0e,
+	CONFIG_SECONDARY = 0x19,
+	CONFIG_CAPABILITIES = 0x34,
+	STATUS_CAPABILITIES = 0x10,
+	HEADER_BRIDGE = 1,
+	HEADER_CARDBUS = 2,
+	HEADER_MULTI = 0x80,
+	CAP_PCIE = 0x10,
+	/** In the capability's first word: type of port in bits 7:4. */
+	PCIE_FLAGS = 2,
+	PCIE_TO_PCI = 7,
+	PCI_TO_PCIE = 8,
+	PCIE_DEVICE_CAP = 4,
+	PCIE_DEVICE_CONTROL = 8,
+	PHANTOM_ENABLE = 1 << 9,
+	EXT_CAP_ATS = 0x0f,
+	EXT_CAP_SRIOV = 0x10,
+	SRIOV_NUM_VFS = 0x10,
+	SRIOV_OFFSET = 0x14,
+	SRIOV_STRIDE = 0x16,
+	/** Buses below a virtual function's own on which its physical
+	 *  function is looked for. */
+	SRIOV_BUSES = 4,
+	MAX_CAPS = 48,
+	MAX_EXT_CAPS = 480,
+	MAX_DEPTH = 32,
+};
+
+uint32_t topology_config(const struct iommu *iommu, uint16_t segment,
+	uint16_t rid, uint16_t offset, unsigned width)
+{
+	return iommu->host.pci_read(iommu->host.ctx, segment,
+		(uint8_t)(rid >> 8), (uint8_t)rid, offset, width);
+}
+
+static bool exists(const struct iommu *iommu, uint16_t segment, uint16_t rid)
+{
+	return topology_config(iommu, segment, rid, CONFIG_VENDOR, 2) != 0xffff;
+}
+
+static unsigned header_type(
+	const struct iommu *iommu, uint16_t segment, uint16_t rid)
+{
+	return topology_config(iommu, segment, rid, CONFIG_HEADER, 1);
+}
+
+bool topology_is_bridge(
+	const struct iommu *iommu, uint16_t segment, uint16_t rid)
+{
+	unsigned type;
+
+	if (!exists(iommu, segment, rid))
+		return false;
+	type = header_type(iommu, segment, rid) & 0x7f;
+	return type == HEADER_BRIDGE || type == HEADER_CARDBUS;
+}
+
+static uint16_t find_cap(const struct iommu *iommu, uint16_t segment,
+	uint16_t rid, unsigned wanted)
+{
+	unsigned at, n;
+
+	if (!(topology_config(iommu, segment, rid, CONFIG_STATUS, 2) &
+		    STATUS_CAPABILITIES))
+		return 0;
+	at = topology_config(iommu, segment, rid, CONFIG_CAPABILITIES, 1);
+	for (n = 0; n < MAX_CAPS && (at &= 0xfc) >= 0x40; n++) {
+		uint32_t head =
+			topology_config(iommu, segment, rid, (uint16_t)at, 2);
+
+		if ((head & 0xff) == wanted)
+			return (uint16_t)at;
+		at = head >> 8;
+	}
+	return 0;
+}
+
+static uint16_t find_ext_cap(const struct iommu *iommu, uint16_t segment,
+	uint16_t rid, unsigned wanted)
+{
+	unsigned at = 0x100, n;
+
+	for (n = 0; n < MAX_EXT_CAPS && at >= 0x100; n++) {
+		uint32_t head =
+			topology_config(iommu, segment, rid, (uint16_t)at, 4);
+
+		if (!head || head == ~0u)
+			return 0;
+		if ((head & 0xffff) == wanted)
+			return (uint16_t)at;
+		at = head >> 20 & 0xffc;
+	}
+	return 0;
+}
+
+/** Whether rid is one of pf's virtual functions. */
+static bool is_vf_of(
+	const struct iommu *iommu, uint16_t segment, uint16_t pf, uint16_t rid)
+{
+	unsigned first, stride, count, distance;
+	uint16_t cap;
+
+	if (!find_cap(iommu, segment, pf, CAP_PCIE))
+		return false;
+	cap = find_ext_cap(iommu, segment, pf, EXT_CAP_SRIOV);
+	if (!cap || rid <= pf)
+		return false;
+	count = topology_config(
+		iommu, segment, pf, (uint16_t)(cap + SRIOV_NUM_VFS), 2);
+	first = topology_config(
+		iommu, segment, pf, (uint16_t)(cap + SRIOV_OFFSET), 2);
+	stride = topology_config(
+		iommu, segment, pf, (uint16_t)(cap + SRIOV_STRIDE), 2);
+	distance = (unsigned)rid - pf;
+	if (!count || count == 0xffff || distance < first)
+		return false;
+	if (!stride)
+		return distance == first;
+	return (distance - first) % stride == 0 &&
+		(distance - first) / stride < count;
+}
+
+typedef bool visit_function(const struct iommu *iommu, uint16_t segment,
+	uint16_t rid, unsigned arg);
+
+/** Looks at every function of a bus until visit likes one. */
+static bool search_bus(const struct iommu *iommu, uint16_t segment,
+	unsigned bus, visit_function *visit, unsigned arg, uint16_t *out)
+{
+	unsigned dev, fn;
+
+	for (dev = 0; dev < 32; dev++) {
+		unsigned functions = 1;
+
+		for (fn = 0; fn < functions; fn++) {
+			uint16_t rid = (uint16_t)(bus << 8 | dev << 3 | fn);
+
+			if (!exists(iommu, segment, rid)) {
+				if (!fn)
+					break;
+				continue;
+			}
+			if (!fn &&
+				header_type(iommu, segment, rid) & HEADER_MULTI)
+				functions = 8;
+			if (visit(iommu, segment, rid, arg)) {
+				*out = rid;
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+static bool has_vf(
+	const struct iommu *iommu, uint16_t segment, uint16_t rid, unsigned arg)
+{
+	return is_vf_of(iommu, segment, rid, (uint16_t)arg);
+}
+
+static bool find_physical_function(const struct iommu *iommu, uint16_t segment,
+	uint16_t rid, uint16_t *out)
+{
+	unsigned bus = rid >> 8, n;
+
+	for (n = 0; n <= SRIOV_BUSES && n <= bus; n++)
+		if (search_bus(iommu, segment, bus - n, has_vf, rid, out))
+			return true;
+	return false;
+}
+
+static bool leads_to(
+	const struct iommu *iommu, uint16_t segment, uint16_t rid, unsigned bus)
+{
+	return topology_is_bridge(iommu, segment, rid) &&
+		topology_config(iommu, segment, rid, CONFIG_SECONDARY, 1) ==
+		bus;
+}
+
+bool topology_parent(const struct iommu *iommu, uint16_t segment, unsigned bus,
+	uint16_t *out)
+{
+	unsigned n;
+
+	/* Bridges number their buses downwards, so the parent lives on a
+	 * lower bus, most often a near one. */
+	for (n = 1; n <= bus; n++)
+		if (search_bus(iommu, segment, bus - n, leads_to, bus, out))
+			return true;
+	return false;
+}
+
+/** The type of a PCIe port, or -1 for conventional PCI. */
+static int port_type(const struct iommu *iommu, uint16_t segment, uint16_t rid)
+{
+	uint16_t cap = find_cap(iommu, segment, rid, CAP_PCIE);
+
+	if (!cap)
+		return -1;
+	return (int)(topology_config(iommu, segment, rid,
+			     (uint16_t)(cap + PCIE_FLAGS), 2) >>
+			4 &
+		0xf);
+}
+
+/** Follows the way up; each bridge may put its own id on requests. */
+static uint16_t find_alias(
+	const struct iommu *iommu, uint16_t segment, uint16_t rid)
+{
+	unsigned bus = rid >> 8, depth;
+	uint16_t alias = rid, bridge;
+
+	for (depth = 0; depth < MAX_DEPTH && bus; depth++) {
+		int type;
+
+		if (!topology_parent(iommu, segment, bus, &bridge))
+			break;
+		type = port_type(iommu, segment, bridge);
+		if (type == PCIE_TO_PCI)
+			alias = (uint16_t)(bus << 8);
+		else if (type < 0 || type == PCI_TO_PCIE)
+			alias = bridge;
+		bus = bridge >> 8;
+	}
+	return alias;
+}
+
+/** The function-number bits that a function's phantoms use (VT-d 3.4.1). */
+static uint16_t find_phantom(const struct iommu *iommu, uint16_t segment,
+	uint16_t rid, uint16_t pcie)
+{
+	static const uint16_t mask[4] = {0, 4, 6, 7};
+	uint32_t cap, control;
+
+	if (!pcie)
+		return 0;
+	cap = topology_config(
+		iommu, segment, rid, (uint16_t)(pcie + PCIE_DEVICE_CAP), 4);
+	control = topology_config(
+		iommu, segment, rid, (uint16_t)(pcie + PCIE_DEVICE_CONTROL), 2);
+	return control & PHANTOM_ENABLE ? mask[cap >> 3 & 3] : 0;
+}
+
+void topology_read(const struct iommu *iommu, struct iommu_device_id id,
+	struct topology *out)
+{
+	uint16_t segment = id.segment, rid = id.requester, pcie;
+
+	*out = (struct topology){.alias = rid, .scope_rid = rid};
+	if (!exists(iommu, segment, rid)) {
+		/* A virtual function's vendor reads as all ones. */
+		out->present = find_physical_function(
+			iommu, segment, rid, &out->scope_rid);
+		return;
+	}
+	out->present = true;
+	out->bridge = topology_is_bridge(iommu, segment, rid);
+	out->alias = find_alias(iommu, segment, rid);
+	pcie = find_cap(iommu, segment, rid, CAP_PCIE);
+	out->phantom = find_phantom(iommu, segment, rid, pcie);
+	if (pcie)
+		out->ats = find_ext_cap(iommu, segment, rid, EXT_CAP_ATS);
+}

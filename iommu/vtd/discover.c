@@ -1,0 +1,461 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From the firmware's table to units, and from a requester to its unit.
+ *
+ * The table is copied once; later questions walk the copy. Scopes are resolved
+ * when they are asked about, because bus numbers may change until then.
+ */
+#include "unit.h"
+
+enum {
+	/** Bytes of the table that are kept: 2^4 pages. */
+	MAX_TABLE_ORDER = 4,
+	VTD_UNIT_ORDER = 2,
+};
+
+_Static_assert(sizeof(struct vtd_unit) <= PAGE_SIZE << VTD_UNIT_ORDER,
+	"a unit must fit its pages");
+
+void vtd_unit_free(struct vtd_unit *unit)
+{
+	core_pages_free(unit->unit.iommu, unit, unit->phys, VTD_UNIT_ORDER);
+}
+
+static bool find_record(const struct iommu *iommu, unsigned type, size_t *at,
+	struct dmar_record *out)
+{
+	if (!iommu->dmar)
+		return false;
+	while (dmar_next(&iommu->dmar->table, at, out))
+		if (out->type == type && !dmar_record_flaw(out))
+			return true;
+	return false;
+}
+
+/* ---- keeping the table ---- */
+
+static enum iommu_status keep_table(
+	struct iommu *iommu, const struct dmar_table *table)
+{
+	size_t size = (size_t)core_min(
+		table->size, (size_t)PAGE_SIZE << MAX_TABLE_ORDER);
+	iommu_phys_t phys;
+	struct dmar *dmar = core_pages(iommu, 0, &phys);
+
+	if (!dmar)
+		return IOMMU_NO_MEMORY;
+	dmar->phys = phys;
+	while (((size_t)PAGE_SIZE << dmar->copy_order) < size)
+		dmar->copy_order++;
+	dmar->copy = core_pages(iommu, dmar->copy_order, &dmar->copy_phys);
+	if (!dmar->copy) {
+		core_pages_free(iommu, dmar, phys, 0);
+		return IOMMU_NO_MEMORY;
+	}
+	memcpy(dmar->copy, table->bytes, size);
+	dmar->table = *table;
+	dmar->table.bytes = dmar->copy;
+	dmar->table.size = size;
+	iommu->dmar = dmar;
+	return IOMMU_OK;
+}
+
+void vtd_forget(struct iommu *iommu)
+{
+	struct dmar *dmar = iommu->dmar;
+
+	if (!dmar)
+		return;
+	core_pages_free(iommu, dmar->copy, dmar->copy_phys, dmar->copy_order);
+	core_pages_free(iommu, dmar, dmar->phys, 0);
+	iommu->dmar = NULL;
+}
+
+/* ---- one unit ---- */
+
+/** Bytes of registers, from what the registers themselves say: the firmware's
+ *  size field is often missing. */
+static uint64_t registers_needed(const struct vtd_unit *unit)
+{
+	uint64_t iotlb = VTD_ECAP_IRO(unit->unit.ecap) + 16;
+	uint64_t faults = VTD_CAP_FRO(unit->unit.cap) +
+		16ull * VTD_CAP_NFR(unit->unit.cap);
+	uint64_t need = core_max(core_max(iotlb, faults), 0x100);
+
+	return (need + PAGE_SIZE - 1) & ~(uint64_t)(PAGE_SIZE - 1);
+}
+
+static bool map_registers(struct vtd_unit *unit, uint64_t size)
+{
+	const struct iommu_host *host = &unit->unit.iommu->host;
+
+	if (unit->regs)
+		host->regs_unmap(host->ctx, unit->regs, unit->regs_size);
+	unit->regs = host->regs_map(host->ctx, unit->unit.base, size);
+	unit->regs_size = size;
+	return unit->regs != NULL;
+}
+
+static bool open_registers(struct vtd_unit *unit)
+{
+	uint64_t need;
+
+	if (!map_registers(unit, PAGE_SIZE))
+		return false;
+	unit->unit.version = vtd_read32(unit, VTD_VER);
+	unit->unit.cap = vtd_read64(unit, VTD_CAP);
+	unit->unit.ecap = vtd_read64(unit, VTD_ECAP);
+	need = registers_needed(unit);
+	return need <= PAGE_SIZE || map_registers(unit, need);
+}
+
+static void read_traits(struct vtd_unit *unit)
+{
+	uint64_t cap = unit->unit.cap, ecap = unit->unit.ecap;
+	bool always_drains = VTD_VER_MAJOR(unit->unit.version) >= 2;
+
+	unit->traits = (struct vtd_traits){
+		.caching_mode = VTD_CAP_CM(cap),
+		.write_buffer = VTD_CAP_RWBF(cap) ||
+			unit->unit.iommu->dmar->quirks & IOMMU_QUIRK_RWBF,
+		.coherent = VTD_ECAP_C(ecap),
+		.page_selective = VTD_CAP_PSI(cap),
+		.drain_reads = VTD_CAP_DRD(cap) || always_drains,
+		.drain_writes = VTD_CAP_DWD(cap) || always_drains,
+		.root_flushes = VTD_CAP_ESRTPS(cap),
+		.interrupt_root_flushes = VTD_CAP_ESIRTPS(cap),
+		.throttle = VTD_ECAP_DIT(ecap),
+		.max_mask = (uint8_t)VTD_CAP_MAMV(cap),
+		.max_interrupt_mask = (uint8_t)VTD_ECAP_MHMV(ecap),
+	};
+	unit->write_back = !unit->traits.coherent;
+	unit->fault_offset = VTD_CAP_FRO(cap);
+	unit->fault_count = VTD_CAP_NFR(cap);
+	unit->iotlb_offset = VTD_ECAP_IRO(ecap);
+}
+
+static void read_capabilities(struct vtd_unit *unit)
+{
+	struct unit *u = &unit->unit;
+	unsigned sagaw = VTD_CAP_SAGAW(u->cap);
+	unsigned widest;
+
+	u->phys_bits = u->iommu->dmar->table.width;
+	/* SAGAW bit n stands for n + 2 levels; bits 0 and 4 are reserved. */
+	u->levels = (sagaw & 0xe) << 2;
+	widest = u->levels ? 12 + 9 * (31u - (unsigned)__builtin_clz(u->levels))
+			   : 0;
+	u->iova_bits = (unsigned)core_min(VTD_CAP_MGAW(u->cap), widest);
+	u->page_sizes = VTD_BIT(12);
+	if (VTD_CAP_SSLPS(u->cap) & 1)
+		u->page_sizes |= VTD_BIT(21);
+	if (VTD_CAP_SSLPS(u->cap) & 2)
+		u->page_sizes |= VTD_BIT(30);
+	u->pass_through = VTD_ECAP_PT(u->ecap);
+	u->snoop_control = VTD_ECAP_SC(u->ecap);
+	u->dids.count = 1u << (4 + 2 * VTD_CAP_ND(u->cap));
+	if (!unit->traits.coherent)
+		u->duties |= IOMMU_DUTY_WRITE_BACK;
+	if (unit->traits.caching_mode || unit->traits.write_buffer)
+		u->duties |= IOMMU_DUTY_FLUSH_PRESENT;
+}
+
+/** Chooses the interface for invalidations. */
+static void choose_interface(struct vtd_unit *unit)
+{
+	struct unit *u = &unit->unit;
+	bool registers = VTD_VER_MAJOR(u->version) < 6;
+
+	u->queued = VTD_ECAP_QI(u->ecap);
+	if (u->iommu->options.interface == IOMMU_INTERFACE_REGISTERS &&
+		registers)
+		u->queued = false;
+	u->device_tlb = VTD_ECAP_DT(u->ecap) && u->queued;
+}
+
+/** Why a unit cannot be used, or NULL. */
+static const char *unusable(const struct vtd_unit *unit)
+{
+	const struct unit *u = &unit->unit;
+
+	if (!unit->regs)
+		return "its registers cannot be mapped";
+	if ((u->cap == ~0ull && u->ecap == ~0ull) || (!u->cap && !u->ecap))
+		return "there is nothing at its register address";
+	if (VTD_CAP_ND(u->cap) == 7)
+		return "its number of domains is impossible";
+	if (!u->levels)
+		return "it has no table depth that this driver knows";
+	if (unit->write_back && !u->iommu->host.cache_flush)
+		return "it reads memory without snooping, and the host "
+		       "cannot write caches back";
+	if (!u->queued && VTD_VER_MAJOR(u->version) >= 6)
+		return "it has no invalidation queue";
+	return NULL;
+}
+
+static enum iommu_status make_dids(struct unit *unit)
+{
+	while (((size_t)PAGE_SIZE << unit->dids.order) * 8 < unit->dids.count)
+		unit->dids.order++;
+	unit->dids.taken =
+		core_pages(unit->iommu, unit->dids.order, &unit->dids.phys);
+	if (!unit->dids.taken)
+		return IOMMU_NO_MEMORY;
+	/* Id 0 tags what was not present (6.1), id 1 is the identity's. */
+	unit->dids.taken[0] = VTD_BIT(0) | VTD_BIT(IDENTITY_DID);
+	return IOMMU_OK;
+}
+
+static enum iommu_status make_unit(
+	struct iommu *iommu, const struct dmar_record *record)
+{
+	iommu_phys_t phys;
+	struct vtd_unit *unit = core_pages(iommu, VTD_UNIT_ORDER, &phys);
+	struct unit *u;
+
+	if (!unit)
+		return IOMMU_NO_MEMORY;
+	u = &unit->unit;
+	unit->phys = phys;
+	u->ops = &vtd_ops;
+	u->iommu = iommu;
+	u->index = iommu->units;
+	u->segment = record->segment;
+	u->base = iommu_phys(record->base);
+	u->state = IOMMU_UNIT_OFF;
+	if (open_registers(unit)) {
+		read_traits(unit);
+		read_capabilities(unit);
+		choose_interface(unit);
+	}
+	u->reason = unusable(unit);
+	if (u->reason) {
+		u->state = IOMMU_UNIT_REFUSED;
+		core_log(iommu, IOMMU_LOG_WARNING,
+			"unit at 0x%jx is not used: %s",
+			(uintmax_t)record->base, u->reason);
+	} else if (make_dids(u) != IOMMU_OK) {
+		iommu->host.regs_unmap(
+			iommu->host.ctx, unit->regs, unit->regs_size);
+		vtd_unit_free(unit);
+		return IOMMU_NO_MEMORY;
+	}
+	iommu->unit[iommu->units++] = u;
+	return IOMMU_OK;
+}
+
+static bool named_before(const struct iommu *iommu, uint64_t base)
+{
+	unsigned n;
+
+	for (n = 0; n < iommu->units; n++)
+		if (iommu->unit[n]->base.v == base)
+			return true;
+	return false;
+}
+
+static void log_warning(void *arg, size_t at, const char *what)
+{
+	core_log(arg, IOMMU_LOG_WARNING, "DMAR table, offset %u: %s",
+		(unsigned)at, what);
+}
+
+enum iommu_status vtd_discover(
+	struct iommu *iommu, const void *bytes, size_t size)
+{
+	enum iommu_status status;
+	struct dmar_record record;
+	struct dmar_table table;
+	const char *why = "";
+	size_t at = 0;
+
+	if (!dmar_open(&table, bytes, size, &why)) {
+		core_reason(iommu, "%s", why);
+		return IOMMU_BAD_TABLE;
+	}
+	status = keep_table(iommu, &table);
+	if (status != IOMMU_OK)
+		return status;
+	dmar_check(&iommu->dmar->table, log_warning, iommu);
+	vtd_quirks_find(iommu);
+	while (find_record(iommu, DMAR_DRHD, &at, &record)) {
+		if (named_before(iommu, record.base) ||
+			iommu->units == MAX_UNITS)
+			continue;
+		status = make_unit(iommu, &record);
+		if (status != IOMMU_OK)
+			return status;
+	}
+	if (iommu->units)
+		return IOMMU_OK;
+	core_reason(iommu, "the firmware's DMAR table names no unit");
+	return IOMMU_BAD_TABLE;
+}
+
+/* ---- scopes ---- */
+
+/**
+ * Follows a scope's path (8.3.1): each hop but the last is a bridge whose
+ * secondary bus is where the next one lives. False if a bridge is missing.
+ */
+static bool resolve(const struct iommu *iommu, uint16_t segment,
+	const struct dmar_scope *scope, uint16_t *out_rid)
+{
+	unsigned bus = scope->bus;
+	unsigned n;
+
+	for (n = 0;; n++) {
+		const uint8_t *hop = &scope->path[2 * n];
+		uint16_t rid = (uint16_t)(bus << 8 | (hop[0] & 0x1fu) << 3 |
+			(hop[1] & 7u));
+
+		*out_rid = rid;
+		if (n + 1 == scope->hops)
+			return true;
+		if (!topology_is_bridge(iommu, segment, rid))
+			return false;
+		bus = topology_config(iommu, segment, rid, 0x19, 1);
+	}
+}
+
+/** Whether a scope names a requester. */
+static bool scope_covers(const struct iommu *iommu, uint16_t segment,
+	const struct dmar_scope *scope, uint16_t rid)
+{
+	unsigned first, last;
+	uint16_t named;
+
+	if (scope->type != DMAR_SCOPE_ENDPOINT &&
+		scope->type != DMAR_SCOPE_BRIDGE)
+		return false;
+	if (!resolve(iommu, segment, scope, &named))
+		return false;
+	if (named == rid)
+		return true;
+	if (scope->type != DMAR_SCOPE_BRIDGE ||
+		!topology_is_bridge(iommu, segment, named))
+		return false;
+	first = topology_config(iommu, segment, named, 0x19, 1);
+	last = topology_config(iommu, segment, named, 0x1a, 1);
+	return first && first <= (unsigned)rid >> 8 &&
+		(unsigned)rid >> 8 <= last;
+}
+
+static bool record_covers(const struct iommu *iommu,
+	const struct dmar_record *record, uint16_t segment, uint16_t rid)
+{
+	struct dmar_scope scope;
+	size_t at = 0;
+
+	if (record->segment != segment)
+		return false;
+	while (dmar_scope_next(record, &at, &scope))
+		if (scope_covers(iommu, segment, &scope, rid))
+			return true;
+	return false;
+}
+
+static struct unit *unit_at(const struct iommu *iommu, uint64_t base)
+{
+	unsigned n;
+
+	for (n = 0; n < iommu->units; n++)
+		if (iommu->unit[n]->base.v == base)
+			return iommu->unit[n];
+	return NULL;
+}
+
+struct unit *vtd_unit_for(
+	const struct iommu *iommu, uint16_t segment, uint16_t rid)
+{
+	struct unit *rest = NULL;
+	struct dmar_record record;
+	size_t at = 0;
+
+	while (find_record(iommu, DMAR_DRHD, &at, &record)) {
+		if (record_covers(iommu, &record, segment, rid))
+			return unit_at(iommu, record.base);
+		/* The unit for all others may stand anywhere in the table,
+		 * whatever 8.3 says; the first counts. */
+		if (record.flags & DMAR_INCLUDE_ALL &&
+			record.segment == segment && !rest)
+			rest = unit_at(iommu, record.base);
+	}
+	return rest;
+}
+
+bool vtd_reserved_for(const struct iommu *iommu, uint16_t segment, uint16_t rid)
+{
+	struct dmar_record record;
+	size_t at = 0;
+
+	while (find_record(iommu, DMAR_RMRR, &at, &record))
+		if (record_covers(iommu, &record, segment, rid))
+			return true;
+	return false;
+}
+
+unsigned vtd_reserved_count(const struct iommu *iommu)
+{
+	struct dmar_record record;
+	unsigned count = 0;
+	size_t at = 0;
+
+	while (find_record(iommu, DMAR_RMRR, &at, &record))
+		count++;
+	return count;
+}
+
+void vtd_reserved_get(const struct iommu *iommu, unsigned n,
+	struct iommu_reserved_region *out)
+{
+	struct dmar_record record;
+	size_t at = 0;
+
+	*out = (struct iommu_reserved_region){0};
+	while (find_record(iommu, DMAR_RMRR, &at, &record))
+		if (!n--) {
+			out->segment = record.segment;
+			out->first = iommu_phys(
+				record.base & ~(uint64_t)(PAGE_SIZE - 1));
+			out->last = iommu_phys(record.limit | (PAGE_SIZE - 1));
+			return;
+		}
+}
+
+bool vtd_irq_source(const struct iommu *iommu, bool hpet, unsigned id,
+	struct unit **out_unit, uint16_t *out_source)
+{
+	unsigned type = hpet ? DMAR_SCOPE_HPET : DMAR_SCOPE_IOAPIC;
+	struct dmar_record record;
+	size_t at = 0;
+
+	while (find_record(iommu, DMAR_DRHD, &at, &record)) {
+		struct dmar_scope scope;
+		size_t inner = 0;
+
+		while (dmar_scope_next(&record, &inner, &scope)) {
+			const uint8_t *last = &scope.path[2 * scope.hops - 2];
+
+			if (scope.type != type || scope.id != id)
+				continue;
+			*out_unit = unit_at(iommu, record.base);
+			*out_source = (uint16_t)(scope.bus << 8 |
+				(last[0] & 0x1f) << 3 | (last[1] & 7));
+			return *out_unit != NULL;
+		}
+	}
+	return false;
+}
+
+static void print_warning(void *arg, size_t at, const char *what)
+{
+	text_add(arg, "offset %u: %s\n", (unsigned)at, what);
+}
+
+void vtd_report_warnings(const struct iommu *iommu, struct text *text)
+{
+	if (iommu->dmar)
+		dmar_check(&iommu->dmar->table, print_warning, text);
+}

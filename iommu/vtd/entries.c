@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Root and context entries in memory (VT-d 9.1, 9.3), and the safe ways to
+ * change an entry of two qwords.
+ *
+ * The hardware may read an entry in two halves at any time, so an entry is
+ * never rewritten while it is present: body first, present bit last; and back:
+ * present bit off, flush, then the body. Both halves share a cache line, so one
+ * write-back carries them in that order.
+ */
+#include "unit.h"
+
+void vtd_write_back(const struct vtd_unit *unit, const void *at, size_t size)
+{
+	const struct iommu_host *host = &unit->unit.iommu->host;
+
+	if (unit->write_back)
+		host->cache_flush(host->ctx, at, size);
+}
+
+void vtd_entry_publish(
+	struct vtd_unit *unit, struct vtd_entry *entry, struct vtd_entry value)
+{
+	__atomic_store_n(&entry->high, value.high, __ATOMIC_RELAXED);
+	__atomic_store_n(&entry->low, value.low, __ATOMIC_RELEASE);
+	vtd_write_back(unit, entry, sizeof(*entry));
+}
+
+void vtd_entry_retire(struct vtd_unit *unit, struct vtd_entry *entry)
+{
+	__atomic_store_n(&entry->low, entry->low & ~1ull, __ATOMIC_RELEASE);
+	vtd_write_back(unit, entry, sizeof(*entry));
+}
+
+void vtd_entry_erase(struct vtd_unit *unit, struct vtd_entry *entry)
+{
+	__atomic_store_n(&entry->low, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&entry->high, 0, __ATOMIC_RELAXED);
+	vtd_write_back(unit, entry, sizeof(*entry));
+}
+
+void vtd_entry_replace_low(
+	struct vtd_unit *unit, struct vtd_entry *entry, uint64_t low)
+{
+	__atomic_store_n(&entry->low, low, __ATOMIC_RELEASE);
+	vtd_write_back(unit, entry, sizeof(*entry));
+}
+
+/* ---- the root and context tables ---- */
+
+enum iommu_status vtd_tables_make(struct vtd_unit *unit)
+{
+	if (unit->root)
+		return IOMMU_OK;
+	unit->root = core_pages(unit->unit.iommu, 0, &unit->root_phys);
+	if (!unit->root)
+		return IOMMU_NO_MEMORY;
+	vtd_write_back(unit, unit->root, PAGE_SIZE);
+	return IOMMU_OK;
+}
+
+void vtd_tables_free(struct vtd_unit *unit)
+{
+	struct iommu *iommu = unit->unit.iommu;
+	unsigned bus;
+
+	for (bus = 0; bus < BUSES; bus++) {
+		core_pages_free(
+			iommu, unit->context[bus], unit->context_phys[bus], 0);
+		unit->context[bus] = NULL;
+	}
+	core_pages_free(iommu, unit->root, unit->root_phys, 0);
+	unit->root = NULL;
+}
+
+enum iommu_status vtd_root_set(struct vtd_unit *unit)
+{
+	enum iommu_status status;
+	struct vtd_plan plan;
+
+	if (unit->traits.write_buffer) {
+		status = vtd_gcmd(unit, VTD_WBF, true);
+		if (status != IOMMU_OK)
+			return status;
+	}
+	vtd_write64(unit, VTD_RTADDR, unit->root_phys.v);
+	status = vtd_gcmd(unit, VTD_SRTP, true);
+	if (status != IOMMU_OK)
+		return status;
+	vtd_plan_root_pointer(&unit->traits, &plan);
+	return vtd_run(unit, &plan);
+}
+
+/** Links a context table into the root table unless another CPU did; returns
+ *  whether the given one was used. */
+static bool link_context(struct vtd_unit *unit, unsigned bus, iommu_phys_t phys)
+{
+	struct iommu *iommu = unit->unit.iommu;
+	unsigned long state = core_lock(iommu, &unit->table_lock);
+	bool mine = !(unit->root[bus].low & VTD_ROOT_P);
+
+	if (mine) {
+		unit->context_phys[bus] = phys;
+		vtd_entry_publish(unit, &unit->root[bus],
+			(struct vtd_entry){.low = phys.v | VTD_ROOT_P});
+	}
+	core_unlock(iommu, &unit->table_lock, state);
+	return mine;
+}
+
+/**
+ * The context table of a bus, made on first use. It is only handed out after
+ * the unit has forgotten that the root entry was absent; CPUs that come
+ * meanwhile flush too.
+ */
+static enum iommu_status context_table(
+	struct vtd_unit *unit, unsigned bus, struct vtd_entry **out)
+{
+	struct iommu *iommu = unit->unit.iommu;
+	enum iommu_status status;
+	struct vtd_plan plan;
+	iommu_phys_t phys;
+	void *page;
+
+	*out = __atomic_load_n(&unit->context[bus], __ATOMIC_ACQUIRE);
+	if (*out)
+		return IOMMU_OK;
+	page = core_pages(iommu, 0, &phys);
+	if (!page)
+		return IOMMU_NO_MEMORY;
+	vtd_write_back(unit, page, PAGE_SIZE);
+	if (!link_context(unit, bus, phys)) {
+		core_pages_free(iommu, page, phys, 0);
+		page = core_virt(iommu, unit->context_phys[bus]);
+	}
+	vtd_plan_root_entry(&unit->traits, &plan);
+	status = vtd_run(unit, &plan);
+	*out = page;
+	__atomic_store_n(&unit->context[bus], *out, __ATOMIC_RELEASE);
+	return status;
+}
+
+static unsigned deepest(const struct unit *unit)
+{
+	return 31u - (unsigned)__builtin_clz(unit->levels);
+}
+
+static struct vtd_entry compose(
+	const struct unit *unit, const struct entry *entry)
+{
+	struct vtd_entry value = {
+		.low = VTD_CTX_P, .high = VTD_CTX_DID(entry->did)};
+
+	if (entry->kind == IOMMU_DOMAIN_IDENTITY) {
+		/* 9.3: AW must be the largest supported for pass-through. */
+		value.low |= VTD_CTX_TT(VTD_TT_PASS);
+		value.high |= deepest(unit) - 2;
+		return value;
+	}
+	value.low |= entry->root.v |
+		VTD_CTX_TT(entry->ats ? VTD_TT_TABLES_ATS : VTD_TT_TABLES);
+	value.high |= entry->levels - 2;
+	return value;
+}
+
+enum iommu_status vtd_attach(struct unit *neutral, const struct entry *entry)
+{
+	struct vtd_unit *unit = vtd_of(neutral);
+	enum iommu_status status;
+	struct vtd_entry *table, *slot;
+	struct vtd_plan plan;
+
+	status = context_table(unit, entry->rid >> 8, &table);
+	if (status != IOMMU_OK)
+		return status;
+	slot = &table[entry->rid & 0xff];
+	vtd_entry_publish(unit, slot, compose(neutral, entry));
+	vtd_plan_context_made(&unit->traits, entry->rid, entry->did, &plan);
+	status = vtd_run(unit, &plan);
+	if (status != IOMMU_OK)
+		vtd_entry_retire(unit, slot);
+	return status;
+}
+
+enum iommu_status vtd_detach(struct unit *neutral, const struct entry *entry,
+	const struct device *dev)
+{
+	struct vtd_unit *unit = vtd_of(neutral);
+	struct vtd_entry *table, *slot;
+	enum iommu_status status;
+	struct vtd_plan plan;
+
+	table = __atomic_load_n(
+		&unit->context[entry->rid >> 8], __ATOMIC_ACQUIRE);
+	if (!table)
+		return IOMMU_OK;
+	slot = &table[entry->rid & 0xff];
+	vtd_entry_retire(unit, slot);
+	vtd_plan_context_removed(&unit->traits, entry->rid, entry->did, &plan);
+	if (entry->ats && !__atomic_load_n(&dev->mute, __ATOMIC_ACQUIRE))
+		vtd_plan_device_tlb(&unit->traits, entry->rid, NULL, &plan);
+	status = vtd_run(unit, &plan);
+	if (status == IOMMU_OK)
+		vtd_entry_erase(unit, slot);
+	return status;
+}
+
+static void note_step(struct iommu_walk *walk, unsigned level, uint64_t at,
+	const struct vtd_entry *entry)
+{
+	unsigned n = walk->steps++;
+
+	walk->step[n].level = level;
+	walk->step[n].at = iommu_phys(at);
+	walk->step[n].low = entry->low;
+	walk->step[n].high = entry->high;
+}
+
+bool vtd_inspect(const struct unit *neutral, uint16_t rid, struct entry *out,
+	struct iommu_walk *walk)
+{
+	const struct vtd_unit *unit = vtd_of(neutral);
+	unsigned bus = rid >> 8, devfn = rid & 0xff;
+	struct vtd_entry *table, entry;
+
+	*walk = (struct iommu_walk){0};
+	if (!unit->root)
+		return false;
+	note_step(walk, 7, unit->root_phys.v + bus * 16, &unit->root[bus]);
+	table = __atomic_load_n(&unit->context[bus], __ATOMIC_ACQUIRE);
+	if (!table)
+		return false;
+	entry = table[devfn];
+	note_step(walk, 6, unit->context_phys[bus].v + devfn * 16, &entry);
+	if (!(entry.low & VTD_CTX_P))
+		return false;
+	*out = (struct entry){.rid = rid,
+		.did = VTD_CTX_DID_OF(entry.high),
+		.kind = VTD_CTX_TT_OF(entry.low) == VTD_TT_PASS
+			? IOMMU_DOMAIN_IDENTITY
+			: IOMMU_DOMAIN_SHARED,
+		.root = iommu_phys(entry.low & VTD_ADDRESS_MASK),
+		.levels = VTD_CTX_AW_OF(entry.high) + 2,
+		.ats = VTD_CTX_TT_OF(entry.low) == VTD_TT_TABLES_ATS};
+	return true;
+}

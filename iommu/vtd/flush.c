@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What to flush after which change (VT-d 6.5.3 and 6.8). Callers say what
+ * changed; only the functions here know what that means for a unit.
+ *
+ *	change		  plain		caching mode	write buffer
+ *	root pointer	  CC, IOTLB global; nothing if setting it flushes
+ *	root entry made	  -		CC, IOTLB global	WB
+ *	context made	  -		CC device (id 0),	WB
+ *					IOTLB domain
+ *	context removed	  CC device, IOTLB domain; caching mode: id 0 too
+ *	leaf made	  -		IOTLB pages		WB
+ *	leaf removed, rights cut or raised: IOTLB pages, or domain
+ *	table changed	  the same with the hint clear
+ *	interrupt pointer IEC global; nothing if setting it flushes
+ *	interrupt made	  -		IEC index		WB
+ *	interrupt changed IEC index
+ *
+ * Queued and register-based invalidations flush the write buffer by
+ * themselves (6.8), so WB stands alone.
+ */
+#include "flush.h"
+
+static struct vtd_command *add(struct vtd_plan *plan, enum vtd_op op)
+{
+	struct vtd_command *command = &plan->command[plan->count++];
+
+	*command = (struct vtd_command){.op = (uint8_t)op};
+	return command;
+}
+
+void vtd_plan_root_pointer(
+	const struct vtd_traits *traits, struct vtd_plan *plan)
+{
+	plan->count = 0;
+	if (traits->root_flushes)
+		return;
+	add(plan, VTD_OP_CONTEXT_GLOBAL);
+	add(plan, VTD_OP_IOTLB_GLOBAL);
+}
+
+void vtd_plan_root_entry(const struct vtd_traits *traits, struct vtd_plan *plan)
+{
+	plan->count = 0;
+	if (traits->caching_mode) {
+		add(plan, VTD_OP_CONTEXT_GLOBAL);
+		add(plan, VTD_OP_IOTLB_GLOBAL);
+	} else if (traits->write_buffer) {
+		add(plan, VTD_OP_WRITE_BUFFER);
+	}
+}
+
+static void add_context(struct vtd_plan *plan, uint16_t sid, uint16_t did)
+{
+	struct vtd_command *command = add(plan, VTD_OP_CONTEXT_DEVICE);
+
+	command->sid = sid;
+	command->did = did;
+}
+
+static void add_domain(struct vtd_plan *plan, uint16_t did)
+{
+	add(plan, VTD_OP_IOTLB_DOMAIN)->did = did;
+}
+
+void vtd_plan_context_made(const struct vtd_traits *traits, uint16_t sid,
+	uint16_t did, struct vtd_plan *plan)
+{
+	plan->count = 0;
+	if (traits->caching_mode) {
+		/* What was not present is cached under id 0 (6.1). */
+		add_context(plan, sid, 0);
+		add_domain(plan, did);
+	} else if (traits->write_buffer) {
+		add(plan, VTD_OP_WRITE_BUFFER);
+	}
+}
+
+void vtd_plan_context_removed(const struct vtd_traits *traits, uint16_t sid,
+	uint16_t did, struct vtd_plan *plan)
+{
+	plan->count = 0;
+	add_context(plan, sid, did);
+	if (traits->caching_mode)
+		add_context(plan, sid, 0);
+	add_domain(plan, did);
+}
+
+unsigned vtd_cover_mask(uint64_t first, uint64_t last)
+{
+	uint64_t differing = first ^ last;
+
+	return differing ? 64u - (unsigned)__builtin_clzll(differing) : 0;
+}
+
+static bool add_pages(struct vtd_plan *plan, uint16_t did, uint64_t page,
+	unsigned mask, bool leaf_only)
+{
+	struct vtd_command *command;
+
+	if (plan->count >= VTD_PLAN_PAGES)
+		return false;
+	command = add(plan, VTD_OP_IOTLB_PAGES);
+	command->did = did;
+	command->mask = (uint8_t)mask;
+	command->leaf_only = leaf_only;
+	command->address = page << PAGE_SHIFT;
+	return true;
+}
+
+/**
+ * Covers pages first..last with aligned blocks. One block that is at most four
+ * times too large is better than several; forgetting too much is only slow.
+ */
+static bool cover(const struct vtd_traits *traits, struct vtd_plan *plan,
+	uint16_t did, uint64_t first, uint64_t last, bool leaf_only)
+{
+	unsigned mask = vtd_cover_mask(first, last);
+	uint64_t pages = last - first + 1;
+
+	if (mask <= traits->max_mask && (1ull << mask) <= 4 * pages)
+		return add_pages(plan, did, first & ~((1ull << mask) - 1), mask,
+			leaf_only);
+	while (first <= last) {
+		mask = first ? (unsigned)__builtin_ctzll(first) : 63;
+		if (mask > traits->max_mask)
+			mask = traits->max_mask;
+		while ((1ull << mask) - 1 > last - first)
+			mask--;
+		if (!add_pages(plan, did, first, mask, leaf_only))
+			return false;
+		first += 1ull << mask;
+	}
+	return true;
+}
+
+/** Whether a unit has to forget something because of these changes. */
+static bool must_forget(const struct vtd_traits *traits, unsigned changes)
+{
+	if (changes & ~(unsigned)IOMMU_MADE_PRESENT)
+		return true;
+	return changes && traits->caching_mode;
+}
+
+void vtd_plan_tables(const struct vtd_traits *traits, uint16_t did,
+	const struct iommu_batch *batch, struct vtd_plan *plan)
+{
+	unsigned n;
+
+	plan->count = 0;
+	if (!must_forget(traits, batch->changes)) {
+		if (batch->changes && traits->write_buffer)
+			add(plan, VTD_OP_WRITE_BUFFER);
+		return;
+	}
+	for (n = 0; n < batch->count; n++) {
+		unsigned changes = batch->range[n].changes;
+		/* Tables may have come with new leaves. */
+		bool leaf_only =
+			!(changes & (IOMMU_TABLE_CHANGED | IOMMU_MADE_PRESENT));
+
+		if (!must_forget(traits, changes))
+			continue;
+		if (!traits->page_selective ||
+			!cover(traits, plan, did,
+				batch->range[n].first >> PAGE_SHIFT,
+				batch->range[n].last >> PAGE_SHIFT,
+				leaf_only)) {
+			plan->count = 0;
+			add_domain(plan, did);
+			return;
+		}
+	}
+}
+
+void vtd_plan_device_tlb(const struct vtd_traits *traits, uint16_t sid,
+	const struct iommu_batch *batch, struct vtd_plan *plan)
+{
+	uint64_t first = ~0ull, last = 0;
+	struct vtd_command *command;
+	unsigned n;
+
+	if (batch && !(batch->changes & ~(unsigned)IOMMU_MADE_PRESENT))
+		return;
+	for (n = 0; batch && n < batch->count; n++) {
+		first = core_min(first, batch->range[n].first >> PAGE_SHIFT);
+		last = core_max(last, batch->range[n].last >> PAGE_SHIFT);
+	}
+	(void)traits;
+	command = add(plan, VTD_OP_DEVICE_TLB);
+	command->sid = sid;
+	command->mask = VTD_MASK_ALL;
+	if (first <= last && vtd_cover_mask(first, last) < 40) {
+		command->mask = (uint8_t)vtd_cover_mask(first, last);
+		command->address = (first & ~((1ull << command->mask) - 1))
+			<< PAGE_SHIFT;
+	}
+}
+
+void vtd_plan_interrupt_pointer(
+	const struct vtd_traits *traits, struct vtd_plan *plan)
+{
+	plan->count = 0;
+	if (!traits->interrupt_root_flushes)
+		add(plan, VTD_OP_INTERRUPT_GLOBAL);
+}
+
+void vtd_plan_interrupt(const struct vtd_traits *traits, uint16_t index,
+	unsigned mask, bool were_present, struct vtd_plan *plan)
+{
+	struct vtd_command *command;
+
+	plan->count = 0;
+	if (!were_present && !traits->caching_mode) {
+		if (traits->write_buffer)
+			add(plan, VTD_OP_WRITE_BUFFER);
+		return;
+	}
+	if (mask > traits->max_interrupt_mask) {
+		add(plan, VTD_OP_INTERRUPT_GLOBAL);
+		return;
+	}
+	command = add(plan, VTD_OP_INTERRUPT_INDEX);
+	command->did = index;
+	command->mask = (uint8_t)mask;
+}

@@ -1,0 +1,611 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Invalidation through the queue (VT-d 6.5.2).
+ *
+ * Submitting: descriptors and one wait go into the ring under Q; then the
+ * doorbell is rung under D, for all that is in the ring by then.
+ * Waiting: no lock, no register; the hardware stores the position reached.
+ *
+ * Errors (6.5.2.10), repaired by whoever meets them first, under Q:
+ *   IQE  the descriptor at the head is kept as evidence and overwritten by a
+ *	  global flush, its submission is repeated by its owner;
+ *   ITE  a device's TLB did not answer: what was pending is lost and repeated
+ *	  by its owners, without that device, which is put in quarantine;
+ *   ICE  a device sent a completion nobody asked for: noted.
+ */
+#include "unit.h"
+
+enum {
+	/** Polls before the first look at the error bits. */
+	PATIENCE = 64,
+	/** How often a submission is repeated. */
+	REPEATS = 3,
+};
+
+static unsigned slot_of(uint64_t position)
+{
+	return (unsigned)(position % VTD_QUEUE_SLOTS);
+}
+
+/** The position up to which everything is done. */
+static uint64_t done_position(const struct vtd_queue *queue, uint64_t tail)
+{
+	uint32_t done = __atomic_load_n(queue->done, __ATOMIC_ACQUIRE);
+
+	return tail - (uint32_t)((uint32_t)tail - done);
+}
+
+/* ---- descriptors ---- */
+
+static struct vtd_entry iotlb_descriptor(
+	const struct vtd_traits *traits, unsigned granularity, uint16_t did)
+{
+	return (struct vtd_entry){.low = VTD_DESC_IOTLB |
+			VTD_DESC_G(granularity) | VTD_DESC_DID(did) |
+			(traits->drain_writes ? VTD_DESC_IOTLB_DW : 0) |
+			(traits->drain_reads ? VTD_DESC_IOTLB_DR : 0)};
+}
+
+static struct vtd_entry device_tlb_descriptor(
+	const struct vtd_command *command, bool throttle)
+{
+	uint64_t address = command->address;
+	struct vtd_entry d = {
+		.low = VTD_DESC_DEVICE_TLB | VTD_DESC_SID(command->sid)};
+
+	/* The physical function's id (6.5.2.5), in two pieces. */
+	if (throttle)
+		d.low |= (uint64_t)(command->sid & 0xf) << 12 |
+			(uint64_t)(command->sid >> 4) << 52;
+	if (command->mask == VTD_MASK_ALL)
+		address = ~VTD_BIT(63) & ~0xfffull;
+	else if (command->mask)
+		address |= VTD_BIT(PAGE_SHIFT + command->mask - 1) -
+			VTD_BIT(PAGE_SHIFT);
+	d.high = address | (command->mask ? VTD_DESC_DEVICE_TLB_S : 0);
+	return d;
+}
+
+static struct vtd_entry encode(
+	const struct vtd_traits *traits, const struct vtd_command *command)
+{
+	struct vtd_entry d = {0, 0};
+
+	switch (command->op) {
+	case VTD_OP_CONTEXT_GLOBAL:
+		d.low = VTD_DESC_CONTEXT | VTD_DESC_G(VTD_GLOBAL);
+		break;
+	case VTD_OP_CONTEXT_DEVICE:
+		d.low = VTD_DESC_CONTEXT | VTD_DESC_G(VTD_DEVICE) |
+			VTD_DESC_DID(command->did) | VTD_DESC_SID(command->sid);
+		break;
+	case VTD_OP_IOTLB_DOMAIN:
+		return iotlb_descriptor(traits, VTD_DOMAIN, command->did);
+	case VTD_OP_IOTLB_PAGES:
+		d = iotlb_descriptor(traits, VTD_PAGE, command->did);
+		d.high = command->address | command->mask |
+			(command->leaf_only ? VTD_DESC_IOTLB_IH : 0);
+		break;
+	case VTD_OP_DEVICE_TLB:
+		return device_tlb_descriptor(command, traits->throttle);
+	case VTD_OP_INTERRUPT_GLOBAL:
+		d.low = VTD_DESC_IEC;
+		break;
+	case VTD_OP_INTERRUPT_INDEX:
+		d.low = VTD_DESC_IEC | VTD_DESC_IEC_INDEX |
+			(uint64_t)command->mask << 27 |
+			VTD_DESC_SID(command->did);
+		break;
+	default:
+		return iotlb_descriptor(traits, VTD_GLOBAL, 0);
+	}
+	return d;
+}
+
+static struct vtd_entry wait_descriptor(
+	const struct vtd_queue *queue, uint64_t position)
+{
+	return (struct vtd_entry){.low = VTD_DESC_WAIT | VTD_DESC_WAIT_SW |
+			VTD_DESC_WAIT_FN | (uint64_t)(uint32_t)position << 32,
+		.high = queue->done_phys.v};
+}
+
+static void count_command(struct iommu_stats *stats, unsigned op)
+{
+	uint64_t *const counter[] = {
+		[VTD_OP_CONTEXT_GLOBAL] = &stats->context_flushes,
+		[VTD_OP_CONTEXT_DEVICE] = &stats->context_flushes,
+		[VTD_OP_IOTLB_GLOBAL] = &stats->global_flushes,
+		[VTD_OP_IOTLB_DOMAIN] = &stats->domain_flushes,
+		[VTD_OP_IOTLB_PAGES] = &stats->page_flushes,
+		[VTD_OP_DEVICE_TLB] = &stats->device_tlb_flushes,
+		[VTD_OP_INTERRUPT_GLOBAL] = &stats->interrupt_flushes,
+		[VTD_OP_INTERRUPT_INDEX] = &stats->interrupt_flushes,
+	};
+
+	if (op != VTD_OP_WRITE_BUFFER)
+		++*counter[op];
+}
+
+/* ---- submitting ---- */
+
+/** Puts a plan and its wait into the ring. False: no room. Q held. */
+static bool __put(
+	struct vtd_unit *unit, const struct vtd_plan *plan, struct ticket *out)
+{
+	struct vtd_queue *queue = &unit->queue;
+	uint64_t tail = queue->tail;
+	uint64_t used = tail - done_position(queue, tail);
+	unsigned n;
+
+	if (used + plan->count + 1 >= VTD_QUEUE_SLOTS)
+		return false;
+	out->first = tail;
+	for (n = 0; n < plan->count; n++, tail++) {
+		queue->ring[slot_of(tail)] =
+			encode(&unit->traits, &plan->command[n]);
+		count_command(&unit->unit.stats, plan->command[n].op);
+	}
+	queue->ring[slot_of(tail)] = wait_descriptor(queue, tail + 1);
+	out->end = ++tail;
+	unit->unit.stats.descriptors += plan->count + 1;
+	unit->unit.stats.waits++;
+	__atomic_store_n(&queue->tail, tail, __ATOMIC_RELEASE);
+	return true;
+}
+
+/**
+ * Tells the hardware about everything in the ring up to now. A CPU that had to
+ * wait for the doorbell often finds its own descriptors rung for. The tail
+ * register must never step back, hence the lock.
+ */
+static void ring_doorbell(struct vtd_unit *unit, uint64_t wanted)
+{
+	struct iommu *iommu = unit->unit.iommu;
+	struct vtd_queue *queue = &unit->queue;
+	unsigned long state = core_lock(iommu, &queue->doorbell);
+
+	if (queue->rung < wanted) {
+		queue->rung = __atomic_load_n(&queue->tail, __ATOMIC_ACQUIRE);
+		vtd_write64(unit, VTD_IQT, (uint64_t)slot_of(queue->rung) << 4);
+		unit->unit.stats.doorbells++;
+	}
+	core_unlock(iommu, &queue->doorbell, state);
+}
+
+/** Makes a unit that stopped at an error go on: some do when the error is
+ *  cleared, others with the next write to the tail. Q held. */
+static void __ring_again(struct vtd_unit *unit)
+{
+	struct iommu *iommu = unit->unit.iommu;
+	struct vtd_queue *queue = &unit->queue;
+	unsigned long state = core_lock(iommu, &queue->doorbell);
+
+	vtd_write64(unit, VTD_IQT, (uint64_t)slot_of(queue->rung) << 4);
+	core_unlock(iommu, &queue->doorbell, state);
+}
+
+static enum iommu_status queue_submit(
+	struct vtd_unit *unit, const struct vtd_plan *plan, struct ticket *out)
+{
+	struct iommu *iommu = unit->unit.iommu;
+	struct vtd_deadline deadline;
+	bool room;
+
+	vtd_deadline_start(&deadline, iommu->options.device_timeout_ns);
+	for (;;) {
+		unsigned long state = core_lock(iommu, &unit->queue.lock);
+
+		room = __put(unit, plan, out);
+		core_unlock(iommu, &unit->queue.lock, state);
+		if (room)
+			break;
+		if (unit_state(&unit->unit) == IOMMU_UNIT_FAILED ||
+			vtd_deadline_turn(unit, &deadline, true))
+			return IOMMU_UNIT_LOST;
+	}
+	ring_doorbell(unit, out->end);
+	return IOMMU_OK;
+}
+
+enum iommu_status vtd_submit(
+	struct vtd_unit *unit, const struct vtd_plan *plan, struct ticket *out)
+{
+	*out = (struct ticket){0, 0};
+	if (!plan->count)
+		return IOMMU_OK;
+	if (unit_state(&unit->unit) == IOMMU_UNIT_FAILED)
+		return IOMMU_UNIT_LOST;
+	if (plan->command[0].op == VTD_OP_WRITE_BUFFER || !unit->unit.queued)
+		return vtd_registers_run(unit, plan);
+	return queue_submit(unit, plan, out);
+}
+
+/* ---- errors ---- */
+
+/** Notes that [first, end) may not have been carried out. Q held. */
+static void __lose(struct vtd_queue *queue, uint64_t first, uint64_t end)
+{
+	queue->loss[queue->losses % VTD_QUEUE_LOSSES] =
+		(struct vtd_loss){first, end};
+	queue->losses++;
+	if (end > queue->lost_to)
+		__atomic_store_n(&queue->lost_to, end, __ATOMIC_RELEASE);
+}
+
+/** The position of a head register value: at most one lap behind the tail. */
+static uint64_t __head_position(const struct vtd_unit *unit)
+{
+	unsigned index = VTD_IQ_INDEX(vtd_read64(unit, VTD_IQH));
+	uint64_t tail = unit->queue.tail;
+
+	return tail -
+		(slot_of(tail) + VTD_QUEUE_SLOTS - index) % VTD_QUEUE_SLOTS;
+}
+
+static void __repair_queue_error(struct vtd_unit *unit)
+{
+	struct vtd_queue *queue = &unit->queue;
+	uint64_t head = __head_position(unit);
+	struct vtd_entry *slot = &queue->ring[slot_of(head)];
+
+	queue->bad = *slot;
+	queue->bad_code = VTD_IQERCD_IQEI(vtd_read64(unit, VTD_IQERCD));
+	unit->unit.stats.queue_errors++;
+	core_log(unit->unit.iommu, IOMMU_LOG_ERROR,
+		"unit at 0x%jx refused descriptor %016jx %016jx (code %u)",
+		(uintmax_t)unit->unit.base.v, (uintmax_t)slot->high,
+		(uintmax_t)slot->low, queue->bad_code);
+	if (VTD_DESC_TYPE(slot->low) == VTD_DESC_WAIT)
+		*slot = wait_descriptor(queue, head + 1);
+	else
+		*slot = iotlb_descriptor(&unit->traits, VTD_GLOBAL, 0);
+	__lose(queue, head, head + 1);
+	vtd_write32(unit, VTD_FSTS, VTD_FSTS_IQE);
+	__ring_again(unit);
+}
+
+/** Returns the device that did not answer, 0 if the unit does not say. */
+static uint16_t __repair_device_timeout(struct vtd_unit *unit)
+{
+	struct vtd_queue *queue = &unit->queue;
+	uint16_t sid = VTD_IQERCD_ITESID(vtd_read64(unit, VTD_IQERCD));
+	uint64_t head = __head_position(unit);
+	uint64_t done = done_position(queue, queue->tail);
+
+	unit->unit.stats.device_timeouts++;
+	if (head > done)
+		__lose(queue, done, head);
+	vtd_write32(unit, VTD_FSTS, VTD_FSTS_ITE);
+	__ring_again(unit);
+	return sid;
+}
+
+static void note_completion_error(struct vtd_unit *unit)
+{
+	core_log(unit->unit.iommu, IOMMU_LOG_WARNING,
+		"unit at 0x%jx: unexpected completion from device %04x",
+		(uintmax_t)unit->unit.base.v,
+		VTD_IQERCD_ICESID(vtd_read64(unit, VTD_IQERCD)));
+	vtd_write32(unit, VTD_FSTS, VTD_FSTS_ICE);
+}
+
+static void blame_device(struct vtd_unit *unit, uint16_t sid)
+{
+	struct iommu *iommu = unit->unit.iommu;
+	struct device *dev = core_device_known(
+		iommu, (struct iommu_device_id){unit->unit.segment, sid});
+
+	core_log(iommu, IOMMU_LOG_ERROR,
+		"device %02x:%02x.%u does not answer invalidations", sid >> 8,
+		(sid >> 3) & 0x1f, sid & 7);
+	if (dev)
+		core_device_mute(iommu, dev);
+}
+
+/** Looks for errors and repairs them. */
+static void look_for_errors(struct vtd_unit *unit)
+{
+	struct iommu *iommu = unit->unit.iommu;
+	unsigned long state = core_lock(iommu, &unit->queue.lock);
+	uint32_t status = vtd_read32(unit, VTD_FSTS);
+	uint16_t silent = 0;
+
+	if (status == ~0u) {
+		vtd_lost(unit, "the registers read as all ones");
+		status = 0;
+	}
+	if (status & VTD_FSTS_IQE)
+		__repair_queue_error(unit);
+	if (status & VTD_FSTS_ITE)
+		silent = __repair_device_timeout(unit);
+	if (status & VTD_FSTS_ICE)
+		note_completion_error(unit);
+	core_unlock(iommu, &unit->queue.lock, state);
+	if (status & VTD_FSTS_ITE)
+		blame_device(unit, silent);
+}
+
+/** Whether a part of a ticket is among the losses. */
+static bool was_lost(struct vtd_unit *unit, struct ticket ticket)
+{
+	struct vtd_queue *queue = &unit->queue;
+	struct iommu *iommu = unit->unit.iommu;
+	bool lost = false;
+	unsigned long state;
+	unsigned n, known;
+
+	if (ticket.first >= __atomic_load_n(&queue->lost_to, __ATOMIC_ACQUIRE))
+		return false;
+	state = core_lock(iommu, &queue->lock);
+	known = queue->losses < VTD_QUEUE_LOSSES ? queue->losses
+						 : VTD_QUEUE_LOSSES;
+	for (n = 0; n < known; n++)
+		if (queue->loss[n].first < ticket.end &&
+			queue->loss[n].end > ticket.first)
+			lost = true;
+	core_unlock(iommu, &queue->lock, state);
+	return lost;
+}
+
+/* ---- waiting ---- */
+
+static bool reached(const struct vtd_queue *queue, struct ticket ticket)
+{
+	uint32_t done = __atomic_load_n(queue->done, __ATOMIC_ACQUIRE);
+
+	return (int32_t)(done - (uint32_t)ticket.end) >= 0;
+}
+
+static void note_latency(struct iommu_stats *stats, uint64_t waited_ns)
+{
+	unsigned slot = 0;
+
+	while (waited_ns >= 1000 && slot + 1 < IOMMU_LATENCY_SLOTS) {
+		waited_ns /= 2;
+		slot++;
+	}
+	unit_count(&stats->latency[slot], 1);
+}
+
+static enum vtd_outcome slow_wait(struct vtd_unit *unit, struct ticket ticket)
+{
+	struct iommu *iommu = unit->unit.iommu;
+	struct vtd_deadline deadline;
+	unsigned turn = 0;
+	bool late = false;
+
+	vtd_deadline_start(&deadline,
+		iommu->options.timeout_ns + iommu->options.device_timeout_ns);
+	while (!reached(&unit->queue, ticket)) {
+		if (unit_state(&unit->unit) == IOMMU_UNIT_FAILED)
+			return VTD_FAILED;
+		if (late) {
+			unit_count(&unit->unit.stats.timeouts, 1);
+			vtd_lost(unit, "the invalidation queue stands still");
+			return VTD_FAILED;
+		}
+		if (turn++ % PATIENCE == PATIENCE - 1)
+			look_for_errors(unit);
+		if (was_lost(unit, ticket))
+			return VTD_AGAIN;
+		late = vtd_deadline_turn(unit, &deadline, true);
+	}
+	note_latency(&unit->unit.stats, deadline.waited_ns);
+	return VTD_DONE;
+}
+
+enum vtd_outcome vtd_wait(struct vtd_unit *unit, struct ticket ticket)
+{
+	enum vtd_outcome outcome;
+
+	if (!ticket.end)
+		return VTD_DONE;
+	if (reached(&unit->queue, ticket)) {
+		unit_count(&unit->unit.stats.latency[0], 1);
+		outcome = VTD_DONE;
+	} else {
+		outcome = slow_wait(unit, ticket);
+	}
+	if (outcome == VTD_DONE && was_lost(unit, ticket))
+		return VTD_AGAIN;
+	return outcome;
+}
+
+/** Leaves out what concerns a device that does not answer any more. */
+static void without_mute_devices(struct vtd_unit *unit,
+	const struct vtd_plan *plan, struct vtd_plan *out)
+{
+	unsigned n;
+
+	out->count = 0;
+	for (n = 0; n < plan->count; n++) {
+		const struct vtd_command *command = &plan->command[n];
+
+		if (command->op == VTD_OP_DEVICE_TLB &&
+			core_device_is_mute(unit->unit.iommu,
+				(struct iommu_device_id){
+					unit->unit.segment, command->sid}))
+			continue;
+		out->command[out->count++] = *command;
+	}
+}
+
+enum iommu_status vtd_finish(struct vtd_unit *unit, const struct vtd_plan *plan,
+	struct ticket ticket)
+{
+	struct vtd_plan again;
+	unsigned n;
+
+	for (n = 0; n <= REPEATS; n++) {
+		enum vtd_outcome outcome = vtd_wait(unit, ticket);
+		enum iommu_status status;
+
+		if (outcome == VTD_DONE)
+			return IOMMU_OK;
+		if (outcome == VTD_FAILED)
+			return IOMMU_UNIT_LOST;
+		without_mute_devices(unit, plan, &again);
+		status = vtd_submit(unit, &again, &ticket);
+		if (status != IOMMU_OK)
+			return status;
+	}
+	return IOMMU_UNCONFIRMED;
+}
+
+enum iommu_status vtd_run(struct vtd_unit *unit, const struct vtd_plan *plan)
+{
+	struct ticket ticket;
+	enum iommu_status status = vtd_submit(unit, plan, &ticket);
+
+	if (status != IOMMU_OK || !ticket.end)
+		return status;
+	return vtd_finish(unit, plan, ticket);
+}
+
+/* ---- life ---- */
+
+enum iommu_status vtd_queue_make(struct vtd_unit *unit)
+{
+	struct vtd_queue *queue = &unit->queue;
+	struct iommu *iommu = unit->unit.iommu;
+
+	if (queue->ring)
+		return IOMMU_OK;
+	queue->ring = core_pages(iommu, VTD_QUEUE_ORDER, &queue->phys);
+	queue->done = core_pages(iommu, 0, &queue->done_phys);
+	if (queue->ring && queue->done)
+		return IOMMU_OK;
+	vtd_queue_free(unit);
+	return IOMMU_NO_MEMORY;
+}
+
+void vtd_queue_free(struct vtd_unit *unit)
+{
+	struct vtd_queue *queue = &unit->queue;
+	struct iommu *iommu = unit->unit.iommu;
+
+	core_pages_free(iommu, queue->ring, queue->phys, VTD_QUEUE_ORDER);
+	core_pages_free(
+		iommu, (void *)(uintptr_t)queue->done, queue->done_phys, 0);
+	queue->ring = NULL;
+	queue->done = NULL;
+}
+
+enum iommu_status vtd_queue_on(struct vtd_unit *unit)
+{
+	struct vtd_queue *queue = &unit->queue;
+
+	/* Positions go on counting, but the hardware starts at slot 0. */
+	queue->tail = (queue->tail + VTD_QUEUE_SLOTS - 1) / VTD_QUEUE_SLOTS *
+		VTD_QUEUE_SLOTS;
+	*queue->done = (uint32_t)queue->tail;
+	queue->rung = queue->tail;
+	vtd_write64(unit, VTD_IQT, 0);
+	vtd_write64(unit, VTD_IQA, queue->phys.v | VTD_QUEUE_ORDER);
+	return vtd_gcmd(unit, VTD_QIE, true);
+}
+
+enum iommu_status vtd_queue_off(struct vtd_unit *unit)
+{
+	struct vtd_plan plan = {.count = 1};
+	enum iommu_status status;
+
+	/* The last descriptor must be a wait (6.5.2.1): run one more. */
+	plan.command[0] = (struct vtd_command){.op = VTD_OP_IOTLB_GLOBAL};
+	status = vtd_run(unit, &plan);
+	if (status != IOMMU_OK)
+		return status;
+	return vtd_gcmd(unit, VTD_QIE, false);
+}
+
+/** Appends a wait without effect to a foreign queue, so that it may be
+ *  switched off. False if its memory cannot be reached. */
+static bool append_wait(struct vtd_unit *unit)
+{
+	const struct iommu_host *host = &unit->unit.iommu->host;
+	uint64_t iqa = vtd_read64(unit, VTD_IQA);
+	unsigned slots = ((unsigned)PAGE_SIZE << VTD_IQA_QS(iqa)) / 16;
+	unsigned tail = VTD_IQ_INDEX(vtd_read64(unit, VTD_IQT));
+	uint64_t at = (iqa & VTD_ADDRESS_MASK) + (uint64_t)tail * 16;
+	struct vtd_entry *slot;
+	char *page;
+
+	if (iqa & VTD_IQA_DW || tail >= slots || at >> unit->unit.phys_bits)
+		return false;
+	page = host->phys_to_virt(
+		host->ctx, iommu_phys(at & ~(uint64_t)(PAGE_SIZE - 1)));
+	if (!page)
+		return false;
+	slot = (void *)(page + (at & (PAGE_SIZE - 1)));
+	*slot = (struct vtd_entry){.low = VTD_DESC_WAIT | VTD_DESC_WAIT_SW |
+			VTD_DESC_WAIT_FN | 1ull << 32,
+		.high = unit->queue.done_phys.v};
+	vtd_write64(unit, VTD_IQT, (uint64_t)((tail + 1) % slots) << 4);
+	return true;
+}
+
+/** Polls until the unit has fetched everything. */
+static bool queue_drains(struct vtd_unit *unit)
+{
+	struct vtd_deadline deadline;
+
+	vtd_deadline_start(&deadline, unit->unit.iommu->options.timeout_ns);
+	while (VTD_IQ_INDEX(vtd_read64(unit, VTD_IQH)) !=
+		VTD_IQ_INDEX(vtd_read64(unit, VTD_IQT)))
+		if (vtd_deadline_turn(unit, &deadline, true))
+			return false;
+	return true;
+}
+
+enum iommu_status vtd_queue_quiesce(struct vtd_unit *unit)
+{
+	if (!(vtd_read32(unit, VTD_GSTS) & VTD_QIE))
+		return IOMMU_OK;
+	/* A queue that stands on an error fetches again when the error is
+	 * cleared; nothing of it is wanted any more. */
+	if (vtd_read32(unit, VTD_FSTS) & (VTD_FSTS_IQE | VTD_FSTS_ITE)) {
+		vtd_write64(unit, VTD_IQT, vtd_read64(unit, VTD_IQH));
+		vtd_write32(unit, VTD_FSTS,
+			VTD_FSTS_IQE | VTD_FSTS_ITE | VTD_FSTS_ICE);
+	}
+	(void)queue_drains(unit);
+	if (append_wait(unit))
+		(void)queue_drains(unit);
+	return vtd_gcmd(unit, VTD_QIE, false);
+}
+
+static const char *const type_name[16] = {
+	[VTD_DESC_CONTEXT] = "context",
+	[VTD_DESC_IOTLB] = "iotlb",
+	[VTD_DESC_DEVICE_TLB] = "device tlb",
+	[VTD_DESC_IEC] = "interrupt",
+	[VTD_DESC_WAIT] = "wait",
+};
+
+void vtd_queue_report(struct vtd_unit *unit, struct text *text)
+{
+	struct vtd_queue *queue = &unit->queue;
+	uint64_t tail = __atomic_load_n(&queue->tail, __ATOMIC_ACQUIRE);
+	uint64_t at;
+
+	if (!unit->unit.queued) {
+		text_add(text, " queue: off, registers are used\n");
+		return;
+	}
+	text_add(text, " queue: base 0x%jx, head 0x%jx, tail 0x%jx\n",
+		(uintmax_t)queue->phys.v, (uintmax_t)vtd_read64(unit, VTD_IQH),
+		(uintmax_t)vtd_read64(unit, VTD_IQT));
+	if (unit->unit.stats.queue_errors)
+		text_add(text, " last refused: %016jx %016jx, code %u\n",
+			(uintmax_t)queue->bad.high, (uintmax_t)queue->bad.low,
+			queue->bad_code);
+	for (at = done_position(queue, tail); at < tail; at++) {
+		struct vtd_entry d = queue->ring[slot_of(at)];
+		const char *name = type_name[VTD_DESC_TYPE(d.low)];
+
+		text_add(text, "  %u: %s %016jx %016jx\n", slot_of(at),
+			name ? name : "unknown", (uintmax_t)d.high,
+			(uintmax_t)d.low);
+	}
+}

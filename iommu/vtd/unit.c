@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A unit's life: cold enable or take-over (VT-d 10, 11.4.4), off and on,
+ * suspend and resume, the end.
+ */
+#include "unit.h"
+
+/** Rests of firmware or an earlier system: translation, remapping, queue. */
+static enum iommu_status take_over(struct vtd_unit *unit)
+{
+	enum iommu_status status = IOMMU_OK;
+	uint32_t found = vtd_read32(unit, VTD_GSTS);
+
+	if (found & VTD_TE)
+		status = vtd_gcmd(unit, VTD_TE, false);
+	if (status == IOMMU_OK && found & VTD_IRE)
+		status = vtd_gcmd(unit, VTD_IRE, false);
+	if (status == IOMMU_OK && found & VTD_CFI)
+		status = vtd_gcmd(unit, VTD_CFI, false);
+	if (status == IOMMU_OK)
+		status = vtd_queue_quiesce(unit);
+	return status;
+}
+
+/** Protected memory regions only end when translation protects (11.4.16). */
+static enum iommu_status open_protected_memory(struct vtd_unit *unit)
+{
+	uint32_t value;
+
+	if (!VTD_CAP_PLMR(unit->unit.cap) && !VTD_CAP_PHMR(unit->unit.cap))
+		return IOMMU_OK;
+	value = vtd_read32(unit, VTD_PMEN);
+	if (!(value & VTD_PMEN_EPM))
+		return IOMMU_OK;
+	vtd_write32(unit, VTD_PMEN, value & ~(uint32_t)VTD_PMEN_EPM);
+	if (vtd_poll32(unit, VTD_PMEN, VTD_PMEN_PRS, 0))
+		return IOMMU_OK;
+	vtd_lost(unit, "protected memory does not open");
+	return IOMMU_UNIT_LOST;
+}
+
+static enum iommu_status make_memory(struct vtd_unit *unit)
+{
+	enum iommu_status status = vtd_tables_make(unit);
+
+	if (status == IOMMU_OK && unit->unit.queued)
+		status = vtd_queue_make(unit);
+	if (status == IOMMU_OK && vtd_irt_wanted(unit))
+		status = vtd_irt_make(unit);
+	return status;
+}
+
+/** Everything up to translation itself. */
+static enum iommu_status prepare(struct vtd_unit *unit)
+{
+	enum iommu_status status = IOMMU_OK;
+
+	vtd_fault_stop(unit);
+	status = take_over(unit);
+	if (status == IOMMU_OK && unit->unit.queued)
+		status = vtd_queue_on(unit);
+	if (status == IOMMU_OK)
+		status = vtd_root_set(unit);
+	if (status != IOMMU_OK)
+		return status;
+	vtd_fault_start(unit);
+	if (unit->irt.entry)
+		status = vtd_irt_on(unit);
+	return status;
+}
+
+static enum iommu_status translation_on(struct vtd_unit *unit)
+{
+	enum iommu_status status = vtd_gcmd(unit, VTD_TE, true);
+
+	if (status == IOMMU_OK)
+		status = open_protected_memory(unit);
+	return status;
+}
+
+static void set_state(struct vtd_unit *unit, enum iommu_unit_state state)
+{
+	uint8_t before = (uint8_t)unit_state(&unit->unit);
+
+	/* A unit that was lost meanwhile stays lost. */
+	while (before != IOMMU_UNIT_FAILED &&
+		!__atomic_compare_exchange_n(&unit->unit.state, &before,
+			(uint8_t)state, false, __ATOMIC_ACQ_REL,
+			__ATOMIC_ACQUIRE))
+		;
+}
+
+static enum iommu_status start(struct unit *neutral)
+{
+	struct vtd_unit *unit = vtd_of(neutral);
+	enum iommu_status status = make_memory(unit);
+
+	if (status == IOMMU_OK)
+		status = prepare(unit);
+	if (status == IOMMU_OK)
+		status = translation_on(unit);
+	if (status == IOMMU_OK)
+		set_state(unit, IOMMU_UNIT_ON);
+	else if (status != IOMMU_NO_MEMORY)
+		vtd_lost(unit, iommu_status_text(status));
+	return status;
+}
+
+static enum iommu_status translate(struct unit *neutral, bool on)
+{
+	struct vtd_unit *unit = vtd_of(neutral);
+	enum iommu_status status = IOMMU_OK;
+
+	if (on) {
+		/* TE needs the root pointer set anew (11.4.4). */
+		status = vtd_root_set(unit);
+		if (status == IOMMU_OK)
+			status = translation_on(unit);
+	} else {
+		status = vtd_gcmd(unit, VTD_TE, false);
+	}
+	if (status == IOMMU_OK)
+		set_state(unit, on ? IOMMU_UNIT_ON : IOMMU_UNIT_OFF);
+	return status;
+}
+
+/** Switches everything off, memory stays. */
+static enum iommu_status all_off(struct vtd_unit *unit)
+{
+	uint32_t status_bits = vtd_read32(unit, VTD_GSTS);
+	enum iommu_status status = IOMMU_OK;
+
+	vtd_fault_stop(unit);
+	if (status_bits & VTD_TE)
+		status = vtd_gcmd(unit, VTD_TE, false);
+	if (status == IOMMU_OK && status_bits & VTD_IRE)
+		status = vtd_gcmd(unit, VTD_IRE, false);
+	if (status == IOMMU_OK && status_bits & VTD_QIE && unit->unit.queued)
+		status = vtd_queue_off(unit);
+	return status;
+}
+
+static enum iommu_status suspend(struct unit *neutral)
+{
+	return all_off(vtd_of(neutral));
+}
+
+static enum iommu_status resume(struct unit *neutral)
+{
+	struct vtd_unit *unit = vtd_of(neutral);
+	bool on = unit_state(neutral) == IOMMU_UNIT_ON;
+	enum iommu_status status = prepare(unit);
+
+	if (status == IOMMU_OK && on)
+		status = translation_on(unit);
+	if (status != IOMMU_OK)
+		vtd_lost(unit, iommu_status_text(status));
+	return status;
+}
+
+static void free_memory(struct vtd_unit *unit)
+{
+	vtd_irt_free(unit);
+	vtd_queue_free(unit);
+	vtd_tables_free(unit);
+}
+
+static enum iommu_status end(struct unit *neutral)
+{
+	struct vtd_unit *unit = vtd_of(neutral);
+	struct iommu *iommu = neutral->iommu;
+	enum iommu_status status = IOMMU_OK;
+
+	if (unit_state(neutral) == IOMMU_UNIT_FAILED)
+		status = IOMMU_UNCONFIRMED;
+	else if (unit->root)
+		status = all_off(unit);
+	if (status == IOMMU_OK)
+		free_memory(unit);
+	if (unit->regs)
+		iommu->host.regs_unmap(
+			iommu->host.ctx, unit->regs, unit->regs_size);
+	core_pages_free(iommu, neutral->dids.taken, neutral->dids.phys,
+		neutral->dids.order);
+	vtd_unit_free(unit);
+	return status;
+}
+
+/* ---- flushing a domain ---- */
+
+static void make_plan(const struct vtd_unit *unit, uint16_t did,
+	const struct iommu_batch *batch, struct vtd_plan *plan)
+{
+	vtd_plan_tables(&unit->traits, did, batch, plan);
+}
+
+static enum iommu_status flush(struct unit *neutral, uint16_t did,
+	const struct iommu_batch *batch, struct ticket *out)
+{
+	struct vtd_unit *unit = vtd_of(neutral);
+	struct vtd_plan plan;
+
+	make_plan(unit, did, batch, &plan);
+	return vtd_submit(unit, &plan, out);
+}
+
+static enum iommu_status flush_wait(struct unit *neutral, uint16_t did,
+	const struct iommu_batch *batch, struct ticket *ticket)
+{
+	struct vtd_unit *unit = vtd_of(neutral);
+	struct vtd_plan plan;
+	enum vtd_outcome outcome = vtd_wait(unit, *ticket);
+
+	if (outcome == VTD_DONE)
+		return IOMMU_OK;
+	if (outcome == VTD_FAILED)
+		return IOMMU_UNIT_LOST;
+	make_plan(unit, did, batch, &plan);
+	return vtd_run(unit, &plan);
+}
+
+/* ---- a host's entries ---- */
+
+static enum iommu_status check_format(const struct unit *neutral,
+	const struct iommu_entry_format *format, const char **why)
+{
+	uint64_t any = format->leaf_bits | format->large_leaf_bits |
+		format->table_bits;
+
+	if (format->absent_bits & (VTD_SS_R | VTD_SS_W))
+		*why = "absent entries may look present (bits 0 and 1)";
+	else if (!neutral->snoop_control && any & VTD_SS_SNP)
+		*why = "bit 11 is reserved in this unit";
+	else if (any & VTD_BIT(62))
+		*why = "bit 62 is reserved";
+	else if (format->large_2m && !(neutral->page_sizes & VTD_BIT(21)))
+		*why = "this unit has no 2 MiB pages";
+	else if (format->large_1g && !(neutral->page_sizes & VTD_BIT(30)))
+		*why = "this unit has no 1 GiB pages";
+	else if (format->large_leaf_bits & 0x1ff000)
+		*why = "bits 12 to 20 of large pages are reserved";
+	else if (format->table_bits & VTD_SS_PS)
+		*why = "bit 7 means a large page";
+	else if (format->phys_bits > neutral->phys_bits) {
+		*why = "addresses are wider than the unit's";
+		return IOMMU_WIDTH;
+	} else {
+		return IOMMU_OK;
+	}
+	return IOMMU_FORMAT;
+}
+
+static void report_queue(struct unit *neutral, struct text *text)
+{
+	vtd_queue_report(vtd_of(neutral), text);
+}
+
+const struct unit_ops vtd_ops = {
+	.start = start,
+	.translate = translate,
+	.suspend = suspend,
+	.resume = resume,
+	.end = end,
+	.attach = vtd_attach,
+	.detach = vtd_detach,
+	.flush = flush,
+	.flush_wait = flush_wait,
+	.interrupt = vtd_interrupt,
+	.fault_decode = vtd_fault_decode,
+	.inspect = vtd_inspect,
+	.irq_alloc = vtd_irq_alloc,
+	.irq_set = vtd_irq_set,
+	.irq_free = vtd_irq_free,
+	.info = vtd_info,
+	.report_queue = report_queue,
+	.report_interrupts = vtd_irt_report,
+	.check_format = check_format,
+};

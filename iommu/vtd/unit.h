@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A VT-d unit, as its files share it. Lock letters as in internal.h.
+ */
+#ifndef VTD_UNIT_H
+#define VTD_UNIT_H
+
+#include "../backend.h"
+#include "dmar.h"
+#include "flush.h"
+#include "regs.h"
+
+enum {
+	/** Queue of 2^1 pages: 512 descriptors. */
+	VTD_QUEUE_ORDER = 1,
+	VTD_QUEUE_SLOTS = (PAGE_SIZE << VTD_QUEUE_ORDER) / 16,
+	/** Lost stretches of the queue that are remembered. */
+	VTD_QUEUE_LOSSES = 8,
+};
+
+/** A stretch of the queue that the hardware skipped. */
+struct vtd_loss {
+	uint64_t first;
+	uint64_t end;
+};
+
+/**
+ * The invalidation queue. A position counts descriptors since the start, so a
+ * slot is position % VTD_QUEUE_SLOTS. Each submission ends with a wait
+ * descriptor that stores its end position (low 32 bits) in *done; all waits are
+ * fenced, so they complete in order and *done only grows.
+ */
+struct vtd_queue {
+	struct iommu_lock lock;
+	struct vtd_entry *ring;     /* Q */
+	iommu_phys_t phys;          /* C */
+	volatile uint32_t *done;    /* written by the hardware */
+	iommu_phys_t done_phys;     /* C */
+	word64 tail;                /* A; written under Q */
+	struct iommu_lock doorbell; /* D */
+	uint64_t rung;              /* D: the tail as the hardware knows it */
+	word64 lost_to;             /* A: end of the last loss; written Q */
+	unsigned losses;            /* Q: how many there were */
+	struct vtd_loss loss[VTD_QUEUE_LOSSES]; /* Q */
+	struct vtd_entry bad; /* Q: the last descriptor refused */
+	unsigned bad_code;    /* Q */
+};
+
+/** The interrupt remapping table. */
+struct vtd_irt {
+	struct vtd_entry *entry; /* U */
+	iommu_phys_t phys;       /* C */
+	unsigned order;          /* C */
+	unsigned count;          /* C */
+	unsigned hint;           /* U */
+	uint64_t *taken;         /* U: a bit per entry */
+	iommu_phys_t taken_phys;
+	unsigned taken_order;
+	bool x2apic; /* C after start */
+};
+
+struct vtd_unit {
+	struct unit unit;
+	iommu_phys_t phys;                /* C: of this struct */
+	void *regs;                       /* C */
+	uint64_t regs_size;               /* C */
+	struct vtd_traits traits;         /* C */
+	bool write_back;                  /* C: entries need cache_flush */
+	struct iommu_lock reg_lock;       /* R */
+	struct iommu_lock table_lock;     /* U */
+	struct vtd_entry *root;           /* U */
+	iommu_phys_t root_phys;           /* C */
+	struct vtd_entry *context[BUSES]; /* A, set once under U */
+	iommu_phys_t context_phys[BUSES]; /* U */
+	struct vtd_queue queue;
+	struct vtd_irt irt;
+	unsigned fault_offset; /* C */
+	unsigned fault_count;  /* C */
+	unsigned iotlb_offset; /* C */
+	char reason_text[96];
+};
+
+/** The VT-d unit around a neutral one. */
+static inline struct vtd_unit *vtd_of(const struct unit *unit)
+{
+	return (struct vtd_unit *)(uintptr_t)unit;
+}
+
+static inline uint32_t vtd_read32(const struct vtd_unit *unit, uint32_t offset)
+{
+	const struct iommu_host *host = &unit->unit.iommu->host;
+
+	return (uint32_t)host->reg_read(host->ctx, unit->regs, offset, 4);
+}
+
+static inline uint64_t vtd_read64(const struct vtd_unit *unit, uint32_t offset)
+{
+	const struct iommu_host *host = &unit->unit.iommu->host;
+
+	return host->reg_read(host->ctx, unit->regs, offset, 8);
+}
+
+static inline void vtd_write32(
+	const struct vtd_unit *unit, uint32_t offset, uint64_t value)
+{
+	const struct iommu_host *host = &unit->unit.iommu->host;
+
+	host->reg_write(host->ctx, unit->regs, offset, 4, (uint32_t)value);
+}
+
+static inline void vtd_write64(
+	const struct vtd_unit *unit, uint32_t offset, uint64_t value)
+{
+	const struct iommu_host *host = &unit->unit.iommu->host;
+
+	host->reg_write(host->ctx, unit->regs, offset, 8, value);
+}
+
+/* ---- wait.c: deadlines and register commands ---- */
+
+/** A wait that ends. */
+struct vtd_deadline {
+	uint64_t last_ns;
+	uint64_t waited_ns;
+	uint64_t limit_ns;
+	unsigned still;
+	bool started;
+};
+
+void vtd_deadline_start(struct vtd_deadline *deadline, uint64_t limit_ns);
+/** Counts one turn of polling; true when time is up. relax: no lock is held.
+ */
+bool vtd_deadline_turn(
+	struct vtd_unit *unit, struct vtd_deadline *deadline, bool relax);
+/** Polls a 32-bit register until (value & mask) == want. */
+bool vtd_poll32(
+	struct vtd_unit *unit, uint32_t offset, uint32_t mask, uint32_t want);
+/** Sets or clears one GCMD bit and waits for its status (11.4.4). */
+enum iommu_status vtd_gcmd(struct vtd_unit *unit, uint64_t bit, bool set);
+/** The unit does not answer: out of use from now on. */
+void vtd_lost(struct vtd_unit *unit, const char *why);
+
+/* ---- registers.c, queue.c: carrying out a plan ---- */
+
+enum iommu_status vtd_registers_run(
+	struct vtd_unit *unit, const struct vtd_plan *plan);
+enum iommu_status vtd_queue_make(struct vtd_unit *unit);
+enum iommu_status vtd_queue_on(struct vtd_unit *unit);
+enum iommu_status vtd_queue_off(struct vtd_unit *unit);
+void vtd_queue_free(struct vtd_unit *unit);
+/** Switches off a queue that firmware or an earlier system left on. */
+enum iommu_status vtd_queue_quiesce(struct vtd_unit *unit);
+void vtd_queue_report(struct vtd_unit *unit, struct text *text);
+
+/** What a wait for a ticket ends with: a status, or "do it again". */
+enum vtd_outcome {
+	VTD_DONE,
+	VTD_AGAIN,
+	VTD_FAILED,
+};
+
+/** Hands a plan to the hardware. An empty plan gives an empty ticket. */
+enum iommu_status vtd_submit(
+	struct vtd_unit *unit, const struct vtd_plan *plan, struct ticket *out);
+enum vtd_outcome vtd_wait(struct vtd_unit *unit, struct ticket ticket);
+/** Submits, waits, repeats what the queue lost. */
+enum iommu_status vtd_run(struct vtd_unit *unit, const struct vtd_plan *plan);
+/** vtd_wait() with repeats, for a plan that was submitted before. */
+enum iommu_status vtd_finish(struct vtd_unit *unit, const struct vtd_plan *plan,
+	struct ticket ticket);
+
+/* ---- entries.c: root, context and interrupt entries ---- */
+
+/** Makes an absent entry present: body, write-back, then the present bit. */
+void vtd_entry_publish(
+	struct vtd_unit *unit, struct vtd_entry *entry, struct vtd_entry value);
+/** Makes an entry absent; the body stays until vtd_entry_erase(). */
+void vtd_entry_retire(struct vtd_unit *unit, struct vtd_entry *entry);
+void vtd_entry_erase(struct vtd_unit *unit, struct vtd_entry *entry);
+/** Replaces the low half of a present entry in one store. */
+void vtd_entry_replace_low(
+	struct vtd_unit *unit, struct vtd_entry *entry, uint64_t low);
+void vtd_write_back(const struct vtd_unit *unit, const void *at, size_t size);
+enum iommu_status vtd_tables_make(struct vtd_unit *unit);
+void vtd_tables_free(struct vtd_unit *unit);
+enum iommu_status vtd_root_set(struct vtd_unit *unit);
+enum iommu_status vtd_attach(struct unit *unit, const struct entry *entry);
+enum iommu_status vtd_detach(
+	struct unit *unit, const struct entry *entry, const struct device *dev);
+bool vtd_inspect(const struct unit *unit, uint16_t rid, struct entry *out,
+	struct iommu_walk *walk);
+
+/* ---- fault.c ---- */
+
+void vtd_fault_start(struct vtd_unit *unit);
+void vtd_fault_stop(struct vtd_unit *unit);
+bool vtd_interrupt(struct unit *unit);
+void vtd_fault_decode(const struct unit *unit, const struct raw_fault *raw,
+	struct iommu_fault *out);
+
+/* ---- intremap.c ---- */
+
+bool vtd_irt_wanted(const struct vtd_unit *unit);
+enum iommu_status vtd_irt_make(struct vtd_unit *unit);
+enum iommu_status vtd_irt_on(struct vtd_unit *unit);
+void vtd_irt_free(struct vtd_unit *unit);
+enum iommu_status vtd_irq_alloc(struct unit *unit, uint16_t source,
+	unsigned count, uint16_t *out_first);
+enum iommu_status vtd_irq_set(struct unit *unit, const struct iommu_irq *irq,
+	unsigned n, const struct iommu_irq_target *target);
+enum iommu_status vtd_irq_free(struct unit *unit, const struct iommu_irq *irq);
+void vtd_irt_report(struct unit *unit, struct text *text);
+
+/* ---- discover.c ---- */
+
+/** What is kept of the firmware's table. */
+struct dmar {
+	struct dmar_table table;
+	iommu_phys_t phys; /* of this struct */
+	void *copy;
+	iommu_phys_t copy_phys;
+	unsigned copy_order;
+	uint32_t quirks; /* enum iommu_quirk in effect */
+};
+
+void vtd_unit_free(struct vtd_unit *unit);
+
+/* ---- quirks.c ---- */
+
+/** Finds out which quirks take effect. */
+void vtd_quirks_find(struct iommu *iommu);
+
+/* ---- info.c, unit.c ---- */
+
+void vtd_info(struct unit *unit, struct text *text);
+extern const struct unit_ops vtd_ops;
+
+#endif

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Waiting for a unit, always with an end, and the global commands.
+ */
+#include "unit.h"
+
+enum {
+	/** Turns without any progress of the host's clock after which a wait
+	 *  ends as well: a stopped clock must not stop the CPU. */
+	STILL_TURNS = 20000000,
+};
+
+void vtd_deadline_start(struct vtd_deadline *deadline, uint64_t limit_ns)
+{
+	*deadline = (struct vtd_deadline){.limit_ns = limit_ns};
+}
+
+bool vtd_deadline_turn(
+	struct vtd_unit *unit, struct vtd_deadline *deadline, bool relax)
+{
+	const struct iommu_host *host = &unit->unit.iommu->host;
+	uint64_t now = core_now(unit->unit.iommu);
+
+	if (!deadline->started)
+		deadline->started = true;
+	else if (now > deadline->last_ns)
+		deadline->waited_ns += now - deadline->last_ns;
+	if (now != deadline->last_ns)
+		deadline->still = 0;
+	deadline->last_ns = now;
+	if (deadline->waited_ns >= deadline->limit_ns ||
+		++deadline->still > STILL_TURNS)
+		return true;
+	if (relax && host->relax)
+		host->relax(host->ctx, deadline->waited_ns);
+	return false;
+}
+
+/** relax is false: callers hold R. */
+bool vtd_poll32(
+	struct vtd_unit *unit, uint32_t offset, uint32_t mask, uint32_t want)
+{
+	struct vtd_deadline deadline;
+	bool late = false;
+
+	vtd_deadline_start(&deadline, unit->unit.iommu->options.timeout_ns);
+	for (;;) {
+		uint32_t value = vtd_read32(unit, offset);
+
+		if ((value & mask) == want)
+			return value != ~0u || want == mask;
+		if (late)
+			return false;
+		/* Look once more after the time is up: this CPU may have
+		 * been away for longer than the hardware needed. */
+		late = vtd_deadline_turn(unit, &deadline, false);
+	}
+}
+
+void vtd_lost(struct vtd_unit *unit, const char *why)
+{
+	uint8_t before = __atomic_exchange_n(
+		&unit->unit.state, IOMMU_UNIT_FAILED, __ATOMIC_ACQ_REL);
+
+	if (before == IOMMU_UNIT_FAILED)
+		return;
+	core_format(unit->reason_text, sizeof(unit->reason_text), "%s", why);
+	__atomic_store_n(
+		&unit->unit.reason, unit->reason_text, __ATOMIC_RELEASE);
+	core_log(unit->unit.iommu, IOMMU_LOG_ERROR, "unit at 0x%jx is lost: %s",
+		(uintmax_t)unit->unit.base.v, why);
+}
+
+/** The state of GSTS that ends a command (11.4.4). */
+static uint32_t wanted_status(uint64_t bit, bool set)
+{
+	if (bit == VTD_WBF)
+		return 0;
+	return set ? (uint32_t)bit : 0;
+}
+
+enum iommu_status vtd_gcmd(struct vtd_unit *unit, uint64_t bit, bool set)
+{
+	struct iommu *iommu = unit->unit.iommu;
+	unsigned long state = core_lock(iommu, &unit->reg_lock);
+	/* One-shot bits read back as set; written back they would start
+	 * again. Exactly one bit changes per write. */
+	uint32_t value = vtd_read32(unit, VTD_GSTS) & VTD_GSTS_KEEP;
+	bool done;
+
+	value = set ? value | (uint32_t)bit : value & ~(uint32_t)bit;
+	vtd_write32(unit, VTD_GCMD, value);
+	done = vtd_poll32(
+		unit, VTD_GSTS, (uint32_t)bit, wanted_status(bit, set));
+	core_unlock(iommu, &unit->reg_lock, state);
+	if (done)
+		return IOMMU_OK;
+	vtd_lost(unit, "a global command does not end");
+	return IOMMU_UNIT_LOST;
+}
