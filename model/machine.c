@@ -126,10 +126,9 @@ uint64_t model_now(struct model *m)
 void model_advance(struct model *m, uint64_t ns)
 {
 	enter(m);
-	tick(m, ns);
-	/* What became due may have started something that is due as well. */
-	for (unsigned i = 0; i < 8; i++)
-		run_units(m);
+	/* In steps: what becomes due may start something else. */
+	for (unsigned i = 0; i < 16; i++)
+		tick(m, i < 15 ? ns / 16 : ns - ns / 16 * 15);
 	leave(m);
 }
 

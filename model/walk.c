@@ -434,6 +434,7 @@ out:
 static void prefetch_table(struct unit *u, const struct cctx *c, uint64_t table,
 	unsigned level, unsigned top, struct xlate *x, uint64_t iova)
 {
+	table_page(u, table, ROLE_TABLE, level, x->did, iova);
 	for (unsigned i = 0; i < 512; i++) {
 		uint64_t at = iova | (uint64_t)i << (SHIFT + 9 * (level - 1));
 		uint64_t raw, next = table;
