@@ -95,7 +95,9 @@ def test_trace(boot):
     with open(os.path.join(m.folder, 'trace-events')) as events:
         assert events.read().split() == [
             'vfio_pci_read_config', 'vfio_pci_write_config',
-            'vfio_region_read', 'vfio_region_write', 'pci_data_read']
+            'vfio_region_read', 'vfio_region_write', 'pci_cfg_read']
+    with open(os.path.join(m.folder, 'trace.log')) as log:
+        assert 'pci_cfg_read' in log.read()
 
 
 def test_trace_of_the_unit(boot):
