@@ -129,9 +129,9 @@ trap_exit:
 	add $16, %rsp
 	iretq
 
-	/* void trap_return(struct trap_frame *f) */
-	.globl trap_return
-trap_return:
+	/* void trap_exit_by(struct trap_frame *f) */
+	.globl trap_exit_by
+trap_exit_by:
 	mov %rdi, %rsp
 	jmp trap_exit
 

@@ -39,6 +39,7 @@ _Static_assert(sizeof(struct trap_frame) == 176, "");
 void trap_handle(struct trap_frame *f);
 void trap_urgent(struct trap_frame *f);
 bool trap_syscall(struct trap_frame *f);
+void trap_exit_by(struct trap_frame *f) NORETURN;
 
 static inline void enable(void)
 {
@@ -71,23 +72,44 @@ static const char *exception_name(uint64_t vector)
 	return vector < ARRAY_SIZE(names) ? names[vector] : "exception";
 }
 
-/* Frames come from signal returns too: nothing in them may give a program
- * rights, nor make the IRETQ itself fault. */
-static void leave_to_user(struct trap_frame *f)
+/* IRETQ faults in the kernel if it is to lead to a non-canonical address: let
+ * the program have the fault that it would have there. */
+static bool leads_somewhere(struct trap_frame *f)
 {
-	for (;;) {
-		enable();
-		proc_return_to_user(f);
-		if (f->rip >> 47 == 0)
-			break;
-		f->vector = TRAP_PROTECTION;
-		f->error = 0;
-		enable();
-		proc_user_exception(f, 0);
-	}
+	if (f->rip >> 47 == 0)
+		return true;
+	f->vector = TRAP_PROTECTION;
+	f->error = 0;
+	enable();
+	proc_user_exception(f, 0);
+	return false;
+}
+
+/* Frames come from signal returns too: nothing in them gives a program more
+ * than it has. */
+static void force_user_mode(struct trap_frame *f)
+{
 	f->cs = SEL_USER_CODE;
 	f->ss = SEL_USER_DATA;
 	f->rflags = (f->rflags & USER_FLAGS) | FLAG_IF | 2;
+}
+
+static void leave_to_user(struct trap_frame *f)
+{
+	do {
+		enable();
+		proc_return_to_user(f);
+	} while (!leads_somewhere(f));
+	force_user_mode(f);
+}
+
+void trap_return(struct trap_frame *f)
+{
+	if (leads_somewhere(f))
+		force_user_mode(f);
+	else
+		leave_to_user(f);
+	trap_exit_by(f);
 }
 
 static int resolve_fault(uint64_t addr, uint64_t error)
@@ -106,13 +128,9 @@ static void user_exception(struct trap_frame *f)
 	uint64_t addr = 0;
 
 	if (f->vector == TRAP_PAGE_FAULT) {
-		int error;
-
 		addr = fault_address();
-		error = resolve_fault(addr, f->error);
-		if (!error)
+		if (!resolve_fault(addr, f->error))
 			return;
-		f->error |= (uint64_t)-error << 32;
 	}
 	enable();
 	proc_user_exception(f, addr);

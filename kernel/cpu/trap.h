@@ -12,9 +12,7 @@ struct trap_frame {
 	uint64_t r15, r14, r13, r12, rbp, rbx;
 	uint64_t r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi;
 	uint64_t vector; /* 0-255; VECTOR_SYSCALL for a system call */
-	uint64_t error;  /* exception error code (page fault: the errno of
-			    space_fault() in the high half); system call: its
-			    number */
+	uint64_t error;  /* exception error code; system call: its number */
 	uint64_t rip, cs, rflags, rsp, ss;
 };
 
@@ -30,8 +28,9 @@ static inline bool trap_from_user(const struct trap_frame *f)
 	return f->cs & 3;
 }
 
-/* Leave the kernel for user mode with this frame; the stack below it is lost.
- * Interrupts must be off. */
+/* Leave the kernel for user mode with this frame, which lies at the top of the
+ * thread's kernel stack; the stack below it is lost. Whatever the frame says,
+ * user mode is where it leads. Interrupts must be off. */
 void trap_return(struct trap_frame *f) NORETURN;
 
 /*
