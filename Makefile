@@ -133,11 +133,13 @@ $(O)/iommu.iso: $(O)/kernel.elf $(O)/initramfs.cpio $(S)/tools/make-iso \
 		'$(APPEND)'
 
 clean:
-	rm -rf $(O)/kernel $(O)/user $(O)/user.d $(O)/host $(O)/run $(O)/test \
+	rm -rf $(O)/lib $(O)/size $(O)/coverage $(O)/fuzz $(O)/libiommu.a \
+		$(O)/coverage.txt $(O)/kernel $(O)/user $(O)/user.d $(O)/host $(O)/run $(O)/test \
 		$(O)/kernel.elf $(O)/kernel.map $(O)/initramfs.cpio \
 		$(O)/iommu.iso $(O)/iommu.iso.log
 
 include $(S)/tests/tests.mk
+include $(S)/tests/more.mk
 
 help:
 	@cat $(S)/tools/help.txt

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: MIT
+#
+# The library by itself, and what is asked about it now and then: its size, what
+# the tests reach, what fuzzers find.
+
+# --- make lib: a static library for a host of one's own ---------------------
+# LIB_CFLAGS are the host's: its code model, its target.
+
+LIB_CFLAGS ?= -O2 -g
+lib-objects := $(patsubst %,$(O)/lib/%.o,$(library-sources))
+
+$(O)/lib/%.c.o: $(S)/%.c | packages-build
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu17 -ffreestanding $(LIB_CFLAGS) -Wall -Wextra \
+		$(library-warnings) $(library-includes) -MMD -MP -c -o $@ $<
+
+$(O)/libiommu.a: $(lib-objects)
+	@rm -f $@
+	$(Q)ar rcs $@ $^
+
+.PHONY: lib size coverage fuzz
+lib: packages-build $(O)/libiommu.a
+	@echo "$(O)/libiommu.a; headers: $(S)/include/iommu"
+
+# --- make size --------------------------------------------------------------
+
+size-objects := $(patsubst %,$(O)/size/%.o,$(library-sources))
+
+$(O)/size/%.c.o: $(S)/%.c | packages-build
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu17 -ffreestanding -Os -fstack-usage \
+		$(library-includes) -MMD -MP -c -o $@ $<
+
+size: packages-build $(size-objects)
+	@size -t $(size-objects) | sed 's|$(O)/size/||'
+	@cat $(O)/size/iommu/*.su $(O)/size/iommu/vtd/*.su | sort -k2 -n -r | \
+		awk -F'\t' 'NR <= 5 {print "stack", $$2, $$1}'
+
+# --- make coverage ----------------------------------------------------------
+
+coverage: packages-coverage
+	$(Q)$(MAKE) --no-print-directory -C $(S) O=$(O)/coverage \
+		CC='$(CC) --coverage' test-unit test-model
+	$(Q)gcovr -r $(S) --object-directory $(O)/coverage/host \
+		-f '$(S)/iommu/' -f '$(S)/model/' --txt $(O)/coverage.txt \
+		--print-summary $(O)/coverage/host
+	@echo "line by line: $(O)/coverage.txt"
+
+# --- make fuzz: tests/fuzz/NAME.c, corpus in tests/fuzz/corpus/NAME ----------
+
+FUZZ_SECONDS ?= 60
+fuzzers := $(patsubst $(S)/tests/%.c,$(O)/%,$(wildcard $(S)/tests/fuzz/*.c))
+fuzz-flags := -std=gnu17 -O1 -g -fsanitize=fuzzer,address,undefined \
+	-fno-sanitize-recover=undefined -I$(S)/include -I$(S)/iommu \
+	-I$(S)/model/include -I$(S)
+
+$(fuzzers): $(O)/%: $(S)/tests/%.c $(addprefix $(S)/,$(library-sources) \
+		$(model-sources)) | packages-fuzz
+	@mkdir -p $(@D)
+	$(Q)clang $(fuzz-flags) -o $@ $(filter %.c,$^)
+
+fuzz: packages-fuzz $(fuzzers)
+	@for fuzzer in $(fuzzers); do \
+		name=$${fuzzer##*/}; mkdir -p $(O)/corpus/$$name; \
+		echo "$$name, $(FUZZ_SECONDS) s"; \
+		$$fuzzer -max_total_time=$(FUZZ_SECONDS) -verbosity=0 \
+			-artifact_prefix=$(O)/corpus/ $(O)/corpus/$$name \
+			$$(ls -d $(S)/tests/fuzz/corpus/$$name 2>/dev/null) \
+			|| exit 1; \
+	done
+
+-include $(lib-objects:.o=.d) $(size-objects:.o=.d)
