@@ -38,6 +38,7 @@ void kmain(uint32_t magic, uint64_t info)
 	space_init();
 
 	acpi_init(boot_info.rsdp);
+	pic_mask();
 	lapic_init();
 	ioapic_init();
 	time_init();

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * IOAPICs (82093AA data sheet), and the 8259s, which are masked for good. Every
- * pin stays masked until ioapic_route(). Routes are remembered, so that they
- * can be written anew when interrupt remapping goes on.
+ * IOAPICs (82093AA data sheet). Every pin stays masked until ioapic_route().
+ * Routes are remembered, so that they can be written anew when interrupt
+ * remapping goes on.
  */
 #include "acpi/acpi.h"
 #include "cpu/cpu.h"
@@ -58,22 +58,6 @@ static void write_route(const struct ioapic *io, unsigned pin, uint64_t entry)
 	write_reg(io, REG_ROUTES + 2 * pin, (uint32_t)entry);
 }
 
-/* Initialised and masked: no interrupt may come from the 8259s, whose vectors
- * after reset are those of exceptions. */
-static void mask_8259(void)
-{
-	outb(0x20, 0x11);
-	outb(0xa0, 0x11);
-	outb(0x21, 0x20);
-	outb(0xa1, 0x28);
-	outb(0x21, 4);
-	outb(0xa1, 2);
-	outb(0x21, 1);
-	outb(0xa1, 1);
-	outb(0x21, 0xff);
-	outb(0xa1, 0xff);
-}
-
 static void add_ioapic(const struct acpi_ioapic *found)
 {
 	struct ioapic *io = &ioapics[nioapics];
@@ -98,7 +82,6 @@ static void add_ioapic(const struct acpi_ioapic *found)
 
 void ioapic_init(void)
 {
-	mask_8259();
 	for (unsigned i = 0; i < acpi_machine.nioapics; i++)
 		add_ioapic(&acpi_machine.ioapics[i]);
 }

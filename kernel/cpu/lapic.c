@@ -37,6 +37,7 @@
 #define SOFTWARE_ENABLE 0x100
 #define LVT_MASKED 0x10000
 #define LVT_NMI 0x400
+#define LVT_EXTERNAL 0x700
 #define ICR_PENDING 0x1000
 #define DIVIDE_BY_16 3
 
@@ -85,7 +86,7 @@ void lapic_enable_this(void)
 	write_reg(REG_TPR, 0);
 	write_reg(REG_SPURIOUS, SOFTWARE_ENABLE | VECTOR_SPURIOUS);
 	write_reg(REG_LVT_TIMER, LVT_MASKED | VECTOR_TIMER);
-	write_reg(REG_LVT_LINT0, LVT_MASKED);
+	write_reg(REG_LVT_LINT0, LVT_MASKED | LVT_EXTERNAL);
 	write_reg(REG_LVT_LINT1, LVT_NMI);
 	write_reg(REG_LVT_ERROR, LVT_MASKED);
 	write_reg(REG_TIMER_DIVIDE, DIVIDE_BY_16);

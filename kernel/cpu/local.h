@@ -20,6 +20,7 @@ struct trap_frame;
 /* In order of boot. The first makes this_cpu() work on the boot CPU. */
 void cpu_boot_init(void);
 void cpu_early(void);
+void pic_mask(void);
 void lapic_init(void);
 void ioapic_init(void);
 void time_init(void);

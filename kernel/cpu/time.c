@@ -175,7 +175,7 @@ void time_init(void)
 	ns = measure(&r, &first, &last);
 	lapic_timer_start(0);
 	if (!ns || last.tsc == first.tsc || last.apic == first.apic) {
-		kprintf("time: no working reference, taking 1 GHz\n");
+		kprintf("time: no clock to compare with, taking 1 GHz\n");
 		ns = CALIBRATE_NS;
 		last.tsc = first.tsc + ns;
 		last.apic = first.apic - (uint32_t)ns / 16;
