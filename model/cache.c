@@ -258,7 +258,7 @@ void context_drop(struct unit *u, struct cctx *c)
 /* ---- stale or not ------------------------------------------------------- */
 
 /* Bits of a second-stage entry that hardware looks at. */
-static uint64_t ss_meaning(uint64_t raw)
+uint64_t ss_meaning(uint64_t raw)
 {
 	if (!(raw & (SS_R | SS_W)))
 		return 0;
@@ -368,7 +368,9 @@ static bool page_flush_hits(
 {
 	uint64_t first = e->iova, last = e->iova + entry_span(e) - 1;
 
-	if (e->kind == KIND_TABLE)
+	/* What comes from an upper entry goes with any page below it, unless
+	 * the driver says that only leaves changed. */
+	if (e->kind == KIND_TABLE || (e->kind == KIND_NEGATIVE && e->level > 1))
 		return !ih && first <= addr + size - 1 && last >= addr;
 	/* Part of a large page is not enough (VT-d 6.5.2.3). */
 	return first >= addr && last <= addr + size - 1;

@@ -411,6 +411,7 @@ void context_fill(struct unit *u, uint16_t sid, const struct cctx *c);
 void context_drop(struct unit *u, struct cctx *c);
 bool context_is_stale(struct unit *u, const struct cctx *c);
 bool root_is_stale(struct unit *u, const struct croot *c);
+uint64_t ss_meaning(uint64_t raw);
 bool centry_is_stale(struct unit *u, const struct centry *e);
 bool cirte_is_stale(struct unit *u, const struct cirte *c);
 void flush_context(

@@ -3,10 +3,13 @@
  * The judge: the list of violations, and the checkpoint at which everything
  * that is remembered must agree with memory.
  */
+#define _GNU_SOURCE
+#include <dlfcn.h>
 #include <execinfo.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "internal.h"
 
 static const char *const rule_names[MODEL_RULES] = {
@@ -130,24 +133,71 @@ void model_abort_on_violation(struct model *m, bool on)
 	m->abort_on_violation = on;
 }
 
+/* Function, file and line of each frame if the tools for it are there. */
+static bool print_frames(struct offence *o, FILE *out)
+{
+	char command[STACK_DEPTH * 20 + 320];
+	char exe[256], line[400];
+	size_t len;
+	ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
+	bool any = false;
+	FILE *pipe;
+
+	if (n <= 0)
+		return false;
+	exe[n] = 0;
+	len = (size_t)snprintf(command, sizeof command,
+		"addr2line -spfe '%s' 2>/dev/null", exe);
+	for (int f = 1; f < o->depth && len < sizeof command - 20; f++) {
+		Dl_info info;
+		uintptr_t at = (uintptr_t)o->stack[f] - 1;
+
+		if (!dladdr(o->stack[f], &info) || !info.dli_fname ||
+			strstr(info.dli_fname, ".so"))
+			continue;
+		len += (size_t)snprintf(command + len, sizeof command - len,
+			" %#lx",
+			(unsigned long)(at - (uintptr_t)info.dli_fbase));
+	}
+	pipe = popen(command, "r");
+	while (pipe && fgets(line, sizeof line, pipe)) {
+		fprintf(out, "\t%s", line);
+		any = true;
+	}
+	if (pipe)
+		pclose(pipe);
+	return any;
+}
+
 void model_report(struct model *m, FILE *out)
 {
 	enter(m);
 	for (size_t i = 0; i < m->offences; i++) {
 		struct offence *o = &m->offence[i];
-		char **frames = backtrace_symbols(o->stack, o->depth);
+		char **frames;
 
 		fprintf(out, "unit %u: %s: %s (VT-d %s)", o->v.unit,
 			model_rule_name(o->v.rule), o->text, o->v.section);
 		if (o->v.count > 1)
 			fprintf(out, ", %u times", o->v.count);
 		fputc('\n', out);
+		if (i >= 8 || print_frames(o, out))
+			continue;
+		frames = backtrace_symbols(o->stack, o->depth);
 		for (int f = 1; frames && f < o->depth; f++)
 			fprintf(out, "\t%s\n", frames[f]);
 		free(frames);
 	}
+	for (unsigned i = 0; m->offences && i < m->units; i++)
+		fprintf(out,
+			"unit %u is %s: version %#llx, CAP %#llx, ECAP %#llx\n",
+			i, m->unit[i].name,
+			(unsigned long long)m->unit[i].r[R_VER],
+			(unsigned long long)m->unit[i].r[R_CAP],
+			(unsigned long long)m->unit[i].r[R_ECAP]);
 	if (m->offences)
-		fprintf(out, "seed %#llx\n", (unsigned long long)m->seed);
+		fprintf(out, "mode %d, seed %#llx\n", m->mode,
+			(unsigned long long)m->seed);
 	leave(m);
 }
 

@@ -56,19 +56,15 @@ static void check_wide(struct model *m, struct page *p, const uint64_t was[2],
 	struct unit *u = &m->unit[p->unit];
 	bool low = was[0] != is[0], high = was[1] != is[1];
 
-	if (!(was[0] & ENTRY_P) || !(is[0] & ENTRY_P))
+	/* A change within the low half is one store and atomic by itself. */
+	if (!(was[0] & ENTRY_P) || !(is[0] & ENTRY_P) || low || !high)
 		return;
-	if (low && high)
-		return; /* one store of 16 bytes */
-	if (high && !((was[1] ^ is[1]) & ~MASK(6, 3)) &&
-		p->role == ROLE_CONTEXT)
-		return; /* software's own bits */
-	if (high ||
-		(p->role != ROLE_CONTEXT && low &&
-			((was[0] ^ is[0]) & ~MASK(11, 8))))
-		blame(m, u, MODEL_V_CHANGE, "6.2.1",
-			"%s entry at %#llx changed half while present",
-			names[p->role], (unsigned long long)pa);
+	/* Bits 70:67 of a context entry are software's own. */
+	if (p->role == ROLE_CONTEXT && !((was[1] ^ is[1]) & ~MASK(6, 3)))
+		return;
+	blame(m, u, MODEL_V_CHANGE, "6.2.1",
+		"%s entry at %#llx changed half while present", names[p->role],
+		(unsigned long long)pa);
 }
 
 static void check_table(

@@ -5,11 +5,20 @@
  */
 #include "unit.h"
 
+/** Masks or unmasks an event; the bits below IP are to be preserved. */
+static void event_mask(struct vtd_unit *unit, uint32_t control, bool mask)
+{
+	uint32_t value = vtd_read32(unit, control) & ~(uint32_t)VTD_EVENT_IM;
+
+	vtd_write32(unit, control, mask ? value | VTD_EVENT_IM : value);
+}
+
 /** No message while the queue's and faults' state is taken over. */
 void vtd_fault_stop(struct vtd_unit *unit)
 {
-	vtd_write32(unit, VTD_FECTL, VTD_EVENT_IM);
-	vtd_write32(unit, VTD_IECTL, VTD_EVENT_IM);
+	event_mask(unit, VTD_FECTL, true);
+	if (VTD_ECAP_QI(unit->unit.ecap))
+		event_mask(unit, VTD_IECTL, true);
 }
 
 static void forget_old_faults(struct vtd_unit *unit)
@@ -35,7 +44,7 @@ void vtd_fault_start(struct vtd_unit *unit)
 	vtd_write32(unit, VTD_FEDATA, message.data);
 	vtd_write32(unit, VTD_FEADDR, (uint32_t)message.address);
 	vtd_write32(unit, VTD_FEUADDR, message.address >> 32);
-	vtd_write32(unit, VTD_FECTL, 0);
+	event_mask(unit, VTD_FECTL, false);
 }
 
 /** Moves one record into the ring. False: nothing there. */

@@ -41,9 +41,11 @@ static int iotlb_command(
 	struct vtd_unit *unit, unsigned granularity, uint16_t did)
 {
 	uint32_t offset = unit->iotlb_offset + 8;
-	uint64_t value = VTD_IOTLB_IVT | VTD_IOTLB_IIRG(granularity) |
-		VTD_IOTLB_DID(did);
+	/* Bits 31:0 are to be preserved (VT-d 11.4.6.1). */
+	uint64_t value = vtd_read64(unit, offset) & UINT32_MAX;
 
+	value |= VTD_IOTLB_IVT | VTD_IOTLB_IIRG(granularity) |
+		VTD_IOTLB_DID(did);
 	if (unit->traits.drain_reads)
 		value |= VTD_IOTLB_DR;
 	if (unit->traits.drain_writes)

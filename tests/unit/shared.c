@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Devices that walk tables of the host: start, attach, map, DMA, unmap,
+ * detach, power, interrupts and faults on every kind of unit, in every mode.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+#include "support/rig.h"
+
+#define OWNER 9
+#define RW (IOMMU_READ | IOMMU_WRITE)
+
+static unsigned drain_faults(struct rig *r)
+{
+	struct iommu_fault f;
+	unsigned count = 0;
+
+	iommu_interrupt_all(r->iommu);
+	while (iommu_fault_next(r->iommu, &f)) {
+		char line[200];
+
+		count++;
+		assert_true(iommu_fault_format(&f, line, sizeof line) > 0);
+		assert_non_null(f.text);
+	}
+	return count;
+}
+
+static void map_and_unmap(struct rig *r, struct rig_space *s)
+{
+	uint64_t a = rig_frame(r, OWNER), b = rig_frame(r, OWNER);
+
+	assert_false(rig_can_write(r, RIG_DEV, 0x100000));
+	rig_space_map(s, 0x100000, a, RW);
+	rig_space_map(s, 0x101000, b, IOMMU_READ);
+	rig_check(r);
+	assert_true(rig_can_write(r, RIG_DEV, 0x100ff8));
+	assert_true(rig_can_read(r, RIG_DEV, 0x101000));
+	assert_false(rig_can_write(r, RIG_DEV, 0x101000));
+	rig_space_set(s, 0x101000, b | 0x60 | RW);
+	assert_int_equal(iommu_flush(s->domain, IOMMU_RIGHTS_RAISED,
+				 iommu_iova(0x101000), 4096),
+		IOMMU_OK);
+	assert_true(rig_can_write(r, RIG_DEV, 0x101000));
+	rig_space_set(s, 0x101000, b | 0x60 | IOMMU_READ);
+	assert_int_equal(iommu_flush(s->domain, IOMMU_RIGHTS_CUT,
+				 iommu_iova(0x101000), 4096),
+		IOMMU_OK);
+	assert_false(rig_can_write(r, RIG_DEV, 0x101000));
+	rig_space_unmap(s, 0x100000);
+	rig_space_unmap(s, 0x101000);
+	rig_check(r);
+	assert_false(rig_can_read(r, RIG_DEV, 0x100000));
+	assert_false(rig_can_read(r, RIG_DEV, 0x101000));
+	model_page_free(r->m, a, 0);
+	model_page_free(r->m, b, 0);
+	rig_check(r);
+}
+
+/* Ranges of odd places and sizes, to exercise every mask of a flush. */
+static void flush_ranges(struct rig *r, struct rig_space *s)
+{
+	static const struct {
+		uint64_t first, pages;
+	} range[] = {{0x200000, 1}, {0x203000, 2}, {0x207000, 9}, {0x1ff000, 3},
+		{0x3ff000, 40}, {0x7fffff000, 2}};
+	uint64_t a = rig_frame(r, OWNER);
+
+	for (size_t i = 0; i < sizeof range / sizeof range[0]; i++) {
+		struct iommu_batch batch;
+		uint64_t first = range[i].first;
+		uint64_t size = range[i].pages * MODEL_PAGE;
+
+		for (uint64_t at = first; at < first + size; at += MODEL_PAGE) {
+			rig_space_map(s, at, a, RW);
+			assert_true(rig_can_write(r, RIG_DEV, at));
+		}
+		for (uint64_t at = first; at < first + size; at += MODEL_PAGE)
+			rig_space_set(s, at, 0);
+		iommu_batch_init(&batch, s->domain);
+		iommu_batch_add(&batch, IOMMU_REMOVED, iommu_iova(first), size);
+		assert_int_equal(iommu_batch_flush(&batch), IOMMU_OK);
+		rig_check(r);
+	}
+	model_page_free(r->m, a, 0);
+}
+
+static void many_ranges_in_one_batch(struct rig *r, struct rig_space *s)
+{
+	uint64_t a = rig_frame(r, OWNER);
+	struct iommu_batch batch;
+
+	for (unsigned i = 0; i < 40; i++) {
+		rig_space_map(s, 0x1000000 + i * 0x5000ull, a, RW);
+		assert_true(
+			rig_can_write(r, RIG_DEV, 0x1000000 + i * 0x5000ull));
+	}
+	iommu_batch_init(&batch, s->domain);
+	for (unsigned i = 0; i < 40; i++) {
+		uint64_t at = 0x1000000 + (i * 7 % 40) * 0x5000ull;
+
+		rig_space_set(s, at, 0);
+		iommu_batch_add(&batch, IOMMU_REMOVED, iommu_iova(at), 4096);
+	}
+	assert_int_equal(iommu_batch_flush(&batch), IOMMU_OK);
+	rig_check(r);
+	model_page_free(r->m, a, 0);
+}
+
+static void table_removed(struct rig *r, struct rig_space *s)
+{
+	uint64_t a = rig_frame(r, OWNER), table = s->root[3];
+	uint64_t *top, *middle, lower;
+
+	rig_space_map(s, 0x40000000, a, RW);
+	rig_space_map(s, 0x40001000, a, RW);
+	assert_true(rig_can_write(r, RIG_DEV, 0x40000000));
+	top = model_ptr(r->m, table + 8);
+	middle = model_ptr(r->m, *top & ~0xfffull);
+	lower = *middle & ~0xfffull;
+	/* The whole lowest table goes at once. */
+	*middle = 0;
+	model_cache_flush(r->m, *top & ~0xfffull, 8);
+	assert_int_equal(
+		iommu_flush(s->domain, IOMMU_REMOVED | IOMMU_TABLE_CHANGED,
+			iommu_iova(0x40000000), 0x200000),
+		IOMMU_OK);
+	rig_check(r);
+	model_page_free(r->m, lower, 0);
+	model_page_free(r->m, a, 0);
+	assert_false(rig_can_write(r, RIG_DEV, 0x40001000));
+	rig_check(r);
+}
+
+static void power(struct rig *r, struct rig_space *s)
+{
+	uint64_t a = rig_frame(r, OWNER);
+
+	rig_space_map(s, 0x100000, a, RW);
+	assert_int_equal(iommu_power(r->iommu, false), IOMMU_OK);
+	assert_false(iommu_is_on(r->iommu));
+	assert_true(rig_can_write(r, RIG_OTHER, a));
+	assert_int_equal(iommu_power(r->iommu, true), IOMMU_OK);
+	assert_false(rig_can_write(r, RIG_OTHER, a));
+	assert_true(rig_can_write(r, RIG_DEV, 0x100000));
+	assert_int_equal(iommu_suspend(r->iommu), IOMMU_OK);
+	model_unit_reset(r->m, 0);
+	assert_int_equal(iommu_resume(r->iommu), IOMMU_OK);
+	assert_true(rig_can_write(r, RIG_DEV, 0x100000));
+	assert_false(rig_can_write(r, RIG_OTHER, a));
+	rig_space_unmap(s, 0x100000);
+	model_page_free(r->m, a, 0);
+	rig_check(r);
+}
+
+static void interrupts(struct rig *r)
+{
+	struct iommu_irq_target target = {.destination = 3, .vector = 0x61};
+	struct iommu_msi_message msg;
+	struct iommu_irq irq;
+	bool remapped = false;
+
+	assert_int_equal(
+		iommu_irq_remapped(r->iommu, rig_id(RIG_DEV), &remapped),
+		IOMMU_OK);
+	if (!remapped)
+		return;
+	assert_int_equal(
+		iommu_irq_alloc(r->iommu, rig_id(RIG_DEV), 2, &irq), IOMMU_OK);
+	assert_int_equal(iommu_irq_message(r->iommu, &irq, 1, &msg), IOMMU_OK);
+	assert_false(model_msi(r->m, 0, RIG_DEV, msg.address, msg.data));
+	assert_int_equal(iommu_irq_set(r->iommu, &irq, 1, &target), IOMMU_OK);
+	assert_true(model_msi(r->m, 0, RIG_DEV, msg.address, msg.data));
+	assert_int_equal(r->host.last_interrupt.vector, 0x61);
+	assert_int_equal(r->host.last_interrupt.destination, 3);
+	assert_false(model_msi(r->m, 0, RIG_OTHER, msg.address, msg.data));
+	target.vector = 0x62;
+	assert_int_equal(iommu_irq_set(r->iommu, &irq, 1, &target), IOMMU_OK);
+	assert_true(model_msi(r->m, 0, RIG_DEV, msg.address, msg.data));
+	assert_int_equal(r->host.last_interrupt.vector, 0x62);
+	rig_check(r);
+	assert_int_equal(iommu_irq_free(r->iommu, &irq), IOMMU_OK);
+	assert_false(model_msi(r->m, 0, RIG_DEV, msg.address, msg.data));
+	rig_check(r);
+}
+
+static void one_life(struct rig *r)
+{
+	struct rig_space s, t;
+
+	rig_start_ok(r);
+	rig_check(r);
+	assert_false(rig_can_read(r, RIG_DEV, 0x1000));
+	rig_space_open(&s, r);
+	rig_space_open(&t, r);
+	assert_int_equal(
+		iommu_attach(r->iommu, rig_id(RIG_DEV), s.domain), IOMMU_OK);
+	assert_int_equal(
+		iommu_attach(r->iommu, rig_id(RIG_DEV), s.domain), IOMMU_BUSY);
+	rig_check(r);
+	map_and_unmap(r, &s);
+	flush_ranges(r, &s);
+	many_ranges_in_one_batch(r, &s);
+	table_removed(r, &s);
+	power(r, &s);
+	interrupts(r);
+	assert_true(drain_faults(r) > 0);
+
+	assert_int_equal(iommu_domain_destroy(s.domain), IOMMU_IN_USE);
+	assert_int_equal(iommu_detach(r->iommu, rig_id(RIG_DEV)), IOMMU_OK);
+	rig_check(r);
+	assert_false(rig_can_read(r, RIG_DEV, 0x100000));
+	/* Into another space, while the first one's tables go. */
+	assert_int_equal(
+		iommu_attach(r->iommu, rig_id(RIG_DEV), t.domain), IOMMU_OK);
+	rig_space_close(&s);
+	rig_check(r);
+	map_and_unmap(r, &t);
+	assert_int_equal(iommu_detach(r->iommu, rig_id(RIG_DEV)), IOMMU_OK);
+	rig_space_close(&t);
+	drain_faults(r);
+	rig_check(r);
+}
+
+static bool chosen(const struct model_personality *p)
+{
+	return rig_kind_usable(p) && !(p->quirks & MODEL_QUIRK_HIDDEN_RWBF);
+}
+
+static void every_kind_in_every_mode(void **state)
+{
+	(void)state;
+	for (const struct model_personality *p = model_personalities; p->name;
+		p++)
+		for (int mode = MODEL_LAZY; mode <= MODEL_BENIGN; mode++) {
+			struct rig r;
+
+			if (!chosen(p))
+				continue;
+			one_life(&r);
+			rig_close(&r);
+		}
+}
+
+static void registers_instead_of_the_queue(void **state)
+{
+	(void)state;
+	for (const struct model_personality *p = model_personalities; p->name;
+		p++) {
+		struct rig r;
+
+		if (!chosen(p) || p->version >= 0x60)
+			continue;
+		r.options.interface = IOMMU_INTERFACE_REGISTERS;
+		r.options.interrupt_remapping = IOMMU_OFF_ALWAYS;
+		one_life(&r);
+		rig_close(&r);
+	}
+}
+
+static const struct model_function_desc functions[] = {
+	{.bdf = RIG_DEV, .kind = MODEL_INTEGRATED, .unit = -1},
+	{.bdf = RIG_OTHER, .kind = MODEL_INTEGRATED, .unit = -1},
+};
+
+static struct model *machine_of(const struct model_personality *p,
+	enum model_mode mode, unsigned flags, uint64_t seed, bool left_on)
+{
+	struct model_unit_desc unit = {
+		.kind = p, .include_all = true, .left_on = left_on};
+	struct model_desc d = {.seed = seed,
+		.mode = mode,
+		.flags = flags,
+		.units = &unit,
+		.unit_count = 1,
+		.functions = functions,
+		.function_count = 2};
+
+	return model_create(&d);
+}
+
+static void random_kinds(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 0; seed < 200; seed++) {
+		struct model_personality p = model_personality_random(seed);
+		struct rig r;
+
+		rig_open_machine(&r,
+			machine_of(&p, seed & 1 ? MODEL_LAZY : MODEL_RANDOM, 0,
+				seed, false));
+		one_life(&r);
+		rig_close(&r);
+	}
+}
+
+static void taken_over_from_an_earlier_owner(void **state)
+{
+	(void)state;
+	for (const struct model_personality *p = model_personalities; p->name;
+		p++) {
+		struct rig r;
+
+		if (!chosen(p))
+			continue;
+		one_life(&r);
+		rig_close(&r);
+	}
+}
+
+static void every_store_watched(void **state)
+{
+	(void)state;
+	for (const struct model_personality *p = model_personalities; p->name;
+		p++) {
+		struct rig r;
+
+		if (!chosen(p))
+			continue;
+		one_life(&r);
+		rig_close(&r);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_kind_in_every_mode),
+		cmocka_unit_test(registers_instead_of_the_queue),
+		cmocka_unit_test(random_kinds),
+		cmocka_unit_test(taken_over_from_an_earlier_owner),
+		cmocka_unit_test(every_store_watched),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

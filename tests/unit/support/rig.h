@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A model machine with the library on it, for tests of the library.
+ */
+#ifndef TESTS_UNIT_RIG_H
+#define TESTS_UNIT_RIG_H
+
+#include <iommu/iommu.h>
+#include <model/host.h>
+#include <model/model.h>
+
+/** Functions of the usual machine (model_create_simple). */
+#define RIG_DEV MODEL_BDF(0, 3, 0)
+#define RIG_OTHER MODEL_BDF(0, 4, 0)
+#define RIG_ATS MODEL_BDF(0, 2, 0)
+#define RIG_BEHIND_PORT MODEL_BDF(1, 0, 0)
+#define RIG_BEHIND_BRIDGE MODEL_BDF(2, 0, 0)
+
+struct rig {
+	struct model *m;
+	struct model_host host;
+	struct iommu_host hooks;
+	struct iommu_options options;
+	struct iommu *iommu;
+	uint8_t dmar[4096];
+	size_t dmar_size;
+};
+
+/** A machine with one unit of this kind, the library created; options are the
+ *  defaults and may be changed before rig_start(). */
+void rig_open(
+	struct rig *r, const char *kind, enum model_mode mode, uint64_t seed);
+/** The same on a machine that exists; the rig owns it from now on. */
+void rig_open_machine(struct rig *r, struct model *m);
+/** Creates the instance, discovers, starts. Returns the first status that is
+ *  not IOMMU_OK. */
+enum iommu_status rig_start(struct rig *r);
+/** Starts, and fails the test if that fails. */
+void rig_start_ok(struct rig *r);
+/** Destroys the instance and the machine. Nothing may be left, and no rule
+ *  may have been broken. */
+void rig_close(struct rig *r);
+/** The same without looking at violations. */
+void rig_close_anyhow(struct rig *r);
+
+/** No rule was broken so far and nothing stale is cached. */
+void rig_check(struct rig *r);
+
+struct iommu_device_id rig_id(uint16_t bdf);
+struct iommu_domain *rig_mapped_domain(struct rig *r);
+/** A page of somebody (owner >= 2). */
+uint64_t rig_frame(struct rig *r, unsigned owner);
+
+/** DMA of 8 bytes. */
+bool rig_can_read(struct rig *r, uint16_t bdf, uint64_t iova);
+bool rig_can_write(struct rig *r, uint16_t bdf, uint64_t iova);
+
+/** Kinds that the library can use: all with a second stage. */
+bool rig_kind_usable(const struct model_personality *kind);
+
+/* ---- tables that a host owns, for shared domains ------------------------- */
+
+/** Owner of the host's table pages. */
+#define RIG_TABLES 200
+
+struct rig_space {
+	struct rig *r;
+	/** Tables of 5, 4 and 3 levels that share their lower parts. */
+	uint64_t root[6];
+	struct iommu_domain *domain;
+};
+
+/** Empty tables, and a shared domain on them. */
+void rig_space_open(struct rig_space *s, struct rig *r);
+/** Stores a leaf (0 removes it), makes tables above, writes back if the
+ *  domain's devices need it. Records nothing: the caller flushes. */
+void rig_space_set(struct rig_space *s, uint64_t iova, uint64_t entry);
+/** The same at level 2 (2 MiB). */
+void rig_space_set_large(struct rig_space *s, uint64_t iova, uint64_t entry);
+/** Maps and flushes as the library asks. */
+void rig_space_map(
+	struct rig_space *s, uint64_t iova, uint64_t pa, unsigned rights);
+/** Unmaps, flushes, and expects it confirmed. */
+void rig_space_unmap(struct rig_space *s, uint64_t iova);
+/** Ends the domain and frees the tables. */
+void rig_space_close(struct rig_space *s);
+
+#endif
