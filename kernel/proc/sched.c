@@ -32,9 +32,6 @@
 #define WAKE_GRANULARITY_NS (1 * NS_PER_MS)
 #define NO_CPU UINT32_MAX
 
-#define MSR_FS_BASE 0xc0000100
-#define MSR_KERNEL_GS_BASE 0xc0000102
-
 static struct {
 	struct spinlock lock;
 	struct list ready;
@@ -53,12 +50,6 @@ static struct per_cpu {
 } percpu[MAX_CPUS];
 
 static struct thread boot_thread;
-
-static void write_msr(uint32_t msr, uint64_t v)
-{
-	__asm__ volatile(
-		"wrmsr" ::"c"(msr), "a"((uint32_t)v), "d"((uint32_t)(v >> 32)));
-}
 
 struct thread *thread_current(void)
 {
@@ -323,8 +314,7 @@ static void __load(struct cpu *cpu, struct thread *next, uint64_t now)
 		return;
 	if (next->process) {
 		fpu_enter(next, cpu->id);
-		write_msr(MSR_FS_BASE, next->fs_base);
-		write_msr(MSR_KERNEL_GS_BASE, next->gs_base);
+		thread_load_bases(next);
 		cpu->kernel_stack = (uint64_t)next->stack + KERNEL_STACK_SIZE;
 		if (cpu->space != next->space)
 			space_switch(next->space);

@@ -5,6 +5,7 @@
  * A kernel stack ends, at its lowest address, in a guard word that the
  * scheduler checks on every switch.
  */
+#include "cpu/io.h"
 #include "lib/print.h"
 #include "lib/string.h"
 #include "mem/mem.h"
@@ -87,6 +88,13 @@ struct thread *kernel_thread(const char *name, void (*fn)(void *), void *arg)
 	return t;
 }
 
+void thread_load_bases(const struct thread *t)
+{
+	/* In the kernel the user's GS base waits in the other register. */
+	wrmsr(MSR_FS_BASE, t->fs_base);
+	wrmsr(MSR_KERNEL_GS_BASE, t->gs_base);
+}
+
 int thread_tid(const struct thread *t)
 {
 	return t->tid;
@@ -133,4 +141,13 @@ void fpu_load_current(void *image)
 	mxcsr &= mxcsr_mask;
 	memcpy((char *)image + FPU_MXCSR, &mxcsr, sizeof(mxcsr));
 	__asm__ volatile("fxrstor64 (%0)" ::"r"(image) : "memory");
+}
+
+void thread_set_bases(struct thread *t, uint64_t fs, uint64_t gs)
+{
+	interrupts_off();
+	t->fs_base = fs;
+	t->gs_base = gs;
+	thread_load_bases(t);
+	interrupts_restore();
 }

@@ -112,6 +112,11 @@ void __thread_hash(struct thread *t);
  */
 void thread_enter_user(void *unused);
 
+/* The running thread's FS and GS bases, as user mode sees them; below user_top.
+ */
+void thread_set_bases(struct thread *t, uint64_t fs, uint64_t gs);
+void thread_load_bases(const struct thread *t); /* interrupts off */
+
 /* Floating-point state of the running thread. Images have 512 bytes and lie at
  * a multiple of 16. */
 void fpu_init(void); /* boot */
