@@ -89,7 +89,7 @@ user-glibc := $(patsubst $(S)/user/glibc/%.c,$(O)/user/%,\
 	$(wildcard $(S)/user/glibc/*.c))
 user-programs := $(user-musl) $(user-folders) $(user-glibc)
 user-flags := -std=gnu17 -O2 -g0 -Wall -Wextra -static -fno-pie -no-pie \
-	-I$(S)/user
+	-I$(S)/user/include
 
 $(user-musl): $(O)/user/%: $(S)/user/%.c | packages-build
 	@mkdir -p $(@D) $(O)/user.d
@@ -97,7 +97,8 @@ $(user-musl): $(O)/user/%: $(S)/user/%.c | packages-build
 		-o $@ $< -s
 
 .SECONDEXPANSION:
-$(user-folders): $(O)/user/%: $$(wildcard $(S)/user/%/*.[ch]) | packages-build
+$(user-folders): $(O)/user/%: $$(wildcard $(S)/user/%/*.[ch]) \
+		$(wildcard $(S)/user/include/*.h) | packages-build
 	@mkdir -p $(@D)
 	$(Q)$(MUSL_CC) $(user-flags) -mno-red-zone -o $@ $(filter %.c,$^) -s
 
@@ -133,10 +134,9 @@ $(O)/iommu.iso: $(O)/kernel.elf $(O)/initramfs.cpio $(S)/tools/make-iso \
 		'$(APPEND)'
 
 clean:
-	rm -rf $(O)/lib $(O)/size $(O)/coverage $(O)/fuzz $(O)/libiommu.a \
-		$(O)/coverage.txt $(O)/kernel $(O)/user $(O)/user.d $(O)/host $(O)/run $(O)/test \
-		$(O)/kernel.elf $(O)/kernel.map $(O)/initramfs.cpio \
-		$(O)/iommu.iso $(O)/iommu.iso.log
+	rm -rf $(addprefix $(O)/,kernel user user.d host test run lib size \
+		coverage fuzz kernel.elf kernel.map initramfs.cpio iommu.iso \
+		iommu.iso.log libiommu.a coverage.txt)
 
 include $(S)/tests/tests.mk
 include $(S)/tests/more.mk

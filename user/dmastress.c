@@ -10,7 +10,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#include "device.h"
+#include "udev.h"
 #include "edu.h"
 
 #define CANARY (4ul << 20)
@@ -21,7 +21,7 @@
 /* Caches may hold some pages; one lost in every round is many more. */
 #define TOLERANCE_KB 256
 
-static struct device device;
+static struct udev device;
 static uint64_t state;
 static char *canary;
 
@@ -41,7 +41,7 @@ static void die(const char *what, int round)
 
 static long free_kb(void)
 {
-	char *text = read_file("/proc/meminfo"), *at;
+	char *text = udev_read_file("/proc/meminfo"), *at;
 	long kb = -1;
 
 	at = text ? strstr(text, "MemFree:") : NULL;
@@ -58,8 +58,8 @@ static void work(int ready)
 	char *p = mmap(NULL, CHURN, PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	if (p == MAP_FAILED || device_attach(&device, getpid()) ||
-		device_map_bar(&device, 0, EDU_BAR_SIZE, &edu))
+	if (p == MAP_FAILED || udev_attach(&device) ||
+		!(edu = udev_map(&device, 0, NULL)))
 		_exit(1);
 	memset(p, 0xcc, EDU_BUFFER_SIZE);
 	edu_start_load(edu, (uintptr_t)p, EDU_BUFFER_SIZE);
@@ -80,7 +80,7 @@ static void work(int ready)
 
 static void check_free(pid_t pid, int round)
 {
-	char *text = read_file(IOMMU_DIR "/mappings"), line[32];
+	char *text = udev_read_file(UDEV_IOMMU "/mappings"), line[32];
 
 	snprintf(line, sizeof(line), " pid = %d\n", (int)pid);
 	if (!text || strstr(text, line))
@@ -139,7 +139,7 @@ int main(int argc, char **argv)
 		else
 			return 2;
 	}
-	if (device_parse(&device, optind < argc ? argv[optind] : "00:03.0"))
+	if (udev_parse(&device, optind < argc ? argv[optind] : "00:03.0"))
 		return 2;
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	printf("dmastress: seed %llu\n", (unsigned long long)state);

@@ -9,7 +9,7 @@
 #define _GNU_SOURCE
 #include <getopt.h>
 
-#include "device.h"
+#include "udev.h"
 #include "edu.h"
 
 #define MAX_SIZE (1024u * 1024)
@@ -92,7 +92,7 @@ static void show(
 
 static void show_mappings(void)
 {
-	char *text = read_file(IOMMU_DIR "/mappings");
+	char *text = udev_read_file(UDEV_IOMMU "/mappings");
 
 	fputs(text ? text : "mappings cannot be read\n", stdout);
 	free(text);
@@ -123,7 +123,7 @@ static int arrived(const char *from, const char *to, const char *room,
 	return 1;
 }
 
-static int run(const struct device *d, const struct options *o, char *source,
+static int run(const struct udev *d, const struct options *o, char *source,
 	char *target)
 {
 	char *from = source + o->offset, *to = target + o->offset;
@@ -132,12 +132,13 @@ static int run(const struct device *d, const struct options *o, char *source,
 
 	memset(target, 0, ROOM);
 	fill(from, o->size);
-	error = device_attach(d, getpid());
+	error = udev_attach(d);
 	if (error)
 		return fail("attach", error);
-	error = device_map_bar(d, 0, EDU_BAR_SIZE, &edu);
-	if (error) {
-		device_detach(d);
+	edu = udev_map(d, 0, NULL);
+	if (!edu) {
+		error = -errno;
+		udev_detach(d);
 		return fail("map the registers", error);
 	}
 	if (!o->quiet) {
@@ -151,7 +152,7 @@ static int run(const struct device *d, const struct options *o, char *source,
 		show("", "target", to, o->size);
 	}
 	munmap((void *)edu, EDU_BAR_SIZE);
-	error = device_detach(d);
+	error = udev_detach(d);
 	if (error)
 		return fail("detach", error);
 
@@ -169,7 +170,7 @@ int main(int argc, char **argv)
 	char stack_source[ROOM] __attribute__((aligned(4096)));
 	char stack_target[ROOM] __attribute__((aligned(4096)));
 	const char *name = getenv("UDMA");
-	struct device d;
+	struct udev d;
 	char *source, *target;
 	int c;
 
@@ -187,7 +188,7 @@ int main(int argc, char **argv)
 	}
 	if (optind < argc)
 		name = argv[optind++];
-	if (!name || optind < argc || device_parse(&d, name) || !o.size ||
+	if (!name || optind < argc || udev_parse(&d, name) || !o.size ||
 		o.size > MAX_SIZE || o.offset >= MAX_OFFSET)
 		usage();
 	source = get_buffer(o.kind, stack_source, static_source);

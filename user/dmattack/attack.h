@@ -15,7 +15,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#include "device.h"
+#include "udev.h"
 #include "edu.h"
 
 #define PAGE 4096ul
@@ -28,7 +28,7 @@ struct attack {
 extern const struct attack address_attacks[], change_attacks[], life_attacks[],
 	file_attacks[];
 
-extern struct device target;
+extern struct udev target;
 extern volatile void *edu; /* its registers, after take() */
 extern const char *own_name;
 

@@ -10,7 +10,7 @@ static char shared_address[PAGE] __attribute__((aligned(4096)));
 
 static int is_listed(pid_t pid)
 {
-	char *text = read_file(IOMMU_DIR "/mappings"), line[32];
+	char *text = udev_read_file(UDEV_IOMMU "/mappings"), line[32];
 	int listed;
 
 	CHECK(text);
@@ -45,7 +45,7 @@ static void detached_in_the_middle(void)
 
 	take();
 	begin_transfer(p);
-	CHECK(device_detach(&target) == 0);
+	CHECK(udev_detach(&target) == 0);
 	CHECK(!is_listed(getpid()));
 	survive((uintptr_t)p);
 }
@@ -62,7 +62,7 @@ static void registers_after_detach(void)
 	pid_t pid;
 
 	take();
-	CHECK(device_detach(&target) == 0);
+	CHECK(udev_detach(&target) == 0);
 	pid = fork();
 	CHECK(pid >= 0);
 	if (pid == 0) {
@@ -221,13 +221,13 @@ static void a_second_owner(void)
 	CHECK(pid >= 0);
 	if (pid == 0) {
 		CHECK(read(go[0], &c, 1) == 1);
-		CHECK(device_attach(&target, getpid()) == -EBUSY);
+		CHECK(udev_attach(&target) == -EBUSY);
 		_exit(0);
 	}
 	take();
-	CHECK(device_attach(&target, pid) == -EBUSY);
-	CHECK(device_attach(&target, getpid()) < 0);
-	CHECK(device_attach(&target, 1) == -EBUSY);
+	CHECK(udev_attach_to(&target, pid) == -EBUSY);
+	CHECK(udev_attach(&target) < 0);
+	CHECK(udev_attach_to(&target, 1) == -EBUSY);
 	CHECK(write(go[1], "!", 1) == 1);
 	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
 	device_fill((uintptr_t)shared_address, 'a', 64);

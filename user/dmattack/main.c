@@ -6,7 +6,7 @@
  */
 #include "attack.h"
 
-struct device target;
+struct udev target;
 volatile void *edu;
 const char *own_name;
 
@@ -33,8 +33,9 @@ static int new_fault_lines(int wait_ms);
 
 void take(void)
 {
-	CHECK(device_attach(&target, getpid()) == 0);
-	CHECK(device_map_bar(&target, 0, EDU_BAR_SIZE, &edu) == 0);
+	CHECK(udev_attach(&target) == 0);
+	edu = udev_map(&target, 0, NULL);
+	CHECK(edu);
 	new_fault_lines(0);
 }
 
@@ -168,7 +169,7 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (argc == 3 && !strcmp(argv[1], "-after-exec"))
 		return after_exec(strtoull(argv[2], NULL, 0));
-	if (device_parse(&target, argc > 1 ? argv[1] : "00:03.0")) {
+	if (udev_parse(&target, argc > 1 ? argv[1] : "00:03.0")) {
 		fprintf(stderr,
 			"usage: dmattack [BUS:DEVICE.FUNCTION "
 			"[NAME...]]\n");
