@@ -16,7 +16,8 @@ void serial_write(const char *s, size_t n);
  * Needs the IOAPIC. Once. */
 void serial_on_receive(void (*fn)(uint8_t byte));
 
-/* The debug port 0xE9, if there is one. */
+/* The emulator's debug port 0xE9, if there is one; the kernel's own messages do
+ * not go there. */
 void debugcon_write(const char *s, size_t n);
 
 /* The machine is going down: write without waiting for anyone's lock. */

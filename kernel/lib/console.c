@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Kernel messages: to the serial line and to the emulator's debug port. */
+/* Kernel messages, on the serial line. */
 #include "lib/print.h"
 #include "lib/string.h"
 #include "cpu/serial.h"
@@ -26,7 +26,6 @@ void console_vprint(const char *fmt, va_list ap)
 
 	if ((size_t)n >= sizeof(text))
 		memcpy(text + sizeof(text) - 5, "...\n", 5);
-	debugcon_write(text, strlen(text));
 	serial_write(out, add_returns(out, sizeof(out), text));
 }
 
