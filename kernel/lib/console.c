@@ -19,21 +19,16 @@ static size_t add_returns(char *out, size_t size, const char *text)
 	return n;
 }
 
-void console_vprint(const char *fmt, va_list ap)
+void kprintf(const char *fmt, ...)
 {
 	char text[MESSAGE_SIZE], out[MESSAGE_SIZE + 64];
-	int n = kvsnprintf(text, sizeof(text), fmt, ap);
+	va_list ap;
+	int n;
 
+	va_start(ap, fmt);
+	n = kvsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
 	if ((size_t)n >= sizeof(text))
 		memcpy(text + sizeof(text) - 5, "...\n", 5);
 	serial_write(out, add_returns(out, sizeof(out), text));
-}
-
-void kprintf(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	console_vprint(fmt, ap);
-	va_end(ap);
 }
