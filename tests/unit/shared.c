@@ -242,6 +242,7 @@ static void every_kind_in_every_mode(void **state)
 
 			if (!chosen(p))
 				continue;
+			rig_open(&r, p->name, (enum model_mode)mode, 7);
 			one_life(&r);
 			rig_close(&r);
 		}
@@ -256,6 +257,7 @@ static void registers_instead_of_the_queue(void **state)
 
 		if (!chosen(p) || p->version >= 0x60)
 			continue;
+		rig_open(&r, p->name, MODEL_LAZY, 7);
 		r.options.interface = IOMMU_INTERFACE_REGISTERS;
 		r.options.interrupt_remapping = IOMMU_OFF_ALWAYS;
 		one_life(&r);
@@ -308,6 +310,7 @@ static void taken_over_from_an_earlier_owner(void **state)
 
 		if (!chosen(p))
 			continue;
+		rig_open_machine(&r, machine_of(p, MODEL_LAZY, 0, 1, true));
 		one_life(&r);
 		rig_close(&r);
 	}
@@ -322,6 +325,9 @@ static void every_store_watched(void **state)
 
 		if (!chosen(p))
 			continue;
+		rig_open_machine(&r,
+			machine_of(p, MODEL_LAZY, MODEL_WATCH | MODEL_EAGER, 1,
+				false));
 		one_life(&r);
 		rig_close(&r);
 	}
