@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The library on QEMU's own unit: what devices reach before, during and after
+ * an attachment, over the kinds of unit that QEMU offers and both invalidation
+ * interfaces.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include "support/rig.h"
+
+#define SEED_UNIT "intremap=off,caching-mode=on,device-iotlb=on,aw-bits=48"
+#define LOW_IOVA 0x1234567000ull
+
+/** One kind of machine. */
+struct kind {
+	const char *unit;
+	enum iommu_interface interface;
+};
+
+static void start(struct rig *r, void **state)
+{
+	const struct kind *kind = *state;
+	struct iommu_options options;
+
+	iommu_options_default(&options);
+	options.interface = kind->interface;
+	rig_start(r, kind->unit, &options);
+}
+
+static void unattached_device_reaches_nothing(void **state)
+{
+	struct iommu_fault fault;
+	struct rig r;
+	uint64_t page;
+	char line[160];
+
+	start(&r, state);
+	page = qemu_pages(&r.q, 0);
+	assert_false(rig_reaches(&r, 0, page, page));
+	rig_fault(&r, &fault);
+	assert_int_equal(fault.reason, 1);
+	assert_true(iommu_device_same(fault.device, r.edu[0]));
+	assert_true(fault.write);
+	assert_true(fault.address.v == page);
+	assert_true(iommu_fault_format(&fault, line, sizeof(line)) > 20);
+	assert_non_null(strstr(line, "00:03.0 write 0x"));
+	rig_stop(&r);
+}
+
+static void identity_reaches_everything(void **state)
+{
+	struct rig r;
+	uint64_t page;
+
+	start(&r, state);
+	page = qemu_pages(&r.q, 0);
+	assert_int_equal(
+		iommu_attach(r.iommu, r.edu[0], iommu_domain_identity(r.iommu)),
+		IOMMU_OK);
+	assert_true(rig_reaches(&r, 0, page, page));
+	assert_false(rig_reaches(&r, 1, page, page));
+	assert_int_equal(iommu_detach(r.iommu, r.edu[0]), IOMMU_OK);
+	assert_false(rig_reaches(&r, 0, page, page));
+	rig_stop(&r);
+}
+
+static void shared_tables_are_walked_and_forgotten(void **state)
+{
+	struct rig r;
+	struct iommu_domain *domain;
+	struct iommu_fault fault;
+	uint64_t page, other, root, *entry;
+
+	start(&r, state);
+	page = qemu_pages(&r.q, 0);
+	other = qemu_pages(&r.q, 0);
+	root = rig_table(&r);
+	/* Present, writable, user, accessed, dirty, no-execute. */
+	entry = rig_map(&r, root, LOW_IOVA, page, 0x8000000000000067ull);
+	domain = rig_domain(&r, root, &r);
+	assert_int_equal(iommu_attach(r.iommu, r.edu[0], domain), IOMMU_OK);
+	assert_int_equal(iommu_attach(r.iommu, r.edu[0], domain), IOMMU_BUSY);
+	assert_true(rig_reaches(&r, 0, LOW_IOVA, page));
+	assert_false(rig_reaches(&r, 0, page, page));
+
+	/* Points elsewhere: the old page until flushed, then the new one. */
+	*entry = other | 7;
+	assert_false(rig_reaches(&r, 0, LOW_IOVA, other));
+	assert_int_equal(
+		iommu_flush(domain, IOMMU_REMOVED, iommu_iova(LOW_IOVA), 4096),
+		IOMMU_OK);
+	assert_true(rig_reaches(&r, 0, LOW_IOVA, other));
+
+	/* Read-only, then gone. */
+	*entry = other | CPU_READ;
+	assert_int_equal(iommu_flush(domain, IOMMU_RIGHTS_CUT,
+				 iommu_iova(LOW_IOVA), 4096),
+		IOMMU_OK);
+	while (iommu_interrupt_all(r.iommu))
+		while (iommu_fault_next(r.iommu, &fault))
+			;
+	assert_false(rig_reaches(&r, 0, LOW_IOVA, other));
+	rig_fault(&r, &fault);
+	assert_int_equal(fault.reason, 5);
+	assert_ptr_equal(fault.domain, domain);
+	assert_true(fault.walk.mapped);
+	assert_int_equal(fault.walk.rights, IOMMU_READ);
+	*entry = 0;
+	assert_int_equal(
+		iommu_flush(domain, IOMMU_REMOVED, iommu_iova(LOW_IOVA), 4096),
+		IOMMU_OK);
+	assert_false(rig_reaches(&r, 0, LOW_IOVA, other));
+
+	/* Present again: rights raised from nothing. */
+	*entry = page | 7;
+	assert_int_equal(iommu_flush(domain, IOMMU_MADE_PRESENT,
+				 iommu_iova(LOW_IOVA), 4096),
+		IOMMU_OK);
+	assert_true(rig_reaches(&r, 0, LOW_IOVA, page));
+
+	assert_int_equal(iommu_domain_destroy(domain), IOMMU_IN_USE);
+	assert_int_equal(iommu_detach(r.iommu, r.edu[0]), IOMMU_OK);
+	assert_int_equal(iommu_detach(r.iommu, r.edu[0]), IOMMU_NOT_ATTACHED);
+	assert_false(rig_reaches(&r, 0, LOW_IOVA, page));
+	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	rig_stop(&r);
+}
+
+/** A context entry that pointed at one domain and then at another. */
+static void device_changes_owner(void **state)
+{
+	struct iommu_domain *first, *second;
+	uint64_t page[2], root[2];
+	struct rig r;
+	unsigned n;
+
+	start(&r, state);
+	for (n = 0; n < 2; n++) {
+		page[n] = qemu_pages(&r.q, 0);
+		root[n] = rig_table(&r);
+		rig_map(&r, root[n], LOW_IOVA, page[n], 7);
+	}
+	first = rig_domain(&r, root[0], NULL);
+	second = rig_domain(&r, root[1], NULL);
+	for (n = 0; n < 3; n++) {
+		assert_int_equal(
+			iommu_attach(r.iommu, r.edu[0], first), IOMMU_OK);
+		assert_int_equal(
+			iommu_attach(r.iommu, r.edu[1], second), IOMMU_OK);
+		assert_true(rig_reaches(&r, 0, LOW_IOVA, page[0]));
+		assert_true(rig_reaches(&r, 1, LOW_IOVA, page[1]));
+		assert_int_equal(iommu_detach(r.iommu, r.edu[0]), IOMMU_OK);
+		assert_int_equal(iommu_detach(r.iommu, r.edu[1]), IOMMU_OK);
+		assert_int_equal(
+			iommu_attach(r.iommu, r.edu[0], second), IOMMU_OK);
+		assert_true(rig_reaches(&r, 0, LOW_IOVA, page[1]));
+		assert_false(rig_reaches(&r, 0, LOW_IOVA, page[0]));
+		assert_int_equal(iommu_detach(r.iommu, r.edu[0]), IOMMU_OK);
+	}
+	assert_int_equal(iommu_domain_destroy(first), IOMMU_OK);
+	assert_int_equal(iommu_domain_destroy(second), IOMMU_OK);
+	rig_stop(&r);
+}
+
+static void power_comes_back_as_it_was(void **state)
+{
+	struct iommu_domain *domain;
+	uint64_t page, root;
+	struct rig r;
+
+	start(&r, state);
+	page = qemu_pages(&r.q, 0);
+	root = rig_table(&r);
+	rig_map(&r, root, LOW_IOVA, page, 7);
+	domain = rig_domain(&r, root, NULL);
+	assert_int_equal(iommu_attach(r.iommu, r.edu[0], domain), IOMMU_OK);
+	assert_int_equal(iommu_power(r.iommu, false), IOMMU_OK);
+	assert_false(iommu_is_on(r.iommu));
+	assert_false(rig_reaches(&r, 0, LOW_IOVA, page));
+	assert_true(rig_reaches(&r, 0, page, page));
+	assert_int_equal(iommu_attach(r.iommu, r.edu[1], domain), IOMMU_OFF);
+	assert_int_equal(iommu_power(r.iommu, true), IOMMU_OK);
+	assert_true(rig_reaches(&r, 0, LOW_IOVA, page));
+	assert_false(rig_reaches(&r, 0, page, page));
+	assert_int_equal(iommu_suspend(r.iommu), IOMMU_OK);
+	assert_int_equal(iommu_resume(r.iommu), IOMMU_OK);
+	assert_true(rig_reaches(&r, 0, LOW_IOVA, page));
+	assert_false(rig_reaches(&r, 0, page, page));
+	assert_int_equal(iommu_detach(r.iommu, r.edu[0]), IOMMU_OK);
+	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	rig_stop(&r);
+}
+
+/** The same machine started twice by two instances: the second finds a unit
+ *  that translates and a queue that runs. */
+static void running_unit_is_taken_over(void **state)
+{
+	struct iommu *second;
+	uint8_t dmar[4096];
+	uint64_t page;
+	struct rig r;
+	size_t size;
+
+	start(&r, state);
+	page = qemu_pages(&r.q, 0);
+	size = qemu_dmar(&r.q, dmar, sizeof(dmar));
+	assert_int_equal(
+		iommu_attach(r.iommu, r.edu[0], iommu_domain_identity(r.iommu)),
+		IOMMU_OK);
+	assert_true(rig_reaches(&r, 0, page, page));
+	assert_int_equal(iommu_create(&r.host, NULL, &second), IOMMU_OK);
+	assert_int_equal(iommu_discover(second, dmar, size), IOMMU_OK);
+	assert_int_equal(iommu_start(second), IOMMU_OK);
+	assert_false(rig_reaches(&r, 0, page, page));
+	assert_int_equal(
+		iommu_attach(second, r.edu[1], iommu_domain_identity(second)),
+		IOMMU_OK);
+	assert_true(rig_reaches(&r, 1, page, page));
+	assert_int_equal(iommu_detach(second, r.edu[1]), IOMMU_OK);
+	assert_int_equal(iommu_destroy(second), IOMMU_OK);
+	/* The first instance's world is gone; only its memory matters. */
+	qemu_stop(&r.q);
+}
+
+static void collect(void *arg, const char *text, size_t length)
+{
+	char *out = arg;
+	size_t at = strlen(out);
+
+	memcpy(out + at, text, length);
+	out[at + length] = '\0';
+}
+
+static void info_reads_as_documented(void **state)
+{
+	static const char decoded[] =
+		" host addr width (dmar) = 48\n"
+		" host addr width (cap[mgaw]) = 48\n"
+		" version = 0x10\n"
+		" capabilities = 0x00d2008c222f0686\n"
+		" mgaw: 48\n"
+		" sagaw (paging level): 0x6\n"
+		" caching mode: yes (1)\n"
+		" zlr: 0x0\n"
+		" rwbf: not required\n"
+		" num domains: 65536\n"
+		" supports protected high-memory region: no\n"
+		" supports Protected low-memory region: no\n"
+		" ext. capabilities = 0x0000000000000f46\n"
+		" pass through: yes\n"
+		" device iotlb: yes\n"
+		" iotlb register offset: 0xf0\n"
+		" snoop control: no\n"
+		" coherency: no\n"
+		" queue invalidation support: yes\n"
+		" interrupt remapping support: no\n"
+		" extended interrupt mode: 0x0\n"
+		" global status = 0xc";
+	static char text[8192];
+	struct rig r;
+
+	(void)state;
+	rig_start(&r, SEED_UNIT, NULL);
+	text[0] = '\0';
+	iommu_report_info(r.iommu, collect, text);
+	assert_ptr_equal(text,
+		strstr(text,
+			"driver info:\n"
+			" default did = 1\n"
+			" status = enabled\n\niommu@0x"));
+	assert_non_null(strstr(text,
+		"\n rba = 0x00000000fed90000\n"
+		" supported = yes\n"
+		" num_assigned_devs = 0\n"
+		" regspace = 0x"));
+	assert_non_null(strstr(text, decoded));
+	assert_non_null(strstr(text,
+		" translation: enabled\n"
+		" root table: set\n"
+		" root entry table = 0x0"));
+	if (getenv("VERBOSE"))
+		fputs(text, stderr);
+	rig_stop(&r);
+}
+
+#define EACH(test)                                                            \
+	{#test " (seed)", test, NULL, NULL, &kinds[0]},                       \
+		{#test " (plain 48)", test, NULL, NULL, &kinds[1]},           \
+		{#test " (39)", test, NULL, NULL, &kinds[2]},                 \
+		{#test " (registers)", test, NULL, NULL, &kinds[3]},          \
+		{#test " (registers, caching)", test, NULL, NULL, &kinds[4]}, \
+	{                                                                     \
+#test " (remapping)", test, NULL, NULL, &kinds[5]             \
+	}
+
+static struct kind kinds[] = {
+	{SEED_UNIT, IOMMU_INTERFACE_AUTO},
+	{"aw-bits=48", IOMMU_INTERFACE_QUEUE},
+	{"aw-bits=39,caching-mode=on", IOMMU_INTERFACE_AUTO},
+	{"aw-bits=48", IOMMU_INTERFACE_REGISTERS},
+	{"aw-bits=39,caching-mode=on", IOMMU_INTERFACE_REGISTERS},
+	{"aw-bits=48,intremap=on,caching-mode=on", IOMMU_INTERFACE_AUTO},
+};
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		EACH(unattached_device_reaches_nothing),
+		EACH(identity_reaches_everything),
+		EACH(shared_tables_are_walked_and_forgotten),
+		EACH(device_changes_owner),
+		EACH(power_comes_back_as_it_was),
+		EACH(running_unit_is_taken_over),
+		cmocka_unit_test(info_reads_as_documented),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
