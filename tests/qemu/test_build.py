@@ -62,3 +62,55 @@ def test_clang_builds_without_a_warning():
     folder = folder_for('test_build.clang')
     text = make('-j2', f'O={folder}', 'CC=clang', 'kernel')
     assert 'warning' not in text
+
+
+def install(folder, installed, failures):
+    """tools/install-packages among stand-ins; returns apt-get's calls."""
+    os.makedirs(f'{folder}/bin')
+    log = f'{folder}/calls'
+
+    def stand_in(name, text):
+        path = f'{folder}/bin/{name}'
+        with open(path, 'w') as out:
+            out.write('#!/bin/sh\n' + text)
+        os.chmod(path, 0o755)
+
+    answers = ' '.join(f'installed:{name}' for name in installed)
+    stand_in('dpkg-query', f'echo "{answers} "\n')
+    stand_in('id', 'echo 0\n')
+    stand_in('apt-get', f'echo "$@" >>{log}\n'
+             'case "$*" in *update) exit 0 ;; esac\n'
+             f'[ $(grep -c install {log}) -gt {failures} ]\n')
+    env = dict(os.environ, PATH=f'{folder}/bin:' + os.environ['PATH'])
+    done = subprocess.run([f'{SOURCE}/tools/install-packages', 'run', 'clang'],
+                          env=env, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True)
+    calls = open(log).read().splitlines() if os.path.exists(log) else []
+    return done, calls
+
+
+def test_nothing_is_installed_when_all_is_there():
+    done, calls = install(folder_for('test_build.all'),
+                          ['qemu-system-x86', 'clang'], 0)
+    assert (done.returncode, done.stdout, calls) == (0, '', [])
+
+
+def test_what_is_missing_is_installed():
+    done, calls = install(folder_for('test_build.missing'), ['clang'], 0)
+    assert done.returncode == 0
+    assert len(calls) == 1
+    assert calls[0].endswith(' install qemu-system-x86')
+
+
+def test_stale_lists_are_updated_once():
+    done, calls = install(folder_for('test_build.stale'), [], 1)
+    assert done.returncode == 0
+    assert [c.split()[-1] if 'update' in c else c.split(' install ')[1]
+            for c in calls] == ['qemu-system-x86 clang', 'update',
+                                'qemu-system-x86 clang']
+
+
+def test_failure_to_install_is_an_error():
+    done, _ = install(folder_for('test_build.fails'), [], 9)
+    assert done.returncode == 1
+    assert 'could not install' in done.stdout
