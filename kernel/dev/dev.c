@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* All device trees, registered at boot. */
+#include "dev/dev.h"
+
+void dev_init(void)
+{
+	dev_cons_init();
+	dev_proc_init();
+	dev_pci_init();
+	dev_iommu_init();
+	dev_dmar_init();
+}

@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Mounts: which node is seen in place of which directory.
+ *
+ * A mount is counted by its place in the list, by the mounts that sit on it, by
+ * open files and working directories, and by walks in progress. `mount_lock` (a
+ * spinlock) guards the list; a mount's own members are constant while it is in
+ * the list. Whatever covers a node of a mount is found by (mount, node), so
+ * that a bind of the same directory elsewhere is not covered with it.
+ */
+#include "fs/fs.h"
+#include "lib/errno.h"
+#include "lib/print.h"
+#include "lib/string.h"
+#include "lib/text.h"
+#include "mem/mem.h"
+
+struct mount {
+	uint32_t refs;
+	struct list all;     /* in `mounts`, newest last */
+	bool attached;       /* in the list and holding a count for it */
+	struct mount *on;    /* counted; NULL: a root or hidden */
+	struct inode *point; /* counted; the node of `on` that is covered */
+	struct inode *root;  /* counted */
+	struct super *super; /* counted; NULL: needs none */
+	unsigned long flags;
+	char type[16];
+	char source[64];
+};
+
+static struct spinlock mount_lock = SPINLOCK_INIT;
+static struct list mounts = LIST_INIT(mounts);
+static struct mount *root_mount;
+
+static void super_put(struct super *s)
+{
+	if (s && !__atomic_sub_fetch(&s->refs, 1, __ATOMIC_ACQ_REL))
+		s->destroy(s);
+}
+
+static struct mount *mount_create(struct inode *root, struct super *s,
+	const char *type, const char *source, unsigned long flags)
+{
+	struct mount *m = kzalloc(sizeof(*m));
+
+	if (!m)
+		return NULL;
+	m->refs = 1;
+	list_init(&m->all);
+	m->root = root;
+	inode_get(root);
+	m->super = s;
+	if (s)
+		__atomic_fetch_add(&s->refs, 1, __ATOMIC_RELAXED);
+	m->flags = flags;
+	strlcpy(m->type, type, sizeof(m->type));
+	strlcpy(m->source, source, sizeof(m->source));
+	return m;
+}
+
+/* NULL stands for no mount: pipes have none. */
+void mount_get(struct mount *m)
+{
+	if (m)
+		__atomic_fetch_add(&m->refs, 1, __ATOMIC_RELAXED);
+}
+
+void mount_put(struct mount *m)
+{
+	while (m && !__atomic_sub_fetch(&m->refs, 1, __ATOMIC_ACQ_REL)) {
+		struct mount *on = m->on;
+
+		inode_put(m->point);
+		inode_put(m->root);
+		super_put(m->super);
+		kfree(m);
+		m = on;
+	}
+}
+
+bool mount_read_only(const struct mount *m)
+{
+	return m && m->flags & MS_RDONLY;
+}
+
+const char *mount_name(const struct mount *m)
+{
+	return m->source;
+}
+
+/* The mount that "#name" leads to: never listed, never removed. */
+struct mount *mount_hidden(const char *name, struct inode *root)
+{
+	char source[20];
+
+	ksnprintf(source, sizeof(source), "#%s", name);
+	return mount_create(root, NULL, name, source, 0);
+}
+
+void mount_set_root(struct inode *root, struct super *s)
+{
+	root_mount = mount_create(root, s, "rootfs", "rootfs", 0);
+	if (!root_mount)
+		panic("no memory for the root file system");
+	root_mount->attached = true;
+	list_push_back(&mounts, &root_mount->all);
+}
+
+void mount_root(struct place *out)
+{
+	*out = (struct place){root_mount, root_mount->root};
+	place_get(out);
+}
+
+void place_get(const struct place *p)
+{
+	mount_get(p->mount);
+	inode_get(p->node);
+}
+
+void place_put(struct place *p)
+{
+	inode_put(p->node);
+	mount_put(p->mount);
+	*p = (struct place){NULL, NULL};
+}
+
+/* What covers a place, counted. */
+static struct mount *covering(const struct place *p)
+{
+	struct mount *m, *found = NULL;
+
+	if (!__atomic_load_n(&p->node->mounts, __ATOMIC_ACQUIRE))
+		return NULL;
+	spin_lock(&mount_lock);
+	list_for_each (m, &mounts, all)
+		if (m->on == p->mount && m->point == p->node) {
+			mount_get(m);
+			found = m;
+			break;
+		}
+	spin_unlock(&mount_lock);
+	return found;
+}
+
+void mount_cross(struct place *p)
+{
+	struct mount *m;
+
+	while ((m = covering(p)) != NULL) {
+		struct place under = *p;
+
+		*p = (struct place){m, m->root};
+		inode_get(m->root);
+		place_put(&under);
+	}
+}
+
+bool mount_leave(struct place *p)
+{
+	struct place inner = *p;
+
+	if (p->node != p->mount->root || !p->mount->on)
+		return false;
+	*p = (struct place){inner.mount->on, inner.mount->point};
+	place_get(p);
+	place_put(&inner);
+	return true;
+}
+
+/* --- mount(2) ------------------------------------------------------------- */
+
+/* Put m on top of `at`. Takes m's first count over, also on failure. */
+static int attach(struct mount *m, struct place *at)
+{
+	struct mount *other;
+
+	/* Somebody may have mounted there since the path was resolved. */
+	for (;;) {
+		mount_cross(at);
+		spin_lock(&mount_lock);
+		bool covered = false;
+
+		list_for_each (other, &mounts, all)
+			if (other->on == at->mount && other->point == at->node)
+				covered = true;
+		if (!covered)
+			break;
+		spin_unlock(&mount_lock);
+	}
+	m->on = at->mount;
+	m->point = at->node;
+	place_get(at);
+	m->attached = true;
+	list_push_back(&mounts, &m->all);
+	__atomic_fetch_add(&at->node->mounts, 1, __ATOMIC_RELEASE);
+	spin_unlock(&mount_lock);
+	return 0;
+}
+
+static int bind(const char *source, struct place *at, unsigned long flags)
+{
+	struct place from;
+	struct mount *m;
+	int error = path_find(AT_FDCWD, source, 0, &from);
+
+	if (error)
+		return error;
+	/* A directory goes on a directory, anything else on anything else. */
+	if (inode_is(from.node, S_IFDIR) != inode_is(at->node, S_IFDIR)) {
+		error = -ENOTDIR;
+		goto out;
+	}
+	m = mount_create(from.node, from.mount->super, from.mount->type,
+		source[0] == '#' ? source : from.mount->source,
+		(flags | from.mount->flags) & MS_RDONLY);
+	error = m ? attach(m, at) : -ENOMEM;
+out:
+	place_put(&from);
+	return error;
+}
+
+/* A fresh file system in memory. */
+static int mount_memory(const char *type, const char *source, struct place *at,
+	unsigned long flags)
+{
+	struct inode *root;
+	struct super *s = ramfs_create(&root);
+	struct mount *m;
+
+	if (!s)
+		return -ENOMEM;
+	m = mount_create(root, s, type, source, flags & MS_RDONLY);
+	inode_put(root);
+	super_put(s);
+	return m ? attach(m, at) : -ENOMEM;
+}
+
+static int mount_tree(const char *type, const char *source, struct place *at,
+	unsigned long flags)
+{
+	struct place tree;
+	struct mount *m;
+	int error = tree_root(type, strlen(type), &tree);
+
+	if (error)
+		return -ENODEV;
+	m = mount_create(tree.node, NULL, type, source, flags & MS_RDONLY);
+	place_put(&tree);
+	return m ? attach(m, at) : -ENOMEM;
+}
+
+int fs_mount(const char *source, const char *target, const char *type,
+	unsigned long flags)
+{
+	struct place at;
+	int error;
+
+	if (flags & MS_MOVE)
+		return -EINVAL;
+	if (!source)
+		source = "none";
+	if (!type)
+		type = "";
+	error = path_find(AT_FDCWD, target, 0, &at);
+	if (error)
+		return error;
+	if (flags & MS_REMOUNT) {
+		if (at.node != at.mount->root)
+			error = -EINVAL;
+		else
+			at.mount->flags = flags & MS_RDONLY;
+	} else if (flags & MS_BIND || (!*type && source[0] == '#')) {
+		error = bind(source, &at, flags);
+	} else if (!inode_is(at.node, S_IFDIR)) {
+		error = -ENOTDIR;
+	} else if (!strcmp(type, "tmpfs") || !strcmp(type, "ramfs")) {
+		error = mount_memory(type, source, &at, flags);
+	} else {
+		error = mount_tree(type, source, &at, flags);
+	}
+	place_put(&at);
+	return error;
+}
+
+/* Take m out of the list. Its list count goes to the caller. */
+static void __detach(struct mount *m)
+{
+	list_remove(&m->all);
+	m->attached = false;
+	__atomic_fetch_sub(&m->point->mounts, 1, __ATOMIC_RELEASE);
+}
+
+/* The top-most mount that sits somewhere on m. */
+static struct mount *__child_of(const struct mount *m)
+{
+	struct mount *c;
+
+	list_for_each (c, &mounts, all)
+		if (c->on == m)
+			return c;
+	return NULL;
+}
+
+/* Away with m and all that sits on it; files that are open keep working. The
+ * counts of the list are gathered in `gone` and dropped without the lock. */
+static void __detach_all(struct mount *m, struct list *gone)
+{
+	struct mount *c = m;
+
+	while (m->attached) {
+		struct mount *deeper = __child_of(c);
+
+		if (deeper) {
+			c = deeper;
+			continue;
+		}
+		__detach(c);
+		list_push_back(gone, &c->all);
+		c = m;
+	}
+}
+
+int fs_umount(const char *target, int flags)
+{
+	struct list gone = LIST_INIT(gone);
+	struct mount *m, *next;
+	struct place at;
+	int error;
+
+	if (flags & ~(MNT_FORCE | MNT_DETACH | UMOUNT_NOFOLLOW | 4))
+		return -EINVAL;
+	error = path_find(AT_FDCWD, target,
+		flags & UMOUNT_NOFOLLOW ? AT_SYMLINK_NOFOLLOW : 0, &at);
+	if (error)
+		return error;
+	m = at.mount;
+	spin_lock(&mount_lock);
+	if (at.node != m->root || !m->attached || !m->on)
+		error = -EINVAL;
+	else if (flags & MNT_DETACH)
+		__detach_all(m, &gone);
+	else if (__atomic_load_n(&m->refs, __ATOMIC_ACQUIRE) > 2)
+		error = -EBUSY; /* more than the list and `at` */
+	else
+		__detach_all(m, &gone);
+	spin_unlock(&mount_lock);
+	list_for_each_safe (m, next, &gone, all) {
+		list_remove(&m->all);
+		mount_put(m);
+	}
+	place_put(&at);
+	return error;
+}
+
+/* --- /proc/mounts --------------------------------------------------------- */
+
+/* Blanks and backslashes in octal, as the readers of /proc/mounts expect. */
+static void append_escaped(struct text *t, const char *s)
+{
+	for (; *s; s++)
+		if (*s == ' ' || *s == '\t' || *s == '\n' || *s == '\\')
+			text_printf(t, "\\%03o", *s);
+		else
+			text_append(t, s, 1);
+}
+
+/* The mount after `last` (NULL: the first), counted; the count of `last` is
+ * given back. A mount that left the list meanwhile ends it. */
+static struct mount *next_mount(struct mount *last)
+{
+	struct mount *m = NULL;
+	struct list *at;
+
+	spin_lock(&mount_lock);
+	at = last ? &last->all : &mounts;
+	if ((!last || last->attached) && at->next != &mounts) {
+		m = list_entry(at->next, struct mount, all);
+		mount_get(m);
+	}
+	spin_unlock(&mount_lock);
+	mount_put(last);
+	return m;
+}
+
+void fs_mounts_text(struct text *t)
+{
+	struct mount *m = NULL;
+	char *path = kmalloc(PATH_MAX);
+
+	if (!path) {
+		t->failed = true;
+		return;
+	}
+	while ((m = next_mount(m)) != NULL) {
+		struct place root = {m, m->root};
+		ssize_t n = path_of(&root, path, PATH_MAX);
+
+		if (n < 0)
+			continue; /* outside this process's root */
+		append_escaped(t, m->source);
+		text_append(t, " ", 1);
+		append_escaped(t, path);
+		text_printf(t, " %s %s 0 0\n", m->type,
+			mount_read_only(m) ? "ro" : "rw");
+	}
+	kfree(path);
+}
