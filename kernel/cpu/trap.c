@@ -10,6 +10,7 @@
 #include "lib/print.h"
 #include "mem/shootdown.h"
 #include "mem/space.h"
+#include "proc/process.h"
 
 #define FLAG_IF 0x200
 #define FLAG_TF 0x100
@@ -118,7 +119,9 @@ static int resolve_fault(uint64_t addr, uint64_t error)
 	int result;
 
 	enable();
-	result = s ? space_fault(s, addr, error) : -EFAULT;
+	do
+		result = s ? space_fault(s, addr, error) : -EFAULT;
+	while (result == -ENOMEM && oom_relieve());
 	disable();
 	return result;
 }
