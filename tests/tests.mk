@@ -7,7 +7,7 @@ kinds := unit model qtest
 host-cc := $(CC)
 host-flags := -std=gnu17 -O1 -g -fno-omit-frame-pointer -Wall -Wextra \
 	-fsanitize=address,undefined -fno-sanitize-recover=all \
-	-I$(S)/include -I$(S)/model/include -I$(S)
+	-I$(S)/include -I$(S)/model/include -I$(S) -I$(S)/kernel
 host-library-flags := $(library-warnings) -I$(S)/iommu
 
 model-sources := $(patsubst $(S)/%,%,$(wildcard $(S)/model/*.c))
