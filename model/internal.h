@@ -312,6 +312,7 @@ struct model {
 	bool abort_on_violation;
 	unsigned last_fault;
 	int fail_wait;
+	unsigned failures;
 	struct model_counters n;
 
 	struct model *watch_next;

@@ -33,8 +33,10 @@ uint64_t due_after(struct unit *u)
 {
 	struct model *m = u->m;
 
-	if (m->fail_wait && --m->fail_wait == 0)
+	if (m->fail_wait && --m->fail_wait == 0) {
+		m->failures++;
 		return MODEL_NONE;
+	}
 	if (m->mode == MODEL_BENIGN)
 		return m->now;
 	if (m->mode == MODEL_LAZY)
@@ -379,6 +381,11 @@ void model_fail_wait(struct model *m, unsigned n)
 	enter(m);
 	m->fail_wait = (int)n;
 	leave(m);
+}
+
+unsigned model_failures(struct model *m)
+{
+	return m->failures;
 }
 
 void model_unit_error(struct model *m, unsigned unit, uint32_t fsts_bits)

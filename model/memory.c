@@ -129,6 +129,7 @@ static bool allocation_fails(struct model *m)
 	if (--m->fail_alloc > 0)
 		return false;
 	m->fail_alloc = m->fail_forever ? 1 : 0;
+	m->failures++;
 	return true;
 }
 

@@ -361,6 +361,8 @@ void model_device_remove(struct model *m, uint16_t segment, uint16_t bdf);
 /** The n-th command or wait from now on is never finished (1: the next).
  *  0: never. */
 void model_fail_wait(struct model *m, unsigned n);
+/** Allocations and waits that were made to fail so far. */
+unsigned model_failures(struct model *m);
 /** Sets FSTS error bits (IQE, ICE, ITE, PFO) as hardware would. */
 void model_unit_error(struct model *m, unsigned unit, uint32_t fsts_bits);
 /** Power was lost: registers as after reset, caches empty, memory kept. */
