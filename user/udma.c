@@ -3,6 +3,8 @@
  * udma [OPTIONS] [BUS:DEVICE.FUNCTION]: take a device, let it copy one buffer
  * of this process to another, and give it back. The device is told plain
  * pointers: once it is attached to the process, it sees what the process sees.
+ * With -f it computes a factorial instead, and says by an interrupt that it is
+ * done.
  *
  * The device is QEMU's "edu"; $UDMA names it when the command line does not.
  */
@@ -21,6 +23,7 @@ struct options {
 	size_t size;
 	size_t offset; /* of both buffers from a page boundary */
 	const char *kind;
+	unsigned long factorial; /* 0: copy */
 	int quiet;
 };
 
@@ -32,10 +35,13 @@ static void usage(void)
 	fprintf(stderr,
 		"usage: udma [-q] [-n SIZE] [-o OFFSET] [-k KIND] "
 		"[BUS:DEVICE.FUNCTION]\n"
+		"       udma [-q] -f N [BUS:DEVICE.FUNCTION]\n"
 		"  -n  bytes to copy, 1 to 1048576 (default 64)\n"
 		"  -o  offset of the buffers in their pages, 0 to 4095\n"
 		"  -k  where they lie: heap (default), stack, mmap, static, "
 		"huge\n"
+		"  -f  compute a factorial; an interrupt says when it is "
+		"done\n"
 		"  -q  say nothing unless it fails\n");
 	exit(2);
 }
@@ -164,6 +170,62 @@ static int run(const struct udev *d, const struct options *o, char *source,
 	return !good;
 }
 
+/* The device's arithmetic is that of 32 bits, and so is the check. */
+static int factorial_matches(uint32_t n, uint32_t result)
+{
+	uint32_t product = 1;
+
+	for (; n; n--)
+		product *= n;
+	return product == result;
+}
+
+/* One number in, one interrupt, one number out. */
+static int compute(volatile void *edu, int irq, uint32_t n, int quiet)
+{
+	uint32_t result;
+	int64_t came;
+
+	udev_write32(edu, EDU_STATUS, EDU_INTERRUPT_WHEN_DONE);
+	udev_write32(edu, EDU_FACTORIAL, n);
+	came = udev_irq_wait(irq, 5000);
+	if (came <= 0)
+		return fail(
+			"wait for the interrupt", came ? (int)came : -ETIMEDOUT);
+	udev_write32(
+		edu, EDU_INTERRUPT_ACK, udev_read32(edu, EDU_INTERRUPT_STATUS));
+	result = udev_read32(edu, EDU_FACTORIAL);
+	if (!factorial_matches(n, result)) {
+		fprintf(stderr, "udma: %u is not the factorial of %u\n", result,
+			n);
+		return 1;
+	}
+	if (!quiet)
+		printf("%u! = %u (in 32 bits), after %lld interrupt%s\n", n,
+			result, (long long)came, came == 1 ? "" : "s");
+	return 0;
+}
+
+static int run_factorial(const struct udev *d, const struct options *o)
+{
+	volatile void *edu;
+	int irq, result, error = udev_attach(d);
+
+	if (error)
+		return fail("attach", error);
+	edu = udev_map(d, 0, NULL);
+	if (!edu)
+		return fail("map the registers", -errno);
+	error = udev_ctl(d, "msi 1");
+	irq = error ? error : udev_irq_open(d, 0);
+	if (irq < 0)
+		return fail("enable the interrupt", irq);
+	result = compute(edu, irq, (uint32_t)o->factorial, o->quiet);
+	close(irq);
+	error = udev_detach(d);
+	return error ? fail("detach", error) : result;
+}
+
 int main(int argc, char **argv)
 {
 	struct options o = {.size = 64, .kind = "heap"};
@@ -174,7 +236,7 @@ int main(int argc, char **argv)
 	char *source, *target;
 	int c;
 
-	while ((c = getopt(argc, argv, "qn:o:k:")) != -1) {
+	while ((c = getopt(argc, argv, "qn:o:k:f:")) != -1) {
 		if (c == 'q')
 			o.quiet = 1;
 		else if (c == 'n')
@@ -183,6 +245,8 @@ int main(int argc, char **argv)
 			o.offset = strtoul(optarg, NULL, 0);
 		else if (c == 'k')
 			o.kind = optarg;
+		else if (c == 'f')
+			o.factorial = strtoul(optarg, NULL, 0);
 		else
 			usage();
 	}
@@ -191,6 +255,8 @@ int main(int argc, char **argv)
 	if (!name || optind < argc || udev_parse(&d, name) || !o.size ||
 		o.size > MAX_SIZE || o.offset >= MAX_OFFSET)
 		usage();
+	if (o.factorial)
+		return run_factorial(&d, &o);
 	source = get_buffer(o.kind, stack_source, static_source);
 	target = get_buffer(o.kind, stack_target, static_target);
 	if (!source || !target)
