@@ -89,10 +89,11 @@ static void read_tag(uint32_t type, const char *body, uint32_t size)
 
 void multiboot2_read(uint64_t addr)
 {
-	const uint32_t *head = boot_reach(addr, 8);
-	const char *base = (const char *)head;
-	uint32_t total = head ? head[0] : 0;
+	const char *base = boot_reach(addr, 8);
+	uint32_t total = 0;
 
+	if (base)
+		memcpy(&total, base, sizeof(total));
 	if (total < 16 || total > MAX_INFO_SIZE || !boot_reach(addr, total)) {
 		kprintf("boot: bad multiboot2 information at 0x%llx\n",
 			(unsigned long long)addr);

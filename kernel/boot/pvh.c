@@ -9,21 +9,22 @@
 #define START_INFO_MAGIC 0x336ec578
 #define MAX_MAP_ENTRIES 1024
 
+/* Packed: the loader's addresses need not be aligned. */
 struct start_info {
 	uint32_t magic, version, flags, nr_modules;
 	uint64_t modlist, cmdline, rsdp;
 	uint64_t memmap;
 	uint32_t memmap_entries, reserved;
-};
+} __attribute__((packed));
 
 struct module {
 	uint64_t addr, size, cmdline, reserved;
-};
+} __attribute__((packed));
 
 struct map_entry {
 	uint64_t addr, size;
 	uint32_t type, reserved;
-};
+} __attribute__((packed));
 
 static void read_memory_map(const struct start_info *info)
 {

@@ -255,8 +255,14 @@ static void damaged_pvh_is_survived(void **unused)
 	(void)unused;
 	for (unsigned round = 0; round < 20000; round++) {
 		uint64_t at = build_pvh();
+		struct start_info *info = (struct start_info *)(machine + at);
 
 		forget();
+		if (draw(2)) {
+			info->memmap = BOOT_REACH - draw(64);
+			info->modlist = BOOT_REACH - draw(64);
+			info->cmdline = BOOT_REACH - draw(64);
+		}
 		for (unsigned n = 1 + draw(4); n; n--)
 			machine[at + draw(sizeof(struct start_info))] =
 				draw(3) ? (char)draw(256) : (char)0xff;
@@ -278,9 +284,10 @@ int main(int argc, char **argv)
 
 	state = argc > 1 ? strtoull(argv[1], NULL, 0) : (uint64_t)time(NULL);
 	printf("seed %llu\n", (unsigned long long)state);
-	machine = mmap(NULL, BOOT_REACH, PROT_READ | PROT_WRITE,
+	machine = mmap(NULL, BOOT_REACH + 0x100000, PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (machine == MAP_FAILED)
+	if (machine == MAP_FAILED ||
+		mprotect(machine + BOOT_REACH, 0x100000, PROT_NONE))
 		return 1;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
