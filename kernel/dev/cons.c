@@ -104,11 +104,11 @@ static ssize_t status_write(struct file *f, struct uio *u, uint64_t *pos)
 
 /* --- the tree ------------------------------------------------------------- */
 
-#define SMALL_DEVICE(name, reads, writes)                                   \
-	static const struct file_ops name##_fops = {                        \
-		.read = reads,                                              \
-		.write = writes,                                            \
-	};                                                                  \
+#define SMALL_DEVICE(name, reads, writes)            \
+	static const struct file_ops name##_fops = { \
+		.read = reads,                       \
+		.write = writes,                     \
+	};                                           \
 	static const struct node_ops name##_ops = {.fops = &name##_fops}
 
 SMALL_DEVICE(null, null_read, null_write);

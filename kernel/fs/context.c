@@ -17,8 +17,8 @@ struct fs_context {
 	uint32_t umask;
 };
 
-static struct fs_context *create(const struct place *cwd,
-	const struct place *root, uint32_t umask)
+static struct fs_context *create(
+	const struct place *cwd, const struct place *root, uint32_t umask)
 {
 	struct fs_context *c = kzalloc(sizeof(*c));
 
@@ -34,8 +34,8 @@ static struct fs_context *create(const struct place *cwd,
 	return c;
 }
 
-static void take(struct fs_context *c, const struct place *from,
-	struct place *out)
+static void take(
+	struct fs_context *c, const struct place *from, struct place *out)
 {
 	spin_lock(&c->lock);
 	*out = *from;
@@ -109,8 +109,8 @@ void walk_root(struct place *out)
 		mount_root(out);
 }
 
-static int change(struct fs_context *c, struct place *which,
-	const struct place *to)
+static int change(
+	struct fs_context *c, struct place *which, const struct place *to)
 {
 	struct place old;
 
@@ -150,8 +150,7 @@ uint32_t fs_set_umask(uint32_t mask)
 {
 	struct fs_context *c = current();
 
-	return c ? __atomic_exchange_n(&c->umask, mask & 0777,
-			   __ATOMIC_RELAXED)
+	return c ? __atomic_exchange_n(&c->umask, mask & 0777, __ATOMIC_RELAXED)
 		 : 0;
 }
 

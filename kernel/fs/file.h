@@ -119,7 +119,8 @@ struct file *fd_file(int fd); /* of the current process; counted; NULL: EBADF */
 /* The lowest free descriptor from `lowest`; takes the count, also on failure.
  * -EMFILE, -ENOMEM. */
 int fd_install(struct file *f, int lowest, bool cloexec);
-int fd_replace(struct file *f, int fd, bool cloexec); /* dup2; takes the count */
+int fd_replace(
+	struct file *f, int fd, bool cloexec); /* dup2; takes the count */
 int fd_close(int fd);
 int fd_get_cloexec(int fd);
 int fd_set_cloexec(int fd, bool on);

@@ -64,14 +64,19 @@ int path_find(int dirfd, const char *path, unsigned flags, struct place *out);
 
 /* As path_find(); *out_path (unless NULL) is the absolute path of what was
  * found, on the heap, or NULL. */
-int path_resolve(int dirfd, const char *path, unsigned flags,
-	struct place *out, char **out_path);
+int path_resolve(int dirfd, const char *path, unsigned flags, struct place *out,
+	char **out_path);
 
 /* Resolve all but the last element, which need not exist. */
 struct path_parent {
 	struct place dir;
 	char last[NAME_MAX + 1];
-	enum { LAST_NAME, LAST_DOT, LAST_DOTDOT, LAST_ROOT } kind;
+	enum {
+		LAST_NAME,
+		LAST_DOT,
+		LAST_DOTDOT,
+		LAST_ROOT
+	} kind;
 	bool slash; /* the path ended in '/' */
 };
 /* `through`: a symbolic link at the end is followed (open with O_CREAT). */
@@ -118,7 +123,7 @@ void ramfs_usage(uint64_t *out_used, uint64_t *out_available);
 
 int pipe_create(struct file **out_reader, struct file **out_writer, int flags);
 int fifo_open(struct inode *node, struct file *f); /* inode_ops.open */
-void fifo_destroy(struct inode *node); /* node->data goes */
+void fifo_destroy(struct inode *node);             /* node->data goes */
 extern const struct file_ops fifo_ops;
 
 /* A file system that goes when its last mount does. */

@@ -95,8 +95,8 @@ uint64_t inode_new_dev(void)
 	return make_rdev(0, __atomic_add_fetch(&last, 1, __ATOMIC_RELAXED));
 }
 
-int dirent_put(
-	struct uio *u, uint64_t ino, uint64_t next, uint8_t type, const char *name)
+int dirent_put(struct uio *u, uint64_t ino, uint64_t next, uint8_t type,
+	const char *name)
 {
 	struct {
 		uint64_t ino;
@@ -131,8 +131,8 @@ int dirent_put_dots(struct uio *u, struct inode *dir, uint64_t *pos)
 	}
 	if (*pos == 1) {
 		struct inode *up = inode_parent(dir);
-		int done = dirent_put(u, up ? up->ino : dir->ino, 2,
-			DT_OF(S_IFDIR), "..");
+		int done = dirent_put(
+			u, up ? up->ino : dir->ino, 2, DT_OF(S_IFDIR), "..");
 
 		inode_put(up);
 		if (done <= 0)

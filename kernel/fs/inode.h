@@ -52,13 +52,11 @@ struct place {
  * NAME_MAX bytes, never "", "." or "..". */
 struct inode_ops {
 	/* Directory: the child by name, counted in *out; -ENOENT. */
-	int (*lookup)(
-		struct inode *dir, const char *name, struct inode **out);
+	int (*lookup)(struct inode *dir, const char *name, struct inode **out);
 	/* A regular file, directory, FIFO or device node by its mode. */
 	int (*create)(struct inode *dir, const char *name, uint32_t mode,
 		uint64_t rdev, struct inode **out);
-	int (*symlink)(
-		struct inode *dir, const char *name, const char *target);
+	int (*symlink)(struct inode *dir, const char *name, const char *target);
 	int (*link)(struct inode *dir, const char *name, struct inode *node);
 	int (*unlink)(struct inode *dir, const char *name, bool directory);
 	int (*rename)(struct inode *from, const char *name, struct inode *to,
@@ -85,13 +83,13 @@ struct inode_ops {
 };
 
 struct inode {
-	uint32_t refs;   /* [A] */
-	uint32_t mode;   /* S_IF* [C] and permission bits [A] */
-	uint64_t ino;    /* [C] */
-	uint64_t dev;    /* [C] which file system: st_dev */
-	uint64_t rdev;   /* [C] */
-	const struct inode_ops *ops;  /* [C] */
-	const struct file_ops *fops;  /* [C] */
+	uint32_t refs;               /* [A] */
+	uint32_t mode;               /* S_IF* [C] and permission bits [A] */
+	uint64_t ino;                /* [C] */
+	uint64_t dev;                /* [C] which file system: st_dev */
+	uint64_t rdev;               /* [C] */
+	const struct inode_ops *ops; /* [C] */
+	const struct file_ops *fops; /* [C] */
 	struct inode *parent; /* [N] of a directory; counted; NULL: a root */
 	void *data;           /* [C] */
 	struct mutex lock;    /* contents, as the kind of inode says */
@@ -122,8 +120,8 @@ uint64_t inode_new_dev(void);
 
 /* Add one entry in the getdents64 layout: 1 if it fitted, 0 if it did not,
  * -EFAULT. */
-int dirent_put(
-	struct uio *u, uint64_t ino, uint64_t next, uint8_t type, const char *name);
+int dirent_put(struct uio *u, uint64_t ino, uint64_t next, uint8_t type,
+	const char *name);
 
 /* "." and ".." at the positions 0 and 1; the others start at 2. As dirent_put()
  * but 1 also if *pos was beyond them. */
@@ -165,12 +163,12 @@ struct node_ops {
 
 struct node {
 	char name[64];
-	uint32_t mode;    /* S_IFDIR|0555, S_IFREG|0444, S_IFCHR|0666 … */
-	uint64_t size;    /* as stat shows it */
+	uint32_t mode; /* S_IFDIR|0555, S_IFREG|0444, S_IFCHR|0666 … */
+	uint64_t size; /* as stat shows it */
 	uint64_t rdev;
 	const struct node_ops *ops;
-	uintptr_t a, b;   /* the device's own */
-	char link[64];    /* S_IFLNK: its target */
+	uintptr_t a, b; /* the device's own */
+	char link[64];  /* S_IFLNK: its target */
 };
 
 /* At boot. `name` without the '#', at most 15 bytes. */

@@ -144,7 +144,7 @@ static int unlink_kind(const struct path_parent *p, bool directory)
 		return 0;
 	if (!directory)
 		return -EISDIR;
-	return p->kind == LAST_DOT ? -EINVAL
+	return p->kind == LAST_DOT       ? -EINVAL
 		: p->kind == LAST_DOTDOT ? -ENOTEMPTY
 					 : -EBUSY;
 }
@@ -169,8 +169,7 @@ int fs_unlink(int dirfd, const char *path, bool directory)
 	if (!error && !p.dir.node->ops->unlink)
 		error = -EPERM;
 	if (!error)
-		error = p.dir.node->ops->unlink(
-			p.dir.node, p.last, directory);
+		error = p.dir.node->ops->unlink(p.dir.node, p.last, directory);
 	place_put(&p.dir);
 	return error;
 }
@@ -200,8 +199,7 @@ static int rename_between(const struct path_parent *from,
 		return -EEXIST;
 	if (!dir->ops->rename)
 		return -EPERM;
-	return dir->ops->rename(
-		dir, from->last, to->dir.node, to->last, flags);
+	return dir->ops->rename(dir, from->last, to->dir.node, to->last, flags);
 }
 
 int fs_rename(int dirfd, const char *path, int new_dirfd, const char *new_path,

@@ -80,8 +80,8 @@ static int start_at_dirfd(struct walk *w, int dirfd)
 	return 0;
 }
 
-static int walk_start(struct walk *w, int dirfd, const char *path,
-	unsigned flags)
+static int walk_start(
+	struct walk *w, int dirfd, const char *path, unsigned flags)
 {
 	int error = 0;
 
@@ -251,8 +251,8 @@ static char *found_path(const struct walk *w)
 	return path;
 }
 
-int path_resolve(int dirfd, const char *path, unsigned flags,
-	struct place *out, char **out_path)
+int path_resolve(int dirfd, const char *path, unsigned flags, struct place *out,
+	char **out_path)
 {
 	struct walk w;
 	int error = walk_start(&w, dirfd, path, flags);
@@ -405,8 +405,8 @@ ssize_t path_of(const struct place *dir, char *buf, size_t size)
 			if (mount_name(at.mount)[0] != '#')
 				error = -ENOENT;
 			else
-				error = prepend(buf, &pos,
-					mount_name(at.mount));
+				error = prepend(
+					buf, &pos, mount_name(at.mount));
 			break;
 		}
 		error = prepend_name(at.node, buf, &pos);

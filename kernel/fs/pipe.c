@@ -27,9 +27,9 @@
 struct pipe {
 	struct spinlock lock;
 	struct mutex reader, writer;
-	uint64_t head, tail;         /* [S] bytes ever written and read */
-	uint8_t *pages[RING_PAGES];  /* [W] made when first written */
-	unsigned readers, writers;   /* [S] open files */
+	uint64_t head, tail;        /* [S] bytes ever written and read */
+	uint8_t *pages[RING_PAGES]; /* [W] made when first written */
+	unsigned readers, writers;  /* [S] open files */
 	unsigned reader_opens, writer_opens; /* [S] ever, for FIFO opens */
 	struct waitq read_queue, write_queue, open_queue;
 	struct poll_source poll;
@@ -417,8 +417,8 @@ static struct pipe_inode *anonymous_create(void)
 	if (!n)
 		return NULL;
 	if (!__atomic_load_n(&dev, __ATOMIC_RELAXED))
-		__atomic_compare_exchange_n(&dev, &none, inode_new_dev(),
-			false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+		__atomic_compare_exchange_n(&dev, &none, inode_new_dev(), false,
+			__ATOMIC_RELAXED, __ATOMIC_RELAXED);
 	inode_init(&n->inode, S_IFIFO | 0600, &anonymous_ops);
 	n->inode.ino = __atomic_add_fetch(&last_ino, 1, __ATOMIC_RELAXED);
 	n->inode.dev = dev;

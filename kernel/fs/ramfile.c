@@ -80,8 +80,7 @@ static struct page **__slot(struct ramnode *n, uint64_t index)
 			*slot = page_alloc();
 		if (!*slot)
 			return NULL;
-		slot = (void **)*slot +
-			(index >> (9 * (h - 1)) & (FANOUT - 1));
+		slot = (void **)*slot + (index >> (9 * (h - 1)) & (FANOUT - 1));
 	}
 	return (struct page **)slot;
 }
@@ -124,8 +123,7 @@ static int __page(struct ramnode *n, uint64_t index, struct page **out)
 }
 
 /* Free everything at or above index `from` below a table; true: it is empty. */
-static bool __prune(
-	struct ramnode *n, void *at, unsigned height, uint64_t from)
+static bool __prune(struct ramnode *n, void *at, unsigned height, uint64_t from)
 {
 	void **table = at;
 	uint64_t span;
@@ -287,8 +285,7 @@ static ssize_t ramfile_write(struct file *f, struct uio *u, uint64_t *pos)
 	return total ? total : moved;
 }
 
-static int ramfile_get_page(
-	struct file *f, uint64_t index, struct page **out)
+static int ramfile_get_page(struct file *f, uint64_t index, struct page **out)
 {
 	struct ramnode *node = ramnode_of(f->inode);
 	int error = -ENXIO;
@@ -316,8 +313,8 @@ static int ramfile_truncate(struct inode *inode, uint64_t size)
 		n->file.backing_size = MIN(n->file.backing_size, size);
 		last = __lookup(n, size / PAGE_SIZE);
 		if (last)
-			memset((uint8_t *)page_virt(last) + size % PAGE_SIZE,
-				0, PAGE_SIZE - size % PAGE_SIZE);
+			memset((uint8_t *)page_virt(last) + size % PAGE_SIZE, 0,
+				PAGE_SIZE - size % PAGE_SIZE);
 	}
 	n->file.size = size;
 	mutex_unlock(&inode->lock);

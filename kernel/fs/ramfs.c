@@ -202,8 +202,7 @@ static void __unlinked(struct ramnode *node)
 
 /* --- directory operations ------------------------------------------------- */
 
-static int dir_lookup(
-	struct inode *inode, const char *name, struct inode **out)
+static int dir_lookup(struct inode *inode, const char *name, struct inode **out)
 {
 	struct ramnode *dir = ramnode_of(inode);
 	struct ramfs_entry *e;
@@ -279,8 +278,7 @@ static int dir_symlink(
 	return error;
 }
 
-static int dir_link(
-	struct inode *inode, const char *name, struct inode *target)
+static int dir_link(struct inode *inode, const char *name, struct inode *target)
 {
 	struct ramnode *dir = ramnode_of(inode), *node = ramnode_of(target);
 	struct ramfs_entry *e;

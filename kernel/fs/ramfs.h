@@ -12,8 +12,8 @@ struct ramfs_entry;
 /* Letters: [C] constant, [D] ramfs.lock, [L] inode.lock, [A] atomic. */
 struct ramnode {
 	struct inode inode;
-	struct ramfs *fs;  /* [C] */
-	uint32_t nlink;    /* [D] */
+	struct ramfs *fs;             /* [C] */
+	uint32_t nlink;               /* [D] */
 	uint64_t mtime, atime, ctime; /* [A] ns since 1970 */
 	union {
 		struct {
@@ -30,9 +30,9 @@ struct ramnode {
 			uint64_t size;       /* [L] */
 			/* A radix tree of struct page by index: `height` levels
 			 * of tables; 0: root is the page of index 0. */
-			void *root;          /* [L] */
-			unsigned height;     /* [L] */
-			uint64_t npages;     /* [L] */
+			void *root;      /* [L] */
+			unsigned height; /* [L] */
+			uint64_t npages; /* [L] */
 			/* Bytes that were never written may lie in the boot
 			 * archive, which stays in place. */
 			const uint8_t *backing; /* [L] */

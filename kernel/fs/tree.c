@@ -98,8 +98,7 @@ static struct inode *__find_live(struct list *bucket,
 /* The inode of a described node, counted; NULL: out of memory. */
 static struct inode *get_inode(struct inode *parent, const struct node *node)
 {
-	struct list *bucket =
-		&live[number_of(parent, node->name) % BUCKETS];
+	struct list *bucket = &live[number_of(parent, node->name) % BUCKETS];
 	struct inode *found;
 	struct tree_inode *t;
 
@@ -154,8 +153,7 @@ static bool find_child(struct node *dir, const char *name, struct node *out)
 	return false;
 }
 
-static int tree_lookup(
-	struct inode *dir, const char *name, struct inode **out)
+static int tree_lookup(struct inode *dir, const char *name, struct inode **out)
 {
 	struct node found;
 
@@ -180,8 +178,8 @@ static ssize_t tree_readdir(struct file *f, struct uio *u, uint64_t *pos)
 
 		if (!next_child(dir, &at, &child))
 			break;
-		fitted = dirent_put(u, number_of(f->inode, child.name),
-			at + 3, DT_OF(child.mode), child.name);
+		fitted = dirent_put(u, number_of(f->inode, child.name), at + 3,
+			DT_OF(child.mode), child.name);
 		if (fitted > 0)
 			*pos = at + 3;
 	}

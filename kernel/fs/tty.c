@@ -83,8 +83,8 @@ static int __wait_for_input(
 			return -ETIMEDOUT;
 		if (f->flags & O_NONBLOCK)
 			return -EAGAIN;
-		error = wait_on(&t->readers, &t->lock, p->deadline,
-			WAIT_INTERRUPTIBLE);
+		error = wait_on(
+			&t->readers, &t->lock, p->deadline, WAIT_INTERRUPTIBLE);
 	}
 	return error;
 }

@@ -320,8 +320,7 @@ static void __line_byte(struct tty *t, uint8_t c)
 	if (!t->literal_next) {
 		if (__edit(t, c))
 			return;
-		if (c == '\n' || is_char(t, VEOL, c) ||
-			extended(t, VEOL2, c)) {
+		if (c == '\n' || is_char(t, VEOL, c) || extended(t, VEOL2, c)) {
 			__echo(t, c);
 			__end_line(t, c);
 			return;
@@ -455,19 +454,20 @@ void tty_line_init(struct tty *t)
 		.cflag = B38400 | CS8 | CREAD | CLOCAL,
 		.lflag = ISIG | ICANON | ECHO | ECHOE | ECHOK | ECHOCTL |
 			ECHOKE | IEXTEN,
-		.cc = {
-			[VINTR] = 3,
-			[VQUIT] = 0x1c,
-			[VERASE] = 0x7f,
-			[VKILL] = 0x15,
-			[VEOF] = 4,
-			[VMIN] = 1,
-			[VSTART] = 0x11,
-			[VSTOP] = 0x13,
-			[VSUSP] = 0x1a,
-			[VREPRINT] = 0x12,
-			[VWERASE] = 0x17,
-			[VLNEXT] = 0x16,
-		},
+		.cc =
+			{
+				[VINTR] = 3,
+				[VQUIT] = 0x1c,
+				[VERASE] = 0x7f,
+				[VKILL] = 0x15,
+				[VEOF] = 4,
+				[VMIN] = 1,
+				[VSTART] = 0x11,
+				[VSTOP] = 0x13,
+				[VSUSP] = 0x1a,
+				[VREPRINT] = 0x12,
+				[VWERASE] = 0x17,
+				[VLNEXT] = 0x16,
+			},
 	};
 }

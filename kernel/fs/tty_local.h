@@ -35,9 +35,9 @@ struct tty {
 	bool stopped;         /* VSTOP was typed */
 	struct waitq readers, writers;
 	struct poll_source poll;
-	int signal;         /* that the byte at hand asks for */
-	int session;        /* whose controlling terminal it is; 0: nobody's */
-	int foreground;     /* process group; 0: none */
+	int signal;          /* that the byte at hand asks for */
+	int session;         /* whose controlling terminal it is; 0: nobody's */
+	int foreground;      /* process group; 0: none */
 	uint32_t generation; /* rises when a session is hung up */
 };
 

@@ -34,8 +34,7 @@ SYSCALL(getcwd)
 	return n;
 }
 
-static long go_to(
-	int dirfd, uintptr_t addr, int (*go)(const struct place *to))
+static long go_to(int dirfd, uintptr_t addr, int (*go)(const struct place *to))
 {
 	struct place to;
 	long error = find_user_path(dirfd, addr, 0, &to);
@@ -245,8 +244,8 @@ SYSCALL(renameat)
 
 SYSCALL(renameat2)
 {
-	return move_name(as_fd(arg[0]), arg[1], as_fd(arg[2]), arg[3],
-		(unsigned)arg[4]);
+	return move_name(
+		as_fd(arg[0]), arg[1], as_fd(arg[2]), arg[3], (unsigned)arg[4]);
 }
 
 /* --- reading links -------------------------------------------------------- */
@@ -458,8 +457,7 @@ SYSCALL(utimensat)
 		return -EINVAL;
 	if (!arg[1] && as_fd(arg[0]) == AT_FDCWD)
 		return -EFAULT;
-	return set_times(
-		as_fd(arg[0]), arg[1], (unsigned)arg[3], atime, mtime);
+	return set_times(as_fd(arg[0]), arg[1], (unsigned)arg[3], atime, mtime);
 }
 
 static long set_timevals(int dirfd, uintptr_t addr, uintptr_t times)
@@ -498,6 +496,6 @@ SYSCALL(utime)
 		return set_times(AT_FDCWD, not_null(arg[0]), 0, now, now);
 	if (copy_from_user(t, arg[1], sizeof(t)))
 		return -EFAULT;
-	return set_times(AT_FDCWD, not_null(arg[0]), 0, to_ns(t[0], 0),
-		to_ns(t[1], 0));
+	return set_times(
+		AT_FDCWD, not_null(arg[0]), 0, to_ns(t[0], 0), to_ns(t[1], 0));
 }

@@ -134,8 +134,8 @@ SYSCALL(poll)
 	int timeout = (int)arg[2]; /* ms; negative: for ever */
 
 	return do_poll(arg[0], (unsigned)arg[1],
-		syscall_deadline(timeout < 0 ? WAIT_FOREVER
-					     : timeout * NS_PER_MS));
+		syscall_deadline(
+			timeout < 0 ? WAIT_FOREVER : timeout * NS_PER_MS));
 }
 
 /* A struct timespec, NULL: for ever. */
@@ -155,7 +155,8 @@ static void give_rest(uintptr_t addr, uint64_t deadline)
 {
 	uint64_t now = time_ns();
 
-	if (addr && copy_time_to_user(addr, deadline > now ? deadline - now : 0))
+	if (addr &&
+		copy_time_to_user(addr, deadline > now ? deadline - now : 0))
 		return;
 }
 
@@ -177,7 +178,12 @@ SYSCALL(ppoll)
 
 #define SET_BYTES(n) (((n) + 63) / 64 * 8)
 
-enum { SET_READ, SET_WRITE, SET_EXCEPT, SETS };
+enum {
+	SET_READ,
+	SET_WRITE,
+	SET_EXCEPT,
+	SETS
+};
 
 static const unsigned set_wants[SETS] = {
 	POLLIN | POLLRDNORM,

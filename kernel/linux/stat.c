@@ -96,8 +96,9 @@ SYSCALL(fstat)
 
 SYSCALL(newfstatat)
 {
-	if (arg[3] & ~(unsigned long)(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH |
-			      AT_NO_AUTOMOUNT))
+	if (arg[3] &
+		~(unsigned long)(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH |
+			AT_NO_AUTOMOUNT))
 		return -EINVAL;
 	return stat_to_user(as_fd(arg[0]), arg[1], (unsigned)arg[3], arg[2]);
 }
@@ -142,8 +143,9 @@ SYSCALL(statx)
 	struct linux_statx s;
 	int error;
 
-	if (arg[2] & ~(unsigned long)(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH |
-			      AT_NO_AUTOMOUNT | AT_STATX_SYNC_TYPE))
+	if (arg[2] &
+		~(unsigned long)(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH |
+			AT_NO_AUTOMOUNT | AT_STATX_SYNC_TYPE))
 		return -EINVAL;
 	error = stat_path(as_fd(arg[0]), arg[1], (unsigned)arg[2], &st);
 	if (error)
@@ -207,8 +209,7 @@ SYSCALL(faccessat)
 
 SYSCALL(faccessat2)
 {
-	return check_access(
-		as_fd(arg[0]), arg[1], arg[2], (unsigned)arg[3]);
+	return check_access(as_fd(arg[0]), arg[1], arg[2], (unsigned)arg[3]);
 }
 
 /* --- statfs --------------------------------------------------------------- */

@@ -47,6 +47,7 @@ static struct per_cpu {
 	uint64_t armed;           /* what clock_next() was last told */
 	struct thread *fpu_owner; /* whose FPU state the registers hold */
 	struct thread *dead;      /* switched away from for the last time */
+	struct cpu_times times;   /* written by this CPU only */
 } percpu[MAX_CPUS];
 
 static struct thread boot_thread;
@@ -244,11 +245,30 @@ static void fpu_enter(struct thread *t, uint32_t cpu)
 	t->fpu_cpu = cpu;
 }
 
+static void account_cpu(const struct thread *t, uint64_t spent)
+{
+	const struct cpu *cpu = this_cpu();
+	struct cpu_times *times = &percpu[cpu->id].times;
+
+	if (t == cpu->idle)
+		times->idle_ns += spent;
+	else if (t->in_kernel || !t->process)
+		times->system_ns += spent;
+	else
+		times->user_ns += spent;
+}
+
+struct cpu_times sched_cpu_times(unsigned cpu)
+{
+	return percpu[cpu].times;
+}
+
 static void account(struct thread *t, uint64_t now)
 {
 	uint64_t spent = now - t->stamp;
 
 	t->stamp = now;
+	account_cpu(t, spent);
 	if (!t->process)
 		return;
 	if (t->in_kernel) {

@@ -19,4 +19,10 @@ void sched_breathe(void);
 /* Threads ready or running (load average). */
 unsigned sched_runnable(void);
 
+/* What a CPU did since boot; the stretch in progress is not included. */
+struct cpu_times {
+	uint64_t user_ns, system_ns, idle_ns;
+};
+struct cpu_times sched_cpu_times(unsigned cpu);
+
 #endif
