@@ -26,6 +26,7 @@
 #include "assign/config.h"
 #include "assign/faults.h"
 #include "assign/interrupts.h"
+#include "assign/near.h"
 #include "assign/owner.h"
 #include "acpi/acpi.h"
 #include "boot/boot_info.h"
@@ -44,6 +45,8 @@
 #include "proc/wait.h"
 
 #define REST_NS (150 * NS_PER_MS)
+#define FAULTS_TOLD 8 /* of one owner, on its terminal */
+#define BUS_ADRERR 2
 
 struct assignment {
 	struct list link;
@@ -53,6 +56,7 @@ struct assignment {
 	unsigned unit;
 	uint64_t faults;
 	const char *reset;
+	enum fault_policy policy;
 };
 
 static struct mutex assign_lock;
@@ -535,22 +539,83 @@ bool assign_broken(const struct pci_device *d)
 	return d->broken;
 }
 
-int assign_count_fault(uint16_t segment, uint16_t requester)
+/* The owner's process, counted; NULL if the pid is another's by now. */
+static struct process *owner_of(const struct assignment *a)
 {
-	struct assignment *a;
-	int pid = 0;
+	struct process *p = process_find(a->pid);
 
+	if (p && p->space != a->space) {
+		process_put(p);
+		p = NULL;
+	}
+	return p;
+}
+
+static void act_on_fault(struct assignment *a, const struct iommu_fault *f)
+{
+	struct signal_info info = {.code = BUS_ADRERR, .addr = f->address.v};
+	struct process *p;
+
+	if (a->policy == FAULT_DETACH) {
+		assign_complain("detach", 0,
+			"%x:%x.%x is taken from pid %d for its fault",
+			a->device->bus, PCI_DEV(a->device->devfn),
+			PCI_FN(a->device->devfn), a->pid);
+		(void)release(a);
+		return;
+	}
+	if (a->policy != FAULT_SIGBUS)
+		return;
+	p = owner_of(a);
+	if (p)
+		(void)signal_process(p, SIGBUS, &info);
+	if (p)
+		process_put(p);
+}
+
+static void describe_fault(struct assignment *a, const struct iommu_fault *f,
+	struct fault_owner *out)
+{
+	struct process *p = owner_of(a);
+
+	out->pid = a->pid;
+	strlcpy(out->name, p ? p->name : "a process", sizeof(out->name));
+	out->tell = p && p->tty && a->faults <= FAULTS_TOLD;
+	out->last = a->faults == FAULTS_TOLD;
+	if (f->kind == IOMMU_FAULT_DMA)
+		near_text(a->space, f->address.v, out->near, sizeof(out->near));
+	if (p)
+		process_put(p);
+}
+
+void assign_fault(const struct iommu_fault *f, struct fault_owner *out)
+{
+	struct assignment *a, *tmp;
+
+	*out = (struct fault_owner){0};
 	mutex_lock(&assign_lock);
-	list_for_each (a, &assignments, link) {
+	list_for_each_safe (a, tmp, &assignments, link) {
 		struct iommu_device_id id = library_id(a->device);
 
-		if (id.segment != segment || id.requester != requester)
+		if (id.segment != f->device.segment ||
+			id.requester != f->device.requester)
 			continue;
 		a->faults++;
-		pid = a->pid;
+		describe_fault(a, f, out);
+		act_on_fault(a, f);
+		break;
 	}
 	mutex_unlock(&assign_lock);
-	return pid;
+}
+
+int assign_set_policy(struct pci_device *d, enum fault_policy policy)
+{
+	struct assignment *a = find(d);
+
+	if (!a)
+		return -ENXIO;
+	a->policy = policy;
+	return 0;
 }
 
 void assign_silence(uint16_t segment, uint16_t requester)

@@ -41,6 +41,12 @@ MUST_CHECK int assign_power(bool on);
 MUST_CHECK int assign_as_owner(struct pci_device *d,
 	int (*fn)(struct pci_device *d, void *arg), void *arg);
 
+/* What is to happen on a fault (assign/faults.h), until the device goes. Holds
+ * the assign lock: call it through assign_as_owner(). */
+enum fault_policy;
+MUST_CHECK int assign_set_policy(
+	struct pci_device *d, enum fault_policy policy);
+
 /* Say a sentence about a control file on the console and keep it. */
 int assign_complain(const char *file, int error, const char *fmt, ...)
 	PRINTF_LIKE(3, 4);

@@ -16,7 +16,7 @@
 #include "proc/wait.h"
 
 #define LINES 512
-#define LINE_SIZE 160
+#define LINE_SIZE 288
 
 static struct spinlock lock; /* guards everything below */
 static struct waitq work, readers;
@@ -43,29 +43,76 @@ static void add_line(const char *text)
 	poll_wake(&source);
 }
 
-/* "12.345678 00:03.0 pid 31 write 0x00007f0012345000: words (5)" */
+/* How far the walk came: the table whose entry ended it. */
+static const char *walk_end(const struct iommu_fault *f)
+{
+	static const char *const levels[] = {"", "page table", "level-2 table",
+		"level-3 table", "level-4 table", "level-5 table",
+		"context table", "root table"};
+	const struct iommu_walk *w = &f->walk;
+	unsigned level;
+
+	if (f->kind == IOMMU_FAULT_INTERRUPT)
+		return NULL;
+	if (w->mapped)
+		return "a page";
+	level = w->steps ? w->step[w->steps - 1].level : 0;
+	return level && level < ARRAY_SIZE(levels) ? levels[level] : NULL;
+}
+
+static void tell(const struct fault_owner *o, const char *device,
+	const struct iommu_fault *f)
+{
+	if (!o->tell)
+		return;
+	if (f->kind == IOMMU_FAULT_INTERRUPT)
+		kprintf("iommu: %s, driven by %s, pid %d, may not raise "
+			"interrupt %u%s\n",
+			device, o->name, o->pid, f->index,
+			o->last ? "; more in #dmar/faults" : "");
+	else
+		kprintf("iommu: %s may not %s 0x%llx: %s of %s, pid %d%s\n",
+			device, f->write ? "write to" : "read from",
+			(unsigned long long)f->address.v, o->near, o->name,
+			o->pid, o->last ? "; more in #dmar/faults" : "");
+}
+
+/* "12.345678 00:03.0 pid 31 write 0x00007f0012345000: words; 4 KiB past the end
+ * of the heap of udma; the walk ended at the page table (5)" */
 static void report(const struct iommu_fault *f)
 {
-	unsigned bus = f->device.requester >> 8;
-	unsigned dev = f->device.requester >> 3 & 0x1f;
-	unsigned fn = f->device.requester & 7;
-	int pid = assign_count_fault(f->device.segment, f->device.requester);
-	char what[48], who[24] = "no owner", line[LINE_SIZE];
+	char what[48], who[24] = "no owner", line[LINE_SIZE], device[16];
+	const char *end = walk_end(f);
+	struct fault_owner owner;
+	size_t n;
 
-	if (pid)
-		ksnprintf(who, sizeof(who), "pid %d", pid);
+	assign_fault(f, &owner);
+	ksnprintf(device, sizeof(device), "%02x:%02x.%x",
+		f->device.requester >> 8, f->device.requester >> 3 & 0x1f,
+		f->device.requester & 7);
+	if (owner.pid)
+		ksnprintf(who, sizeof(who), "pid %d", owner.pid);
 	if (f->kind == IOMMU_FAULT_INTERRUPT)
 		ksnprintf(what, sizeof(what), "interrupt %u", f->index);
 	else
 		ksnprintf(what, sizeof(what), "%s 0x%016llx",
 			f->write ? "write" : "read",
 			(unsigned long long)f->address.v);
-	ksnprintf(line, sizeof(line),
-		"%llu.%06llu %02x:%02x.%x %s %s: %s (%u)\n",
+	n = (size_t)ksnprintf(line, sizeof(line), "%llu.%06llu %s %s %s: %s",
 		(unsigned long long)(f->time_ns / NS_PER_S),
-		(unsigned long long)(f->time_ns % NS_PER_S / 1000), bus, dev,
-		fn, who, what, f->text, f->reason);
+		(unsigned long long)(f->time_ns % NS_PER_S / 1000), device, who,
+		what, f->text);
+	if (n < sizeof(line) && owner.pid && f->kind == IOMMU_FAULT_DMA)
+		n += (size_t)ksnprintf(line + n, sizeof(line) - n, "; %s of %s",
+			owner.near, owner.name);
+	if (n < sizeof(line) && end)
+		n += (size_t)ksnprintf(line + n, sizeof(line) - n,
+			"; the walk ended at %s%s",
+			f->walk.mapped ? "" : "the ", end);
+	n = MIN(n, sizeof(line) - sizeof(" (255)\n"));
+	ksnprintf(line + n, sizeof(line) - n, " (%u)\n", f->reason);
 	add_line(line);
+	tell(&owner, device, f);
 }
 
 static void check_storm(const struct iommu_fault *f)

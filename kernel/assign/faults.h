@@ -18,8 +18,26 @@ ssize_t faults_read(uint64_t *seq, char *buf, size_t size, bool nonblock);
 struct poller;
 bool faults_poll(uint64_t seq, struct poller *p);
 
-/* Implemented by assign.c: count a fault for the owner; its pid, or 0. */
-int assign_count_fault(uint16_t segment, uint16_t requester);
+/* What happens to an owner whose device was refused a request. */
+enum fault_policy {
+	FAULT_LOG,    /* it is told, and goes on */
+	FAULT_SIGBUS, /* a signal with the address */
+	FAULT_DETACH, /* it loses the device */
+};
+
+/* Whose fault it was. */
+struct fault_owner {
+	int pid; /* 0: nobody has the device */
+	char name[16];
+	char near[96]; /* where the address lies in its memory */
+	bool tell;     /* on its terminal */
+	bool last;     /* for the last time */
+};
+
+/* Implemented by assign.c: count a fault for the owner, and do what it chose.
+ * Sleeps. */
+struct iommu_fault;
+void assign_fault(const struct iommu_fault *f, struct fault_owner *out);
 
 /* A device whose faults were a storm: no more requests from it. */
 void assign_silence(uint16_t segment, uint16_t requester);

@@ -38,7 +38,7 @@ static bool present(struct text *t)
 
 /* A position in the stream of lines: the line's number, and how much of it the
  * reader has (a shell reads byte by byte). */
-#define POS_SHIFT 8
+#define POS_SHIFT 9
 
 static ssize_t faults_file_read(struct file *f, struct uio *u, uint64_t *pos)
 {

@@ -15,6 +15,7 @@
 #include "dev/dev.h"
 #include "assign/assign.h"
 #include "assign/config.h"
+#include "assign/faults.h"
 #include "assign/interrupts.h"
 #include "assign/owner.h"
 #include "fs/inode.h"
@@ -173,6 +174,11 @@ static int enable_msi(struct pci_device *d, void *arg)
 	return interrupts_enable_msi(d, (unsigned)(uintptr_t)arg);
 }
 
+static int set_policy(struct pci_device *d, void *arg)
+{
+	return assign_set_policy(d, (enum fault_policy)(uintptr_t)arg);
+}
+
 /* A decimal number up to 9999 at the end of a command, or -1. */
 static int argument(const char *s)
 {
@@ -199,6 +205,9 @@ static const struct {
 	{"reset", reset, 0, "reset the function; interrupts are off then"},
 	{"msi ", enable_msi, 0, "N: message interrupts; 0: off"},
 	{"msix ", enable_msix, 0, "N: MSI-X vectors, irq0 ...; 0: off"},
+	{"faults log", set_policy, FAULT_LOG, "say what it was refused"},
+	{"faults sigbus", set_policy, FAULT_SIGBUS, "and signal its owner"},
+	{"faults detach", set_policy, FAULT_DETACH, "and take it away"},
 };
 
 static int ctl_command(struct node *file, const char *line, size_t n)
