@@ -45,6 +45,9 @@ $(call test-programs,$1): $(O)/test/%: $(O)/host/tests/%.c.o \
 endef
 $(foreach k,$(kinds),$(eval $(call test-rule,$k)))
 
+include $(S)/tests/kernel/tests.mk
+all-test-programs += $(kernel-test-programs)
+
 .PHONY: test test-unit test-model test-qtest test-qemu test-programs \
 	check check-format check-headers
 test-programs: packages-test $(all-test-programs)

@@ -10,6 +10,7 @@
  * mapped at every instant.
  */
 #include "mem/region.h"
+#include "mem/tlb.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "proc/sched.h"
@@ -208,7 +209,7 @@ int space_fault(struct space *s, uint64_t addr, uint64_t error)
 		err = -EIO;
 	mutex_unlock(&s->lock);
 	/* A read-only entry that another CPU has raised meanwhile. */
-	__asm__ volatile("invlpg (%0)" ::"r"(addr) : "memory");
+	tlb_forget_page(addr);
 	return err;
 }
 

@@ -6,6 +6,7 @@
  * allocator unless it is the last of its class with room.
  */
 #include "mem/mem.h"
+#include "mem/watch.h"
 #include "lib/lock.h"
 #include "lib/print.h"
 #include "lib/string.h"
@@ -75,6 +76,7 @@ static struct slab *slab_create(unsigned class)
 
 		*piece = s->free;
 		s->free = piece;
+		watch_piece_given(piece, size);
 	}
 	return s;
 }
@@ -130,6 +132,7 @@ static void small_free(struct slab *s, void **piece)
 		list_push_front(&c->with_room, &s->link);
 		c->nwith_room++;
 	}
+	watch_piece_given(piece, sizes[s->class]);
 	*piece = s->free;
 	s->free = piece;
 	s->used--;
@@ -147,9 +150,14 @@ static void small_free(struct slab *s, void **piece)
 void *kmalloc(size_t n)
 {
 	int class = class_of(n);
+	void *piece;
 
-	if (class >= 0)
-		return small_alloc((unsigned)class);
+	if (class >= 0) {
+		piece = watch_refuse() ? NULL : small_alloc((unsigned)class);
+		if (piece)
+			watch_piece_taken(piece, n);
+		return piece;
+	}
 	if (n > PAGE_SIZE << 8)
 		return NULL;
 	return pages_alloc(order_of(n));

@@ -8,14 +8,15 @@
 #include "mem/mem.h"
 #include "mem/pages.h"
 #include "mem/table.h"
+#include "mem/tlb.h"
 #include "boot/boot_info.h"
 #include "cpu/cpu.h"
 #include "lib/lock.h"
 #include "lib/print.h"
 #include "lib/string.h"
 
-extern char kernel_start[], text_start[], text_end[], rodata_start[],
-	rodata_end[], kernel_end[];
+extern char kernel_start[], kernel_text_start[], kernel_text_end[],
+	kernel_rodata_start[], kernel_rodata_end[], kernel_end[];
 
 #define KERNEL_RW (PTE_PRESENT | PTE_WRITE | PTE_GLOBAL | PTE_NX)
 #define KERNEL_RO (PTE_PRESENT | PTE_GLOBAL | PTE_NX)
@@ -63,7 +64,7 @@ static uint64_t direct_flags(uint64_t p)
 {
 	uint64_t v = p + IMAGE_BASE;
 
-	if (v >= (uint64_t)text_start && v < (uint64_t)rodata_end)
+	if (v >= (uint64_t)kernel_text_start && v < (uint64_t)kernel_rodata_end)
 		return KERNEL_RO;
 	return KERNEL_RW;
 }
@@ -94,10 +95,11 @@ static void map_image(void)
 	for (uint64_t v = start; v < (uint64_t)kernel_end; v += PAGE_SIZE) {
 		uint64_t flags = KERNEL_RW;
 
-		if (v >= (uint64_t)text_start && v < (uint64_t)text_end)
+		if (v >= (uint64_t)kernel_text_start &&
+			v < (uint64_t)kernel_text_end)
 			flags = KERNEL_RX;
-		else if (v >= (uint64_t)rodata_start &&
-			v < (uint64_t)rodata_end)
+		else if (v >= (uint64_t)kernel_rodata_start &&
+			v < (uint64_t)kernel_rodata_end)
 			flags = KERNEL_RO;
 		map(v, v - IMAGE_BASE, 1, flags);
 	}
@@ -105,7 +107,7 @@ static void map_image(void)
 
 void kernel_map_enter(void)
 {
-	__asm__ volatile("mov %0, %%cr3" ::"r"(kernel_cr3) : "memory");
+	tlb_load(kernel_cr3);
 }
 
 void kernel_map_init(void)

@@ -17,7 +17,9 @@
 #define PAGE_SHIFT 12
 #define PAGE_SIZE 4096ull
 #define LARGE_PAGE_SIZE 0x200000ull
+#ifndef DIRECT_BASE /* the hosted tests have another */
 #define DIRECT_BASE 0xffff800000000000ull
+#endif
 #define DEVICE_BASE 0xfffffff000000000ull
 #define IMAGE_BASE 0xffffffff80000000ull
 

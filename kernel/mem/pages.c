@@ -9,6 +9,7 @@
  */
 #include "mem/mem.h"
 #include "mem/pages.h"
+#include "mem/watch.h"
 #include "boot/boot_info.h"
 #include "lib/lock.h"
 #include "lib/print.h"
@@ -100,11 +101,13 @@ static struct page *take(unsigned order)
 {
 	struct page *p;
 
-	if (order > MAX_ORDER)
+	if (order > MAX_ORDER || watch_refuse())
 		return NULL;
 	spin_lock(&lock);
 	p = __take(order);
 	spin_unlock(&lock);
+	if (p)
+		watch_frames_taken(page_virt(p), PAGE_SIZE << order);
 	return p;
 }
 
@@ -131,6 +134,8 @@ void pages_free(void *v, unsigned order)
 	if (!p || p->state != IN_USE || p->order != order)
 		panic("pages_free: %p is not an allocation of order %u", v,
 			order);
+	if (!(p->flags & PAGE_QUARANTINED))
+		watch_frames_given(v, PAGE_SIZE << order);
 	spin_lock(&lock);
 	if (p->flags & PAGE_QUARANTINED)
 		counts.quarantined += 1ull << order;

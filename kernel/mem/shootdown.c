@@ -9,6 +9,7 @@
 #include "mem/shootdown.h"
 #include "mem/region.h"
 #include "mem/share.h"
+#include "mem/tlb.h"
 #include "cpu/cpu.h"
 
 #define MANY_PAGES 32 /* above that, the whole TLB goes */
@@ -28,14 +29,12 @@ void shootdown_init(void)
 
 static void flush_here(uint64_t start, uint64_t end)
 {
-	uint64_t cr3;
-
 	if (end - start <= MANY_PAGES * PAGE_SIZE) {
 		for (; start < end; start += PAGE_SIZE)
-			__asm__ volatile("invlpg (%0)" ::"r"(start) : "memory");
+			tlb_forget_page(start);
 		return;
 	}
-	__asm__ volatile("mov %%cr3, %0; mov %0, %%cr3" : "=r"(cr3)::"memory");
+	tlb_forget_all();
 }
 
 static void obey(void)

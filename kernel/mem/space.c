@@ -10,6 +10,7 @@
 #include "mem/region.h"
 #include "mem/share.h"
 #include "mem/shootdown.h"
+#include "mem/tlb.h"
 #include "mem/user.h"
 #include "assign/assign.h"
 #include "cpu/cpu.h"
@@ -86,7 +87,7 @@ void space_switch(struct space *s)
 	 * the two reaches this CPU, one that started before has changed the
 	 * entries already. */
 	__atomic_store_n(&cpu->space, s, __ATOMIC_SEQ_CST);
-	__asm__ volatile("mov %0, %%cr3" ::"r"(cr3) : "memory");
+	tlb_load(cr3);
 }
 
 /* fork: one entry of the parent into the child. */

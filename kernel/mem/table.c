@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Page tables of a process; see table.h for the rules of their entries. */
 #include "mem/table.h"
+#include "mem/tlb.h"
 #include "cpu/cpu.h"
 #include "lib/errno.h"
 
@@ -14,15 +15,10 @@ static bool slot_shared(unsigned slot)
 		(slot >= pte_index(REGISTERS_END, 4) && slot < USER_SLOTS);
 }
 
-static void flush_line(const void *p)
-{
-	__asm__ volatile("clflush (%0)" ::"r"(p) : "memory");
-}
-
 static void flush_page(const void *page)
 {
 	for (size_t at = 0; at < PAGE_SIZE; at += cpu_features.clflush_size)
-		flush_line((const char *)page + at);
+		cache_line_flush((const char *)page + at);
 }
 
 bool tables_init(struct tables *t)
@@ -69,7 +65,7 @@ void tables_set(struct tables *t, pte_t *e, pte_t value)
 {
 	__atomic_store_n(&e->v, value.v, __ATOMIC_RELEASE);
 	if (t->write_back)
-		flush_line(e);
+		cache_line_flush(e);
 }
 
 /* A new table below `parent`, which is an entry of `level`. Its memory is

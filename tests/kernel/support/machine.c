@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: MIT */
+/* See machine.h. Everything that the memory code calls and that is neither
+ * memory nor a walker of page tables is here. */
+#include "support/machine.h"
+#include "support/ram.h"
+#include <sanitizer/asan_interface.h>
+#include "boot/boot_info.h"
+#include "lib/string.h"
+#include "mem/pages.h"
+#include "mem/table.h"
+#include "mem/user.h"
+#include "mem/watch.h"
+#include "proc/sched.h"
+
+int vsnprintf(char *buf, size_t size, const char *fmt, va_list ap);
+int printf(const char *fmt, ...);
+
+struct boot_info boot_info;
+struct cpu *cpus[MAX_CPUS];
+unsigned cpu_count;
+struct cpu_features cpu_features;
+uint64_t kernel_cr3;
+jmp_buf machine_panic_to;
+bool machine_panic_set;
+char machine_console[256];
+void (*machine_meanwhile)(void);
+
+static struct cpu cpu_memory[TEST_CPUS];
+static unsigned running;
+static unsigned spins, mutexes; /* held now */
+static unsigned fail_at, fail_count;
+static bool has_failed;
+static struct memory_counts at_start;
+static uint64_t expected_lost;
+
+/* ------------------------------------------------------------------- words */
+
+void machine_blame(const char *fmt, ...)
+{
+	char text[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	fail_msg("%s", text);
+	__builtin_unreachable();
+}
+
+void panic(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(machine_console, sizeof(machine_console), fmt, ap);
+	va_end(ap);
+	if (!machine_panic_set)
+		machine_blame("panic: %s", machine_console);
+	machine_panic_set = false;
+	spins = 0;
+	longjmp(machine_panic_to, 1);
+}
+
+void kprintf(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(machine_console, sizeof(machine_console), fmt, ap);
+	va_end(ap);
+}
+
+int kvsnprintf(char *buf, size_t size, const char *fmt, va_list ap)
+{
+	return vsnprintf(buf, size, fmt, ap);
+}
+
+int ksnprintf(char *buf, size_t size, const char *fmt, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(buf, size, fmt, ap);
+	va_end(ap);
+	return n;
+}
+
+size_t strlcpy(char *dst, const char *src, size_t size)
+{
+	size_t n = strlen(src);
+
+	if (size) {
+		size_t part = MIN(n, size - 1);
+
+		memcpy(dst, src, part);
+		dst[part] = 0;
+	}
+	return n;
+}
+
+/* ------------------------------------------------------------------- locks */
+
+void interrupts_off(void)
+{
+	this_cpu()->off_depth++;
+}
+
+void interrupts_restore(void)
+{
+	if (--this_cpu()->off_depth < 0)
+		machine_blame("interrupts on that were not off");
+}
+
+void spin_init(struct spinlock *l)
+{
+	l->held = l->cpu = 0;
+}
+
+void spin_lock(struct spinlock *l)
+{
+	if (l->held)
+		machine_blame("spinlock taken twice");
+	l->held = 1;
+	spins++;
+	interrupts_off();
+}
+
+void spin_unlock(struct spinlock *l)
+{
+	if (!l->held)
+		machine_blame("spinlock given back twice");
+	l->held = 0;
+	spins--;
+	interrupts_restore();
+}
+
+bool spin_held(const struct spinlock *l)
+{
+	return l->held;
+}
+
+static void may_sleep(const char *what)
+{
+	if (spins || this_cpu()->off_depth)
+		machine_blame("%s with a spinlock or interrupts off", what);
+}
+
+void mutex_init(struct mutex *m)
+{
+	m->lock.held = 0;
+}
+
+void mutex_lock(struct mutex *m)
+{
+	may_sleep("mutex taken");
+	if (m->lock.held)
+		machine_blame("mutex taken twice");
+	m->lock.held = 1;
+	mutexes++;
+}
+
+bool mutex_try(struct mutex *m)
+{
+	if (m->lock.held)
+		return false;
+	mutex_lock(m);
+	return true;
+}
+
+void mutex_unlock(struct mutex *m)
+{
+	if (!m->lock.held)
+		machine_blame("mutex given back twice");
+	m->lock.held = 0;
+	mutexes--;
+}
+
+bool mutex_held(const struct mutex *m)
+{
+	return m->lock.held;
+}
+
+/* ------------------------------------------------------- CPUs and scheduler */
+
+struct cpu *this_cpu(void)
+{
+	return &cpu_memory[running];
+}
+
+void machine_cpu(unsigned n)
+{
+	running = n;
+}
+
+void machine_others(void)
+{
+	static bool inside;
+	unsigned self = running;
+
+	if (!machine_meanwhile || inside)
+		return;
+	inside = true;
+	machine_meanwhile();
+	inside = false;
+	running = self;
+}
+
+void sched_breathe(void)
+{
+	may_sleep("sched_breathe()");
+	machine_others();
+}
+
+void user_access_init(void)
+{
+}
+
+/* The top-level entries of the kernel: as a device must never see them. */
+void kernel_map_copy(pte_t *top)
+{
+	for (unsigned i = 256; i < 512; i++)
+		top[i] = (pte_t){kernel_cr3 | PTE_PRESENT | PTE_WRITE};
+}
+
+/* ------------------------------------------------------------------- memory */
+
+bool watch_refuse(void)
+{
+	if (!fail_at || ++fail_count != fail_at)
+		return false;
+	has_failed = true;
+	return true;
+}
+
+void machine_fail(unsigned n)
+{
+	fail_at = n;
+	fail_count = 0;
+	has_failed = false;
+}
+
+bool machine_failed(void)
+{
+	return has_failed;
+}
+
+void watch_frames_taken(void *p, size_t n)
+{
+	ASAN_UNPOISON_MEMORY_REGION(p, n);
+	memset(p, 0xa5, n); /* page_alloc_dirty() promises nothing */
+}
+
+void watch_frames_given(void *p, size_t n)
+{
+	uint64_t first = virt_to_phys(p).v >> PAGE_SHIFT;
+
+	for (uint64_t i = 0; i < n >> PAGE_SHIFT; i++)
+		if (walker_refs[first + i])
+			machine_blame("frame %#llx is freed and %u cached "
+				      "translations lead to it",
+				(unsigned long long)(first + i) << PAGE_SHIFT,
+				walker_refs[first + i]);
+	ASAN_POISON_MEMORY_REGION(p, n);
+}
+
+void watch_piece_taken(void *p, size_t n)
+{
+	ASAN_UNPOISON_MEMORY_REGION(p, n);
+	memset(p, 0xa5, n);
+}
+
+/* The first word stays usable: the heap links free pieces through it. */
+void watch_piece_given(void *p, size_t n)
+{
+	ASAN_UNPOISON_MEMORY_REGION(p, sizeof(void *));
+	ASAN_POISON_MEMORY_REGION(
+		(char *)p + sizeof(void *), n - sizeof(void *));
+}
+
+/* An empty slab of each size stays in the heap for ever: make it now, so that
+ * the count of free frames returns exactly. */
+static void warm_heap(void)
+{
+	for (size_t n = 16; n <= 2016; n += 16)
+		kfree(kmalloc(n));
+}
+
+static void boot(void)
+{
+	static char *kernel_top;
+
+	ram_map(DIRECT_BASE + RAM_START, RAM_SIZE);
+	boot_info.nranges = 1;
+	boot_info.ranges[0] =
+		(struct boot_range){RAM_START, RAM_END, .usable = true};
+	cpu_count = TEST_CPUS;
+	cpu_features.clflush_size = 64;
+	for (unsigned i = 0; i < TEST_CPUS; i++) {
+		cpu_memory[i].id = i;
+		cpus[i] = &cpu_memory[i];
+	}
+	pages_init();
+	heap_init();
+	kernel_top = page_alloc();
+	kernel_cr3 = virt_to_phys(kernel_top).v;
+	space_init();
+	warm_heap();
+}
+
+int machine_start(void **state)
+{
+	static bool booted;
+
+	(void)state;
+	if (!booted)
+		boot();
+	booted = true;
+	for (unsigned i = 0; i < TEST_CPUS; i++) {
+		cpu_memory[i].space = NULL;
+		cpu_memory[i].off_depth = 0;
+	}
+	running = spins = mutexes = 0;
+	machine_meanwhile = NULL;
+	machine_fail(0);
+	walker_reset();
+	user_top = 0x800000000000ull;
+	expected_lost = 0;
+	at_start = memory_counts();
+	return 0;
+}
+
+uint64_t machine_missing(void)
+{
+	return at_start.free - memory_counts().free - expected_lost;
+}
+
+void machine_expect_lost(uint64_t frames)
+{
+	expected_lost += frames;
+}
+
+int machine_stop(void **state)
+{
+	uint64_t lost = memory_counts().quarantined - at_start.quarantined;
+
+	(void)state;
+	machine_meanwhile = NULL;
+	if (spins || mutexes || this_cpu()->off_depth)
+		machine_blame("a lock is held at the end");
+	for (unsigned i = 0; i < TEST_CPUS; i++)
+		if (cpus[i]->space)
+			machine_blame("CPU %u is still in a space", i);
+	if (lost != expected_lost)
+		machine_blame("%llu frames quarantined, not %llu",
+			(unsigned long long)lost,
+			(unsigned long long)expected_lost);
+	if (machine_missing())
+		machine_blame("%lld frames are missing",
+			(long long)machine_missing());
+	return 0;
+}

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TEST_RAM_H
+#define TEST_RAM_H
+
+#include <stdint.h>
+
+/* Fresh memory at an address, or anywhere (0). Does not return without. */
+void *ram_map(uint64_t at, uint64_t size);
+
+#endif

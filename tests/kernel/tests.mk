@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: MIT
+#
+# The kernel's memory and device assignment, hosted: the real sources with the
+# sanitizers on, on a machine that tests/kernel/support simulates. Its headers
+# stand in for the few that hold instructions no process may use.
+
+kernel-tested := $(addprefix kernel/,$(addprefix mem/,change.c fill.c heap.c \
+	map.c pages.c region.c shared_memory.c shootdown.c space.c table.c) \
+	$(addprefix assign/,address.c config.c) lib/text.c)
+kernel-test-support := $(patsubst $(S)/%,%,\
+	$(wildcard $(S)/tests/kernel/support/*.c))
+kernel-test-programs := $(patsubst $(S)/tests/%.c,$(O)/test/%,\
+	$(wildcard $(S)/tests/kernel/*.c))
+kernel-test-objects := $(call host-object,$(kernel-tested) \
+	$(kernel-test-support))
+# DIRECT_BASE: where a process with sanitizers has room.
+kernel-test-flags := $(host-flags) -DDIRECT_BASE=0x200000000000ull \
+	-fno-builtin -I$(S)/tests/kernel -I$(S)/tests/kernel/support \
+	-I$(S)/kernel
+
+$(O)/host/kernel/%.c.o: $(S)/kernel/%.c | packages-test
+	@mkdir -p $(@D)
+	$(Q)$(host-cc) $(kernel-test-flags) -MMD -MP -c -o $@ $<
+
+$(O)/host/tests/kernel/%.c.o: $(S)/tests/kernel/%.c | packages-test
+	@mkdir -p $(@D)
+	$(Q)$(host-cc) $(kernel-test-flags) -MMD -MP -c -o $@ $<
+
+$(O)/host/libkernel.a: $(kernel-test-objects)
+	@rm -f $@
+	$(Q)ar rcs $@ $^
+
+$(kernel-test-programs): $(O)/test/%: $(O)/host/tests/%.c.o \
+		$(O)/host/libkernel.a
+	@mkdir -p $(@D)
+	$(Q)$(host-cc) $(kernel-test-flags) -o $@ $^ -lcmocka
+
+.PHONY: test-kernel
+test-kernel: packages-test $(kernel-test-programs)
+	@$(run-tests) $(kernel-test-programs)
+
+-include $(kernel-test-objects:.o=.d) $(patsubst $(O)/test/%,\
+	$(O)/host/tests/%.c.d,$(kernel-test-programs))
