@@ -132,12 +132,6 @@ SYSCALL(sync)
 	return 0;
 }
 
-SYSCALL(syncfs)
-{
-	(void)arg;
-	return 0;
-}
-
 #define GRND_KNOWN 7
 
 SYSCALL(getrandom)
