@@ -538,6 +538,7 @@ static bool append_wait(struct vtd_unit *unit)
 	if (!page)
 		return false;
 	slot = (void *)(page + (at & (PAGE_SIZE - 1)));
+	*unit->queue.done = 0;
 	*slot = (struct vtd_entry){.low = VTD_DESC_WAIT | VTD_DESC_WAIT_SW |
 			VTD_DESC_WAIT_FN | 1ull << 32,
 		.high = unit->queue.done_phys.v};
@@ -545,14 +546,17 @@ static bool append_wait(struct vtd_unit *unit)
 	return true;
 }
 
-/** Polls until the unit has fetched everything. */
-static bool queue_drains(struct vtd_unit *unit)
+/** Polls until the unit has fetched everything. An empty queue does not mean
+ *  that its last wait is complete (VT-d 6.5.2.8): awaits the status too. */
+static bool queue_drains(struct vtd_unit *unit, bool status)
 {
 	struct vtd_deadline deadline;
 
 	vtd_deadline_start(&deadline, unit->unit.iommu->options.timeout_ns);
 	while (VTD_IQ_INDEX(vtd_read64(unit, VTD_IQH)) !=
-		VTD_IQ_INDEX(vtd_read64(unit, VTD_IQT)))
+			VTD_IQ_INDEX(vtd_read64(unit, VTD_IQT)) ||
+		(status && __atomic_load_n(unit->queue.done,
+				   __ATOMIC_ACQUIRE) != 1))
 		if (vtd_deadline_turn(unit, &deadline, true))
 			return false;
 	return true;
@@ -569,9 +573,9 @@ enum iommu_status vtd_queue_quiesce(struct vtd_unit *unit)
 		vtd_write32(unit, VTD_FSTS,
 			VTD_FSTS_IQE | VTD_FSTS_ITE | VTD_FSTS_ICE);
 	}
-	(void)queue_drains(unit);
+	(void)queue_drains(unit, false);
 	if (append_wait(unit))
-		(void)queue_drains(unit);
+		(void)queue_drains(unit, true);
 	return vtd_gcmd(unit, VTD_QIE, false);
 }
 
