@@ -4,12 +4,14 @@
  * of this process to another, and give it back. The device is told plain
  * pointers: once it is attached to the process, it sees what the process sees.
  * With -f it computes a factorial instead, and says by an interrupt that it is
- * done.
+ * done; with -w it is told an address that is not the process's; with -l it
+ * copies until the process is killed.
  *
  * The device is QEMU's "edu"; $UDMA names it when the command line does not.
  */
 #define _GNU_SOURCE
 #include <getopt.h>
+#include <sys/syscall.h>
 
 #include "udev.h"
 #include "edu.h"
@@ -24,7 +26,7 @@ struct options {
 	size_t offset; /* of both buffers from a page boundary */
 	const char *kind;
 	unsigned long factorial; /* 0: copy */
-	int quiet;
+	int quiet, wild, loop;
 };
 
 static char static_source[ROOM] __attribute__((aligned(4096)));
@@ -35,13 +37,15 @@ static void usage(void)
 	fprintf(stderr,
 		"usage: udma [-q] [-n SIZE] [-o OFFSET] [-k KIND] "
 		"[BUS:DEVICE.FUNCTION]\n"
-		"       udma [-q] -f N [BUS:DEVICE.FUNCTION]\n"
+		"       udma [-q] -f N | -l | -w [BUS:DEVICE.FUNCTION]\n"
 		"  -n  bytes to copy, 1 to 1048576 (default 64)\n"
 		"  -o  offset of the buffers in their pages, 0 to 4095\n"
 		"  -k  where they lie: heap (default), stack, mmap, static, "
 		"huge\n"
 		"  -f  compute a factorial; an interrupt says when it is "
 		"done\n"
+		"  -l  copy until killed\n"
+		"  -w  let the device write behind the end of the heap\n"
 		"  -q  say nothing unless it fails\n");
 	exit(2);
 }
@@ -190,8 +194,8 @@ static int compute(volatile void *edu, int irq, uint32_t n, int quiet)
 	udev_write32(edu, EDU_FACTORIAL, n);
 	came = udev_irq_wait(irq, 5000);
 	if (came <= 0)
-		return fail(
-			"wait for the interrupt", came ? (int)came : -ETIMEDOUT);
+		return fail("wait for the interrupt",
+			came ? (int)came : -ETIMEDOUT);
 	udev_write32(
 		edu, EDU_INTERRUPT_ACK, udev_read32(edu, EDU_INTERRUPT_STATUS));
 	result = udev_read32(edu, EDU_FACTORIAL);
@@ -204,6 +208,54 @@ static int compute(volatile void *edu, int irq, uint32_t n, int quiet)
 		printf("%u! = %u (in 32 bits), after %lld interrupt%s\n", n,
 			result, (long long)came, came == 1 ? "" : "s");
 	return 0;
+}
+
+/* A mistake as a driver makes it: the buffer ended earlier than it thought. */
+static int go_wild(volatile void *edu, int quiet)
+{
+	uintptr_t heap_end = (uintptr_t)syscall(SYS_brk, 0), target;
+
+	heap_end = (uintptr_t)syscall(SYS_brk, heap_end + 2 * UDEV_PAGE);
+	target = heap_end + UDEV_PAGE;
+	if (!quiet)
+		printf("the heap ends at %p, the device writes to %p\n",
+			(void *)heap_end, (void *)target);
+	edu_store(edu, target, 64);
+	return 0;
+}
+
+static int loop(volatile void *edu, const struct options *o)
+{
+	char *from = static_source, *to = static_target;
+
+	if (!o->quiet)
+		printf("pid %d copies %zu bytes, again and again\n",
+			(int)getpid(), o->size);
+	fflush(stdout);
+	for (unsigned long n = 1;; n++) {
+		fill(from, o->size);
+		from[0] = (char)n;
+		copy(edu, from, to, o->size);
+		if (memcmp(from, to, o->size) != 0) {
+			fprintf(stderr, "udma: copy %lu differs\n", n);
+			return 1;
+		}
+	}
+}
+
+static int run_other(const struct udev *d, const struct options *o)
+{
+	volatile void *edu;
+	int result, error = udev_attach(d);
+
+	if (error)
+		return fail("attach", error);
+	edu = udev_map(d, 0, NULL);
+	if (!edu)
+		return fail("map the registers", -errno);
+	result = o->loop ? loop(edu, o) : go_wild(edu, o->quiet);
+	error = udev_detach(d);
+	return error ? fail("detach", error) : result;
 }
 
 static int run_factorial(const struct udev *d, const struct options *o)
@@ -236,7 +288,7 @@ int main(int argc, char **argv)
 	char *source, *target;
 	int c;
 
-	while ((c = getopt(argc, argv, "qn:o:k:f:")) != -1) {
+	while ((c = getopt(argc, argv, "qn:o:k:f:lw")) != -1) {
 		if (c == 'q')
 			o.quiet = 1;
 		else if (c == 'n')
@@ -245,6 +297,10 @@ int main(int argc, char **argv)
 			o.offset = strtoul(optarg, NULL, 0);
 		else if (c == 'k')
 			o.kind = optarg;
+		else if (c == 'l')
+			o.loop = 1;
+		else if (c == 'w')
+			o.wild = 1;
 		else if (c == 'f')
 			o.factorial = strtoul(optarg, NULL, 0);
 		else
@@ -257,6 +313,8 @@ int main(int argc, char **argv)
 		usage();
 	if (o.factorial)
 		return run_factorial(&d, &o);
+	if (o.loop || o.wild)
+		return run_other(&d, &o);
 	source = get_buffer(o.kind, stack_source, static_source);
 	target = get_buffer(o.kind, stack_target, static_target);
 	if (!source || !target)
