@@ -12,7 +12,7 @@
 
 static uint32_t panicking;
 
-extern char text_start[], text_end[];
+extern char kernel_text_start[], kernel_text_end[];
 
 /* Stop the others. A second panic on the same CPU stops at once. */
 static void begin(void)
@@ -37,7 +37,8 @@ static void print_stack(const uint64_t *sp)
 	for (; at < top && shown < 24; at += 8) {
 		uint64_t v = *(const uint64_t *)at;
 
-		if (v < (uint64_t)text_start || v >= (uint64_t)text_end)
+		if (v < (uint64_t)kernel_text_start ||
+			v >= (uint64_t)kernel_text_end)
 			continue;
 		kprintf("%s%llx", shown % 4 ? " " : "\n  ",
 			(unsigned long long)v);
