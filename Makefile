@@ -111,7 +111,7 @@ $(O)/initramfs.cpio: $(user-programs) $(S)/tools/make-initramfs \
 		| packages-build
 	$(Q)$(S)/tools/make-initramfs $@ $(O)/user
 
-.PHONY: all kernel initramfs run iso clean help
+.PHONY: all kernel initramfs run demo iso clean help
 all: kernel initramfs
 kernel: $(O)/kernel.elf
 initramfs: $(O)/initramfs.cpio
@@ -126,6 +126,9 @@ $(foreach v,$(run-variables),$(if $(value $v),$(eval export $v)))
 
 run: packages-run all
 	@exec $(S)/tools/qemu
+
+demo: packages-run all
+	@SCRIPT=$(S)/tools/demo exec $(S)/tools/qemu </dev/null
 
 iso: packages-iso $(O)/iommu.iso
 $(O)/iommu.iso: $(O)/kernel.elf $(O)/initramfs.cpio $(S)/tools/make-iso \
