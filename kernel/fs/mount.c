@@ -99,7 +99,7 @@ struct mount *mount_hidden(const char *name, struct inode *root)
 
 void mount_set_root(struct inode *root, struct super *s)
 {
-	root_mount = mount_create(root, s, "rootfs", "rootfs", 0);
+	root_mount = mount_create(root, s, "ramfs", "ramfs", 0);
 	if (!root_mount)
 		panic("no memory for the root file system");
 	root_mount->attached = true;
@@ -398,7 +398,8 @@ void fs_mounts_text(struct text *t)
 
 		if (n < 0)
 			continue; /* outside this process's root */
-		append_escaped(t, m->source);
+		/* A line that begins with '#' would count as a comment. */
+		append_escaped(t, m->source + (m->source[0] == '#'));
 		text_append(t, " ", 1);
 		append_escaped(t, path);
 		text_printf(t, " %s %s 0 0\n", m->type,

@@ -109,10 +109,12 @@ static int next_name(struct walk *w)
 		n++;
 	if (n > NAME_MAX)
 		return -ENAMETOOLONG;
+	if (!n)
+		return 0; /* w->name stays what the last element was */
 	memcpy(w->name, w->rest, n);
 	w->name[n] = '\0';
 	w->rest += n;
-	return n > 0;
+	return 1;
 }
 
 /* Nothing but slashes is left. */
