@@ -164,7 +164,7 @@ uint64_t region_gap(const struct space *s, uint64_t len, uint64_t align,
 		uint64_t at = top < len ? 0 : ALIGN_DOWN(top - len, align);
 
 		if (top >= len && at >= floor &&
-			region_allowed(at, at + len, at >= REGISTERS_START))
+			region_allowed(at, at + len, low >= REGISTERS_START))
 			return at;
 		if (!i || s->regions[i - 1].start <= low)
 			return 0;
