@@ -15,6 +15,8 @@
 #define FLAG_IF 0x200
 #define FLAG_TF 0x100
 #define FLAG_RF 0x10000
+#define FAULT_PRESENT 1
+#define FAULT_USER 4
 /* What a program may have: the arithmetic flags, TF, DF, RF, AC, ID. */
 #define USER_FLAGS 0x250dd5ull
 
@@ -126,14 +128,34 @@ static int resolve_fault(uint64_t addr, uint64_t error)
 	return result;
 }
 
+/*
+ * An access that the CPU makes for a program but with its own rights (the
+ * error code says "supervisor"). Where the page is missing it is resolved as
+ * the program's. Where it is present the CPU forbids itself to touch it (SMAP),
+ * and would for ever: QEMU's far return does so with the stack.
+ */
+static bool supervisor_access(struct trap_frame *f)
+{
+	if (f->error & FAULT_USER)
+		return false;
+	if (f->error & FAULT_PRESENT)
+		return true;
+	f->error |= FAULT_USER;
+	return false;
+}
+
 static void user_exception(struct trap_frame *f)
 {
 	uint64_t addr = 0;
 
 	if (f->vector == TRAP_PAGE_FAULT) {
 		addr = fault_address();
-		if (!resolve_fault(addr, f->error))
+		if (supervisor_access(f)) {
+			f->vector = TRAP_PROTECTION;
+			f->error = addr = 0;
+		} else if (!resolve_fault(addr, f->error)) {
 			return;
+		}
 	}
 	enable();
 	proc_user_exception(f, addr);
