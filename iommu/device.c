@@ -298,31 +298,55 @@ void iommu_visit_attached(
 
 /* ---- attaching ---- */
 
-/** The entry for a device in a domain. False: no table depth fits. */
-static bool compose_entry(const struct iommu_domain *domain,
-	const struct device *dev, struct entry *out)
+static enum iommu_status compose_identity(
+	struct iommu *iommu, const struct unit *unit, struct entry *out)
 {
-	const struct unit *unit = dev->unit;
+	enum iommu_status status;
+
+	if (unit->pass_through)
+		return IOMMU_OK;
+	status = core_identity_make(iommu);
+	if (status != IOMMU_OK)
+		return status;
+	return core_table_entry(iommu->identity_tables, unit, out)
+		? IOMMU_OK
+		: IOMMU_WIDTH;
+}
+
+/** The deepest table that both sides have reaches furthest. */
+static enum iommu_status compose_shared(const struct iommu_domain *domain,
+	const struct unit *unit, struct entry *out)
+{
 	iommu_phys_t root[6] = {[3] = domain->roots.levels3,
 		[4] = domain->roots.levels4,
 		[5] = domain->roots.levels5};
-	unsigned levels;
+	unsigned levels = 5;
 
+	while (levels >= 3 && !(unit->levels >> levels & 1 && root[levels].v))
+		levels--;
+	if (levels < 3 || root[levels].v >> unit->phys_bits)
+		return IOMMU_WIDTH;
+	out->root = root[levels];
+	out->levels = levels;
+	return IOMMU_OK;
+}
+
+/** The entry for a device in a domain, but for the ids. */
+static enum iommu_status compose_entry(const struct iommu_domain *domain,
+	const struct unit *unit, struct entry *out)
+{
 	*out = (struct entry){.kind = domain->kind};
-	if (domain->kind == IOMMU_DOMAIN_IDENTITY)
-		return unit->pass_through;
-	if (domain->kind == IOMMU_DOMAIN_BLOCKED)
-		return true;
-	if (domain->kind == IOMMU_DOMAIN_MAPPED)
-		return core_table_entry(domain, unit, out);
-	/* The deepest table that both sides have reaches furthest. */
-	for (levels = 5; levels >= 3; levels--)
-		if (unit->levels >> levels & 1 && root[levels].v) {
-			out->root = root[levels];
-			out->levels = levels;
-			return !(root[levels].v >> unit->phys_bits);
-		}
-	return false;
+	switch (domain->kind) {
+	case IOMMU_DOMAIN_IDENTITY:
+		return compose_identity(domain->iommu, unit, out);
+	case IOMMU_DOMAIN_MAPPED:
+		return core_table_entry(domain, unit, out) ? IOMMU_OK
+							   : IOMMU_WIDTH;
+	case IOMMU_DOMAIN_SHARED:
+		return compose_shared(domain, unit, out);
+	default:
+		return IOMMU_OK;
+	}
 }
 
 /** Whether the alias is used by a device of another domain. I held. */
@@ -502,8 +526,9 @@ enum iommu_status iommu_attach(struct iommu *iommu, struct iommu_device_id id,
 	status = find_usable(iommu, id, &dev);
 	if (status != IOMMU_OK)
 		return status;
-	if (!compose_entry(domain, dev, &entry))
-		return IOMMU_WIDTH;
+	status = compose_entry(domain, dev->unit, &entry);
+	if (status != IOMMU_OK)
+		return status;
 	status = alias_of(iommu, dev, &alias);
 	if (status != IOMMU_OK)
 		return status;

@@ -67,7 +67,8 @@ static bool anything_attached(struct iommu *iommu)
 	for (n = 0; n < iommu->units; n++)
 		if (iommu->unit[n]->attached)
 			return true;
-	return iommu->domains != 0;
+	return iommu->domains >
+		(unsigned)!!iommu->identity + !!iommu->identity_tables;
 }
 
 /** Ends every unit. IOMMU_UNCONFIRMED if one kept its memory. */
@@ -98,6 +99,9 @@ enum iommu_status iommu_destroy(struct iommu *iommu)
 	vtd_forget(iommu);
 	core_segments_end(iommu);
 	core_pool_put(iommu, &iommu->domain_pool, iommu->identity);
+	/* A unit that could not be switched off may still walk them. */
+	if (iommu->identity_tables && status == IOMMU_OK)
+		core_table_free(iommu->identity_tables);
 	core_pool_end(iommu, &iommu->device_pool);
 	core_pool_end(iommu, &iommu->domain_pool);
 	for (n = 0; n < iommu->units; n++)
@@ -227,8 +231,8 @@ enum iommu_status iommu_start(struct iommu *iommu)
 		status = iommu_domain_create(iommu, &config, &iommu->identity);
 		if (status != IOMMU_OK)
 			return status;
-		iommu->domains--;
 	}
+
 	status = each_unit(iommu, IOMMU_UNIT_OFF, start_one);
 	if (status == IOMMU_NO_MEMORY) {
 		(void)each_unit(iommu, IOMMU_UNIT_ON, off_one);

@@ -101,21 +101,22 @@ struct segment {
 };
 
 struct iommu {
-	struct iommu_host host;        /* C */
-	struct iommu_options options;  /* C */
-	struct iommu_lock lock;        /* the instance lock I */
-	struct iommu_lock pool_lock;   /* P */
-	enum instance_state state;     /* S */
-	bool on;                       /* A */
-	unsigned order;                /* C: pages of this struct */
-	iommu_phys_t phys;             /* C */
-	char reason[192];              /* S */
-	struct dmar *dmar;             /* C */
-	struct unit *unit[MAX_UNITS];  /* C */
-	unsigned units;                /* C */
-	struct segment *segments;      /* A, grows at the head */
-	struct iommu_domain *identity; /* S */
-	unsigned domains;              /* I: without identity */
+	struct iommu_host host;               /* C */
+	struct iommu_options options;         /* C */
+	struct iommu_lock lock;               /* the instance lock I */
+	struct iommu_lock pool_lock;          /* P */
+	enum instance_state state;            /* S */
+	bool on;                              /* A */
+	unsigned order;                       /* C: pages of this struct */
+	iommu_phys_t phys;                    /* C */
+	char reason[192];                     /* S */
+	struct dmar *dmar;                    /* C */
+	struct unit *unit[MAX_UNITS];         /* C */
+	unsigned units;                       /* C */
+	struct segment *segments;             /* A, grows at the head */
+	struct iommu_domain *identity;        /* S */
+	struct iommu_domain *identity_tables; /* A: without pass-through */
+	unsigned domains;                     /* I: without identity */
 	struct pool device_pool;
 	struct pool domain_pool;
 	word64 pages;          /* A: held in all */
@@ -144,6 +145,21 @@ struct device {
 	unsigned storm_count;              /* F */
 };
 
+/** The tables of a mapped domain; pgtable.c explains who may touch what. */
+struct pgtable {
+	word64 *root;            /* C */
+	iommu_phys_t phys;       /* C */
+	unsigned levels;         /* C */
+	unsigned lowest_root;    /* C: least levels that any unit starts with */
+	uint64_t last;           /* C: last address */
+	uint64_t phys_last;      /* C */
+	uint64_t page_sizes;     /* C: bit n: leaves of 2^n bytes */
+	uint64_t leaf_bits;      /* C */
+	bool write_back;         /* C */
+	unsigned reserve_count;  /* P; read as a hint without */
+	iommu_phys_t reserve[4]; /* P: pages for splitting */
+};
+
 /** A domain on one unit. */
 struct domain_unit {
 	uint16_t did;   /* I; read without lock while users > 0 */
@@ -161,7 +177,7 @@ struct iommu_domain {
 	unsigned duties;                 /* A */
 	struct domain_unit on[MAX_UNITS];
 	struct device *tlb_devices; /* I: devices whose TLB is on */
-	struct pgtable *table;      /* C: mapped */
+	struct pgtable table;       /* mapped */
 };
 
 /* ---- small helpers ---- */
@@ -286,6 +302,7 @@ void core_table_free(struct iommu_domain *domain);
 /** What a unit's entry for a mapped domain is. False: it does not fit. */
 bool core_table_entry(const struct iommu_domain *domain,
 	const struct unit *unit, struct entry *out);
+enum iommu_status core_identity_make(struct iommu *iommu);
 /** Gives a batch's table pages back, or withholds them. */
 void core_table_release(struct iommu_batch *batch, bool confirmed);
 

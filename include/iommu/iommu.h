@@ -519,7 +519,18 @@ enum iommu_status iommu_unmap(struct iommu_domain *domain, iommu_iova_t iova,
 enum iommu_status iommu_unmap_now(struct iommu_domain *domain,
 	iommu_iova_t iova, uint64_t size) IOMMU_MUST_CHECK;
 
-/** Where an address leads in a mapped, identity or shared domain, by a walk of
+/**
+ * Joins small pages inside [iova, iova + size) to large ones where they are
+ * contiguous, equal in rights and aligned, without a moment at which they are
+ * not mapped. The tables set free wait in the batch. Nobody else maps or unmaps
+ * in the range meanwhile. May allocate (the reserve for splitting again); does
+ * not wait. IOMMU_BAD_ARGUMENT.
+ */
+enum iommu_status iommu_join(struct iommu_domain *domain, iommu_iova_t iova,
+	uint64_t size, struct iommu_batch *batch) IOMMU_MUST_CHECK;
+
+/**
+ * Where an address leads in a mapped, identity or shared domain, by a walk of
  *  the tables in memory. IOMMU_NOT_MAPPED, IOMMU_BAD_ARGUMENT. */
 enum iommu_status iommu_iova_to_phys(const struct iommu_domain *domain,
 	iommu_iova_t iova, iommu_phys_t *out_phys) IOMMU_MUST_CHECK;
@@ -571,7 +582,8 @@ struct iommu_batch {
 void iommu_batch_init(struct iommu_batch *batch, struct iommu_domain *domain);
 
 /**
- * Records that entries for [iova, iova + size) changed. changes is a set of
+ * Records that entries for [iova, iova + size) changed; the range covers the
+ * whole of every large page concerned. changes is a set of
  * enum iommu_change. Cheap: adjoining ranges merge, and beyond
  * IOMMU_BATCH_RANGES the nearest ones do. A size of 0 is ignored, a range that
  * wraps is cut at the end of the address space. Any context.

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Second-stage entries, as the files that edit tables of mapped domains share
+ * them.
+ */
+#ifndef CORE_PGTABLE_H
+#define CORE_PGTABLE_H
+
+#include "backend.h"
+
+#define PRESENT ((uint64_t)(IOMMU_READ | IOMMU_WRITE))
+#define LARGE (1ull << 7)
+#define SNOOP (1ull << 11)
+#define IN_MEMORY (1ull << 52)
+#define ADDRESS 0x000ffffffffff000ull
+
+enum {
+	ENTRIES = 512,
+	/** Table pages kept for splitting: two large pages cut at two levels.
+	 */
+	RESERVE = 4,
+};
+
+/** One map or unmap on its way. */
+struct edit {
+	struct iommu_domain *domain;
+	struct pgtable *table;
+	struct iommu_batch *batch; /* unmap */
+	uint64_t phys_delta;       /* map: phys - iova */
+	uint64_t leaf_bits;        /* map */
+	uint64_t done;             /* map: end of what is mapped, exclusive */
+	uint64_t first, last;      /* unmap: what has to be flushed */
+	uint64_t removed;          /* unmap: bytes */
+	bool relinked;             /* tables came, went or were split */
+};
+
+static inline unsigned shift_of(unsigned level)
+{
+	return PAGE_SHIFT + 9 * (level - 1);
+}
+
+static inline unsigned index_of(uint64_t iova, unsigned level)
+{
+	return (unsigned)(iova >> shift_of(level)) & (ENTRIES - 1);
+}
+
+static inline bool is_leaf(uint64_t entry, unsigned level)
+{
+	return level == 1 || entry & LARGE;
+}
+
+static inline uint64_t load(const word64 *entry)
+{
+	return __atomic_load_n(entry, __ATOMIC_ACQUIRE);
+}
+
+static inline void store(word64 *entry, uint64_t value)
+{
+	__atomic_store_n(entry, value, __ATOMIC_RELEASE);
+}
+
+static inline void write_back(
+	const struct edit *edit, const word64 *first, unsigned count)
+{
+	const struct iommu_host *host = &edit->domain->iommu->host;
+
+	if (edit->table->write_back && count)
+		host->cache_flush(host->ctx, first, count * sizeof(*first));
+}
+
+static inline word64 *table_at(const struct iommu *iommu, uint64_t entry)
+{
+	return core_virt(iommu, iommu_phys(entry & ADDRESS));
+}
+
+/** Makes sure that large pages which exist can be split later. */
+bool core_reserve_fill(struct iommu_domain *domain);
+/** Puts an unlinked table's page into the edit's batch. */
+void core_wait_for_flush(struct edit *edit, uint64_t entry);
+/** The table below an entry; made if absent. NULL: out of memory, or the entry
+ *  is a large page. */
+word64 *core_table_below(struct edit *edit, word64 *entry);
+/** Whether an entry leads to a table that units with fewer levels start at. */
+bool core_is_pinned(
+	const struct edit *edit, unsigned level, uint64_t iova, uint64_t value);
+
+#endif

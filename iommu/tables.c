@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Tables of mapped domains as a whole: chosen, made and given back; small pages
+ * joined to large ones; where an address leads.
+ */
+#include "pgtable.h"
+
+/* ---- a domain's table as a whole ---- */
+
+/** The levels that a unit walks for an address space of this width: as few as
+ *  suffice, else as many as it has. 0: it cannot. */
+static unsigned levels_for(const struct unit *unit, unsigned bits)
+{
+	unsigned levels;
+
+	if (bits > unit->iova_bits)
+		return 0;
+	for (levels = 3; levels <= 5; levels++)
+		if (unit->levels >> levels & 1 && bits <= 12 + 9 * levels)
+			return levels;
+	return 0;
+}
+
+/** What all usable units have in common. Returns how many there are. */
+static unsigned common_ground(
+	const struct iommu *iommu, struct pgtable *table, unsigned *out_bits)
+{
+	unsigned phys_bits = 52, bits = 57, count = 0, n;
+	bool snoop = true;
+
+	table->page_sizes = ~0ull;
+	for (n = 0; n < iommu->units; n++) {
+		const struct unit *unit = iommu->unit[n];
+
+		if (unit_state(unit) == IOMMU_UNIT_REFUSED)
+			continue;
+		count++;
+		bits = (unsigned)core_min(bits, unit->iova_bits);
+		phys_bits = (unsigned)core_min(phys_bits, unit->phys_bits);
+		table->page_sizes &= unit->page_sizes;
+		snoop &= unit->snoop_control;
+		table->write_back |= !!(unit->duties & IOMMU_DUTY_WRITE_BACK);
+	}
+	table->phys_last = (1ull << phys_bits) - 1;
+	table->leaf_bits = snoop ? SNOOP : 0;
+	*out_bits = bits;
+	return count;
+}
+
+/** Chooses the depth: the deepest that any unit needs. */
+static bool choose_levels(
+	const struct iommu *iommu, struct pgtable *table, unsigned bits)
+{
+	unsigned n;
+
+	table->lowest_root = 5;
+	for (n = 0; n < iommu->units; n++) {
+		const struct unit *unit = iommu->unit[n];
+		unsigned levels;
+
+		if (unit_state(unit) == IOMMU_UNIT_REFUSED)
+			continue;
+		levels = levels_for(unit, bits);
+		if (!levels)
+			return false;
+		table->levels = levels > table->levels ? levels : table->levels;
+		if (levels < table->lowest_root)
+			table->lowest_root = levels;
+	}
+	return true;
+}
+
+static void free_below(struct iommu *iommu, uint64_t link, unsigned level)
+{
+	word64 *table = table_at(iommu, link);
+	unsigned n;
+
+	for (n = 0; n < ENTRIES && level > 1; n++)
+		if (table[n] & PRESENT && !is_leaf(table[n], level))
+			free_below(iommu, table[n], level - 1);
+	core_pages_free(iommu, table, iommu_phys(link & ADDRESS), 0);
+}
+
+void core_table_free(struct iommu_domain *domain)
+{
+	struct iommu *iommu = domain->iommu;
+	struct pgtable *table = &domain->table;
+
+	while (table->reserve_count) {
+		iommu_phys_t phys = table->reserve[--table->reserve_count];
+
+		core_pages_free(iommu, core_virt(iommu, phys), phys, 0);
+	}
+	if (table->root)
+		free_below(iommu, table->phys.v, table->levels);
+	table->root = NULL;
+}
+
+enum iommu_status core_table_make(
+	struct iommu_domain *domain, unsigned iova_bits)
+{
+	struct iommu *iommu = domain->iommu;
+	struct pgtable *table = &domain->table;
+	struct edit edit = {.domain = domain, .table = table};
+	unsigned level, most;
+	word64 *at;
+
+	if (!common_ground(iommu, table, &most))
+		return IOMMU_NO_UNIT;
+	if (!iova_bits)
+		iova_bits = most;
+	if (iova_bits < 21 || iova_bits > most ||
+		!choose_levels(iommu, table, iova_bits))
+		return IOMMU_WIDTH;
+	table->last = (1ull << iova_bits) - 1;
+	table->root = core_pages(iommu, 0, &table->phys);
+	if (!table->root)
+		return IOMMU_NO_MEMORY;
+	write_back(&edit, table->root, ENTRIES);
+	/* The tables at which units with fewer levels start. */
+	at = table->root;
+	for (level = table->levels; level > table->lowest_root; level--) {
+		at = core_table_below(&edit, at);
+		if (!at) {
+			core_table_free(domain);
+			return IOMMU_NO_MEMORY;
+		}
+	}
+	return IOMMU_OK;
+}
+
+bool core_table_entry(const struct iommu_domain *domain,
+	const struct unit *unit, struct entry *out)
+{
+	const struct pgtable *table = &domain->table;
+	unsigned bits = 64u - (unsigned)__builtin_clzll(table->last);
+	unsigned levels = levels_for(unit, bits), level;
+	uint64_t link = table->phys.v;
+
+	if (!levels || levels > table->levels)
+		return false;
+	for (level = table->levels; level > levels; level--)
+		link = load(table_at(domain->iommu, link)) & ADDRESS;
+	out->kind = IOMMU_DOMAIN_MAPPED;
+	out->root = iommu_phys(link);
+	out->levels = levels;
+	return true;
+}
+
+/** The last address of an identity map. Without 1 GiB pages only the lowest
+ *  512 GiB, to keep the tables within 2 MiB. */
+static uint64_t identity_last(const struct pgtable *table)
+{
+	uint64_t last = core_min(table->last, table->phys_last);
+
+	return table->page_sizes & 1ull << 30
+		? last
+		: core_min(last, (1ull << 39) - 1);
+}
+
+/**
+ * Identity for units without pass-through: tables that map everything to
+ * itself, with large pages. Made when the first device needs them; a second CPU
+ * that made them too gives its own back.
+ */
+enum iommu_status core_identity_make(struct iommu *iommu)
+{
+	struct iommu_domain_config config = {.kind = IOMMU_DOMAIN_MAPPED};
+	struct iommu_domain *domain, *none = NULL;
+	enum iommu_status status;
+	uint64_t above = INTERRUPT_WINDOW_LAST + 1ull, last;
+
+	if (__atomic_load_n(&iommu->identity_tables, __ATOMIC_ACQUIRE))
+		return IOMMU_OK;
+	status = iommu_domain_create(iommu, &config, &domain);
+	if (status != IOMMU_OK)
+		return status;
+	last = identity_last(&domain->table);
+	if (!(domain->table.page_sizes & 1ull << 21))
+		status = IOMMU_UNSUPPORTED;
+	if (status == IOMMU_OK)
+		status = iommu_map(domain, iommu_iova(0), iommu_phys(0),
+			INTERRUPT_WINDOW_FIRST, PRESENT);
+	if (status == IOMMU_OK && last >= above)
+		status = iommu_map(domain, iommu_iova(above), iommu_phys(above),
+			last - above + 1, PRESENT);
+	if (status == IOMMU_OK &&
+		__atomic_compare_exchange_n(&iommu->identity_tables, &none,
+			domain, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		return IOMMU_OK;
+	if (iommu_domain_destroy(domain) != IOMMU_OK)
+		status = IOMMU_IN_USE; /* cannot be: nobody knows it */
+	return none ? IOMMU_OK : status;
+}
+
+/* ---- join ---- */
+
+/** Whether a table says what one large page could say. */
+static bool is_uniform(const struct edit *edit, const word64 *table,
+	unsigned level, uint64_t *out_leaf)
+{
+	uint64_t step = 1ull << shift_of(level);
+	uint64_t first = load(&table[0]);
+	unsigned n;
+
+	if (!(first & PRESENT) || !is_leaf(first, level) ||
+		first & ADDRESS & (step * ENTRIES - 1))
+		return false;
+	if (!(edit->table->page_sizes & (step * ENTRIES)))
+		return false;
+	for (n = 1; n < ENTRIES; n++)
+		if (load(&table[n]) != first + n * step)
+			return false;
+	*out_leaf = first | LARGE;
+	return true;
+}
+
+/** Joins what lies wholly inside [iova, last], small pages first. */
+static void join_below(struct edit *edit, word64 *table, unsigned level,
+	uint64_t iova, uint64_t last)
+{
+	uint64_t mask = (1ull << shift_of(level)) - 1;
+
+	for (;;) {
+		word64 *entry = &table[index_of(iova, level)];
+		uint64_t end = core_min(iova | mask, last);
+		uint64_t value = load(entry), leaf;
+		word64 *below;
+
+		if (value & PRESENT && !is_leaf(value, level)) {
+			below = table_at(edit->domain->iommu, value);
+			if (level > 2)
+				join_below(edit, below, level - 1, iova, end);
+			if (!(iova & mask) && end == (iova | mask) &&
+				!core_is_pinned(edit, level, iova, value) &&
+				is_uniform(edit, below, level - 1, &leaf) &&
+				core_reserve_fill(edit->domain)) {
+				store(entry, leaf);
+				write_back(edit, entry, 1);
+				core_wait_for_flush(edit, value);
+				edit->relinked = true;
+			}
+		}
+		if (end == last)
+			return;
+		iova = end + 1;
+	}
+}
+
+enum iommu_status iommu_join(struct iommu_domain *domain, iommu_iova_t iova,
+	uint64_t size, struct iommu_batch *batch)
+{
+	uint64_t last = iova.v + (size - 1);
+	struct edit edit = {
+		.domain = domain, .table = &domain->table, .batch = batch};
+
+	if (domain->kind != IOMMU_DOMAIN_MAPPED || batch->domain != domain ||
+		!size || (iova.v | size) & (PAGE_SIZE - 1) || last < iova.v ||
+		last > domain->table.last)
+		return IOMMU_BAD_ARGUMENT;
+	join_below(
+		&edit, domain->table.root, domain->table.levels, iova.v, last);
+	if (edit.relinked)
+		iommu_batch_add(batch, IOMMU_TABLE_CHANGED, iova, size);
+	return IOMMU_OK;
+}
+
+/* ---- questions ---- */
+
+enum iommu_status iommu_iova_to_phys(const struct iommu_domain *domain,
+	iommu_iova_t iova, iommu_phys_t *out_phys)
+{
+	const struct iommu_shared_roots *roots = &domain->roots;
+	struct iommu_walk walk = {0};
+
+	if (!out_phys || domain->kind == IOMMU_DOMAIN_BLOCKED)
+		return IOMMU_BAD_ARGUMENT;
+	if (domain->kind == IOMMU_DOMAIN_IDENTITY) {
+		*out_phys = iommu_phys(iova.v);
+		return IOMMU_OK;
+	}
+	if (domain->kind == IOMMU_DOMAIN_MAPPED)
+		core_walk_tables(domain->iommu, domain->table.phys,
+			domain->table.levels, iova, &walk);
+	else if (roots->levels5.v)
+		core_walk_tables(domain->iommu, roots->levels5, 5, iova, &walk);
+	else if (roots->levels4.v)
+		core_walk_tables(domain->iommu, roots->levels4, 4, iova, &walk);
+	else
+		core_walk_tables(domain->iommu, roots->levels3, 3, iova, &walk);
+	if (!walk.mapped)
+		return IOMMU_NOT_MAPPED;
+	*out_phys = walk.phys;
+	return IOMMU_OK;
+}
