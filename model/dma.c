@@ -94,7 +94,9 @@ void posts_land(struct model *m, size_t i)
 	struct post p = m->post[i];
 	struct page *page = page_of(m, p.pa);
 
-	m->post[i] = m->post[--m->posts];
+	/* Writes of one device land in their order: keep it. */
+	m->posts--;
+	memmove(&m->post[i], &m->post[i + 1], (m->posts - i) * sizeof *m->post);
 	page->post_refs--;
 	check_owner(m, &m->unit[p.unit], p.sid, p.iova, p.pa);
 	if (!page->owner)
@@ -134,7 +136,7 @@ size_t post_drain(struct unit *u, unsigned gran, uint16_t did, uint64_t addr,
 	return landed;
 }
 
-/* A device's read pushes its own earlier writes. */
+/* The device's own earlier writes land. */
 static void push(struct model *m, uint16_t bdf)
 {
 	for (size_t i = 0; i < m->posts;)
@@ -255,7 +257,8 @@ static enum model_dma_status request(
 		return MODEL_DMA_ABORT;
 	r->m->idle_polls = 0;
 	r->m->last_fault = 0;
-	if (r->acc == ACC_READ || r->acc == ACC_ATOMIC)
+	/* Nothing of a device passes its own posted writes. */
+	if (!r->post)
 		push(r->m, r->bdf);
 	while (len) {
 		size_t n = MODEL_PAGE - (iova & (MODEL_PAGE - 1));

@@ -38,6 +38,7 @@ struct page {
 	uint8_t unit;
 	uint8_t bus; /* ROLE_CONTEXT */
 	uint64_t iova;
+	uint32_t mark; /* last check that met it */
 	uint8_t *copy; /* watched: content after the last store */
 };
 
@@ -287,6 +288,7 @@ struct model {
 	size_t free_count;
 	size_t bump; /* pages never taken start here */
 	uint64_t secret;
+	uint32_t mark;
 	int64_t fail_alloc;
 	bool fail_forever;
 	size_t in_use;

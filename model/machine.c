@@ -216,7 +216,7 @@ static void leave_on(struct unit *u)
 	u->r[R_GSTS] = G_TE | G_RTP;
 	if (u->r[R_ECAP] & ECAP_QI) {
 		u->r[R_GSTS] |= G_QIE;
-		u->r[R_IQA] = m->secret;
+		u->r[R_IQA] = m->secret - MODEL_PAGE;
 		u->last_was_wait = true;
 	}
 	if (remap) {

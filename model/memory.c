@@ -82,6 +82,9 @@ bool memory_init(struct model *m, const struct model_desc *d)
 	m->secret = m->ram_base + m->ram_size - MODEL_PAGE;
 	m->page[m->pages - 1].gen = 1;
 	trap_page(m, m->secret);
+	/* The page below belongs to firmware: queues left on lie there. */
+	m->page[m->pages - 2].gen = 1;
+	m->page[m->pages - 2].owner = 255;
 	return true;
 }
 
@@ -182,7 +185,7 @@ static void unstack(struct model *m, size_t first, size_t count)
 static size_t take_run(struct model *m, size_t count)
 {
 	uint64_t base = m->ram_base >> SHIFT;
-	size_t end = m->pages - 1;
+	size_t end = m->pages - 2;
 	size_t first = ((base + m->bump + count - 1) & ~(count - 1)) - base;
 
 	if (first + count <= end) {
@@ -212,7 +215,7 @@ uint64_t model_page_alloc(struct model *m, unsigned order, unsigned owner)
 	uint64_t pa = MODEL_NONE;
 
 	enter(m);
-	if (order > 20 || !owner || owner > 255 || allocation_fails(m))
+	if (order > 20 || !owner || owner >= 255 || allocation_fails(m))
 		goto out;
 	if (!order)
 		first = take_single(m);
@@ -444,7 +447,61 @@ static bool line_differs(
 	return false;
 }
 
-/* Every line of a table that the unit would still see old. */
+/* One page of a table that the unit can reach. False: seen before. */
+static bool view_check_page(
+	struct unit *u, uint64_t pa, enum role role, unsigned *found)
+{
+	struct model *m = u->m;
+	struct page *p = page_of(m, pa);
+	uint8_t *seen = u->view + (pa - m->ram_base), *real;
+
+	if (!p || !p->owner || p->mark == m->mark)
+		return false;
+	p->mark = m->mark;
+	real = ram_at(m, pa);
+	if (!memcmp(seen, real, MODEL_PAGE))
+		return true;
+	for (unsigned off = 0; off < MODEL_PAGE; off += 64) {
+		if (!line_differs(role, (uint64_t *)(seen + off),
+			    (uint64_t *)(real + off)))
+			continue;
+		blame(m, u, MODEL_V_STALE, u->buffered ? "6.8" : "6.2.1",
+			"table line %#llx not written back",
+			(unsigned long long)(pa + off));
+		++*found;
+	}
+	return true;
+}
+
+static void view_check_tables(
+	struct unit *u, uint64_t pa, unsigned level, unsigned *found)
+{
+	if (!view_check_page(u, pa, ROLE_TABLE, found))
+		return;
+	for (unsigned i = 0; level > 1 && i < 512; i++) {
+		uint64_t raw = ram_read64(u->m, pa + i * 8);
+
+		if ((raw & (SS_R | SS_W)) && !(raw & SS_PS))
+			view_check_tables(u, raw & u->haw_mask & ~0xfffull,
+				level - 1, found);
+	}
+}
+
+static void view_check_contexts(struct unit *u, uint64_t pa, unsigned *found)
+{
+	if (!view_check_page(u, pa, ROLE_CONTEXT, found))
+		return;
+	for (unsigned i = 0; i < 256; i++) {
+		uint64_t lo = ram_read64(u->m, pa + i * 16);
+		uint64_t hi = ram_read64(u->m, pa + i * 16 + 8);
+
+		if ((lo & ENTRY_P) && CE_TT(lo) != TT_PASS)
+			view_check_tables(u, lo & u->haw_mask & ~0xfffull,
+				levels_of(CE_AW(hi)), found);
+	}
+}
+
+/* Every line of a table in reach that the unit would still see old. */
 unsigned view_check(struct unit *u)
 {
 	struct model *m = u->m;
@@ -452,26 +509,21 @@ unsigned view_check(struct unit *u)
 
 	if (!u->view)
 		return 0;
-	for (size_t i = 0; i < m->bump; i++) {
-		uint8_t *seen = u->view + (i << SHIFT);
-		uint8_t *real = m->alias + (i << SHIFT);
-		struct page *p = &m->page[i];
+	m->mark++;
+	if ((u->r[R_GSTS] & G_TE) && !u->ttm && ram_has(m, u->root, 4096)) {
+		view_check_page(u, u->root, ROLE_ROOT, &found);
+		for (unsigned bus = 0; bus < 256; bus++) {
+			uint64_t lo = ram_read64(m, u->root + bus * 16);
 
-		if (!p->owner || !p->role || !memcmp(seen, real, MODEL_PAGE))
-			continue;
-		for (unsigned off = 0; off < MODEL_PAGE; off += 64) {
-			if (!line_differs((enum role)p->role,
-				    (uint64_t *)(seen + off),
-				    (uint64_t *)(real + off)))
-				continue;
-			blame(m, u, MODEL_V_STALE,
-				u->buffered ? "6.8" : "6.2.1",
-				"table line %#llx not written back",
-				(unsigned long long)(m->ram_base +
-					(i << SHIFT) + off));
-			found++;
+			if (lo & ENTRY_P)
+				view_check_contexts(u,
+					lo & u->haw_mask & ~0xfffull, &found);
 		}
 	}
+	for (uint64_t off = 0;
+		(u->r[R_GSTS] & G_IRE) && off < u->irt_entries * 16ull;
+		off += MODEL_PAGE)
+		view_check_page(u, u->irt + off, ROLE_IRT, &found);
 	return found;
 }
 

@@ -227,8 +227,8 @@ struct model_personality model_personality_random(uint64_t seed)
 	return p;
 }
 
-struct model *model_create_simple(
-	const char *kind, enum model_mode mode, uint64_t seed)
+struct model *model_create_usual(const struct model_personality *kind,
+	enum model_mode mode, unsigned flags, uint64_t seed, bool left_on)
 {
 	static const struct model_function_desc functions[] = {
 		{.bdf = MODEL_BDF(0, 0x1f, 0),
@@ -270,9 +270,10 @@ struct model *model_create_simple(
 	static const struct model_ioapic_desc ioapic = {
 		.id = 2, .bdf = MODEL_BDF(0xf0, 0x1f, 0), .unit = 0};
 	struct model_unit_desc unit = {
-		.kind = model_personality_find(kind), .include_all = true};
+		.kind = kind, .include_all = true, .left_on = left_on};
 	struct model_desc d = {.seed = seed,
 		.mode = mode,
+		.flags = flags,
 		.units = &unit,
 		.unit_count = 1,
 		.functions = functions,
@@ -280,5 +281,12 @@ struct model *model_create_simple(
 		.ioapics = &ioapic,
 		.ioapic_count = 1};
 
-	return unit.kind ? model_create(&d) : NULL;
+	return kind ? model_create(&d) : NULL;
+}
+
+struct model *model_create_simple(
+	const char *kind, enum model_mode mode, uint64_t seed)
+{
+	return model_create_usual(
+		model_personality_find(kind), mode, 0, seed, false);
 }

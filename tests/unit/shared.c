@@ -265,27 +265,6 @@ static void registers_instead_of_the_queue(void **state)
 	}
 }
 
-static const struct model_function_desc functions[] = {
-	{.bdf = RIG_DEV, .kind = MODEL_INTEGRATED, .unit = -1},
-	{.bdf = RIG_OTHER, .kind = MODEL_INTEGRATED, .unit = -1},
-};
-
-static struct model *machine_of(const struct model_personality *p,
-	enum model_mode mode, unsigned flags, uint64_t seed, bool left_on)
-{
-	struct model_unit_desc unit = {
-		.kind = p, .include_all = true, .left_on = left_on};
-	struct model_desc d = {.seed = seed,
-		.mode = mode,
-		.flags = flags,
-		.units = &unit,
-		.unit_count = 1,
-		.functions = functions,
-		.function_count = 2};
-
-	return model_create(&d);
-}
-
 static void random_kinds(void **state)
 {
 	(void)state;
@@ -294,8 +273,9 @@ static void random_kinds(void **state)
 		struct rig r;
 
 		rig_open_machine(&r,
-			machine_of(&p, seed & 1 ? MODEL_LAZY : MODEL_RANDOM, 0,
-				seed, false));
+			model_create_usual(&p,
+				seed & 1 ? MODEL_LAZY : MODEL_RANDOM, 0, seed,
+				false));
 		one_life(&r);
 		rig_close(&r);
 	}
@@ -310,7 +290,8 @@ static void taken_over_from_an_earlier_owner(void **state)
 
 		if (!chosen(p))
 			continue;
-		rig_open_machine(&r, machine_of(p, MODEL_LAZY, 0, 1, true));
+		rig_open_machine(
+			&r, model_create_usual(p, MODEL_LAZY, 0, 1, true));
 		one_life(&r);
 		rig_close(&r);
 	}
@@ -326,8 +307,8 @@ static void every_store_watched(void **state)
 		if (!chosen(p))
 			continue;
 		rig_open_machine(&r,
-			machine_of(p, MODEL_LAZY, MODEL_WATCH | MODEL_EAGER, 1,
-				false));
+			model_create_usual(p, MODEL_LAZY,
+				MODEL_WATCH | MODEL_EAGER, 1, false));
 		one_life(&r);
 		rig_close(&r);
 	}

@@ -176,10 +176,15 @@ struct model *model_create(const struct model_desc *desc);
 
 /**
  * A machine with one unit of the kind and a usual topology: 00:1f.0 without
- * DMA, endpoints 00:01.0 … 00:04.0 (00:02.0 has a device TLB), a root port
+ * DMA, endpoints 00:01.0 to 00:04.0 (00:02.0 has a device TLB), a root port
  * 00:1c.0 with an endpoint 01:00.0, a bridge 00:1d.0 to bus 2 with
- * conventional functions 02:00.0 and 02:01.0, one IOAPIC f0:1f.0.
+ * conventional functions 02:00.0 and 02:01.0, one IOAPIC f0:1f.0. flags are
+ * enum model_flags; left_on as in struct model_unit_desc.
  */
+struct model *model_create_usual(const struct model_personality *kind,
+	enum model_mode mode, unsigned flags, uint64_t seed, bool left_on);
+
+/** The same with a kind of the table by its name and nothing special. */
 struct model *model_create_simple(
 	const char *kind, enum model_mode mode, uint64_t seed);
 

@@ -219,8 +219,58 @@ static void space_free(struct rig_space *s, uint64_t table, unsigned level)
 	model_page_free(s->r->m, table, 0);
 }
 
+static void space_write_back(
+	struct rig_space *s, uint64_t table, unsigned level)
+{
+	uint64_t *word = model_ptr(s->r->m, table);
+
+	model_cache_flush(s->r->m, table, MODEL_PAGE);
+	for (unsigned i = 0; level > 1 && i < 512; i++)
+		if ((word[i] & 3) && !(word[i] & 0x80))
+			space_write_back(
+				s, word[i] & 0xffffffffff000ull, level - 1);
+}
+
+void rig_space_write_back(struct rig_space *s)
+{
+	space_write_back(s, s->root[5], 5);
+}
+
+enum iommu_status rig_space_attach(struct rig_space *s, uint16_t bdf)
+{
+	unsigned duties = 0;
+	enum iommu_status status =
+		iommu_device_duties(s->r->iommu, rig_id(bdf), &duties);
+
+	if (status != IOMMU_OK)
+		return status;
+	if (duties & IOMMU_DUTY_WRITE_BACK)
+		rig_space_write_back(s);
+	return iommu_attach(s->r->iommu, rig_id(bdf), s->domain);
+}
+
+uint64_t rig_space_unlink(struct rig_space *s, uint64_t iova)
+{
+	uint64_t table = s->root[5], *word = NULL, at = 0;
+
+	for (unsigned n = 5; n > 1; n--) {
+		at = table + (iova >> (12 + 9 * (n - 1)) & 511) * 8;
+		word = model_ptr(s->r->m, at);
+		if (!(*word & 3))
+			return 0;
+		table = *word & 0xffffffffff000ull;
+	}
+	space_store(s, at, 0);
+	return table;
+}
+
+void rig_space_free(struct rig_space *s)
+{
+	space_free(s, s->root[5], 5);
+}
+
 void rig_space_close(struct rig_space *s)
 {
 	assert_int_equal(iommu_domain_destroy(s->domain), IOMMU_OK);
-	space_free(s, s->root[5], 5);
+	rig_space_free(s);
 }

@@ -82,7 +82,17 @@ void rig_space_map(
 	struct rig_space *s, uint64_t iova, uint64_t pa, unsigned rights);
 /** Unmaps, flushes, and expects it confirmed. */
 void rig_space_unmap(struct rig_space *s, uint64_t iova);
+/** Unlinks the lowest table at an address and returns it, 0 if there is none.
+ *  The caller flushes and frees it. */
+uint64_t rig_space_unlink(struct rig_space *s, uint64_t iova);
+/** Writes all tables back, as a host does before it attaches a device that
+ *  asks for it. */
+void rig_space_write_back(struct rig_space *s);
+/** Attaches, with what the device's duties ask for before. */
+enum iommu_status rig_space_attach(struct rig_space *s, uint16_t bdf);
 /** Ends the domain and frees the tables. */
 void rig_space_close(struct rig_space *s);
+/** Frees the tables only. */
+void rig_space_free(struct rig_space *s);
 
 #endif
