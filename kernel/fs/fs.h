@@ -125,6 +125,7 @@ int pipe_create(struct file **out_reader, struct file **out_writer, int flags);
 int fifo_open(struct inode *node, struct file *f); /* inode_ops.open */
 void fifo_destroy(struct inode *node);             /* node->data goes */
 extern const struct file_ops fifo_ops;
+size_t pipe_size(struct file *f); /* bytes it can hold */
 
 /* A file system that goes when its last mount does. */
 struct super {
@@ -142,6 +143,8 @@ void mount_root(struct place *out);
 void mount_cross(struct place *p);
 /* From the root of a mount to where it sits: false at the top. */
 bool mount_leave(struct place *p);
+/* A name of the node was removed: what is mounted on it goes. */
+void mount_node_gone(struct inode *node);
 bool mount_read_only(const struct mount *m);
 const char *mount_name(const struct mount *m); /* hidden ones: "#name" */
 

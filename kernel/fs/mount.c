@@ -19,11 +19,13 @@ struct mount {
 	uint32_t refs;
 	struct list all;     /* in `mounts`, newest last */
 	bool attached;       /* in the list and holding a count for it */
+	bool gone;           /* was in the list: nothing is mounted on it */
 	struct mount *on;    /* counted; NULL: a root or hidden */
 	struct inode *point; /* counted; the node of `on` that is covered */
 	struct inode *root;  /* counted */
 	struct super *super; /* counted; NULL: needs none */
 	unsigned long flags;
+	char *file_path; /* heap; of a point that is no directory */
 	char type[16];
 	char source[64];
 };
@@ -73,6 +75,7 @@ void mount_put(struct mount *m)
 		inode_put(m->point);
 		inode_put(m->root);
 		super_put(m->super);
+		kfree(m->file_path);
 		kfree(m);
 		m = on;
 	}
@@ -170,51 +173,163 @@ bool mount_leave(struct place *p)
 
 /* --- mount(2) ------------------------------------------------------------- */
 
+/* Take m out of the list. Its list count goes to the caller. */
+static void __detach(struct mount *m)
+{
+	list_remove(&m->all);
+	m->attached = false;
+	m->gone = true;
+	__atomic_fetch_sub(&m->point->mounts, 1, __ATOMIC_RELEASE);
+}
+
+/* A mount that sits somewhere on m. */
+static struct mount *__child_of(const struct mount *m)
+{
+	struct mount *c;
+
+	list_for_each (c, &mounts, all)
+		if (c->on == m)
+			return c;
+	return NULL;
+}
+
+/* Away with m and all that sits on it; files that are open keep working. The
+ * counts of the list are gathered in `gone`, for drop_all(). */
+static void __detach_all(struct mount *m, struct list *gone)
+{
+	struct mount *c = m;
+
+	while (m->attached) {
+		struct mount *deeper = __child_of(c);
+
+		if (deeper) {
+			c = deeper;
+			continue;
+		}
+		__detach(c);
+		list_push_back(gone, &c->all);
+		c = m;
+	}
+}
+
+static void drop_all(struct list *gone)
+{
+	struct mount *m, *next;
+
+	list_for_each_safe (m, next, gone, all) {
+		list_remove(&m->all);
+		mount_put(m);
+	}
+}
+
+void mount_node_gone(struct inode *node)
+{
+	struct list gone = LIST_INIT(gone);
+	struct mount *m, *found;
+
+	if (!__atomic_load_n(&node->mounts, __ATOMIC_SEQ_CST))
+		return;
+	spin_lock(&mount_lock);
+	do {
+		found = NULL;
+		list_for_each (m, &mounts, all)
+			if (m->point == node) {
+				found = m;
+				break;
+			}
+		if (found)
+			__detach_all(found, &gone);
+	} while (found);
+	spin_unlock(&mount_lock);
+	drop_all(&gone);
+}
+
+static bool __covered(const struct place *at)
+{
+	struct mount *m;
+
+	list_for_each (m, &mounts, all)
+		if (m->on == at->mount && m->point == at->node)
+			return true;
+	return false;
+}
+
+static bool removed(struct inode *node)
+{
+	char name[NAME_MAX + 1];
+	struct inode *parent = inode_parent(node);
+	bool result = parent && node->ops->name &&
+		node->ops->name(node, name, sizeof(name)) == -ENOENT;
+
+	inode_put(parent);
+	return result;
+}
+
 /* Put m on top of `at`. Takes m's first count over, also on failure. */
 static int attach(struct mount *m, struct place *at)
 {
-	struct mount *other;
+	int error = 0;
 
 	/* Somebody may have mounted there since the path was resolved. */
-	for (;;) {
+	mount_cross(at);
+	spin_lock(&mount_lock);
+	while (__covered(at)) {
+		spin_unlock(&mount_lock);
 		mount_cross(at);
 		spin_lock(&mount_lock);
-		bool covered = false;
-
-		list_for_each (other, &mounts, all)
-			if (other->on == at->mount && other->point == at->node)
-				covered = true;
-		if (!covered)
-			break;
-		spin_unlock(&mount_lock);
 	}
-	m->on = at->mount;
-	m->point = at->node;
-	place_get(at);
-	m->attached = true;
-	list_push_back(&mounts, &m->all);
-	__atomic_fetch_add(&at->node->mounts, 1, __ATOMIC_RELEASE);
+	if (!at->mount || at->mount->gone) {
+		error = -EINVAL;
+	} else {
+		m->on = at->mount;
+		m->point = at->node;
+		place_get(at);
+		m->attached = true;
+		list_push_back(&mounts, &m->all);
+		__atomic_fetch_add(&at->node->mounts, 1, __ATOMIC_SEQ_CST);
+	}
 	spin_unlock(&mount_lock);
+	if (error) {
+		mount_put(m);
+		return error;
+	}
+	/* Whoever removes a directory looks for mounts afterwards; so one of
+	 * the two sees the other. */
+	if (removed(at->node)) {
+		mount_node_gone(at->node);
+		return -ENOENT;
+	}
 	return 0;
 }
 
-static int bind(const char *source, struct place *at, unsigned long flags)
+/* Takes path over: the target's, if it is no directory. */
+static int bind(
+	const char *source, struct place *at, unsigned long flags, char *path)
 {
 	struct place from;
 	struct mount *m;
 	int error = path_find(AT_FDCWD, source, 0, &from);
 
-	if (error)
+	if (error) {
+		kfree(path);
 		return error;
+	}
 	/* A directory goes on a directory, anything else on anything else. */
 	if (inode_is(from.node, S_IFDIR) != inode_is(at->node, S_IFDIR)) {
 		error = -ENOTDIR;
+		kfree(path);
 		goto out;
 	}
 	m = mount_create(from.node, from.mount->super, from.mount->type,
 		source[0] == '#' ? source : from.mount->source,
 		(flags | from.mount->flags) & MS_RDONLY);
-	error = m ? attach(m, at) : -ENOMEM;
+	if (m) {
+		m->file_path = path;
+		error = attach(m, at);
+	} else {
+		kfree(path);
+		error = -ENOMEM;
+	}
 out:
 	place_put(&from);
 	return error;
@@ -254,6 +369,7 @@ int fs_mount(const char *source, const char *target, const char *type,
 	unsigned long flags)
 {
 	struct place at;
+	char *path = NULL;
 	int error;
 
 	if (flags & MS_MOVE)
@@ -262,16 +378,21 @@ int fs_mount(const char *source, const char *target, const char *type,
 		source = "none";
 	if (!type)
 		type = "";
-	error = path_find(AT_FDCWD, target, 0, &at);
+	error = path_resolve(AT_FDCWD, target, 0, &at, &path);
 	if (error)
 		return error;
+	if (inode_is(at.node, S_IFDIR)) {
+		kfree(path); /* path_of() finds it whenever it is asked for */
+		path = NULL;
+	}
 	if (flags & MS_REMOUNT) {
 		if (at.node != at.mount->root)
 			error = -EINVAL;
 		else
 			at.mount->flags = flags & MS_RDONLY;
 	} else if (flags & MS_BIND || (!*type && source[0] == '#')) {
-		error = bind(source, &at, flags);
+		error = bind(source, &at, flags, path);
+		path = NULL;
 	} else if (!inode_is(at.node, S_IFDIR)) {
 		error = -ENOTDIR;
 	} else if (!strcmp(type, "tmpfs") || !strcmp(type, "ramfs")) {
@@ -279,52 +400,15 @@ int fs_mount(const char *source, const char *target, const char *type,
 	} else {
 		error = mount_tree(type, source, &at, flags);
 	}
+	kfree(path);
 	place_put(&at);
 	return error;
-}
-
-/* Take m out of the list. Its list count goes to the caller. */
-static void __detach(struct mount *m)
-{
-	list_remove(&m->all);
-	m->attached = false;
-	__atomic_fetch_sub(&m->point->mounts, 1, __ATOMIC_RELEASE);
-}
-
-/* The top-most mount that sits somewhere on m. */
-static struct mount *__child_of(const struct mount *m)
-{
-	struct mount *c;
-
-	list_for_each (c, &mounts, all)
-		if (c->on == m)
-			return c;
-	return NULL;
-}
-
-/* Away with m and all that sits on it; files that are open keep working. The
- * counts of the list are gathered in `gone` and dropped without the lock. */
-static void __detach_all(struct mount *m, struct list *gone)
-{
-	struct mount *c = m;
-
-	while (m->attached) {
-		struct mount *deeper = __child_of(c);
-
-		if (deeper) {
-			c = deeper;
-			continue;
-		}
-		__detach(c);
-		list_push_back(gone, &c->all);
-		c = m;
-	}
 }
 
 int fs_umount(const char *target, int flags)
 {
 	struct list gone = LIST_INIT(gone);
-	struct mount *m, *next;
+	struct mount *m;
 	struct place at;
 	int error;
 
@@ -345,10 +429,7 @@ int fs_umount(const char *target, int flags)
 	else
 		__detach_all(m, &gone);
 	spin_unlock(&mount_lock);
-	list_for_each_safe (m, next, &gone, all) {
-		list_remove(&m->all);
-		mount_put(m);
-	}
+	drop_all(&gone);
 	place_put(&at);
 	return error;
 }
@@ -394,8 +475,12 @@ void fs_mounts_text(struct text *t)
 	}
 	while ((m = next_mount(m)) != NULL) {
 		struct place root = {m, m->root};
-		ssize_t n = path_of(&root, path, PATH_MAX);
+		ssize_t n = 0;
 
+		if (m->file_path)
+			strlcpy(path, m->file_path, PATH_MAX);
+		else
+			n = path_of(&root, path, PATH_MAX);
 		if (n < 0)
 			continue; /* outside this process's root */
 		/* A line that begins with '#' would count as a comment. */

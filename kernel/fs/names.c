@@ -117,24 +117,29 @@ out:
 	return error;
 }
 
-/* The child that is to be removed or moved: nothing may be mounted on it.
- * Without a child, -ENOENT. */
-static int may_take(const struct path_parent *p, uint32_t *out_type)
+/* The child that is to be removed or moved, counted; nothing may be mounted on
+ * it. Without a child, -ENOENT; *out is NULL on failure. */
+static int may_take(const struct path_parent *p, struct inode **out)
 {
-	struct inode *dir = p->dir.node, *child;
+	struct inode *dir = p->dir.node;
 	int error;
 
+	*out = NULL;
 	if (!dir->ops->lookup)
 		return -EPERM;
-	error = dir->ops->lookup(dir, p->last, &child);
-	if (error)
+	error = dir->ops->lookup(dir, p->last, out);
+	if (error) {
+		*out = NULL;
 		return error;
-	*out_type = child->mode & S_IFMT;
-	if (__atomic_load_n(&child->mounts, __ATOMIC_RELAXED))
+	}
+	if (__atomic_load_n(&(*out)->mounts, __ATOMIC_RELAXED))
 		error = -EBUSY;
-	else if (p->slash && *out_type != S_IFDIR)
+	else if (p->slash && !inode_is(*out, S_IFDIR))
 		error = -ENOTDIR;
-	inode_put(child);
+	if (error) {
+		inode_put(*out);
+		*out = NULL;
+	}
 	return error;
 }
 
@@ -149,27 +154,36 @@ static int unlink_kind(const struct path_parent *p, bool directory)
 					 : -EBUSY;
 }
 
+static int unlink_from(const struct path_parent *p, bool directory)
+{
+	struct inode *dir = p->dir.node, *child;
+	int error = may_take(p, &child);
+
+	if (error)
+		return error;
+	error = may_change(p);
+	if (!error && inode_is(child, S_IFDIR) != directory)
+		error = directory ? -ENOTDIR : -EISDIR;
+	if (!error && !dir->ops->unlink)
+		error = -EPERM;
+	if (!error)
+		error = dir->ops->unlink(dir, p->last, directory);
+	if (!error)
+		mount_node_gone(child);
+	inode_put(child);
+	return error;
+}
+
 int fs_unlink(int dirfd, const char *path, bool directory)
 {
 	struct path_parent p;
-	uint32_t type;
 	int error = path_find_parent(dirfd, path, false, &p);
 
 	if (error)
 		return error;
 	error = unlink_kind(&p, directory);
 	if (!error)
-		error = may_take(&p, &type);
-	if (!error)
-		error = may_change(&p);
-	if (!error && !directory && type == S_IFDIR)
-		error = -EISDIR;
-	else if (!error && directory && type != S_IFDIR)
-		error = -ENOTDIR;
-	if (!error && !p.dir.node->ops->unlink)
-		error = -EPERM;
-	if (!error)
-		error = p.dir.node->ops->unlink(p.dir.node, p.last, directory);
+		error = unlink_from(&p, directory);
 	place_put(&p.dir);
 	return error;
 }
@@ -177,29 +191,36 @@ int fs_unlink(int dirfd, const char *path, bool directory)
 static int rename_between(const struct path_parent *from,
 	const struct path_parent *to, unsigned flags)
 {
-	struct inode *dir = from->dir.node;
-	uint32_t type, old_type;
+	struct inode *dir = from->dir.node, *child = NULL, *old = NULL;
 	int error;
 
 	if (from->dir.mount != to->dir.mount || dir->dev != to->dir.node->dev)
 		return -EXDEV;
 	if (from->kind != LAST_NAME || to->kind != LAST_NAME)
 		return -EBUSY;
-	error = may_take(from, &type);
+	error = may_take(from, &child);
 	if (!error)
 		error = may_change(from);
+	if (!error && to->slash && !inode_is(child, S_IFDIR))
+		error = -ENOTDIR;
 	if (error)
-		return error;
-	if (to->slash && type != S_IFDIR)
-		return -ENOTDIR;
-	error = may_take(to, &old_type);
+		goto out;
+	error = may_take(to, &old);
 	if (error && error != -ENOENT)
-		return error;
-	if (!error && flags & RENAME_NOREPLACE)
-		return -EEXIST;
-	if (!dir->ops->rename)
-		return -EPERM;
-	return dir->ops->rename(dir, from->last, to->dir.node, to->last, flags);
+		goto out;
+	if (old && flags & RENAME_NOREPLACE)
+		error = -EEXIST;
+	else if (!dir->ops->rename)
+		error = -EPERM;
+	else
+		error = dir->ops->rename(
+			dir, from->last, to->dir.node, to->last, flags);
+	if (!error && old && old != child)
+		mount_node_gone(old);
+out:
+	inode_put(child);
+	inode_put(old);
+	return error;
 }
 
 int fs_rename(int dirfd, const char *path, int new_dirfd, const char *new_path,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Pipes and FIFOs: a ring of 64 KiB between readers and writers.
+ * Pipes and FIFOs: a ring of 64 KiB between readers and writers. When all pipes
+ * together could fill too much memory, new ones get a single page.
  *
  * Letters: [S] pipe.lock (spinlock), [R] pipe.reader, [W] pipe.writer (mutexes,
  * held while bytes move, also to and from user memory). The bytes between tail
@@ -19,7 +20,6 @@
 #include "proc/wait.h"
 
 #define RING_PAGES 16u
-#define RING_SIZE (RING_PAGES * PAGE_SIZE)
 #define PIPE_BUF 4096u
 
 #define FIONREAD 0x541b
@@ -29,6 +29,7 @@ struct pipe {
 	struct mutex reader, writer;
 	uint64_t head, tail;        /* [S] bytes ever written and read */
 	uint8_t *pages[RING_PAGES]; /* [W] made when first written */
+	uint32_t npages;            /* constant: 16 or 1 */
 	unsigned readers, writers;  /* [S] open files */
 	unsigned reader_opens, writer_opens; /* [S] ever, for FIFO opens */
 	struct waitq read_queue, write_queue, open_queue;
@@ -40,9 +41,33 @@ struct pipe_inode {
 	uint64_t time_ns;
 };
 
+static uint64_t pages_promised; /* to all pipes; atomic */
+
+/* How large a new pipe may be. */
+static uint32_t promise_pages(void)
+{
+	uint64_t limit = memory_counts().total / 16;
+
+	if (__atomic_add_fetch(&pages_promised, RING_PAGES, __ATOMIC_RELAXED) <=
+		limit)
+		return RING_PAGES;
+	__atomic_fetch_sub(&pages_promised, RING_PAGES - 1, __ATOMIC_RELAXED);
+	return 1;
+}
+
+static size_t capacity(const struct pipe *p)
+{
+	return p->npages * PAGE_SIZE;
+}
+
 static struct pipe *pipe_of(struct file *f)
 {
 	return f->inode->data;
+}
+
+size_t pipe_size(struct file *f)
+{
+	return capacity(pipe_of(f));
 }
 
 static struct pipe *pipe_alloc(void)
@@ -51,6 +76,7 @@ static struct pipe *pipe_alloc(void)
 
 	if (!p)
 		return NULL;
+	p->npages = promise_pages();
 	spin_init(&p->lock);
 	mutex_init(&p->reader);
 	mutex_init(&p->writer);
@@ -69,6 +95,7 @@ static void pipe_free(struct pipe *p)
 	for (unsigned i = 0; i < RING_PAGES; i++)
 		if (p->pages[i])
 			page_free(p->pages[i]);
+	__atomic_fetch_sub(&pages_promised, p->npages, __ATOMIC_RELAXED);
 	kfree(p);
 }
 
@@ -106,7 +133,7 @@ static size_t piece_at(uint64_t pos, size_t n)
 
 static uint8_t **page_at(struct pipe *p, uint64_t pos)
 {
-	return &p->pages[pos / PAGE_SIZE % RING_PAGES];
+	return &p->pages[pos / PAGE_SIZE % p->npages];
 }
 
 /* Move what is there; p->reader is held. */
@@ -166,7 +193,7 @@ static ssize_t wait_for_room(struct pipe *p, size_t wanted, bool nonblock)
 
 	spin_lock(&p->lock);
 	while (!result) {
-		size_t room = RING_SIZE - (p->head - p->tail);
+		size_t room = capacity(p) - (p->head - p->tail);
 
 		if (!p->readers)
 			result = -EPIPE;
@@ -194,7 +221,7 @@ static ssize_t __give_bytes(struct pipe *p, struct uio *u, size_t wanted)
 	tail = p->tail;
 	head = p->head;
 	spin_unlock(&p->lock);
-	room = RING_SIZE - (head - tail);
+	room = capacity(p) - (head - tail);
 	if (room < wanted)
 		return 0;
 	while (u->left && room) {
@@ -272,7 +299,7 @@ static unsigned pipe_poll(struct file *f, struct poller *poller)
 		events |= POLLIN;
 	if (reads && !p->writers && p->writer_opens)
 		events |= POLLHUP;
-	if (writes && RING_SIZE - (p->head - p->tail) >= PIPE_BUF)
+	if (writes && capacity(p) - (p->head - p->tail) >= PIPE_BUF)
 		events |= POLLOUT;
 	if (writes && !p->readers)
 		events |= POLLERR;

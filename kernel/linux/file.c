@@ -507,7 +507,7 @@ static long control(struct file *f, int fd, unsigned long cmd, unsigned long a)
 	case F_SETLKW:
 		return 0;
 	case F_GETPIPE_SZ:
-		return f->ops == &fifo_ops ? 65536 : -EBADF;
+		return f->ops == &fifo_ops ? (long)pipe_size(f) : -EBADF;
 	default:
 		return -EINVAL;
 	}

@@ -20,10 +20,11 @@ struct pollfd {
  * registered with stays. */
 struct waited {
 	struct file *file; /* NULL: none, or a bad descriptor */
-	unsigned wanted, ready;
+	unsigned wanted;   /* events that count */
+	unsigned ready;    /* those of them that hold */
 };
 
-/* Bits that are reported whether they are asked for or not. */
+/* Bits that poll reports whether they are asked for or not. */
 #define POLL_ALWAYS (POLLERR | POLLHUP | POLLNVAL)
 
 static unsigned ask_all(struct waited *w, unsigned n, struct poller *p)
@@ -32,8 +33,7 @@ static unsigned ask_all(struct waited *w, unsigned n, struct poller *p)
 
 	for (unsigned i = 0; i < n; i++) {
 		if (w[i].file)
-			w[i].ready = file_poll(w[i].file, p) &
-				(w[i].wanted | POLL_ALWAYS);
+			w[i].ready = file_poll(w[i].file, p) & w[i].wanted;
 		count += w[i].ready != 0;
 	}
 	return count;
@@ -95,7 +95,7 @@ static long poll_fds(struct pollfd *fds, unsigned n, uint64_t deadline)
 	if (!w)
 		return -ENOMEM;
 	for (unsigned i = 0; i < n; i++) {
-		w[i].wanted = (uint16_t)fds[i].events;
+		w[i].wanted = (uint16_t)fds[i].events | POLL_ALWAYS;
 		if (fds[i].fd < 0)
 			continue;
 		w[i].file = fd_file(fds[i].fd);
@@ -185,11 +185,6 @@ enum {
 	SETS
 };
 
-static const unsigned set_wants[SETS] = {
-	POLLIN | POLLRDNORM,
-	POLLOUT | POLLWRNORM,
-	POLLPRI,
-};
 static const unsigned set_means[SETS] = {
 	POLLIN | POLLRDNORM | POLLHUP | POLLERR,
 	POLLOUT | POLLWRNORM | POLLERR,
@@ -210,7 +205,7 @@ static int collect(const struct fd_sets *s, unsigned n, struct waited *w)
 	for (unsigned fd = 0; fd < n; fd++) {
 		for (unsigned set = 0; set < SETS; set++)
 			if (in_set(s, set, fd))
-				w[fd].wanted |= set_wants[set];
+				w[fd].wanted |= set_means[set];
 		if (!w[fd].wanted)
 			continue;
 		w[fd].file = fd_file((int)fd);
