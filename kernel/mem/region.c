@@ -143,12 +143,24 @@ void regions_remove(struct space *s, uint64_t start, uint64_t end)
 	close_gap(s, at, n);
 }
 
-/* Lower the candidate below the interrupt window if it touches it. */
-static uint64_t avoid_window(uint64_t high, uint64_t len)
+/* The highest multiple of align below which len bytes end at `high`, or 0. */
+static uint64_t below(uint64_t high, uint64_t len, uint64_t align)
 {
-	if (high > INTERRUPT_WINDOW_START && high < INTERRUPT_WINDOW_END + len)
-		return INTERRUPT_WINDOW_START;
-	return high;
+	return high < len ? 0 : ALIGN_DOWN(high - len, align);
+}
+
+/* The highest place for len bytes in the gap [low, high), or 0. */
+static uint64_t fit(uint64_t len, uint64_t align, uint64_t low, uint64_t high,
+	bool registers)
+{
+	static const uint64_t holes[][2] = {{REGISTERS_START, REGISTERS_END},
+		{INTERRUPT_WINDOW_START, INTERRUPT_WINDOW_END}};
+	uint64_t at = below(high, len, align);
+
+	for (unsigned i = 0; i < ARRAY_SIZE(holes) && !registers; i++)
+		if (at < holes[i][1] && at + len > holes[i][0])
+			at = below(holes[i][0], len, align);
+	return at >= low && region_allowed(at, at + len, registers) ? at : 0;
 }
 
 uint64_t region_gap(const struct space *s, uint64_t len, uint64_t align,
@@ -160,11 +172,10 @@ uint64_t region_gap(const struct space *s, uint64_t len, uint64_t align,
 		high = s->regions[i].start;
 	for (;;) {
 		uint64_t floor = i ? MAX(s->regions[i - 1].end, low) : low;
-		uint64_t top = avoid_window(high, len);
-		uint64_t at = top < len ? 0 : ALIGN_DOWN(top - len, align);
+		uint64_t at =
+			fit(len, align, floor, high, low >= REGISTERS_START);
 
-		if (top >= len && at >= floor &&
-			region_allowed(at, at + len, low >= REGISTERS_START))
+		if (at)
 			return at;
 		if (!i || s->regions[i - 1].start <= low)
 			return 0;
