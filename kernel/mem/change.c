@@ -17,6 +17,12 @@
 #include "lib/errno.h"
 #include "proc/sched.h"
 
+/* Device registers are in no table that a unit walks. */
+static bool units_see(uint64_t start, uint64_t end)
+{
+	return start < REGISTERS_START || end > REGISTERS_END;
+}
+
 int change_flush(struct change *c)
 {
 	int err = 0;
@@ -25,8 +31,12 @@ int change_flush(struct change *c)
 		return 0;
 	if (c->what & ~(unsigned)(CHANGE_PRESENT | CHANGE_RAISED))
 		shootdown(c->space, c->start, c->end);
-	if (c->space->domain)
+	if (c->space->domain && units_see(c->start, c->end))
 		err = assign_flush(c->space, c->start, c->end, c->what);
+	/* Whatever the unit still knows, no later flush may hide: nothing that
+	 * this space gives back from now on is used again. */
+	if (err)
+		c->space->quarantined = true;
 	*c = change_begin(c->space);
 	return err;
 }

@@ -110,7 +110,7 @@ static inline void change_add(
 }
 
 /* All CPUs, then all units, have forgotten what changed. -EIO: a unit did not
- * confirm; what was removed must be quarantined. The change is empty again. */
+ * confirm; the space is quarantined from now on. The change is empty again. */
 MUST_CHECK int change_flush(struct change *c);
 
 /* CPU side only: mem/shootdown.c. */
