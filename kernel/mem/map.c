@@ -26,6 +26,15 @@ static bool cuts_huge(const struct space *s, uint64_t addr)
 		addr % LARGE_PAGE_SIZE;
 }
 
+/* Room to cut at both ends is reserved. */
+static void take_back(struct space *s, uint64_t start, uint64_t end)
+{
+	region_split(s, start);
+	region_split(s, end);
+	regions_remove(s, start, end);
+	zap(s, start, end);
+}
+
 static int __unmap(struct space *s, uint64_t start, uint64_t end)
 {
 	int err;
@@ -37,10 +46,7 @@ static int __unmap(struct space *s, uint64_t start, uint64_t end)
 	err = regions_reserve(s, 2);
 	if (err)
 		return err;
-	region_split(s, start);
-	region_split(s, end);
-	regions_remove(s, start, end);
-	zap(s, start, end);
+	take_back(s, start, end);
 	return 0;
 }
 
@@ -126,8 +132,8 @@ static int describe_file(struct region *r, struct file *f, uint64_t offset)
 		return -EACCES;
 	r->flags |= REGION_REGISTERS;
 	r->registers = d.base;
-	r->readonly[0] = d.readonly_start;
-	r->readonly[1] = d.readonly_end;
+	r->readonly[0] = d.writable ? d.readonly_start : d.base;
+	r->readonly[1] = d.writable ? d.readonly_end : d.base + d.size;
 	return 0;
 }
 
@@ -185,12 +191,7 @@ static int64_t __map(
 	if (s->shared_with_devices || flags & MAP_POPULATE)
 		err = populate(s, r->start, r->end);
 	if (err && s->shared_with_devices) {
-		uint64_t start = r->start, end = r->end;
-
-		region_split(s, start);
-		region_split(s, end);
-		regions_remove(s, start, end);
-		zap(s, start, end);
+		take_back(s, r->start, r->end);
 		return err;
 	}
 	return at;
@@ -304,31 +305,45 @@ static void move_entries(
 	}
 }
 
+/* Tables for `common` bytes, pages for the rest: all that can fail. */
+static int prepare_move(
+	struct space *s, uint64_t to, uint64_t common, uint64_t new_len)
+{
+	for (uint64_t at = 0; at < common; at += PAGE_SIZE)
+		if (!tables_entry(&s->tables, to + at, 1, true))
+			return -ENOMEM;
+	if (!s->shared_with_devices)
+		return 0;
+	return populate(s, to + common, to + new_len);
+}
+
 static int64_t move_region(struct space *s, const struct region *old,
 	uint64_t addr, uint64_t old_len, uint64_t new_len, uint64_t to)
 {
 	struct change c = change_begin(s);
 	struct region r = *old;
 	uint64_t common = MIN(old_len, new_len);
+	int err;
 
 	r.offset += addr - r.start;
 	r.start = to;
 	r.end = to + new_len;
-	for (uint64_t at = 0; at < common; at += PAGE_SIZE)
-		if (!tables_entry(&s->tables, to + at, 1, true))
-			return -ENOMEM;
 	if (r.file)
 		file_get(r.file);
 	region_insert(s, &r);
+	err = prepare_move(s, to, common, new_len);
+	if (err) {
+		take_back(s, to, to + new_len);
+		return err;
+	}
 	region_split(s, addr);
 	region_split(s, addr + old_len);
 	regions_remove(s, addr, addr + old_len);
 	move_entries(&c, addr, to, common);
-	if (change_flush(&c))
-		return -EIO;
+	/* If it is not confirmed the space is quarantined: the pages have moved
+	 * all the same. */
+	(void)!change_flush(&c);
 	zap(s, addr, addr + old_len);
-	if (s->shared_with_devices && populate(s, to, to + new_len))
-		return -ENOMEM;
 	return (int64_t)to;
 }
 
@@ -348,9 +363,7 @@ static int64_t grow_in_place(
 		file_get(r.file);
 	region_insert(s, &r);
 	if (s->shared_with_devices && populate(s, end, new_end)) {
-		region_split(s, end);
-		regions_remove(s, end, new_end);
-		zap(s, end, new_end);
+		take_back(s, end, new_end);
 		return -ENOMEM;
 	}
 	return (int64_t)addr;
@@ -472,13 +485,11 @@ static void grow_brk(struct space *s, uint64_t brk)
 
 	if (r.end > start) {
 		if (!region_allowed(start, r.end, false) ||
-			region_any(s, start, r.end) || regions_reserve(s, 2))
+			region_any(s, start, r.end) || regions_reserve(s, 3))
 			return;
 		region_insert(s, &r);
 		if (s->shared_with_devices && populate(s, start, r.end)) {
-			region_split(s, start);
-			regions_remove(s, start, r.end);
-			zap(s, start, r.end);
+			take_back(s, start, r.end);
 			return;
 		}
 	}
@@ -507,12 +518,14 @@ int space_mincore(struct space *s, uint64_t addr, uint64_t len, uint8_t *vec)
 
 	mutex_lock(&s->lock);
 	for (uint64_t at = 0; at < len && !err; at += PAGE_SIZE) {
-		pte_t *e = tables_entry(&s->tables, addr + at, 1, false);
+		uint64_t page = addr + at;
+		struct leaf l;
 
-		if (!region_at(s, addr + at))
+		vec[at / PAGE_SIZE] = 0;
+		if (!region_at(s, page))
 			err = -ENOMEM;
-		/* No 4 KiB entry inside a region: a large page, or nothing. */
-		vec[at / PAGE_SIZE] = e ? pte_present(*e) : 0;
+		else if (tables_next(&s->tables, page, page + 1, &l))
+			vec[at / PAGE_SIZE] = pte_present(*l.entry);
 	}
 	mutex_unlock(&s->lock);
 	return err;

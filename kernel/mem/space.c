@@ -272,7 +272,7 @@ size_t space_read(struct space *s, uint64_t addr, void *dst, size_t n)
 	size_t done = 0;
 
 	mutex_lock(&s->lock);
-	while (done < n) {
+	while (done < n && addr + done < USER_END) {
 		uint64_t at = addr + done;
 		size_t part = MIN(n - done, PAGE_SIZE - at % PAGE_SIZE);
 		struct leaf l;
