@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 #
 # The kernel's memory and device assignment, hosted: the real sources with the
-# sanitizers on, on a machine that tests/kernel/support simulates. Its headers
-# stand in for the few that hold instructions no process may use.
+# sanitizers on, on a machine that tests/kernel/support simulates. The headers in
+# instead/ stand in for the few that hold instructions no process may use.
 
 kernel-tested := $(addprefix kernel/,$(addprefix mem/,change.c fill.c heap.c \
 	map.c pages.c region.c shared_memory.c shootdown.c space.c table.c) \
@@ -14,9 +14,8 @@ kernel-test-programs := $(patsubst $(S)/tests/%.c,$(O)/test/%,\
 kernel-test-objects := $(call host-object,$(kernel-tested) \
 	$(kernel-test-support))
 # DIRECT_BASE: where a process with sanitizers has room.
-kernel-test-flags := $(host-flags) -DDIRECT_BASE=0x200000000000ull \
-	-fno-builtin -I$(S)/tests/kernel -I$(S)/tests/kernel/support \
-	-I$(S)/kernel
+kernel-test-flags := -I$(S)/tests/kernel/instead -I$(S)/tests/kernel \
+	-I$(S)/kernel $(host-flags) -DDIRECT_BASE=0x200000000000ull -fno-builtin
 
 $(O)/host/kernel/%.c.o: $(S)/kernel/%.c | packages-test
 	@mkdir -p $(@D)

@@ -52,6 +52,13 @@ void device_detach(struct device *d)
 		space_unshare(s);
 }
 
+void devices_reset(void)
+{
+	for (unsigned i = 0; i < MAX_DEVICES; i++)
+		attached[i] = NULL;
+	units_fail = false;
+}
+
 void devices_prefetch(void)
 {
 	for (unsigned i = 0; i < MAX_DEVICES; i++)

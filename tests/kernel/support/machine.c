@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* See machine.h. Everything that the memory code calls and that is neither
  * memory nor a walker of page tables is here. */
+#include "support/files.h"
 #include "support/machine.h"
 #include "support/ram.h"
 #include <sanitizer/asan_interface.h>
@@ -13,7 +14,6 @@
 #include "proc/sched.h"
 
 int vsnprintf(char *buf, size_t size, const char *fmt, va_list ap);
-int printf(const char *fmt, ...);
 
 struct boot_info boot_info;
 struct cpu *cpus[MAX_CPUS];
@@ -23,7 +23,10 @@ uint64_t kernel_cr3;
 jmp_buf machine_panic_to;
 bool machine_panic_set;
 char machine_console[256];
+char machine_note[64];
 void (*machine_meanwhile)(void);
+
+__attribute__((weak)) void devices_reset(void);
 
 static struct cpu cpu_memory[TEST_CPUS];
 static unsigned running;
@@ -43,7 +46,7 @@ void machine_blame(const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	fail_msg("%s", text);
+	fail_msg("%s%s%s", machine_note, *machine_note ? ": " : "", text);
 	__builtin_unreachable();
 }
 
@@ -320,10 +323,15 @@ int machine_start(void **state)
 		cpu_memory[i].space = NULL;
 		cpu_memory[i].off_depth = 0;
 	}
+	machine_note[0] = 0;
 	running = spins = mutexes = 0;
+	space_init(); /* its locks, should a failed test have left them */
 	machine_meanwhile = NULL;
 	machine_fail(0);
+	files_open = 0;
 	walker_reset();
+	if (devices_reset)
+		devices_reset();
 	user_top = 0x800000000000ull;
 	expected_lost = 0;
 	at_start = memory_counts();

@@ -47,6 +47,9 @@ bool machine_failed(void); /* it did */
 extern void (*machine_meanwhile)(void);
 void machine_others(void);
 
+/* What the test is at; said if it ends badly. */
+extern char machine_note[64];
+
 /* End the test with a sentence. */
 void machine_blame(const char *fmt, ...) NORETURN PRINTF_LIKE(1, 2);
 
@@ -64,6 +67,8 @@ extern char machine_console[256];
 /* walker.c: cached translations that name this frame. */
 extern uint32_t walker_refs[];
 void walker_reset(void);
-void walker_write_back_all(void);
+
+/* devices.c, if the test has it: what a failed test left. */
+void devices_reset(void);
 
 #endif
