@@ -57,6 +57,9 @@ struct assignment {
 	uint64_t faults;
 	const char *reset;
 	enum fault_policy policy;
+	bool doomed; /* its owner chose to lose it, and it had a fault */
+	bool on_terminal;
+	char name[PROCESS_NAME_SIZE];
 };
 
 static struct mutex assign_lock;
@@ -158,6 +161,9 @@ static int release(struct assignment *a)
 			d->bus, PCI_DEV(d->devfn), PCI_FN(d->devfn),
 			iommu_status_text(st));
 	}
+	/* Nothing comes any more: what came is still this owner's. */
+	(void)iommu_interrupt(host_iommu, a->unit);
+	__faults_drain();
 	list_remove(&a->link);
 	leave_space(a->space);
 	kfree(a);
@@ -385,7 +391,7 @@ undo:
 	return err;
 }
 
-static int attach_to(struct pci_device *d, struct space *s, int pid)
+static int attach_to(struct pci_device *d, struct space *s, struct process *p)
 {
 	struct assignment *a = kzalloc(sizeof(*a));
 	int err;
@@ -394,7 +400,9 @@ static int attach_to(struct pci_device *d, struct space *s, int pid)
 		return -ENOMEM;
 	a->device = d;
 	a->space = s;
-	a->pid = pid;
+	a->pid = p->pid;
+	a->on_terminal = p->tty;
+	strlcpy(a->name, p->name, sizeof(a->name));
 	err = check(d, &a->unit);
 	if (!err) {
 		a->reset = hand_over_reset(d);
@@ -420,16 +428,19 @@ int assign_attach(struct pci_address at, int pid)
 			PCI_FN(at.devfn));
 	p = process_find(pid);
 	s = p ? process_space(p) : NULL;
-	if (p)
-		process_put(p);
-	if (!s)
-		return assign_complain(
+	if (!s) {
+		err = assign_complain(
 			"attach", -ESRCH, "no process with pid %d", pid);
+		goto out;
+	}
 	mutex_lock(&assign_lock);
-	err = attach_to(d, s, pid);
+	err = attach_to(d, s, p);
 	mutex_unlock(&assign_lock);
 	/* If the process died meanwhile, this takes the device away again. */
 	space_put(s);
+out:
+	if (p)
+		process_put(p);
 	return err;
 }
 
@@ -539,7 +550,8 @@ bool assign_broken(const struct pci_device *d)
 	return d->broken;
 }
 
-/* The owner's process, counted; NULL if the pid is another's by now. */
+/* The owner's process, counted; NULL if it is ending or the pid is another's.
+ */
 static struct process *owner_of(const struct assignment *a)
 {
 	struct process *p = process_find(a->pid);
@@ -551,59 +563,57 @@ static struct process *owner_of(const struct assignment *a)
 	return p;
 }
 
-static void act_on_fault(struct assignment *a, const struct iommu_fault *f)
+static void signal_owner(struct assignment *a, const struct iommu_fault *f)
 {
 	struct signal_info info = {.code = BUS_ADRERR, .addr = f->address.v};
-	struct process *p;
+	struct process *p = owner_of(a);
 
-	if (a->policy == FAULT_DETACH) {
+	if (!p)
+		return;
+	(void)signal_process(p, SIGBUS, &info);
+	process_put(p);
+}
+
+void __assign_fault(const struct iommu_fault *f, struct fault_owner *out)
+{
+	struct pci_device *d =
+		pci_find(f->device.segment, (uint8_t)(f->device.requester >> 8),
+			(uint8_t)f->device.requester);
+	struct assignment *a = d ? find(d) : NULL;
+
+	*out = (struct fault_owner){0};
+	if (!a)
+		return;
+	a->faults++;
+	out->pid = a->pid;
+	strlcpy(out->name, a->name, sizeof(out->name));
+	out->tell = a->on_terminal && a->faults <= FAULTS_TOLD;
+	out->last = a->faults == FAULTS_TOLD;
+	if (f->kind == IOMMU_FAULT_DMA)
+		near_text(a->space, f->address.v, out->near, sizeof(out->near));
+	if (a->policy == FAULT_SIGBUS)
+		signal_owner(a, f);
+	/* Not here: whoever drains may be about to take a device away. */
+	if (a->policy == FAULT_DETACH && !a->doomed) {
+		a->doomed = true;
+		faults_wake();
+	}
+}
+
+void assign_take_faults(void)
+{
+	struct assignment *a, *tmp;
+
+	mutex_lock(&assign_lock);
+	__faults_drain();
+	list_for_each_safe (a, tmp, &assignments, link) {
+		if (!a->doomed)
+			continue;
 		assign_complain("detach", 0,
 			"%x:%x.%x is taken from pid %d for its fault",
 			a->device->bus, PCI_DEV(a->device->devfn),
 			PCI_FN(a->device->devfn), a->pid);
 		(void)release(a);
-		return;
-	}
-	if (a->policy != FAULT_SIGBUS)
-		return;
-	p = owner_of(a);
-	if (p)
-		(void)signal_process(p, SIGBUS, &info);
-	if (p)
-		process_put(p);
-}
-
-static void describe_fault(struct assignment *a, const struct iommu_fault *f,
-	struct fault_owner *out)
-{
-	struct process *p = owner_of(a);
-
-	out->pid = a->pid;
-	strlcpy(out->name, p ? p->name : "a process", sizeof(out->name));
-	out->tell = p && p->tty && a->faults <= FAULTS_TOLD;
-	out->last = a->faults == FAULTS_TOLD;
-	if (f->kind == IOMMU_FAULT_DMA)
-		near_text(a->space, f->address.v, out->near, sizeof(out->near));
-	if (p)
-		process_put(p);
-}
-
-void assign_fault(const struct iommu_fault *f, struct fault_owner *out)
-{
-	struct assignment *a, *tmp;
-
-	*out = (struct fault_owner){0};
-	mutex_lock(&assign_lock);
-	list_for_each_safe (a, tmp, &assignments, link) {
-		struct iommu_device_id id = library_id(a->device);
-
-		if (id.segment != f->device.segment ||
-			id.requester != f->device.requester)
-			continue;
-		a->faults++;
-		describe_fault(a, f, out);
-		act_on_fault(a, f);
-		break;
 	}
 	mutex_unlock(&assign_lock);
 }
@@ -618,15 +628,13 @@ int assign_set_policy(struct pci_device *d, enum fault_policy policy)
 	return 0;
 }
 
-void assign_silence(uint16_t segment, uint16_t requester)
+void __assign_silence(uint16_t segment, uint16_t requester)
 {
 	struct pci_device *d = pci_find(
 		segment, (uint8_t)(requester >> 8), (uint8_t)requester);
 
-	mutex_lock(&assign_lock);
 	if (d)
 		quiet(d);
-	mutex_unlock(&assign_lock);
 }
 
 /* -------------------------------------------------------------------- boot */

@@ -2,7 +2,9 @@
 /*
  * From a unit's fault interrupt to a line in #dmar/faults. The interrupt only
  * copies records (the library does); a thread decodes them, finds the owner,
- * and keeps the last lines in a ring. A reader that falls behind by a whole
+ * and keeps the last lines in a ring. It does so with the assign lock held, and
+ * so does who takes a device away: a fault is always told of the one who had
+ * the device then. A reader that falls behind by a whole
  * ring misses lines; the count in #dmar/stats does not.
  */
 #include "assign/faults.h"
@@ -86,7 +88,7 @@ static void report(const struct iommu_fault *f)
 	struct fault_owner owner;
 	size_t n;
 
-	assign_fault(f, &owner);
+	__assign_fault(f, &owner);
 	ksnprintf(device, sizeof(device), "%02x:%02x.%x",
 		f->device.requester >> 8, f->device.requester >> 3 & 0x1f,
 		f->device.requester & 7);
@@ -122,16 +124,24 @@ static void check_storm(const struct iommu_fault *f)
 	if (iommu_device_info(host_iommu, f->device, &info) != IOMMU_OK ||
 		info.state != IOMMU_DEVICE_QUARANTINED)
 		return;
-	assign_silence(f->device.segment, f->device.requester);
+	__assign_silence(f->device.segment, f->device.requester);
 	kprintf("iommu: %02x:%02x.%x is blocked: too many faults\n",
 		f->device.requester >> 8, f->device.requester >> 3 & 0x1f,
 		f->device.requester & 7);
 }
 
-static void collector(void *arg)
+void __faults_drain(void)
 {
 	struct iommu_fault f;
 
+	while (iommu_fault_next(host_iommu, &f)) {
+		report(&f);
+		check_storm(&f);
+	}
+}
+
+static void collector(void *arg)
+{
 	(void)arg;
 	for (;;) {
 		spin_lock(&lock);
@@ -140,10 +150,7 @@ static void collector(void *arg)
 				WAIT_UNINTERRUPTIBLE);
 		pending = false;
 		spin_unlock(&lock);
-		while (iommu_fault_next(host_iommu, &f)) {
-			report(&f);
-			check_storm(&f);
-		}
+		assign_take_faults();
 	}
 }
 

@@ -34,13 +34,21 @@ struct fault_owner {
 	bool last;     /* for the last time */
 };
 
-/* Implemented by assign.c: count a fault for the owner, and do what it chose.
- * Sleeps. */
+/* Report every record that the units have collected. Holds the assign lock. */
+void __faults_drain(void);
+
+/* Implemented by assign.c. __: the assign lock is held. */
+
+/* Count a fault for the owner, and do or prepare what it chose. */
 struct iommu_fault;
-void assign_fault(const struct iommu_fault *f, struct fault_owner *out);
+void __assign_fault(const struct iommu_fault *f, struct fault_owner *out);
 
 /* A device whose faults were a storm: no more requests from it. */
-void assign_silence(uint16_t segment, uint16_t requester);
+void __assign_silence(uint16_t segment, uint16_t requester);
+
+/* __faults_drain() with the lock, then take devices from the owners who chose
+ * to lose them. Sleeps. */
+void assign_take_faults(void);
 
 /* Why there is no I/O MMU; NULL if there is one. */
 const char *assign_absent_reason(void);
