@@ -108,6 +108,24 @@ static bool add_pages(struct vtd_plan *plan, uint16_t did, uint64_t page,
 	return true;
 }
 
+/** Whether first..last holds a whole large page that no block can cover: a unit
+ *  keeps a large page of which only a part is flushed (VT-d 6.5.2.3). */
+static bool large_page_escapes(
+	const struct vtd_traits *traits, uint64_t first, uint64_t last)
+{
+	unsigned bits;
+
+	for (bits = 9; bits <= 18; bits += 9) {
+		uint64_t size = 1ull << bits;
+		uint64_t start = (first + size - 1) & ~(size - 1);
+
+		if (traits->max_mask < bits && start <= last &&
+			last - start >= size - 1)
+			return true;
+	}
+	return false;
+}
+
 /**
  * Covers pages first..last with aligned blocks. One block that is at most four
  * times too large is better than several; forgetting too much is only slow.
@@ -118,6 +136,8 @@ static bool cover(const struct vtd_traits *traits, struct vtd_plan *plan,
 	unsigned mask = vtd_cover_mask(first, last);
 	uint64_t pages = last - first + 1;
 
+	if (large_page_escapes(traits, first, last))
+		return false;
 	if (mask <= traits->max_mask && (1ull << mask) <= 4 * pages)
 		return add_pages(plan, did, first & ~((1ull << mask) - 1), mask,
 			leaf_only);
