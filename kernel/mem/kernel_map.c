@@ -123,8 +123,8 @@ void kernel_map_init(void)
 			direct_low_end = MAX(direct_low_end, r->end);
 	}
 	/* The loader's archive lies outside the usable ranges. */
-	direct_low_end = MAX(
-		direct_low_end, boot_info.initrd + boot_info.initrd_size);
+	direct_low_end =
+		MAX(direct_low_end, boot_info.initrd + boot_info.initrd_size);
 	direct_low_end = ALIGN_UP(direct_low_end, LARGE_PAGE_SIZE);
 	map_direct(0, direct_low_end);
 	for (unsigned i = 0; i < boot_info.nranges; i++) {
