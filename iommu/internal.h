@@ -303,6 +303,12 @@ void core_table_free(struct iommu_domain *domain);
 bool core_table_entry(const struct iommu_domain *domain,
 	const struct unit *unit, struct entry *out);
 enum iommu_status core_identity_make(struct iommu *iommu);
+/** iommu_map() without telling the units; core_tell_present() follows. */
+enum iommu_status core_map_quietly(struct iommu_domain *domain, uint64_t iova,
+	uint64_t phys, uint64_t size, unsigned rights);
+/** Flushes new entries where units ask for that. */
+enum iommu_status core_tell_present(
+	struct iommu_domain *domain, uint64_t iova, uint64_t size);
 /** Gives a batch's table pages back, or withholds them. */
 void core_table_release(struct iommu_batch *batch, bool confirmed);
 

@@ -327,7 +327,7 @@ static word64 *leaf_of(const struct iommu_domain *domain, uint64_t iova)
 	return &table[index_of(iova, 1)];
 }
 
-static enum iommu_status tell_present(
+enum iommu_status core_tell_present(
 	struct iommu_domain *domain, uint64_t iova, uint64_t size)
 {
 	if (!(iommu_domain_duties(domain) & IOMMU_DUTY_FLUSH_PRESENT))
@@ -335,39 +335,45 @@ static enum iommu_status tell_present(
 	return iommu_flush(domain, IOMMU_MADE_PRESENT, iommu_iova(iova), size);
 }
 
-enum iommu_status iommu_map(struct iommu_domain *domain, iommu_iova_t iova,
-	iommu_phys_t phys, uint64_t size, unsigned rights)
+enum iommu_status core_map_quietly(struct iommu_domain *domain, uint64_t iova,
+	uint64_t phys, uint64_t size, unsigned rights)
 {
-	enum iommu_status status =
-		check_map(domain, iova.v, phys.v, size, rights);
+	enum iommu_status status = check_map(domain, iova, phys, size, rights);
 	struct edit edit = {
 		.domain = domain,
 		.table = &domain->table,
-		.phys_delta = phys.v - iova.v,
+		.phys_delta = phys - iova,
 		.leaf_bits = rights | domain->table.leaf_bits,
-		.done = iova.v,
+		.done = iova,
 	};
-	uint64_t last = iova.v + (size - 1);
 	word64 *leaf;
 
 	if (status != IOMMU_OK)
 		return status;
-	leaf = size == PAGE_SIZE ? leaf_of(domain, iova.v) : NULL;
+	leaf = size == PAGE_SIZE ? leaf_of(domain, iova) : NULL;
 	if (leaf) {
 		if (load(leaf) & PRESENT)
 			return IOMMU_MAPPED;
-		store(leaf, phys.v | edit.leaf_bits);
+		store(leaf, phys | edit.leaf_bits);
 		write_back(&edit, leaf, 1);
-		return tell_present(domain, iova.v, size);
+		return IOMMU_OK;
 	}
-	if (range_is_used(&edit, domain->table.root, domain->table.levels,
-		    iova.v, last))
+	if (range_is_used(&edit, domain->table.root, domain->table.levels, iova,
+		    iova + (size - 1)))
 		return IOMMU_MAPPED;
-	status = map_below(
-		&edit, domain->table.root, domain->table.levels, iova.v, last);
-	if (status != IOMMU_OK)
-		return undo(&edit, iova.v, status);
-	return tell_present(domain, iova.v, size);
+	status = map_below(&edit, domain->table.root, domain->table.levels,
+		iova, iova + (size - 1));
+	return status == IOMMU_OK ? status : undo(&edit, iova, status);
+}
+
+enum iommu_status iommu_map(struct iommu_domain *domain, iommu_iova_t iova,
+	iommu_phys_t phys, uint64_t size, unsigned rights)
+{
+	enum iommu_status status =
+		core_map_quietly(domain, iova.v, phys.v, size, rights);
+
+	return status == IOMMU_OK ? core_tell_present(domain, iova.v, size)
+				  : status;
 }
 
 /* ---- unmap ---- */

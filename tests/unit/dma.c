@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The DMA interface: buffers of odd places and sizes reach the device and come
+ * back, alone and in lists, strict, deferred and through copies.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <iommu/dma.h>
+#include "support/rig.h"
+
+enum {
+	BUFFERS = 24,
+	ROUNDS = 120,
+	MEMORY_ORDER = 6,
+	MEMORY = 4096 << MEMORY_ORDER,
+};
+
+struct buffer {
+	bool used;
+	uint64_t phys;
+	size_t size;
+	iommu_iova_t iova;
+	enum iommu_direction direction;
+};
+
+struct play {
+	struct rig r;
+	struct iommu_domain *domain;
+	struct iommu_dma *dma;
+	struct iommu_dma_config config;
+	uint64_t memory, seed;
+	struct buffer buffer[BUFFERS];
+};
+
+static uint64_t draw(struct play *p, uint64_t below)
+{
+	p->seed ^= p->seed << 13;
+	p->seed ^= p->seed >> 7;
+	p->seed ^= p->seed << 17;
+	return p->seed % below;
+}
+
+static void open_play(struct play *p, const char *kind, enum model_mode mode,
+	const struct iommu_dma_config *config, enum iommu_domain_kind what)
+{
+	struct iommu_domain_config domain = {.kind = what};
+
+	memset(p, 0, sizeof(*p));
+	p->seed = 0x9e3779b97f4a7c15ull;
+	p->config = *config;
+	rig_open(&p->r, kind, mode, 1);
+	rig_start_ok(&p->r);
+	p->memory = model_page_alloc(p->r.m, MEMORY_ORDER, 9);
+	assert_int_equal(
+		iommu_domain_create(p->r.iommu, &domain, &p->domain), IOMMU_OK);
+	assert_int_equal(
+		iommu_attach(p->r.iommu, rig_id(RIG_DEV), p->domain), IOMMU_OK);
+	assert_int_equal(
+		iommu_dma_create(p->domain, config, &p->dma), IOMMU_OK);
+}
+
+static void close_play(struct play *p)
+{
+	assert_int_equal(iommu_dma_destroy(p->dma), IOMMU_OK);
+	assert_int_equal(iommu_detach(p->r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
+	assert_int_equal(iommu_domain_destroy(p->domain), IOMMU_OK);
+	model_page_free(p->r.m, p->memory, MEMORY_ORDER);
+	rig_close(&p->r);
+}
+
+static void take(struct play *p, struct buffer *b)
+{
+	size_t at = draw(p, MEMORY / 2);
+
+	b->size = 1 + draw(p, draw(p, 2) ? 300 : 20000);
+	b->phys = p->memory + at;
+	b->direction = (enum iommu_direction)(1 + draw(p, 3));
+	assert_int_equal(iommu_dma_map(p->dma, iommu_phys(b->phys), b->size,
+				 0xffffffff, b->direction, &b->iova),
+		IOMMU_OK);
+	assert_int_equal(b->iova.v & 4095, b->phys & 4095);
+	assert_true(b->iova.v + b->size - 1 <= 0xffffffff);
+	b->used = true;
+}
+
+/** The device sees what the CPU wrote, and the other way round. */
+static void use(struct play *p, struct buffer *b)
+{
+	uint64_t last = b->size - 1;
+	uint8_t *cpu = model_ptr(p->r.m, b->phys), byte = 0, mark;
+
+	mark = (uint8_t)draw(p, 256);
+	if (b->direction & IOMMU_TO_DEVICE) {
+		cpu[last] = mark;
+		iommu_dma_sync(p->dma, b->iova, b->size, IOMMU_TO_DEVICE);
+		assert_int_equal(model_dma_read(p->r.m, 0, RIG_DEV,
+					 b->iova.v + last, &byte, 1),
+			MODEL_DMA_OK);
+		assert_int_equal(byte, mark);
+	}
+	if (b->direction & IOMMU_FROM_DEVICE) {
+		assert_int_equal(model_dma_write(p->r.m, 0, RIG_DEV, b->iova.v,
+					 &mark, 1),
+			MODEL_DMA_OK);
+		iommu_dma_sync(p->dma, b->iova, b->size, IOMMU_FROM_DEVICE);
+		assert_int_equal(cpu[0], mark);
+	} else {
+		assert_int_not_equal(model_dma_write(p->r.m, 0, RIG_DEV,
+					     b->iova.v, &mark, 1),
+			MODEL_DMA_OK);
+	}
+}
+
+static void give_back(struct play *p, struct buffer *b)
+{
+	assert_int_equal(
+		iommu_dma_unmap(p->dma, b->iova, b->size, b->direction),
+		IOMMU_OK);
+	b->used = false;
+	if (p->config.deferred)
+		return;
+	assert_false(rig_can_read(&p->r, RIG_DEV, b->iova.v & ~7ull));
+	rig_check(&p->r);
+}
+
+static void play(const char *kind, enum model_mode mode,
+	const struct iommu_dma_config *config)
+{
+	static struct play p;
+
+	open_play(&p, kind, mode, config, IOMMU_DOMAIN_MAPPED);
+	for (unsigned n = 0; n < ROUNDS; n++) {
+		struct buffer *b = &p.buffer[draw(&p, BUFFERS)];
+
+		if (b->used)
+			give_back(&p, b);
+		else
+			take(&p, b);
+		if (b->used)
+			use(&p, b);
+	}
+	assert_int_equal(iommu_dma_destroy(p.dma), IOMMU_IN_USE);
+	for (unsigned n = 0; n < BUFFERS; n++)
+		if (p.buffer[n].used)
+			give_back(&p, &p.buffer[n]);
+	close_play(&p);
+}
+
+static void buffers_come_and_go(void **state)
+{
+	static const struct iommu_dma_config configs[] = {{.guard = true},
+		{.untrusted = true}, {.deferred = true},
+		{.deferred = true, .untrusted = true, .defer_count = 5}};
+
+	(void)state;
+	for (const struct model_personality *k = model_personalities; k->name;
+		k++) {
+		if (!rig_kind_usable(k) || k->quirks & MODEL_QUIRK_HIDDEN_RWBF)
+			continue;
+		for (unsigned n = 0; n < 4; n++)
+			play(k->name, n & 1 ? MODEL_LAZY : MODEL_RANDOM,
+				&configs[n]);
+	}
+}
+
+/** What shares the pages with an untrusted device's buffer stays unseen. */
+static void copies_hide_the_neighbours(void **state)
+{
+	struct iommu_dma_config config = {.untrusted = true};
+	struct play p;
+	iommu_iova_t iova;
+	uint64_t word = 0;
+	uint64_t *page;
+
+	(void)state;
+	open_play(&p, "plain", MODEL_LAZY, &config, IOMMU_DOMAIN_MAPPED);
+	page = model_ptr(p.r.m, p.memory);
+	page[1] = 0x5ec2e7;
+	page[2] = 0xda7a;
+	assert_int_equal(iommu_dma_map(p.dma, iommu_phys(p.memory + 16), 8,
+				 ~0ull, IOMMU_BOTH_WAYS, &iova),
+		IOMMU_OK);
+	assert_int_equal(model_dma_read(p.r.m, 0, RIG_DEV, iova.v, &word, 8),
+		MODEL_DMA_OK);
+	assert_int_equal(word, 0xda7a);
+	assert_int_equal(
+		model_dma_read(p.r.m, 0, RIG_DEV, iova.v - 8, &word, 8),
+		MODEL_DMA_OK);
+	assert_int_equal(word, 0);
+	word = 7;
+	assert_int_equal(
+		model_dma_write(p.r.m, 0, RIG_DEV, iova.v - 8, &word, 8),
+		MODEL_DMA_OK);
+	assert_int_equal(
+		iommu_dma_unmap(p.dma, iova, 8, IOMMU_BOTH_WAYS), IOMMU_OK);
+	assert_int_equal(page[1], 0x5ec2e7);
+	close_play(&p);
+}
+
+/** An address is not handed out again before its flush, and the window ends by
+ *  count and by time. */
+static void deferred_window_is_bounded(void **state)
+{
+	struct iommu_dma_config config = {
+		.deferred = true, .defer_count = 4, .defer_ns = 1000000};
+	struct iommu_stats before, after;
+	iommu_iova_t iova[6], again;
+	struct play p;
+
+	(void)state;
+	open_play(&p, "plain", MODEL_LAZY, &config, IOMMU_DOMAIN_MAPPED);
+	for (unsigned n = 0; n < 6; n++)
+		assert_int_equal(
+			iommu_dma_map(p.dma, iommu_phys(p.memory), 4096, ~0ull,
+				IOMMU_BOTH_WAYS, &iova[n]),
+			IOMMU_OK);
+	assert_int_equal(iommu_unit_stats(p.r.iommu, 0, &before), IOMMU_OK);
+	for (unsigned n = 0; n < 3; n++) {
+		assert_int_equal(
+			iommu_dma_unmap(p.dma, iova[n], 4096, IOMMU_BOTH_WAYS),
+			IOMMU_OK);
+		assert_int_equal(iommu_dma_map(p.dma, iommu_phys(p.memory),
+					 4096, ~0ull, IOMMU_BOTH_WAYS, &again),
+			IOMMU_OK);
+		for (unsigned k = 0; k <= n; k++)
+			assert_true(again.v != iova[k].v);
+		iova[n] = again;
+	}
+	assert_int_equal(iommu_unit_stats(p.r.iommu, 0, &after), IOMMU_OK);
+	assert_int_equal(before.waits, after.waits);
+	assert_int_equal(iommu_dma_unmap(p.dma, iova[3], 4096, IOMMU_BOTH_WAYS),
+		IOMMU_OK);
+	assert_int_equal(iommu_unit_stats(p.r.iommu, 0, &after), IOMMU_OK);
+	assert_int_equal(before.waits + 1, after.waits);
+
+	assert_int_equal(iommu_dma_unmap(p.dma, iova[4], 4096, IOMMU_BOTH_WAYS),
+		IOMMU_OK);
+	assert_int_equal(iommu_dma_tick(p.dma), IOMMU_OK);
+	assert_int_equal(iommu_unit_stats(p.r.iommu, 0, &after), IOMMU_OK);
+	assert_int_equal(before.waits + 1, after.waits);
+	model_advance(p.r.m, 1000000);
+	assert_int_equal(iommu_dma_tick(p.dma), IOMMU_OK);
+	assert_int_equal(iommu_unit_stats(p.r.iommu, 0, &after), IOMMU_OK);
+	assert_int_equal(before.waits + 2, after.waits);
+	iova[3] = iova[5];
+	for (unsigned n = 0; n < 4; n++)
+		assert_int_equal(
+			iommu_dma_unmap(p.dma, iova[n], 4096, IOMMU_BOTH_WAYS),
+			IOMMU_OK);
+	close_play(&p);
+}
+
+static void lists_become_runs(void **state)
+{
+	struct iommu_dma_config config = {0};
+	struct iommu_dma_range range[4];
+	struct iommu_dma_piece piece[4];
+	struct iommu_stats before, after;
+	unsigned count;
+	struct play p;
+
+	(void)state;
+	open_play(&p, "caching", MODEL_LAZY, &config, IOMMU_DOMAIN_MAPPED);
+	piece[0] =
+		(struct iommu_dma_piece){iommu_phys(p.memory + 0x10800), 0x800};
+	piece[1] =
+		(struct iommu_dma_piece){iommu_phys(p.memory + 0x3000), 0x2000};
+	piece[2] =
+		(struct iommu_dma_piece){iommu_phys(p.memory + 0x8000), 0x10};
+	piece[3] = (struct iommu_dma_piece){
+		iommu_phys(p.memory + 0x20000), 0x1000};
+	assert_int_equal(iommu_unit_stats(p.r.iommu, 0, &before), IOMMU_OK);
+	assert_int_equal(iommu_dma_map_list(p.dma, piece, 4, ~0ull,
+				 IOMMU_BOTH_WAYS, range, &count),
+		IOMMU_OK);
+	assert_int_equal(iommu_unit_stats(p.r.iommu, 0, &after), IOMMU_OK);
+	assert_int_equal(after.waits - before.waits, 1);
+	assert_int_equal(count, 2);
+	assert_int_equal(range[0].size, 0x2810);
+	assert_int_equal(range[1].size, 0x1000);
+	*(uint64_t *)model_ptr(p.r.m, p.memory + 0x4ff8) = 0x4ff8;
+	uint64_t word = 0;
+	assert_int_equal(model_dma_read(p.r.m, 0, RIG_DEV,
+				 range[0].iova.v + 0x800 + 0x1ff8, &word, 8),
+		MODEL_DMA_OK);
+	assert_int_equal(word, 0x4ff8);
+	assert_int_equal(
+		iommu_dma_unmap_list(p.dma, range, count, IOMMU_BOTH_WAYS),
+		IOMMU_OK);
+	rig_check(&p.r);
+	assert_false(rig_can_read(&p.r, RIG_DEV, range[1].iova.v));
+	assert_int_equal(
+		iommu_dma_unmap_list(p.dma, range, count, IOMMU_BOTH_WAYS),
+		IOMMU_BAD_ARGUMENT);
+	close_play(&p);
+}
+
+static void narrow_devices_get_low_addresses(void **state)
+{
+	struct iommu_dma_config config = {0};
+	struct iommu_domain_config none = {.kind = IOMMU_DOMAIN_BLOCKED};
+	struct iommu_domain *blocked;
+	struct iommu_dma *dma;
+	iommu_iova_t iova;
+	struct play p;
+	void *ring;
+
+	(void)state;
+	open_play(&p, "plain", MODEL_LAZY, &config, IOMMU_DOMAIN_MAPPED);
+	assert_int_equal(iommu_dma_map(p.dma, iommu_phys(p.memory), 1, 0xffff,
+				 IOMMU_BOTH_WAYS, &iova),
+		IOMMU_WIDTH);
+	assert_int_equal(iommu_dma_map(p.dma, iommu_phys(p.memory), 0, ~0ull,
+				 IOMMU_BOTH_WAYS, &iova),
+		IOMMU_BAD_ARGUMENT);
+	assert_int_equal(
+		iommu_dma_alloc(p.dma, 2, 0xfffffff, &ring, &iova), IOMMU_OK);
+	assert_true(iova.v + 0x4000 <= 0x10000000);
+	*(uint64_t *)ring = 1;
+	assert_true(rig_can_write(&p.r, RIG_DEV, iova.v));
+	assert_int_equal(*(uint64_t *)ring, 0x1234);
+	assert_int_equal(iommu_dma_free(p.dma, 2, ring, iova), IOMMU_OK);
+	assert_int_equal(
+		iommu_dma_free(p.dma, 2, ring, iova), IOMMU_BAD_ARGUMENT);
+	assert_int_equal(
+		iommu_domain_create(p.r.iommu, &none, &blocked), IOMMU_OK);
+	assert_int_equal(
+		iommu_dma_create(blocked, &config, &dma), IOMMU_BAD_ARGUMENT);
+	assert_int_equal(iommu_domain_destroy(blocked), IOMMU_OK);
+	close_play(&p);
+}
+
+static void identity_hands_out_physical_addresses(void **state)
+{
+	struct iommu_dma_config config = {0};
+	iommu_iova_t iova;
+	struct play p;
+
+	(void)state;
+	open_play(&p, "plain", MODEL_LAZY, &config, IOMMU_DOMAIN_IDENTITY);
+	assert_int_equal(iommu_dma_map(p.dma, iommu_phys(p.memory + 5), 100,
+				 ~0ull, IOMMU_BOTH_WAYS, &iova),
+		IOMMU_OK);
+	assert_int_equal(iova.v, p.memory + 5);
+	assert_int_equal(
+		iommu_dma_unmap(p.dma, iova, 100, IOMMU_BOTH_WAYS), IOMMU_OK);
+	close_play(&p);
+}
+
+/** Addresses never overlap, whatever the order of coming and going. */
+static void addresses_do_not_overlap(void **state)
+{
+	struct iommu_dma_config config = {0};
+	struct {
+		uint64_t first, last;
+		size_t size;
+	} live[200] = {{0}};
+	struct play p;
+
+	(void)state;
+	open_play(&p, "plain", MODEL_BENIGN, &config, IOMMU_DOMAIN_MAPPED);
+	for (unsigned n = 0; n < 3000; n++) {
+		unsigned k = (unsigned)draw(&p, 200);
+		iommu_iova_t iova;
+
+		if (live[k].size) {
+			assert_int_equal(iommu_dma_unmap(p.dma,
+						 iommu_iova(live[k].first),
+						 live[k].size, IOMMU_BOTH_WAYS),
+				IOMMU_OK);
+			live[k].size = 0;
+			continue;
+		}
+		live[k].size = 1 + draw(&p, draw(&p, 4) ? 40000 : 400000);
+		if (live[k].size > MEMORY)
+			live[k].size = MEMORY;
+		assert_int_equal(
+			iommu_dma_map(p.dma, iommu_phys(p.memory), live[k].size,
+				0xffffffff, IOMMU_BOTH_WAYS, &iova),
+			IOMMU_OK);
+		live[k].first = iova.v;
+		live[k].last = (iova.v + live[k].size - 1) | 4095;
+		assert_true(live[k].last < 0xfee00000 || iova.v > 0xfeefffff);
+		for (unsigned m = 0; m < 200; m++)
+			if (m != k && live[m].size)
+				assert_true(live[m].last < live[k].first ||
+					live[m].first > live[k].last);
+	}
+	for (unsigned k = 0; k < 200; k++)
+		if (live[k].size)
+			assert_int_equal(iommu_dma_unmap(p.dma,
+						 iommu_iova(live[k].first),
+						 live[k].size, IOMMU_BOTH_WAYS),
+				IOMMU_OK);
+	close_play(&p);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(buffers_come_and_go),
+		cmocka_unit_test(copies_hide_the_neighbours),
+		cmocka_unit_test(deferred_window_is_bounded),
+		cmocka_unit_test(lists_become_runs),
+		cmocka_unit_test(narrow_devices_get_low_addresses),
+		cmocka_unit_test(identity_hands_out_physical_addresses),
+		cmocka_unit_test(addresses_do_not_overlap),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
