@@ -227,61 +227,87 @@ struct model_personality model_personality_random(uint64_t seed)
 	return p;
 }
 
-struct model *model_create_usual(const struct model_personality *kind,
-	enum model_mode mode, unsigned flags, uint64_t seed, bool left_on)
+/* The usual topology; see model_create_usual(). */
+static const struct model_function_desc functions[] = {
+	{.bdf = MODEL_BDF(0, 0x1f, 0),
+		.kind = MODEL_CONVENTIONAL,
+		.unit = -1,
+		.class_code = 0x060100},
+	{.bdf = MODEL_BDF(0, 1, 0), .kind = MODEL_INTEGRATED, .unit = -1},
+	{.bdf = MODEL_BDF(0, 2, 0),
+		.kind = MODEL_INTEGRATED,
+		.unit = -1,
+		.ats = true},
+	{.bdf = MODEL_BDF(0, 3, 0), .kind = MODEL_INTEGRATED, .unit = -1},
+	{.bdf = MODEL_BDF(0, 4, 0), .kind = MODEL_INTEGRATED, .unit = -1},
+	{.bdf = MODEL_BDF(0, 0x1c, 0),
+		.kind = MODEL_ROOT_PORT,
+		.secondary = 1,
+		.subordinate = 1,
+		.unit = -1,
+		.acs = true},
+	{.bdf = MODEL_BDF(1, 0, 0), .kind = MODEL_ENDPOINT, .unit = -1},
+	{.bdf = MODEL_BDF(0, 0x1d, 0),
+		.kind = MODEL_PCIE_TO_PCI,
+		.secondary = 2,
+		.subordinate = 2,
+		.unit = -1},
+	{.bdf = MODEL_BDF(2, 0, 0), .kind = MODEL_CONVENTIONAL, .unit = -1},
+	{.bdf = MODEL_BDF(2, 1, 0), .kind = MODEL_CONVENTIONAL, .unit = -1},
+};
+
+#define FUNCTIONS (sizeof functions / sizeof functions[0])
+
+static struct model *create(const struct model_personality *kind[2],
+	unsigned count, enum model_mode mode, unsigned flags, uint64_t seed,
+	bool left_on)
 {
-	static const struct model_function_desc functions[] = {
-		{.bdf = MODEL_BDF(0, 0x1f, 0),
-			.kind = MODEL_CONVENTIONAL,
-			.unit = -1,
-			.class_code = 0x060100},
-		{.bdf = MODEL_BDF(0, 1, 0),
-			.kind = MODEL_INTEGRATED,
-			.unit = -1},
-		{.bdf = MODEL_BDF(0, 2, 0),
-			.kind = MODEL_INTEGRATED,
-			.unit = -1,
-			.ats = true},
-		{.bdf = MODEL_BDF(0, 3, 0),
-			.kind = MODEL_INTEGRATED,
-			.unit = -1},
-		{.bdf = MODEL_BDF(0, 4, 0),
-			.kind = MODEL_INTEGRATED,
-			.unit = -1},
-		{.bdf = MODEL_BDF(0, 0x1c, 0),
-			.kind = MODEL_ROOT_PORT,
-			.secondary = 1,
-			.subordinate = 1,
-			.unit = -1,
-			.acs = true},
-		{.bdf = MODEL_BDF(1, 0, 0), .kind = MODEL_ENDPOINT, .unit = -1},
-		{.bdf = MODEL_BDF(0, 0x1d, 0),
-			.kind = MODEL_PCIE_TO_PCI,
-			.secondary = 2,
-			.subordinate = 2,
-			.unit = -1},
-		{.bdf = MODEL_BDF(2, 0, 0),
-			.kind = MODEL_CONVENTIONAL,
-			.unit = -1},
-		{.bdf = MODEL_BDF(2, 1, 0),
-			.kind = MODEL_CONVENTIONAL,
-			.unit = -1},
-	};
-	static const struct model_ioapic_desc ioapic = {
-		.id = 2, .bdf = MODEL_BDF(0xf0, 0x1f, 0), .unit = 0};
-	struct model_unit_desc unit = {
-		.kind = kind, .include_all = true, .left_on = left_on};
+	struct model_ioapic_desc ioapic = {.id = 2,
+		.bdf = MODEL_BDF(0xf0, 0x1f, 0),
+		.unit = (int)count - 1};
+	struct model_function_desc f[FUNCTIONS];
+	struct model_unit_desc unit[2];
 	struct model_desc d = {.seed = seed,
 		.mode = mode,
 		.flags = flags,
-		.units = &unit,
-		.unit_count = 1,
-		.functions = functions,
-		.function_count = sizeof functions / sizeof functions[0],
+		.units = unit,
+		.unit_count = count,
+		.functions = f,
+		.function_count = FUNCTIONS,
 		.ioapics = &ioapic,
 		.ioapic_count = 1};
 
-	return kind ? model_create(&d) : NULL;
+	memcpy(f, functions, sizeof f);
+	for (unsigned i = 0; i < count; i++) {
+		if (!kind[i])
+			return NULL;
+		unit[i] = (struct model_unit_desc){.kind = kind[i],
+			.include_all = i == count - 1,
+			.left_on = left_on};
+	}
+	for (unsigned i = 0; count > 1 && i < FUNCTIONS; i++)
+		if (f[i].bdf == MODEL_BDF(0, 2, 0) ||
+			f[i].bdf == MODEL_BDF(0, 3, 0) ||
+			f[i].bdf == MODEL_BDF(0, 0x1c, 0) || f[i].bdf >> 8 == 1)
+			f[i].unit = 0;
+	return model_create(&d);
+}
+
+struct model *model_create_usual(const struct model_personality *kind,
+	enum model_mode mode, unsigned flags, uint64_t seed, bool left_on)
+{
+	const struct model_personality *kinds[2] = {kind, NULL};
+
+	return create(kinds, 1, mode, flags, seed, left_on);
+}
+
+struct model *model_create_pair(const struct model_personality *first,
+	const struct model_personality *second, enum model_mode mode,
+	unsigned flags, uint64_t seed, bool left_on)
+{
+	const struct model_personality *kinds[2] = {first, second};
+
+	return create(kinds, 2, mode, flags, seed, left_on);
 }
 
 struct model *model_create_simple(

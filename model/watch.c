@@ -67,6 +67,29 @@ static void check_wide(struct model *m, struct page *p, const uint64_t was[2],
 		(unsigned long long)pa);
 }
 
+/* Whether a table says the same as the large page, so that it does not matter
+ * which of the two the unit uses. */
+static bool same_translation(
+	struct model *m, uint64_t large, uint64_t table, unsigned level)
+{
+	uint64_t span = 1ull << (SHIFT + 9 * (level - 2));
+	uint64_t base = large & MASK(51, 12) & ~(span * 512 - 1);
+	uint64_t meaning = SS_R | SS_W | SS_SNP;
+
+	table &= MASK(51, 12);
+	if (!ram_has(m, table, MODEL_PAGE))
+		return false;
+	for (unsigned i = 0; i < 512; i++) {
+		uint64_t raw = ram_read64(m, table + i * 8);
+
+		if ((raw & MASK(51, 12)) != base + i * span ||
+			((raw ^ large) & meaning) ||
+			(level > 2 && !(raw & SS_PS)))
+			return false;
+	}
+	return true;
+}
+
 static void check_table(
 	struct model *m, struct page *p, uint64_t was, uint64_t is, uint64_t pa)
 {
@@ -74,7 +97,9 @@ static void check_table(
 	bool both =
 		entry_present(ROLE_TABLE, was) && entry_present(ROLE_TABLE, is);
 
-	if (both && p->level > 1 && ((was ^ is) & SS_PS))
+	if (both && p->level > 1 && ((was ^ is) & SS_PS) &&
+		!same_translation(m, was & SS_PS ? was : is,
+			was & SS_PS ? is : was, p->level))
 		blame(m, u, MODEL_V_CHANGE, "6.5.3.3",
 			"page size changed in one step at %#llx (level %u)",
 			(unsigned long long)pa, p->level);

@@ -184,7 +184,13 @@ struct model *model_create(const struct model_desc *desc);
 struct model *model_create_usual(const struct model_personality *kind,
 	enum model_mode mode, unsigned flags, uint64_t seed, bool left_on);
 
-/** The same with a kind of the table by its name and nothing special. */
+/** The same machine with two units: the first translates for 00:02.0, 00:03.0
+ *  and all below 00:1c.0, the second for the rest. */
+struct model *model_create_pair(const struct model_personality *first,
+	const struct model_personality *second, enum model_mode mode,
+	unsigned flags, uint64_t seed, bool left_on);
+
+/** The same as model_create_usual() with a kind of the table by its name and nothing special. */
 struct model *model_create_simple(
 	const char *kind, enum model_mode mode, uint64_t seed);
 

@@ -75,8 +75,17 @@ static bool space_open(struct world *w, unsigned i)
 	struct world_space *s = &w->space[i];
 
 	memset(s, 0, sizeof *s);
-	rig_space_open(&s->host, &w->r);
-	s->domain = s->host.domain;
+	s->mapped = w->mapped_spaces >> i & 1;
+	s->bits = 64;
+	if (s->mapped) {
+		s->domain = rig_mapped_domain(&w->r);
+		for (unsigned u = 0; u < model_unit_count(w->r.m); u++)
+			if (w->unit_bits[u] < s->bits)
+				s->bits = w->unit_bits[u];
+	} else {
+		rig_space_open(&s->host, &w->r);
+		s->domain = s->host.domain;
+	}
 	s->owner = 10 + w->next_owner++ % 180;
 	s->open = true;
 	return true;
@@ -106,18 +115,39 @@ static bool slot_map(struct world *w, struct world_space *s, unsigned n,
 		return wrong(w, "out of frames");
 	slot->rights = rights;
 	stamp(w, slot);
+	if (s->mapped) {
+		enum iommu_status got =
+			iommu_map(s->domain, iommu_iova(places[n]),
+				iommu_phys(slot->frame), MODEL_PAGE, rights);
+
+		if (places[n] >> s->bits == 0)
+			return ok(w, "map", got);
+		model_page_free(w->r.m, slot->frame, 0);
+		slot->frame = 0;
+		return got == IOMMU_WIDTH ||
+			wrong(w, "map: %s", iommu_status_text(got));
+	}
 	entry(s, n);
 	iommu_batch_add(
 		batch, IOMMU_MADE_PRESENT, iommu_iova(places[n]), MODEL_PAGE);
 	return true;
 }
 
-static uint64_t slot_unmap(
-	struct world_space *s, unsigned n, struct iommu_batch *batch)
+static uint64_t slot_unmap(struct world *w, struct world_space *s, unsigned n,
+	struct iommu_batch *batch)
 {
-	uint64_t frame = s->slot[n].frame;
+	uint64_t frame = s->slot[n].frame, removed = 0;
 
 	s->slot[n].frame = 0;
+	if (s->mapped) {
+		if (!ok(w, "unmap",
+			    iommu_unmap(s->domain, iommu_iova(places[n]),
+				    MODEL_PAGE, batch, &removed)) ||
+			removed != MODEL_PAGE)
+			wrong(w, "%llu bytes unmapped",
+				(unsigned long long)removed);
+		return frame;
+	}
 	entry(s, n);
 	iommu_batch_add(
 		batch, IOMMU_REMOVED, iommu_iova(places[n]), MODEL_PAGE);
@@ -155,13 +185,13 @@ static bool edit(struct world *w, uint64_t word)
 				    word >> (10 + i) & 1 ? RW : IOMMU_READ,
 				    &batch))
 				return false;
-		} else if (word >> (20 + i) & 1) {
+		} else if (!s->mapped && word >> (20 + i) & 1) {
 			slot_protect(s, n, &batch);
 		} else {
-			frame[freed++] = slot_unmap(s, n, &batch);
+			frame[freed++] = slot_unmap(w, s, n, &batch);
 		}
 	}
-	if (!ok(w, "flush", iommu_batch_flush(&batch)))
+	if (!ok(w, "flush", iommu_batch_flush(&batch)) || w->wrong[0])
 		return false;
 	for (unsigned i = 0; i < freed; i++)
 		model_page_free(w->r.m, frame[i], 0);
@@ -181,6 +211,17 @@ static bool unlink_table(struct world *w, uint64_t word)
 			frame[freed++] = s->slot[n].frame;
 			s->slot[n].frame = 0;
 		}
+	if (s->mapped && base >> s->bits)
+		return true;
+	if (s->mapped) {
+		if (!ok(w, "unmap",
+			    iommu_unmap_now(
+				    s->domain, iommu_iova(base), 0x200000)))
+			return false;
+		while (freed)
+			model_page_free(w->r.m, frame[--freed], 0);
+		return true;
+	}
 	table = rig_space_unlink(&s->host, base);
 	if (!table)
 		return true;
@@ -204,7 +245,8 @@ static bool replace_space(struct world *w, uint64_t word)
 			return true;
 	if (!ok(w, "destroy", iommu_domain_destroy(s->domain)))
 		return false;
-	rig_space_free(&s->host);
+	if (!s->mapped)
+		rig_space_free(&s->host);
 	for (unsigned n = 0; n < WORLD_SLOTS; n++)
 		if (s->slot[n].frame)
 			model_page_free(w->r.m, s->slot[n].frame, 0);
@@ -235,7 +277,17 @@ static bool attach_or_detach(struct world *w, uint64_t word)
 	d->space = (word >> 8) % WORLD_SPACES;
 	model_device_expect(w->r.m, 0, d->bdf, w->space[d->space].owner);
 	return ok(w, "attach",
-		rig_space_attach(&w->space[d->space].host, d->bdf));
+		w->space[d->space].mapped
+			? iommu_attach(
+				  w->r.iommu, id, w->space[d->space].domain)
+			: rig_space_attach(&w->space[d->space].host, d->bdf));
+}
+
+static bool ats_enabled(struct world *w, const struct world_device *d)
+{
+	return d->bdf == RIG_ATS &&
+		model_pci_read(w->r.m, 0, 0, (uint8_t)d->bdf, 0x106, 2) &
+		0x8000;
 }
 
 static bool dma(struct world *w, struct world_device *d, unsigned n, bool write,
@@ -259,9 +311,11 @@ static bool dma(struct world *w, struct world_device *d, unsigned n, bool write,
 				w->r.m, 0, w->dev[i].bdf, places[0], &x, 8);
 		}
 	d->posted |= post;
-	want = slot->frame && places[n] >> w->bits == 0 &&
+	want = slot->frame && places[n] >> d->bits == 0 &&
 		(slot->rights & (write ? IOMMU_WRITE : IOMMU_READ));
-	if (write)
+	if (ats_enabled(w, d))
+		got = model_ats_dma(w->r.m, 0, d->bdf, places[n], &v, 8, write);
+	else if (write)
 		got = (post ? model_dma_post : model_dma_write)(
 			w->r.m, 0, d->bdf, places[n], &v, 8);
 	else
@@ -304,7 +358,7 @@ static bool interrupt_edit(struct world *w, uint64_t word)
 	struct iommu_irq_target target = {
 		.destination = (word >> 16) % 200, .vector = 0};
 
-	if (!w->remapped)
+	if (!d->remapped)
 		return true;
 	if (!d->irq_used) {
 		d->irq_used = true;
@@ -333,13 +387,22 @@ static bool interrupt_send(struct world *w, uint64_t word)
 	struct iommu_msi_message msg;
 	bool want, got;
 
-	if (!w->remapped || !d->irq_used)
+	if (!d->remapped || !from->remapped || !d->irq_used)
 		return true;
 	if (!ok(w, "irq message",
 		    iommu_irq_message(w->r.iommu, &d->irq, 0, &msg)))
 		return false;
 	want = d->vector && from == d;
 	got = model_msi(w->r.m, 0, from->bdf, msg.address, msg.data);
+	if (from->unit != d->unit) {
+		/* Another table: only its own entry may answer. */
+		return !got ||
+			(from->irq_used &&
+				w->r.host.last_interrupt.vector ==
+					from->vector) ||
+			wrong(w, "%04x used an entry of %04x", from->bdf,
+				d->bdf);
+	}
 	if (want != got)
 		return wrong(w, "interrupt of %04x sent by %04x %s", d->bdf,
 			from->bdf, want ? "was refused" : "got through");
@@ -494,13 +557,19 @@ bool world_open(struct world *w, uint64_t seed)
 	static const uint16_t bdf[WORLD_DEVICES] = {RIG_DEV, RIG_OTHER, RIG_ATS,
 		RIG_BEHIND_PORT, RIG_BEHIND_BRIDGE};
 	struct model_personality kind = model_personality_random(seed);
+	struct model_personality second = model_personality_random(~seed);
 	enum model_mode mode = seed & 1 ? MODEL_RANDOM : MODEL_LAZY;
 	struct iommu_unit_info info;
 	enum iommu_status s;
 
 	memset(w, 0, sizeof *w);
-	rig_open_machine(
-		&w->r, model_create_usual(&kind, mode, 0, seed, seed >> 1 & 1));
+	rig_open_machine(&w->r,
+		seed >> 3 & 1 ? model_create_pair(&kind, &second, mode, 0, seed,
+					seed >> 1 & 1)
+			      : model_create_usual(
+					&kind, mode, 0, seed, seed >> 1 & 1));
+	if (seed >> 4 & 1)
+		w->r.options.ats = IOMMU_ON;
 	/* Every refused request counts as a fault: no storm, please. */
 	w->r.options.fault_storm = 0;
 	if (seed >> 2 & 1 && kind.version < 0x60)
@@ -509,18 +578,32 @@ bool world_open(struct world *w, uint64_t seed)
 	if (!ok(w, "start", s))
 		return false;
 	w->powered = true;
-	if (!ok(w, "unit", iommu_unit_info(w->r.iommu, 0, &info)))
-		return false;
-	w->bits = info.iova_bits;
+	w->mapped_spaces = seed >> 5 & 7;
+	for (unsigned i = 0; i < model_unit_count(w->r.m); i++) {
+		if (!ok(w, "unit", iommu_unit_info(w->r.iommu, i, &info)))
+			return false;
+		w->unit_bits[i] = info.iova_bits;
+	}
 	for (unsigned i = 0; i < WORLD_SPACES; i++)
 		if (!space_open(w, i))
 			return false;
 	for (unsigned i = 0; i < WORLD_DEVICES; i++) {
-		w->dev[i].bdf = bdf[i];
-		w->dev[i].space = -1;
+		struct world_device *d = &w->dev[i];
+		struct iommu_device_info at;
+
+		d->bdf = bdf[i];
+		d->space = -1;
+		if (!ok(w, "device",
+			    iommu_device_info(
+				    w->r.iommu, rig_id(d->bdf), &at)) ||
+			!ok(w, "remapped",
+				iommu_irq_remapped(w->r.iommu, rig_id(d->bdf),
+					&d->remapped)))
+			return false;
+		d->unit = at.unit;
+		d->bits = w->unit_bits[at.unit & 1];
 	}
-	return ok(w, "remapped",
-		iommu_irq_remapped(w->r.iommu, rig_id(RIG_DEV), &w->remapped));
+	return true;
 }
 
 bool world_close(struct world *w)
@@ -544,7 +627,8 @@ bool world_close(struct world *w)
 
 		if (!ok(w, "destroy", iommu_domain_destroy(s->domain)))
 			return false;
-		rig_space_free(&s->host);
+		if (!s->mapped)
+			rig_space_free(&s->host);
 		for (unsigned n = 0; n < WORLD_SLOTS; n++)
 			if (s->slot[n].frame)
 				model_page_free(w->r.m, s->slot[n].frame, 0);

@@ -25,7 +25,9 @@ struct world_slot {
 struct world_space {
 	bool open;
 	unsigned owner;
-	struct rig_space host; /* shared kind */
+	bool mapped;   /* the library owns the tables, not the host */
+	unsigned bits; /* of a mapped space */
+	struct rig_space host;
 	struct iommu_domain *domain;
 	struct world_slot slot[WORLD_SLOTS];
 };
@@ -34,6 +36,9 @@ struct world_device {
 	uint16_t bdf;
 	int space;   /* -1: blocked */
 	bool posted; /* writes may be in flight */
+	unsigned unit;
+	unsigned bits; /* of an address that its unit translates */
+	bool remapped;
 	bool irq_used;
 	struct iommu_irq irq;
 	uint8_t vector; /* 0: entry not present */
@@ -44,8 +49,8 @@ struct world {
 	struct world_space space[WORLD_SPACES];
 	struct world_device dev[WORLD_DEVICES];
 	bool powered;
-	bool remapped;
-	unsigned bits; /* of an address that the unit translates */
+	unsigned mapped_spaces; /* bit n: space n is a mapped domain */
+	unsigned unit_bits[2];
 	uint64_t next_stamp;
 	unsigned next_owner;
 	/** What went wrong, empty if nothing. */

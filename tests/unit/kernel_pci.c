@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * PCI enumeration and reset on a made-up machine: functions are found, sized,
+ * placed and reset as the specification says, and configuration spaces full of
+ * nonsense neither trap the walk nor break its promises.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <cmocka.h>
+
+#define CPU_CPU_H
+#define MEM_MEM_H
+#include "kernel/lib/types.h"
+
+static struct {
+	void *thread;
+} one_cpu;
+
+#define this_cpu() (&one_cpu)
+#define kzalloc(n) calloc(1, n)
+
+#include "kernel/pci/bar.c"
+#include "kernel/pci/capability.c"
+#include "kernel/pci/control.c"
+#include "kernel/pci/scan.c"
+
+#define FUNCTIONS 40
+
+struct function {
+	bool present;
+	uint8_t bus, devfn;
+	uint8_t config[4096];
+	uint8_t writable[256]; /* masks; above 256 nothing is */
+	unsigned resets;
+	bool dies; /* after a reset */
+	bool busy; /* transactions never end */
+};
+
+struct acpi_machine acpi_machine;
+
+static struct function machine[FUNCTIONS];
+static unsigned nfunctions;
+static uint64_t now, state, accesses;
+static bool wild; /* accesses are counted only */
+
+void kprintf(const char *fmt, ...)
+{
+	(void)fmt;
+}
+
+uint64_t time_ns(void)
+{
+	return now += 1000;
+}
+
+void delay_us(unsigned us)
+{
+	now += us * 1000ull;
+}
+
+int sleep_until(uint64_t deadline, unsigned how)
+{
+	(void)how;
+	now = deadline;
+	return 0;
+}
+
+static uint32_t draw(uint32_t n)
+{
+	state = state * 6364136223846793005ull + 1442695040888963407ull;
+	return (uint32_t)(state >> 33) % n;
+}
+
+static struct function *at(uint8_t bus, uint8_t devfn)
+{
+	for (unsigned i = 0; i < nfunctions; i++)
+		if (machine[i].present && machine[i].bus == bus &&
+			machine[i].devfn == devfn)
+			return &machine[i];
+	return NULL;
+}
+
+uint32_t pci_config_read(uint16_t segment, uint8_t bus, uint8_t devfn,
+	unsigned off, unsigned width)
+{
+	struct function *f = at(bus, devfn);
+	uint32_t v = UINT32_MAX;
+
+	accesses++;
+	assert_true(off % width == 0 && off + width <= 4096);
+	if (f && segment == 0)
+		memcpy(&v, f->config + off, width);
+	return width == 4 ? v : v & ((1u << 8 * width) - 1);
+}
+
+static void reset_function(struct function *f)
+{
+	f->resets++;
+	for (unsigned i = 4; i < 0x40; i++)
+		f->config[i] &= (uint8_t)~f->writable[i];
+	if (f->dies)
+		f->present = false;
+}
+
+void pci_config_write(uint16_t segment, uint8_t bus, uint8_t devfn,
+	unsigned off, unsigned width, uint32_t v)
+{
+	struct function *f = at(bus, devfn);
+
+	accesses++;
+	assert_true(off % width == 0 && off + width <= 4096);
+	if (!f || segment)
+		return;
+	for (unsigned i = 0; i < width && off + i < 256; i++) {
+		uint8_t mask = f->writable[off + i];
+
+		f->config[off + i] = (uint8_t)((f->config[off + i] & ~mask) |
+			((v >> 8 * i) & mask));
+	}
+	if (!wild && off == 0x80 + PCIE_DEVICE_CONTROL && v & 0x8000)
+		reset_function(f);
+	if (f->busy)
+		f->config[0x80 + PCIE_DEVICE_STATUS] = PCIE_PENDING;
+}
+
+#define ACCESS(bits)                                                        \
+	uint##bits##_t pci_read##bits(                                      \
+		const struct pci_device *d, unsigned off)                   \
+	{                                                                   \
+		return (uint##bits##_t)pci_config_read(                     \
+			d->segment, d->bus, d->devfn, off, bits / 8);       \
+	}                                                                   \
+	void pci_write##bits(                                               \
+		struct pci_device const *d, unsigned off, uint##bits##_t v) \
+	{                                                                   \
+		pci_config_write(                                           \
+			d->segment, d->bus, d->devfn, off, bits / 8, v);    \
+	}
+ACCESS(8)
+ACCESS(16)
+ACCESS(32)
+
+unsigned pci_config_size(const struct pci_device *d)
+{
+	return d->cap_pcie ? 4096 : 256;
+}
+
+void pci_map_bus(uint16_t segment, uint8_t bus)
+{
+	(void)segment;
+	(void)bus;
+}
+
+void pci_config_init(void)
+{
+}
+
+static void put(struct function *f, unsigned off, unsigned width, uint32_t v)
+{
+	memcpy(f->config + off, &v, width);
+}
+
+static void allow(struct function *f, unsigned off, unsigned width, uint32_t v)
+{
+	memcpy(f->writable + off, &v, width);
+}
+
+static struct function *add(uint8_t bus, uint8_t devfn, uint32_t id)
+{
+	struct function *f = &machine[nfunctions++];
+
+	memset(f, 0, sizeof(*f));
+	f->present = true;
+	f->bus = bus;
+	f->devfn = devfn;
+	put(f, 0, 4, id);
+	put(f, PCI_COMMAND, 2, COMMAND_MEMORY | COMMAND_MASTER);
+	allow(f, PCI_COMMAND, 2, 0x547);
+	return f;
+}
+
+/* PCIe at 0x80, MSI-X at 0x60. */
+static struct function *add_endpoint(uint8_t bus, uint8_t devfn, uint32_t id)
+{
+	struct function *f = add(bus, devfn, id);
+
+	put(f, PCI_STATUS, 2, STATUS_CAPABILITIES);
+	f->config[PCI_CAPABILITIES] = 0x60;
+	put(f, 0x60, 4, 0x11 | 0x80 << 8 | (0x8000u | 3) << 16);
+	put(f, 0x64, 4, 0x1000);
+	allow(f, 0x62, 2, 0xc000);
+	put(f, 0x80, 4, 0x10 | 2 << 16);
+	put(f, 0x84, 4, PCIE_FLR_CAPABLE);
+	put(f, 0x100, 4, 0x000d | 1 << 16 | 0x140u << 20);
+	put(f, 0x140, 4, 0x000f | 1 << 16);
+	put(f, PCI_BAR0, 4, 0xfe000004);
+	allow(f, PCI_BAR0, 4, 0xffffc000);
+	allow(f, PCI_BAR0 + 4, 4, 0xffffffff);
+	return f;
+}
+
+static struct function *add_bridge(
+	uint8_t bus, uint8_t devfn, uint8_t secondary, uint8_t subordinate)
+{
+	struct function *f = add(bus, devfn, 0x00011111);
+
+	f->config[PCI_HEADER_TYPE] = 1;
+	f->config[BRIDGE_SECONDARY] = secondary;
+	f->config[BRIDGE_SUBORDINATE] = subordinate;
+	put(f, BRIDGE_MEMORY_BASE, 4, 0xe010e000); /* 2 MiB */
+	allow(f, BRIDGE_CONTROL, 2, 0xffff);
+	return f;
+}
+
+static int start(void **unused)
+{
+	(void)unused;
+	nfunctions = 0;
+	wild = false;
+	now = accesses = 0;
+	return 0;
+}
+
+static int forget(void **unused)
+{
+	struct pci_device *d, *next;
+
+	(void)unused;
+	list_for_each_safe (d, next, &pci_devices, link) {
+		list_remove(&d->link);
+		free(d);
+	}
+	return 0;
+}
+
+static void endpoint_is_read_and_quiet(void **unused)
+{
+	struct function *f = add_endpoint(0, 8, 0x56781234);
+	struct pci_device *d;
+
+	(void)unused;
+	pci_init();
+	d = pci_find(0, 0, 8);
+	assert_non_null(d);
+	assert_int_equal(d->vendor, 0x1234);
+	assert_int_equal(d->device, 0x5678);
+	assert_int_equal(d->cap_msix, 0x60);
+	assert_int_equal(d->msix_count, 4);
+	assert_int_equal(d->msix_offset, 0x1000);
+	assert_int_equal(d->ecap_acs, 0x100);
+	assert_int_equal(d->ecap_ats, 0x140);
+	assert_true(d->bars[0].is64);
+	assert_int_equal(d->bars[0].base, 0xfe000000);
+	assert_int_equal(d->bars[0].size, 0x4000);
+	assert_int_equal(d->bars[1].size, 0);
+	assert_false(f->config[PCI_COMMAND] & COMMAND_MASTER);
+	assert_true(f->config[PCI_COMMAND] & COMMAND_MEMORY);
+	assert_false(f->config[0x63] & 0x80);
+	assert_null(pci_find(0, 0, 16));
+}
+
+static void bridges_are_followed_once(void **unused)
+{
+	(void)unused;
+	add_bridge(0, 8, 1, 3);
+	add_bridge(1, 0, 2, 2);
+	add_bridge(1, 8, 2, 2);  /* the same bus again */
+	add_bridge(1, 16, 0, 9); /* back to the top */
+	add_bridge(1, 24, 1, 9); /* to itself */
+	add_endpoint(2, 0, 0x11);
+	add_endpoint(3, 0, 0x11); /* nobody leads there */
+	pci_init();
+	assert_non_null(pci_find(0, 2, 0));
+	assert_ptr_equal(pci_find(0, 2, 0)->parent, pci_find(0, 1, 0));
+	assert_ptr_equal(pci_find(0, 1, 0)->parent, pci_find(0, 0, 8));
+	assert_null(pci_find(0, 3, 0));
+}
+
+static void missing_addresses_come_from_the_window(void **unused)
+{
+	struct function *a, *b, *c;
+	struct pci_device *d;
+
+	(void)unused;
+	add_bridge(0, 8, 1, 1);
+	a = add(1, 0, 0x11);
+	put(a, PCI_BAR0, 4, 0xe0000000);
+	allow(a, PCI_BAR0, 4, 0xfff00000);
+	b = add(1, 8, 0x11);
+	allow(b, PCI_BAR0, 4, 0xfff80000);
+	c = add(1, 16, 0x11);
+	allow(c, PCI_BAR0, 4, 0xfff00000);
+	pci_init();
+	assert_int_equal(pci_find(0, 1, 8)->bars[0].base, 0xe0100000);
+	assert_int_equal(b->config[PCI_BAR0 + 2], 0x10);
+	d = pci_find(0, 1, 16); /* 1 MiB no longer fits */
+	assert_int_equal(d->bars[0].base, 0);
+	assert_int_equal(d->bars[0].size, 0x100000);
+}
+
+static void reset_restores_the_header(void **unused)
+{
+	struct function *f = add_endpoint(0, 8, 0x11);
+	struct pci_device *d;
+
+	(void)unused;
+	pci_init();
+	d = pci_find(0, 0, 8);
+	assert_int_equal(pci_reset_method(d), PCI_RESET_FLR);
+	pci_set_master(d, true);
+	assert_int_equal(pci_reset(d), 0);
+	assert_int_equal(f->resets, 1);
+	assert_int_equal(pci_read32(d, PCI_BAR0), 0xfe000004);
+	assert_int_equal(f->config[PCI_COMMAND] & 7, 0);
+}
+
+static void reset_that_kills_is_told(void **unused)
+{
+	struct function *f = add_endpoint(0, 8, 0x11);
+	struct pci_device *d;
+
+	(void)unused;
+	pci_init();
+	f->dies = true;
+	d = pci_find(0, 0, 8);
+	assert_int_equal(pci_reset(d), -EIO);
+	assert_int_equal(pci_reset(d), -EIO);
+	assert_int_equal(f->resets, 1);
+	assert_true(now < 3 * NS_PER_S);
+}
+
+static void endless_transactions_are_waited_for_100_ms(void **unused)
+{
+	struct function *f = add_endpoint(0, 8, 0x11);
+	struct pci_device *d;
+
+	(void)unused;
+	pci_init();
+	d = pci_find(0, 0, 8);
+	assert_true(pci_wait_idle(d));
+	f->busy = true;
+	pci_set_master(d, false);
+	now = 0;
+	assert_false(pci_wait_idle(d));
+	assert_true(now >= 100 * NS_PER_MS && now < 110 * NS_PER_MS);
+}
+
+static void check_device(const struct pci_device *d)
+{
+	assert_true(d->cap_pcie <= 236);
+	assert_true(d->cap_msix <= 244);
+	for (unsigned n = 0; n < 6; n++)
+		assert_int_equal(d->bars[n].size & (d->bars[n].size - 1), 0);
+	if (d->msix_count) {
+		const struct pci_bar *b = &d->bars[d->msix_bar];
+
+		assert_true(d->msix_bar < 6);
+		assert_true(d->msix_offset + d->msix_count * 16ull <= b->size);
+	}
+	if (d->parent)
+		assert_true(d->parent->bus < d->bus);
+}
+
+/* Bits that look like structure, more often than chance would have them. */
+static void add_nonsense(void)
+{
+	struct function *f = add(draw(4), draw(256), draw(1u << 30));
+
+	for (unsigned i = 4; i < 256; i++) {
+		f->config[i] = draw(2) ? (uint8_t)draw(256) : 0;
+		f->writable[i] = draw(2) ? (uint8_t)draw(256) : 0xff;
+	}
+	for (unsigned i = 256; i < 4096; i++)
+		f->config[i] = (uint8_t)draw(256);
+	if (draw(2))
+		f->config[PCI_STATUS] |= STATUS_CAPABILITIES;
+	f->config[PCI_HEADER_TYPE] =
+		draw(4) ? draw(3) | draw(2) << 7 : draw(256);
+	for (unsigned n = draw(40); n; n--) {
+		static const uint8_t ids[] = {1, 5, 16, 17, 19};
+
+		f->config[0x40 + 4 * draw(48)] = ids[draw(5)];
+	}
+	for (unsigned i = 0x41; i < 256; i += 4)
+		f->config[i] &= 0xfc;
+	if (draw(2))
+		put(f, 0x100, 4, draw(20) | 1 << 16 | draw(4096) << 20);
+}
+
+static void nonsense_is_survived(void **unused)
+{
+	struct pci_device *d;
+
+	(void)unused;
+	for (unsigned round = 0; round < 300; round++) {
+		start(NULL);
+		wild = true;
+		for (unsigned n = 1 + draw(FUNCTIONS); n; n--)
+			add_nonsense();
+		pci_init();
+		list_for_each (d, &pci_devices, link) {
+			check_device(d);
+			pci_reset(d);
+			pci_wait_idle(d);
+			pci_set_master(d, false);
+		}
+		assert_true(accesses < 200000);
+		assert_true(now < 200 * NS_PER_S);
+		forget(NULL);
+	}
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, start, forget)
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		T(endpoint_is_read_and_quiet),
+		T(bridges_are_followed_once),
+		T(missing_addresses_come_from_the_window),
+		T(reset_restores_the_header),
+		T(reset_that_kills_is_told),
+		T(endless_transactions_are_waited_for_100_ms),
+		T(nonsense_is_survived),
+	};
+
+	state = argc > 1 ? strtoull(argv[1], NULL, 0) : (uint64_t)time(NULL);
+	printf("seed %llu\n", (unsigned long long)state);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
