@@ -92,7 +92,7 @@ uint32_t pci_config_read(uint16_t segment, uint8_t bus, uint8_t devfn,
 	struct function *f = at(bus, devfn);
 	uint32_t v = UINT32_MAX;
 
-	accesses++;
+	assert_true(accesses++ < 1000000);
 	assert_true(off % width == 0 && off + width <= 4096);
 	if (f && segment == 0)
 		memcpy(&v, f->config + off, width);
@@ -351,6 +351,40 @@ static void endless_transactions_are_waited_for_100_ms(void **unused)
 	assert_true(now >= 100 * NS_PER_MS && now < 110 * NS_PER_MS);
 }
 
+static void circles_of_capabilities_end(void **unused)
+{
+	struct function *f = add_endpoint(0, 8, 0x11);
+
+	(void)unused;
+	f->config[0x81] = 0x60;
+	put(f, 0x140, 4, 0x000f | 1 << 16 | 0x100u << 20);
+	pci_init();
+	assert_true(accesses < 4000);
+	assert_int_equal(pci_find(0, 0, 8)->cap_pcie, 0x80);
+	assert_int_equal(pci_find(0, 0, 8)->ecap_ats, 0x140);
+}
+
+static void capability_at_the_edge_is_not_there(void **unused)
+{
+	struct function *f = add_endpoint(0, 8, 0x11);
+
+	(void)unused;
+	f->config[0x61] = 0xf8;
+	put(f, 0xf8, 2, 0x10);
+	pci_init();
+	assert_int_equal(pci_find(0, 0, 8)->cap_pcie, 0);
+}
+
+static void table_outside_of_its_bar_is_not_there(void **unused)
+{
+	struct function *f = add_endpoint(0, 8, 0x11);
+
+	(void)unused;
+	put(f, 0x64, 4, 0x3fc8);
+	pci_init();
+	assert_int_equal(pci_find(0, 0, 8)->msix_count, 0);
+}
+
 static void check_device(const struct pci_device *d)
 {
 	assert_true(d->cap_pcie <= 236);
@@ -427,6 +461,9 @@ int main(int argc, char **argv)
 		T(reset_restores_the_header),
 		T(reset_that_kills_is_told),
 		T(endless_transactions_are_waited_for_100_ms),
+		T(circles_of_capabilities_end),
+		T(capability_at_the_edge_is_not_there),
+		T(table_outside_of_its_bar_is_not_there),
 		T(nonsense_is_survived),
 	};
 
