@@ -174,10 +174,12 @@ int elf_zero_tails(const struct elf *e, uint64_t bias)
 	for (unsigned i = 0; i < e->count; i++) {
 		const struct elf_segment *g = &e->segments[i];
 		uint64_t tail = g->addr + g->file_size + bias;
-		uint64_t size = MIN(ALIGN_UP(tail, PAGE_SIZE) - tail,
-			g->mem_size - g->file_size);
+		uint64_t size = ALIGN_UP(tail, PAGE_SIZE) - tail;
 
-		if (!g->file_size || !size || !(g->prot & PROT_WRITE))
+		/* To the end of the page, also beyond the segment's: a loader
+		 * takes its first memory from there and expects it cleared. */
+		if (!g->file_size || g->mem_size == g->file_size || !size ||
+			!(g->prot & PROT_WRITE))
 			continue;
 		if (zero_user(tail, size))
 			return -EFAULT;
