@@ -80,16 +80,20 @@ $(O)/kernel/%.S.o: $(S)/%.S | packages-build
 
 # --- programs and the initial file system -----------------------------------
 # user/NAME.c is one program against musl, so is a folder user/NAME/*.c;
-# user/glibc/NAME.c is one program against glibc.
+# user/glibc/NAME.c is one program against glibc; a folder user/shared/NAME is
+# one that is linked with Debian's shared libraries, which go with it.
 
 user-musl := $(patsubst $(S)/user/%.c,$(O)/user/%,$(wildcard $(S)/user/*.c))
 user-folders := $(patsubst $(S)/user/%/main.c,$(O)/user/%,\
 	$(wildcard $(S)/user/*/main.c))
 user-glibc := $(patsubst $(S)/user/glibc/%.c,$(O)/user/%,\
 	$(wildcard $(S)/user/glibc/*.c))
-user-programs := $(user-musl) $(user-folders) $(user-glibc)
-user-flags := -std=gnu17 -O2 -g0 -Wall -Wextra -static -fno-pie -no-pie \
-	-I$(S)/user/include
+user-shared := $(patsubst $(S)/user/shared/%/main.c,$(O)/user/%,\
+	$(wildcard $(S)/user/shared/*/main.c))
+user-programs := $(user-musl) $(user-folders) $(user-glibc) $(user-shared)
+user-warnings := -std=gnu17 -O2 -g0 -Wall -Wextra -I$(S)/user/include
+user-flags := $(user-warnings) -static -fno-pie -no-pie
+LWIP := -isystem /usr/include/lwip -llwip
 
 $(user-musl): $(O)/user/%: $(S)/user/%.c | packages-build
 	@mkdir -p $(@D) $(O)/user.d
@@ -106,6 +110,11 @@ $(user-glibc): $(O)/user/%: $(S)/user/glibc/%.c | packages-build
 	@mkdir -p $(@D) $(O)/user.d
 	$(Q)$(CC) $(user-flags) -pthread -MMD -MP -MF $(O)/user.d/$*.d -MT $@ \
 		-o $@ $< -s
+
+$(user-shared): $(O)/user/%: $$(wildcard $(S)/user/shared/%/*.[ch]) \
+		$(wildcard $(S)/user/include/*.h) | packages-build
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(user-warnings) -o $@ $(filter %.c,$^) $(LWIP) -pthread -s
 
 $(O)/initramfs.cpio: $(user-programs) $(S)/tools/make-initramfs \
 		| packages-build
