@@ -21,7 +21,7 @@
 #include "mem/space.h"
 
 #define RAM_START 0x100000ull
-#define RAM_SIZE (48ull << 20)
+#define RAM_SIZE (96ull << 20)
 #define RAM_END (RAM_START + RAM_SIZE)
 #define TEST_CPUS 3
 

@@ -22,7 +22,7 @@ struct entry {
 
 struct tlb {
 	struct entry *buckets[BUCKETS];
-	unsigned count;
+	unsigned count, tables; /* entries; of tables among them */
 };
 
 uint32_t walker_refs[RAM_END >> PAGE_SHIFT];
@@ -30,6 +30,7 @@ uint32_t walker_refs[RAM_END >> PAGE_SHIFT];
 static struct tlb *cpu_tlbs[TEST_CPUS];
 static uint64_t cpu_roots[TEST_CPUS];
 static char *memory; /* RAM as a unit sees it that does not snoop */
+static bool still_rubbish[RAM_SIZE >> PAGE_SHIFT]; /* still the rubbish */
 
 /* ------------------------------------------------------------------ caches */
 
@@ -73,29 +74,60 @@ static struct entry *tlb_add(struct tlb *t, struct entry with)
 	e->next = t->buckets[b];
 	t->buckets[b] = e;
 	t->count++;
+	t->tables += e->kind != LEAF;
 	count_refs(e, 1);
 	return e;
 }
 
+enum {
+	ONLY_LEAVES = 1,
+	ONLY_TABLES = 2,
+	ALL = ONLY_LEAVES | ONLY_TABLES,
+};
+
+static void drop_in_bucket(
+	struct tlb *t, unsigned b, uint64_t start, uint64_t end, unsigned which)
+{
+	struct entry **at = &t->buckets[b];
+
+	while (*at) {
+		struct entry *e = *at;
+
+		if (!(which & (e->kind == LEAF ? ONLY_LEAVES : ONLY_TABLES)) ||
+			e->addr >= end || e->addr + e->size <= start) {
+			at = &e->next;
+			continue;
+		}
+		*at = e->next;
+		count_refs(e, -1);
+		t->count--;
+		t->tables -= e->kind != LEAF;
+		free(e);
+	}
+}
+
 void tlb_drop(struct tlb *t, uint64_t start, uint64_t end, bool tables)
 {
-	for (unsigned b = 0; b < BUCKETS && t->count; b++) {
-		struct entry **at = &t->buckets[b];
+	if (!tables && end - start <= 16 * PAGE_SIZE) {
+		for (start = ALIGN_DOWN(start, PAGE_SIZE); start < end;
+			start += PAGE_SIZE) {
+			uint64_t large = ALIGN_DOWN(start, LARGE_PAGE_SIZE);
 
-		while (*at) {
-			struct entry *e = *at;
-
-			if ((e->kind != LEAF && !tables) || e->addr >= end ||
-				e->addr + e->size <= start) {
-				at = &e->next;
-				continue;
-			}
-			*at = e->next;
-			count_refs(e, -1);
-			t->count--;
-			free(e);
+			drop_in_bucket(t, bucket_of(start, LEAF), start,
+				start + 1, ONLY_LEAVES);
+			drop_in_bucket(t, bucket_of(large, LEAF), start,
+				start + 1, ONLY_LEAVES);
 		}
+		return;
 	}
+	for (unsigned b = 0; b < BUCKETS && t->count; b++)
+		drop_in_bucket(t, b, start, end, tables ? ALL : ONLY_LEAVES);
+}
+
+static void drop_tables(struct tlb *t)
+{
+	for (unsigned b = 0; b < BUCKETS && t->tables; b++)
+		drop_in_bucket(t, b, 0, UINT64_MAX, ONLY_TABLES);
 }
 
 struct tlb *tlb_create(void)
@@ -128,6 +160,7 @@ void cache_line_flush(const void *p)
 {
 	uint64_t pa = ALIGN_DOWN(virt_to_phys(p).v, 64);
 
+	still_rubbish[(pa - RAM_START) >> PAGE_SHIFT] = false;
 	memcpy(memory + (pa - RAM_START), phys_to_virt(phys(pa)), 64);
 }
 
@@ -143,7 +176,10 @@ void walker_reset(void)
 	}
 	memset(walker_refs, 0, sizeof(walker_refs));
 	/* What a unit would find there that does not snoop: rubbish. */
-	memset(memory, 0x5a, RAM_SIZE);
+	for (uint64_t i = 0; i < RAM_SIZE >> PAGE_SHIFT; i++)
+		if (!still_rubbish[i])
+			memset(memory + (i << PAGE_SHIFT), 0x5a, PAGE_SIZE);
+	memset(still_rubbish, true, sizeof(still_rubbish));
 }
 
 /* -------------------------------------------------------------------- CPUs */
@@ -167,8 +203,7 @@ void tlb_forget_page(uint64_t addr)
 	struct tlb *t = cpu_tlbs[this_cpu()->id];
 
 	tlb_drop(t, addr, addr + 1, false);
-	for (unsigned level = 1; level < 4; level++)
-		tlb_drop(t, 0, UINT64_MAX, true);
+	drop_tables(t);
 }
 
 /* The lowest table for addr that is cached, or the root. */
