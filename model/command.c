@@ -24,7 +24,8 @@ static void check_global(struct unit *u, uint32_t value, uint32_t changed)
 	if (u->gcmd_due || u->cc_due || u->iotlb_due)
 		blame(m, u, MODEL_V_COMMAND, "11.4.4.1",
 			"GCMD written while a command is in flight");
-	if ((value & changed & G_TE) && !u->root_set)
+	if ((value & changed & G_TE) && !u->root_set &&
+		!(u->gcmd_due && (u->gcmd_bits & G_RTP)))
 		blame(m, u, MODEL_V_COMMAND, "11.4.4.1",
 			"translation enabled without a root table");
 	if ((value & changed & G_IRE) && !u->irt_set)
@@ -49,7 +50,10 @@ void command_global(struct unit *u, uint32_t value)
 	check_global(u, value, changed);
 	if (!changed && !(value & G_ONE_SHOT))
 		return;
-	u->gcmd_bits = changed | (value & (uint32_t)G_ONE_SHOT);
+	/* A driver that does not wait gets both, in the worst order. */
+	if (!u->gcmd_due)
+		u->gcmd_bits = 0;
+	u->gcmd_bits |= changed | (value & (uint32_t)G_ONE_SHOT);
 	u->gcmd_levels = levels;
 	if (value & G_RTP)
 		u->r[R_GSTS] &= ~G_RTP;

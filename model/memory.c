@@ -454,6 +454,7 @@ static bool view_check_page(
 	struct model *m = u->m;
 	struct page *p = page_of(m, pa);
 	uint8_t *seen = u->view + (pa - m->ram_base), *real;
+	unsigned lines = 0, first = 0;
 
 	if (!p || !p->owner || p->mark == m->mark)
 		return false;
@@ -465,11 +466,15 @@ static bool view_check_page(
 		if (!line_differs(role, (uint64_t *)(seen + off),
 			    (uint64_t *)(real + off)))
 			continue;
-		blame(m, u, MODEL_V_STALE, u->buffered ? "6.8" : "6.2.1",
-			"table line %#llx not written back",
-			(unsigned long long)(pa + off));
-		++*found;
+		first = lines++ ? first : off;
 	}
+	*found += lines;
+	if (lines)
+		blame(m, u, MODEL_V_STALE, u->buffered ? "6.8" : "6.2.1",
+			"%u lines of the table page %#llx are not written "
+			"back, "
+			"the first at %#x",
+			lines, (unsigned long long)pa, first);
 	return true;
 }
 
