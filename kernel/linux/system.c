@@ -14,6 +14,7 @@
 #include "mem/user.h"
 #include "proc/process.h"
 #include "proc/sched.h"
+#include "proc/signal.h"
 
 /* --- names ------------------------------------------------------------- */
 
@@ -148,7 +149,8 @@ SYSCALL(getrandom)
 		if (copy_to_user(arg[0] + done, buffer, n))
 			return done ? (long)done : -EFAULT;
 		done += n;
-		sched_breathe();
+		if (signal_waiting())
+			break;
 	}
 	return done;
 }

@@ -11,6 +11,9 @@
 #include "proc/process.h"
 #include "proc/thread.h"
 
+/* A program that tries them all is not interested in the answer. */
+#define LOGGED_MAX 12
+
 typedef long (*call_function)(const unsigned long *arg);
 
 struct call {
@@ -45,6 +48,9 @@ static void report_missing(uint64_t number)
 	if (__atomic_fetch_or(
 		    &p->logged_calls[bit / 8], mask, __ATOMIC_RELAXED) &
 		mask)
+		return;
+	if (__atomic_fetch_add(&p->logged_count, 1, __ATOMIC_RELAXED) >=
+		LOGGED_MAX)
 		return;
 	kprintf("%s[%d]: system call %llu is not implemented\n", p->name,
 		p->pid, (unsigned long long)number);

@@ -67,6 +67,7 @@ struct process {
 	bool did_exec;                 /* [P] */
 	bool oom_victim;               /* [P] */
 	int nice;                      /* [P] kept and told, nothing more */
+	unsigned logged_count; /* how many of the next were */
 	uint8_t logged_calls[64]; /* ENOSYS logged once each, a bit a call */
 };
 

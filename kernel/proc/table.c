@@ -83,6 +83,7 @@ static void inherit(struct process *p, struct process *parent)
 	p->nice = parent->nice;
 	spin_unlock(&parent->lock);
 	memcpy(p->logged_calls, parent->logged_calls, sizeof(p->logged_calls));
+	p->logged_count = parent->logged_count;
 }
 
 struct process *process_create(struct process *parent)

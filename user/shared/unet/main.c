@@ -76,11 +76,14 @@ static err_t output(struct netif *netif, struct pbuf *p)
 	return ERR_OK;
 }
 
+/* Not PBUF_POOL: in Debian's liblwip 2.1.3 its elements hold 592 bytes, while
+ * pbuf_alloc() takes them for 1536. */
 static void input(const void *frame, size_t size)
 {
-	struct pbuf *p =
-		size ? pbuf_alloc(PBUF_RAW, (u16_t)size, PBUF_POOL) : NULL;
+	struct pbuf *p = NULL;
 
+	if (size)
+		p = pbuf_alloc(PBUF_RAW, (u16_t)size, PBUF_RAM);
 	if (p && pbuf_take(p, frame, (u16_t)size) == ERR_OK &&
 		interface.input(p, &interface) == ERR_OK) {
 		received++;
