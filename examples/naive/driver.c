@@ -21,17 +21,17 @@ static uint64_t *at(struct naive *n, uint64_t phys)
 	return n->host.ptr(n->host.ctx, phys);
 }
 
-static void write32(struct naive *n, unsigned off, uint32_t v)
+static void set32(struct naive *n, unsigned off, uint32_t v)
 {
 	n->host.write32(n->host.ctx, n->regs + off, v);
 }
 
-static void write64(struct naive *n, unsigned off, uint64_t v)
+static void set64(struct naive *n, unsigned off, uint64_t v)
 {
 	n->host.write64(n->host.ctx, n->regs + off, v);
 }
 
-static uint64_t read64(struct naive *n, unsigned off)
+static uint64_t get64(struct naive *n, unsigned off)
 {
 	return n->host.read64(n->host.ctx, n->regs + off);
 }
@@ -40,11 +40,11 @@ void naive_start(struct naive *n, uint64_t regs)
 {
 	n->regs = regs;
 	n->root = n->host.page_alloc(n->host.ctx);
-	write32(n, FECTL, 0);           /* [1] */
-	write64(n, FEADDR, 0xfee00000); /* [2] */
-	write64(n, RTADDR, n->root);
-	write32(n, GCMD, SRTP);
-	write32(n, GCMD, TE); /* [3] [4] */
+	set32(n, FECTL, 0);           /* [1] */
+	set64(n, FEADDR, 0xfee00000); /* [2] */
+	set64(n, RTADDR, n->root);
+	set32(n, GCMD, SRTP);
+	set32(n, GCMD, TE); /* [3] [4] */
 	while (!(n->host.read32(n->host.ctx, n->regs + GSTS) & TE))
 		; /* [5] */
 }
@@ -72,16 +72,16 @@ uint64_t naive_attach(struct naive *n, uint16_t bdf, int pid)
  * first page happens to be aligned. */
 static void flush_pages(struct naive *n, int pid, uint64_t iova, unsigned pages)
 {
-	unsigned iro = (unsigned)(read64(n, ECAP) >> 8 & 0x3ff) * 16;
+	unsigned iro = (unsigned)(get64(n, ECAP) >> 8 & 0x3ff) * 16;
 	unsigned mask = 0;
 
 	while (1u << mask < pages)
 		mask++;
-	write64(n, iro, iova | mask); /* [9] */
-	write64(n, iro + 8,
+	set64(n, iro, iova | mask); /* [9] */
+	set64(n, iro + 8,
 		1ull << 63 | 3ull << 60 | 1ull << 48 |
 			(uint64_t)(pid & 0xffff) << 32); /* [10] */
-	while (read64(n, iro + 8) >> 63)
+	while (get64(n, iro + 8) >> 63)
 		;
 }
 
