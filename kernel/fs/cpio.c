@@ -91,7 +91,7 @@ static bool take_name(struct cpio_entry *e, const char *s, size_t n)
 }
 
 /* Advance *at by n bytes and to the next multiple of 4; false: beyond size. */
-static bool skip(size_t *at, size_t n, size_t size)
+static bool advance(size_t *at, size_t n, size_t size)
 {
 	if (n > size - *at)
 		return false;
@@ -118,7 +118,8 @@ bool cpio_read(const void *archive, size_t size,
 			return false;
 		/* NAMESIZE counts the terminator. */
 		if (!field[NAMESIZE] ||
-			!skip(&at, HEADER_SIZE + (size_t)field[NAMESIZE], size))
+			!advance(&at, HEADER_SIZE + (size_t)field[NAMESIZE],
+				size))
 			return false;
 		name_len = field[NAMESIZE] - 1;
 		if (name_len == 10 && !memcmp(name, "TRAILER!!!", 10))
@@ -133,7 +134,7 @@ bool cpio_read(const void *archive, size_t size,
 			.data = bytes + at,
 			.size = field[FILESIZE],
 		};
-		if (!skip(&at, field[FILESIZE], size))
+		if (!advance(&at, field[FILESIZE], size))
 			return false;
 		if (take_name(&e, name, name_len))
 			each(ctx, &e);
