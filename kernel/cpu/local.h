@@ -54,7 +54,7 @@ void clock_interrupt(void);
 void stop_this_cpu(void) NORETURN;
 
 /* All other CPUs stop for good, also those that have interrupts off; waits a
- * bounded time. */
+ * bounded time. Interrupts off. */
 void stop_other_cpus(void);
 extern volatile bool cpus_stopping;
 

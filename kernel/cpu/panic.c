@@ -5,7 +5,6 @@
 #include "boot/boot_info.h"
 #include "cpu/cpu.h"
 #include "cpu/local.h"
-#include "cpu/serial.h"
 #include "cpu/trap.h"
 #include "lib/print.h"
 #include "lib/string.h"
@@ -21,7 +20,6 @@ static void begin(void)
 	if (__atomic_exchange_n(&panicking, 1, __ATOMIC_ACQ_REL))
 		stop_this_cpu();
 	stop_other_cpus();
-	serial_ignore_locks();
 }
 
 /* The return addresses on a stack, newest first, among them old ones that no

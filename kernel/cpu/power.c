@@ -4,6 +4,7 @@
 #include "cpu/cpu.h"
 #include "cpu/io.h"
 #include "cpu/local.h"
+#include "cpu/serial.h"
 #include "lib/print.h"
 
 #define PM1_SLEEP_ENABLE 0x2000
@@ -20,17 +21,28 @@ void stop_this_cpu(void)
 		__asm__ volatile("cli; hlt");
 }
 
+/* The first CPU to come here goes on alone; one that comes later stops. Whoever
+ * is stopped may hold the console's lock. */
 void stop_other_cpus(void)
 {
+	static uint32_t survivor; /* id + 1 */
+	uint32_t none = 0, self = this_cpu()->id + 1;
+
+	if (!__atomic_compare_exchange_n(&survivor, &none, self, false,
+		    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+		if (none == self)
+			return;
+		stop_this_cpu();
+	}
 	cpus_stopping = true;
-	if (cpu_count == 1)
-		return;
-	lapic_command(0, ICR_ALL_OTHERS | ICR_ASSERT | ICR_NMI);
+	if (cpu_count > 1)
+		lapic_command(0, ICR_ALL_OTHERS | ICR_ASSERT | ICR_NMI);
 	for (unsigned i = 0; i < MAX_POLLS; i++) {
 		if (stopped >= cpu_count - 1)
-			return;
+			break;
 		cpu_relax();
 	}
+	serial_ignore_locks();
 }
 
 /* Firmware hands power management over when told to (ACPI 6.5, 4.8.2.5). */

@@ -54,6 +54,7 @@ void delay_us(unsigned us)
 
 /* A reference counter of known rate. */
 struct reference {
+	const char *name;
 	uint64_t (*read)(void);
 	uint64_t fs_per_tick;
 	uint64_t mask;
@@ -80,7 +81,7 @@ static bool hpet_open(struct reference *r)
 	if (period < 100000 || period > 100000000)
 		return false;
 	mmio_write32(hpet + 0x10, mmio_read32(hpet + 0x10) | 1);
-	*r = (struct reference){hpet_read, period, UINT32_MAX};
+	*r = (struct reference){"HPET", hpet_read, period, UINT32_MAX};
 	return true;
 }
 
@@ -101,7 +102,13 @@ static void pit_open(struct reference *r)
 	outb(0x43, 0xb4); /* channel 2, both bytes, rate generator */
 	outb(0x42, 0xff);
 	outb(0x42, 0xff);
-	*r = (struct reference){pit_read, 838095345, 0xffff};
+	*r = (struct reference){"8254", pit_read, 838095345, 0xffff};
+}
+
+static uint64_t reference_ns(
+	const struct reference *r, uint64_t from, uint64_t to)
+{
+	return ((to - from) & r->mask) * r->fs_per_tick / 1000000;
 }
 
 struct sample {
@@ -144,54 +151,86 @@ static uint64_t tsc_rate_from_cpuid(void)
 	return (uint64_t)c.ecx * c.ebx / c.eax;
 }
 
-/* Nanoseconds between two samples by the reference, 0 when it stands still. */
-static uint64_t measure(
-	const struct reference *r, struct sample *first, struct sample *last)
+struct rates {
+	uint64_t ns_per_tsc, ticks_per_ns; /* << SHIFT */
+};
+
+/* One measurement. False when the reference stands still, or when so much time
+ * went by that it may have wrapped. */
+static bool measure(const struct reference *r, struct rates *out)
 {
+	struct sample first = sample(r), last;
 	uint64_t ns = 0;
 
-	*first = sample(r);
-	for (unsigned polls = 0; polls < 10000000; polls++) {
-		ns = ((r->read() - first->ref) & r->mask) * r->fs_per_tick /
-			1000000;
+	for (unsigned polls = 0; polls < 1000000; polls++) {
+		ns = reference_ns(r, first.ref, r->read());
 		if (ns >= CALIBRATE_NS)
 			break;
 	}
-	*last = sample(r);
-	if (ns < CALIBRATE_NS)
-		return 0;
-	return ((last->ref - first->ref) & r->mask) * r->fs_per_tick / 1000000;
+	last = sample(r);
+	ns = reference_ns(r, first.ref, last.ref);
+	if (ns < CALIBRATE_NS || ns > NS_PER_S || last.tsc <= first.tsc ||
+		last.apic >= first.apic)
+		return false;
+	out->ns_per_tsc = (ns << SHIFT) / (last.tsc - first.tsc);
+	out->ticks_per_ns = ((uint64_t)(first.apic - last.apic) << SHIFT) / ns;
+	return out->ns_per_tsc && out->ticks_per_ns;
+}
+
+static bool moves(const struct reference *r)
+{
+	uint64_t first = r->read();
+
+	for (unsigned polls = 0; polls < 10000; polls++)
+		if (r->read() != first)
+			return true;
+	return false;
+}
+
+static bool agree(uint64_t a, uint64_t b)
+{
+	return MAX(a, b) - MIN(a, b) <= a / 256;
+}
+
+/* Two measurements in a row that agree: a host that takes the CPU away for
+ * longer than the reference counts spoils one. */
+static bool calibrate(const struct reference *r, struct rates *out)
+{
+	struct rates before = {0};
+
+	for (unsigned tries = 0; tries < 8; tries++) {
+		lapic_timer_start(UINT32_MAX);
+		if (!measure(r, out))
+			*out = (struct rates){0};
+		else if (agree(out->ns_per_tsc, before.ns_per_tsc) &&
+			agree(out->ticks_per_ns, before.ticks_per_ns))
+			return true;
+		before = *out;
+	}
+	return before.ns_per_tsc != 0;
 }
 
 void time_init(void)
 {
-	uint64_t rate = tsc_rate_from_cpuid(), ns;
-	struct sample first, last;
+	uint64_t rate = tsc_rate_from_cpuid();
 	struct reference r;
+	struct rates rates;
 
 	if (!hpet_open(&r))
 		pit_open(&r);
-	lapic_timer_start(UINT32_MAX);
-	ns = measure(&r, &first, &last);
-	lapic_timer_start(0);
-	if (!ns || last.tsc == first.tsc || last.apic == first.apic) {
+	if (!moves(&r) || !calibrate(&r, &rates)) {
 		kprintf("time: no clock to compare with, taking 1 GHz\n");
-		ns = CALIBRATE_NS;
-		last.tsc = first.tsc + ns;
-		last.apic = first.apic - (uint32_t)ns / 16;
+		rates.ns_per_tsc = 1ull << SHIFT;
+		rates.ticks_per_ns = (1ull << SHIFT) / 16;
 	}
-	if (rate)
-		ns_per_tsc = (NS_PER_S << SHIFT) / rate;
-	else
-		ns_per_tsc = (ns << SHIFT) / (last.tsc - first.tsc);
-	ticks_per_ns = ((uint64_t)(first.apic - last.apic) << SHIFT) / ns;
+	lapic_timer_start(0);
+	ns_per_tsc = rate ? (NS_PER_S << SHIFT) / rate : rates.ns_per_tsc;
+	ticks_per_ns = rates.ticks_per_ns;
 	tsc_start = read_tsc();
 	wall_base = rtc_read_seconds() * NS_PER_S;
 	kprintf("time: %llu MHz by %s\n",
 		(unsigned long long)((1000ull << SHIFT) / ns_per_tsc),
-		rate           ? "CPUID"
-			: hpet ? "HPET"
-			       : "8254");
+		rate ? "CPUID" : r.name);
 	for (unsigned i = 0; i < MAX_CPUS; i++)
 		deadlines[i] = UINT64_MAX;
 }
