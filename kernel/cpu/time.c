@@ -219,7 +219,8 @@ void time_init(void)
 	if (!hpet_open(&r))
 		pit_open(&r);
 	if (!moves(&r) || !calibrate(&r, &rates)) {
-		kprintf("time: no clock to compare with, taking 1 GHz\n");
+		kprintf("time: no clock to compare with\n");
+		r.name = "assumption";
 		rates.ns_per_tsc = 1ull << SHIFT;
 		rates.ticks_per_ns = (1ull << SHIFT) / 16;
 	}
