@@ -125,18 +125,23 @@ struct iommu {
 };
 
 struct device {
-	struct iommu_device_id id;         /* C */
-	uint16_t alias;                    /* C: own id if none */
-	uint16_t phantom;                  /* C: mask of function bits */
-	struct unit *unit;                 /* C: NULL if uncovered */
-	bool bridge;                       /* C */
-	bool reserved_memory;              /* C */
-	bool mute;                         /* A: does not answer its flushes */
-	uint8_t state;                     /* I: enum iommu_device_state */
-	uint16_t did;                      /* I */
-	uint16_t alias_users;              /* I: devices whose alias this is */
+	struct iommu_device_id id; /* C */
+	uint16_t alias;            /* C: own id if none */
+	uint16_t phantom;          /* C: mask of function bits */
+	struct unit *unit;         /* C: NULL if uncovered */
+	bool bridge;               /* C */
+	bool reserved_memory;      /* C */
+	bool mute;                 /* A: does not answer its flushes */
+	uint8_t state;             /* I: enum iommu_device_state */
+	uint16_t did;              /* I */
+	uint16_t group;      /* C: the function that stands for its group */
+	bool stand_in;       /* I: never seen, only stands for others */
+	uint16_t rid_users;  /* I: attached devices whose requests carry this id
+			      */
+	bool group_changing; /* I: a member is on its way */
+	uint16_t group_users; /* I: attached devices whose group this is */
 	struct iommu_domain *domain;       /* I: also while changing */
-	struct iommu_domain *alias_domain; /* I */
+	struct iommu_domain *group_domain; /* I */
 	struct device *next_in_domain;     /* I: devices with a TLB */
 	uint16_t ats;                      /* C: capability offset, 0 = none */
 	bool ats_on;                       /* I */
@@ -255,6 +260,10 @@ void core_log(const struct iommu *iommu, enum iommu_log_level level,
  *  *out_device. */
 enum iommu_status core_device(struct iommu *iommu, struct iommu_device_id id,
 	struct device **out_device);
+/** The object that stands for an id near a device, which need not be a
+ *  function. */
+enum iommu_status core_device_stand_in(struct iommu *iommu,
+	const struct device *dev, uint16_t rid, struct device **out);
 /** A device that is known already, or NULL. Any context. */
 struct device *core_device_known(
 	const struct iommu *iommu, struct iommu_device_id id);
@@ -278,6 +287,8 @@ struct topology {
 	uint16_t alias;
 	uint16_t phantom;
 	uint16_t ats;
+	/** The function that stands for its group. */
+	uint16_t group;
 	/** Walk to take for the unit: the physical function's id for a VF. */
 	uint16_t scope_rid;
 };
@@ -289,6 +300,9 @@ uint32_t topology_config(const struct iommu *iommu, uint16_t segment,
 bool topology_is_bridge(
 	const struct iommu *iommu, uint16_t segment, uint16_t rid);
 
+/** The functions whose group a function stands for. Returns how many. */
+unsigned topology_group(const struct iommu *iommu, uint16_t segment,
+	uint16_t key, struct iommu_device_id *out, unsigned max);
 /** The bridge whose secondary bus this is. */
 bool topology_parent(const struct iommu *iommu, uint16_t segment, unsigned bus,
 	uint16_t *out);

@@ -2,7 +2,10 @@
 /*
  * What PCI configuration space says about a function: whether it is there, a
  * bridge, a virtual function, and which ids its requests may carry on the way
- * to the unit (VT-d 3.4.1). Everything read is untrusted; every loop is
+ * to the unit (VT-d 3.4.1). Also which
+ * functions can reach each other without passing the unit, because nothing
+ * between them redirects requests upstream (PCI Express access control
+ * services). Everything read is untrusted; every loop is
  * bounded.
  */
 #include "internal.h"
@@ -25,6 +28,14 @@ enum {
 	PCIE_DEVICE_CAP = 4,
 	PCIE_DEVICE_CONTROL = 8,
 	PHANTOM_ENABLE = 1 << 9,
+	PORT_ROOT = 4,
+	PORT_DOWNSTREAM = 6,
+	EXT_CAP_ACS = 0x0d,
+	ACS_CAPABILITY = 4,
+	ACS_CONTROL = 6,
+	/** Source validation, request and completion redirect, upstream
+	 *  forwarding. */
+	ACS_WANTED = 0x1d,
 	EXT_CAP_ATS = 0x0f,
 	EXT_CAP_SRIOV = 0x10,
 	SRIOV_NUM_VFS = 0x10,
@@ -237,6 +248,136 @@ static uint16_t find_alias(
 	return alias;
 }
 
+/** Switches on what a function has of the access control wanted. */
+static void isolate(const struct iommu *iommu, uint16_t segment, uint16_t rid,
+	uint16_t acs, uint32_t wanted)
+{
+	const struct iommu_host *host = &iommu->host;
+	uint16_t at = (uint16_t)(acs + ACS_CONTROL);
+	uint32_t control = topology_config(iommu, segment, rid, at, 2);
+
+	if (host->pci_write && (control & wanted) != wanted)
+		host->pci_write(host->ctx, segment, (uint8_t)(rid >> 8),
+			(uint8_t)rid, at, 2, control | wanted);
+}
+
+/** Whether a function sends every request towards the unit. */
+static bool is_isolated(
+	const struct iommu *iommu, uint16_t segment, uint16_t rid)
+{
+	int type = port_type(iommu, segment, rid);
+	bool port = type == PORT_ROOT || type == PORT_DOWNSTREAM;
+	uint32_t has, wanted;
+	uint16_t acs;
+
+	if (type < 0 || type == PCIE_TO_PCI || type == PCI_TO_PCIE)
+		return false;
+	if (!port &&
+		!(header_type(iommu, segment, rid & 0xfff8) & HEADER_MULTI))
+		return true;
+	acs = find_ext_cap(iommu, segment, rid, EXT_CAP_ACS);
+	if (!acs)
+		return false;
+	has = topology_config(
+		iommu, segment, rid, (uint16_t)(acs + ACS_CAPABILITY), 2);
+	/* A function that cannot send to its neighbours at all need not be
+	 * able to redirect; a port must be. */
+	wanted = port ? ACS_WANTED : ACS_WANTED & has;
+	isolate(iommu, segment, rid, acs, wanted & has);
+	return (topology_config(
+			iommu, segment, rid, (uint16_t)(acs + ACS_CONTROL), 2) &
+		       wanted) == wanted;
+}
+
+/** Whether every port from a bridge up to the root is isolated. */
+static bool way_up_is_isolated(
+	const struct iommu *iommu, uint16_t segment, uint16_t bridge)
+{
+	unsigned depth;
+
+	for (depth = 0; depth < MAX_DEPTH; depth++) {
+		if (!is_isolated(iommu, segment, bridge))
+			return false;
+		if (!(bridge >> 8) ||
+			!topology_parent(iommu, segment, bridge >> 8, &bridge))
+			return true;
+	}
+	return false;
+}
+
+/**
+ * The function that stands for a group: the topmost bridge below which nothing
+ * keeps devices apart; the first function of a device whose functions can reach
+ * each other; or the function itself.
+ */
+static uint16_t find_group(
+	const struct iommu *iommu, uint16_t segment, uint16_t rid)
+{
+	unsigned bus = rid >> 8, depth;
+	uint16_t key = rid, bridge;
+
+	for (depth = 0; depth < MAX_DEPTH && bus; depth++) {
+		if (!topology_parent(iommu, segment, bus, &bridge) ||
+			way_up_is_isolated(iommu, segment, bridge))
+			break;
+		key = bridge;
+		bus = bridge >> 8;
+	}
+	if (header_type(iommu, segment, key & 0xfff8) & HEADER_MULTI &&
+		!is_isolated(iommu, segment, key))
+		key &= 0xfff8;
+	return key;
+}
+
+struct members {
+	struct iommu_device_id *out;
+	uint16_t key;
+	uint16_t segment;
+	unsigned max, count;
+};
+
+static void add_members(const struct iommu *iommu, unsigned bus,
+	unsigned first_dev, unsigned last_dev, struct members *members)
+{
+	unsigned n;
+
+	for (n = first_dev << 3; n <= (last_dev << 3 | 7); n++) {
+		struct iommu_device_id id = {
+			members->segment, (uint16_t)(bus << 8 | n)};
+
+		if (!exists(iommu, id.segment, id.requester) ||
+			topology_is_bridge(iommu, id.segment, id.requester) ||
+			find_group(iommu, id.segment, id.requester) !=
+				members->key)
+			continue;
+		if (members->count < members->max)
+			members->out[members->count] = id;
+		members->count++;
+	}
+}
+
+unsigned topology_group(const struct iommu *iommu, uint16_t segment,
+	uint16_t key, struct iommu_device_id *out, unsigned max)
+{
+	struct members members = {out, key, segment, max, 0};
+	unsigned dev = key >> 3 & 0x1f, bus, last, fn;
+
+	add_members(iommu, key >> 8, dev, dev, &members);
+	/* The buses below the bridges among the key's functions. */
+	for (fn = 0; fn < 8; fn++) {
+		uint16_t rid = (uint16_t)((key & 0xfff8) | fn);
+
+		if (!topology_is_bridge(iommu, segment, rid))
+			continue;
+		bus = topology_config(iommu, segment, rid, CONFIG_SECONDARY, 1);
+		last = topology_config(
+			iommu, segment, rid, CONFIG_SECONDARY + 1, 1);
+		for (; bus > (unsigned)key >> 8 && bus <= last; bus++)
+			add_members(iommu, bus, 0, 31, &members);
+	}
+	return members.count;
+}
+
 /** The function-number bits that a function's phantoms use (VT-d 3.4.1). */
 static uint16_t find_phantom(const struct iommu *iommu, uint16_t segment,
 	uint16_t rid, uint16_t pcie)
@@ -263,11 +404,16 @@ void topology_read(const struct iommu *iommu, struct iommu_device_id id,
 		/* A virtual function's vendor reads as all ones. */
 		out->present = find_physical_function(
 			iommu, segment, rid, &out->scope_rid);
+		out->group = rid;
+		if (out->present &&
+			!is_isolated(iommu, segment, out->scope_rid))
+			out->group = find_group(iommu, segment, out->scope_rid);
 		return;
 	}
 	out->present = true;
 	out->bridge = topology_is_bridge(iommu, segment, rid);
 	out->alias = find_alias(iommu, segment, rid);
+	out->group = find_group(iommu, segment, rid);
 	pcie = find_cap(iommu, segment, rid, CAP_PCIE);
 	out->phantom = find_phantom(iommu, segment, rid, pcie);
 	if (pcie)
