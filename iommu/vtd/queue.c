@@ -519,65 +519,25 @@ enum iommu_status vtd_queue_off(struct vtd_unit *unit)
 	return vtd_gcmd(unit, VTD_QIE, false);
 }
 
-/** The memory of a slot of a foreign queue, or NULL. */
-static struct vtd_entry *foreign_slot(
-	struct vtd_unit *unit, uint64_t iqa, unsigned slot, uint64_t *out_phys)
-{
-	const struct iommu_host *host = &unit->unit.iommu->host;
-	uint64_t at = (iqa & VTD_ADDRESS_MASK) + (uint64_t)slot * 16;
-	char *page;
-
-	*out_phys = at;
-	if (at >> unit->unit.phys_bits)
-		return NULL;
-	page = host->phys_to_virt(
-		host->ctx, iommu_phys(at & ~(uint64_t)(PAGE_SIZE - 1)));
-	return page ? (void *)(page + (at & (PAGE_SIZE - 1))) : NULL;
-}
-
-/** Appends a wait to a foreign queue, so that it may be switched off. Returns
- *  where it stores 1 (the slot behind it, which is never fetched), or NULL if
- *  the queue's memory cannot be reached. */
-static volatile uint32_t *append_wait(struct vtd_unit *unit)
-{
-	uint64_t iqa = vtd_read64(unit, VTD_IQA), at, status_at;
-	unsigned slots = ((unsigned)PAGE_SIZE << VTD_IQA_QS(iqa)) / 16;
-	unsigned tail = VTD_IQ_INDEX(vtd_read64(unit, VTD_IQT));
-	struct vtd_entry *slot, *behind;
-
-	if (iqa & VTD_IQA_DW || tail >= slots)
-		return NULL;
-	slot = foreign_slot(unit, iqa, tail, &at);
-	behind = foreign_slot(unit, iqa, (tail + 1) % slots, &status_at);
-	if (!slot || !behind)
-		return NULL;
-	behind->low = 0;
-	*slot = (struct vtd_entry){.low = VTD_DESC_WAIT | VTD_DESC_WAIT_SW |
-			VTD_DESC_WAIT_FN | 1ull << 32,
-		.high = status_at};
-	vtd_write64(unit, VTD_IQT, (uint64_t)((tail + 1) % slots) << 4);
-	return (volatile uint32_t *)&behind->low;
-}
-
-/** Polls until the unit has fetched everything. An empty queue does not mean
- *  that its last wait is complete (VT-d 6.5.2.8): awaits its status too. */
-static bool queue_drains(struct vtd_unit *unit, volatile uint32_t *status)
+/** Polls until the unit has fetched everything. */
+static void queue_drains(struct vtd_unit *unit)
 {
 	struct vtd_deadline deadline;
 
 	vtd_deadline_start(&deadline, unit->unit.iommu->options.timeout_ns);
 	while (VTD_IQ_INDEX(vtd_read64(unit, VTD_IQH)) !=
-			VTD_IQ_INDEX(vtd_read64(unit, VTD_IQT)) ||
-		(status && __atomic_load_n(status, __ATOMIC_ACQUIRE) != 1))
+		VTD_IQ_INDEX(vtd_read64(unit, VTD_IQT)))
 		if (vtd_deadline_turn(unit, &deadline, true))
-			return false;
-	return true;
+			return;
 }
 
+/*
+ * A queue may be switched off when it is empty and its last descriptor was a
+ * wait (VT-d 6.5.2). Every earlier owner ends with a wait; appending one would
+ * mean to write to memory that only a register names.
+ */
 enum iommu_status vtd_queue_quiesce(struct vtd_unit *unit)
 {
-	volatile uint32_t *status;
-
 	if (!(vtd_read32(unit, VTD_GSTS) & VTD_QIE))
 		return IOMMU_OK;
 	/* A queue that stands on an error fetches again when the error is
@@ -587,10 +547,7 @@ enum iommu_status vtd_queue_quiesce(struct vtd_unit *unit)
 		vtd_write32(unit, VTD_FSTS,
 			VTD_FSTS_IQE | VTD_FSTS_ITE | VTD_FSTS_ICE);
 	}
-	(void)queue_drains(unit, NULL);
-	status = append_wait(unit);
-	if (status)
-		(void)queue_drains(unit, status);
+	queue_drains(unit);
 	return vtd_gcmd(unit, VTD_QIE, false);
 }
 
