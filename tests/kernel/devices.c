@@ -113,6 +113,30 @@ static void devices_come_and_go(void **state)
 	on_every_unit(attaches_again);
 }
 
+static void touches_stack(struct device *d)
+{
+	struct space *s = space_create();
+	uint64_t before, top = A + 1024 * K;
+
+	anon(s, A, 1024 * K, MAP_GROWSDOWN);
+	cpu_put(s, top - K, 1);
+	before = memory_counts().free;
+	assert_int_equal(device_attach(d, s), 0);
+	/* The device's own top levels and the first third-level table. */
+	assert_true(before - memory_counts().free <= 3);
+	expect_byte(s, d, top - K, 1);
+	expect_nothing(d, top - 2 * K);
+	cpu_put(s, top - 2 * K, 2);
+	expect_byte(s, d, top - 2 * K, 2);
+	gone(s);
+}
+
+static void a_stack_is_reached_as_far_as_it_was_used(void **state)
+{
+	(void)state;
+	on_every_unit(touches_stack);
+}
+
 /* ------------------------------------------------ mappings come, go, change */
 
 static void maps_and_unmaps(struct device *d)
@@ -820,6 +844,57 @@ static void a_copy_that_is_not_confirmed_keeps_the_old_frame(void **state)
 	assert_int_equal(quarantined_by(copy_fails), 2 + 3 + 2);
 }
 
+/* ------------------------------------------------------------ copy on write */
+
+static struct space *copying;
+static uint64_t shared_frame;
+
+/* While one may still read the old frame, nobody writes the new one. */
+static void not_yet_writable(void)
+{
+	struct leaf l;
+
+	assert_true(tables_next(&copying->tables, A, A + 1, &l));
+	assert_true(pte_present(*l.entry));
+	if (flush_pending && l.entry->v & PTE_WRITE &&
+		pte_phys(*l.entry).v != shared_frame)
+		machine_blame("a copy is writable before all have forgotten");
+}
+
+static void copies_in_order(struct device *d)
+{
+	struct space *s = space_create(), *child;
+
+	anon(s, A, K, 0);
+	cpu_put(s, A, 1);
+	child = fork_of(s);
+	machine_cpu(1);
+	assert_int_equal(cpu_byte(s, A), 1);
+	machine_cpu(2);
+	assert_int_equal(cpu_byte(s, A), 1);
+	machine_cpu(0);
+	copying = s;
+	shared_frame = frame_of(s, A);
+	machine_meanwhile = not_yet_writable;
+	assert_int_equal(device_attach(d, s), 0);
+	machine_meanwhile = NULL;
+	assert_int_not_equal(frame_of(s, A), shared_frame);
+	for (unsigned i = 0; i < TEST_CPUS; i++) {
+		machine_cpu(i);
+		cpu_put(s, A, (uint8_t)(i + 2));
+		expect_byte(s, d, A, (uint8_t)(i + 2));
+	}
+	assert_int_equal(cpu_byte(child, A), 1);
+	gone(child);
+	gone(s);
+}
+
+static void a_copy_is_writable_only_when_all_forgot_the_old(void **state)
+{
+	(void)state;
+	on_every_unit(copies_in_order);
+}
+
 /* -------------------------------------------------------------- registers go
  */
 
@@ -911,6 +986,7 @@ int main(void)
 		TEST(attach_makes_all_present),
 		TEST(attach_breaks_copy_on_write),
 		TEST(devices_come_and_go),
+		TEST(a_stack_is_reached_as_far_as_it_was_used),
 		TEST(munmap_frees_only_after_flush),
 		TEST(munmap_of_a_part_keeps_the_rest),
 		TEST(tables_are_freed_only_after_flush),
@@ -934,6 +1010,7 @@ int main(void)
 		TEST(frames_are_quarantined_if_the_flush_is_not_confirmed),
 		TEST(a_device_that_is_not_quiet_keeps_its_memory),
 		TEST(a_copy_that_is_not_confirmed_keeps_the_old_frame),
+		TEST(a_copy_is_writable_only_when_all_forgot_the_old),
 		TEST(revoked_registers_are_gone_on_every_cpu),
 		TEST(units_hear_nothing_of_what_they_never_see),
 		TEST(registers_that_are_read_only_stay_so),

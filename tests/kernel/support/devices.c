@@ -5,7 +5,7 @@
 
 #define MAX_DEVICES 8
 
-bool units_fail;
+bool units_fail, flush_pending;
 unsigned units_flushes, units_what;
 
 static struct device *attached[MAX_DEVICES];
@@ -88,7 +88,9 @@ static void unit_forget(
 
 int assign_flush(struct space *s, uint64_t start, uint64_t end, unsigned what)
 {
+	flush_pending = true;
 	machine_others();
+	flush_pending = false;
 	units_flushes++;
 	units_what |= what;
 	if (start >= end || !what)
@@ -112,6 +114,9 @@ void ipi_send(unsigned cpu, enum ipi what)
 
 	if (what != IPI_SHOOTDOWN)
 		machine_blame("an IPI of kind %d", what);
+	flush_pending = true;
+	machine_others();
+	flush_pending = false;
 	machine_cpu(cpu);
 	this_cpu()->off_depth++;
 	shootdown_interrupt();
