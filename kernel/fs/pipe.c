@@ -382,7 +382,9 @@ static int __wait_for_other(struct pipe *p, uint32_t flags)
 	return error;
 }
 
-int fifo_open(struct inode *node, struct file *f)
+/* A FIFO waits for its other end. A pipe without a name had both once, so who
+ * opens it again, by /proc/PID/fd, takes it as it is. */
+static int open_end(struct inode *node, struct file *f, bool wait)
 {
 	struct pipe *p;
 	int error = 0;
@@ -402,7 +404,7 @@ int fifo_open(struct inode *node, struct file *f)
 	}
 	add_end(p, f->flags);
 	wake_all(&p->open_queue);
-	if (!(f->flags & O_NONBLOCK))
+	if (wait && !(f->flags & O_NONBLOCK))
 		error = __wait_for_other(p, f->flags);
 	spin_unlock(&p->lock);
 	if (error)
@@ -410,6 +412,11 @@ int fifo_open(struct inode *node, struct file *f)
 	else
 		f->ops = &fifo_ops;
 	return error;
+}
+
+int fifo_open(struct inode *node, struct file *f)
+{
+	return open_end(node, f, true);
 }
 
 /* --- pipes without a name ------------------------------------------------- */
@@ -422,6 +429,11 @@ static int anonymous_stat(struct inode *node, struct stat_info *out)
 	return 0;
 }
 
+static int anonymous_open(struct inode *node, struct file *f)
+{
+	return open_end(node, f, false);
+}
+
 static void anonymous_destroy(struct inode *node)
 {
 	pipe_free(node->data);
@@ -430,7 +442,7 @@ static void anonymous_destroy(struct inode *node)
 
 static const struct inode_ops anonymous_ops = {
 	.stat = anonymous_stat,
-	.open = fifo_open,
+	.open = anonymous_open,
 	.destroy = anonymous_destroy,
 };
 
