@@ -2,6 +2,7 @@
 /* The machine as a whole: its name, memory, power, mounts, randomness. */
 #include "cpu/cpu.h"
 #include "cpu/time.h"
+#include "fs/file.h"
 #include "fs/fs.h"
 #include "lib/errno.h"
 #include "lib/print.h"
@@ -125,6 +126,28 @@ SYSCALL(syslog)
 {
 	(void)arg;
 	return 0;
+}
+
+/* There are no sockets, so no descriptor is one; bash asks whether a network
+ * daemon started it. */
+static long not_a_socket(unsigned long fd)
+{
+	struct file *f = fd_file((int)fd);
+
+	if (!f)
+		return -EBADF;
+	file_put(f);
+	return -ENOTSOCK;
+}
+
+SYSCALL(getsockname)
+{
+	return not_a_socket(arg[0]);
+}
+
+SYSCALL(getpeername)
+{
+	return not_a_socket(arg[0]);
 }
 
 SYSCALL(sync)
