@@ -95,7 +95,7 @@ static enum iommu_status compose_entry(const struct iommu_domain *domain,
 
 /** Everything that may forbid an attach, then the reservation. I held. */
 static enum iommu_status __reserve(
-	struct party *party, struct iommu_domain *domain)
+	struct party *party, struct iommu_domain *domain, bool ats)
 {
 	const struct iommu *iommu = domain->iommu;
 	struct device *dev = party->dev, *leader = party->leader;
@@ -121,6 +121,8 @@ static enum iommu_status __reserve(
 	dev->domain = domain;
 	dev->did = domain->on[dev->unit->index].did;
 	dev->unit->attached++;
+	if (ats)
+		__ats_enter(dev);
 	dev->rid_users++;
 	if (party->alias)
 		party->alias->rid_users++;
@@ -135,6 +137,7 @@ static void __release(struct party *party, bool confirmed)
 {
 	struct device *dev = party->dev;
 
+	__ats_leave(dev);
 	__domain_leave(dev->domain, dev->unit, confirmed);
 	dev->unit->attached--;
 	dev->domain = NULL;
@@ -244,8 +247,9 @@ enum iommu_status iommu_attach(struct iommu *iommu, struct iommu_device_id id,
 		status = find_party(iommu, dev, &party);
 	if (status != IOMMU_OK)
 		return status;
+	entry.ats = core_ats_wanted(dev, domain->kind);
 	state = core_lock(iommu, &iommu->lock);
-	status = __reserve(&party, domain);
+	status = __reserve(&party, domain, entry.ats);
 	core_unlock(iommu, &iommu->lock, state);
 	if (status != IOMMU_OK)
 		return status;
@@ -256,6 +260,8 @@ enum iommu_status iommu_attach(struct iommu *iommu, struct iommu_device_id id,
 		release(iommu, &party, status == IOMMU_NO_MEMORY);
 		return status;
 	}
+	if (entry.ats)
+		core_ats_switch(dev, true);
 	state = core_lock(iommu, &iommu->lock);
 	dev->state = IOMMU_DEVICE_ATTACHED;
 	party.leader->group_changing = false;
@@ -304,7 +310,10 @@ static enum iommu_status detach(struct iommu *iommu, struct device *dev)
 		return status;
 	entry = (struct entry){
 		.kind = dev->domain->kind, .did = dev->did, .ats = dev->ats_on};
+
 	status = close_entries(&party, &entry, core_device_rids(dev, rid), rid);
+	if (entry.ats)
+		core_ats_switch(dev, false);
 	release(iommu, &party, status == IOMMU_OK);
 	unit_count(&dev->unit->stats.detaches, 1);
 	return status;

@@ -112,7 +112,8 @@ struct unit {
 	bool snoop_control;  /* C */
 	bool device_tlb;     /* C */
 	struct did_map dids;
-	unsigned attached;                                    /* I */
+	unsigned attached;  /* I */
+	unsigned tlb_users; /* I: devices whose own TLB is on */
 	struct iommu_stats stats __attribute__((aligned(8))); /* A */
 };
 
@@ -136,6 +137,8 @@ enum iommu_status vtd_discover(
  *  space. */
 struct unit *vtd_unit_for(
 	const struct iommu *iommu, uint16_t segment, uint16_t rid);
+/** Whether the way to the unit carries translation requests of a device. */
+bool vtd_ats_allowed(const struct iommu *iommu, uint16_t segment, uint16_t rid);
 /** Whether firmware reserved memory for a requester. */
 bool vtd_reserved_for(
 	const struct iommu *iommu, uint16_t segment, uint16_t rid);

@@ -139,6 +139,9 @@ enum iommu_status iommu_batch_flush(struct iommu_batch *batch)
 	units = __atomic_load_n(&domain->units, __ATOMIC_ACQUIRE);
 	while (units)
 		status = worse(status, flush_some(batch, &units));
+	/* What a blocked device still holds is refused by the unit. */
+	if (__atomic_load_n(&domain->tlb_devices, __ATOMIC_ACQUIRE))
+		status = worse(status, core_block_mute(domain));
 	core_table_release(batch, status == IOMMU_OK);
 	iommu_batch_init(batch, domain);
 	return status;

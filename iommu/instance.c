@@ -244,12 +244,25 @@ enum iommu_status iommu_start(struct iommu *iommu)
 	return status;
 }
 
+/** Devices with a TLB cannot be flushed while translation is off. */
+static bool any_device_tlb(const struct iommu *iommu)
+{
+	unsigned n;
+
+	for (n = 0; n < iommu->units; n++)
+		if (iommu->unit[n]->tlb_users)
+			return true;
+	return false;
+}
+
 enum iommu_status iommu_power(struct iommu *iommu, bool on)
 {
 	enum iommu_status status;
 
 	if (iommu->state != INSTANCE_STARTED)
 		return IOMMU_WRONG_STATE;
+	if (!on && any_device_tlb(iommu))
+		return IOMMU_IN_USE;
 	status = on ? each_unit(iommu, IOMMU_UNIT_OFF, on_one)
 		    : each_unit(iommu, IOMMU_UNIT_ON, off_one);
 	note_on(iommu);

@@ -181,7 +181,7 @@ struct iommu_domain {
 	unsigned devices;                /* A */
 	unsigned duties;                 /* A */
 	struct domain_unit on[MAX_UNITS];
-	struct device *tlb_devices; /* I: devices whose TLB is on */
+	struct device *tlb_devices; /* I, A: devices whose TLB is on */
 	struct pgtable table;       /* mapped */
 };
 
@@ -277,6 +277,22 @@ bool core_device_is_mute(const struct iommu *iommu, struct iommu_device_id id);
 void core_segments_end(struct iommu *iommu);
 /** The ids that its requests may carry. Returns how many. */
 unsigned core_device_rids(const struct device *dev, uint16_t rid[MAX_RIDS]);
+
+/* ---- ats.c ---- */
+
+/** Whether a device is to use its own TLB in a domain of this kind. */
+bool core_ats_wanted(const struct device *dev, enum iommu_domain_kind kind);
+/** Switches the device's TLB. */
+void core_ats_switch(const struct device *dev, bool on);
+/** Enters a device in its domain's list of those to be flushed. I held. */
+void __ats_enter(struct device *dev);
+void __ats_leave(struct device *dev);
+/** Gives the ids of a domain's devices on a unit that have a TLB of their own
+ *  and answer, without the first `skip`. Returns how many are stored. */
+unsigned core_tlb_rids(struct iommu_domain *domain, const struct unit *unit,
+	unsigned skip, uint16_t *rid, unsigned max);
+/** Blocks the devices of a domain whose TLB does not answer. */
+enum iommu_status core_block_mute(struct iommu_domain *domain);
 
 /* ---- topology.c ---- */
 

@@ -153,7 +153,8 @@ enum iommu_status iommu_start(struct iommu *iommu) IOMMU_MUST_CHECK;
  * behalf of somebody it does not trust. Interrupt remapping stays as it is.
  * Waits. The host does not attach or detach at the same time.
  *
- * IOMMU_OK also if nothing had to be done. IOMMU_UNIT_LOST,
+ * IOMMU_OK also if nothing had to be done. IOMMU_IN_USE (off, while a device
+ * uses a TLB of its own), IOMMU_UNIT_LOST,
  * IOMMU_WRONG_STATE before iommu_start().
  */
 enum iommu_status iommu_power(struct iommu *iommu, bool on) IOMMU_MUST_CHECK;
@@ -556,7 +557,7 @@ enum iommu_change {
 
 enum {
 	/** Ranges a batch keeps apart; more are merged. */
-	IOMMU_BATCH_RANGES = 16,
+	IOMMU_BATCH_RANGES = 8,
 };
 
 /**

@@ -396,6 +396,27 @@ bool vtd_reserved_for(const struct iommu *iommu, uint16_t segment, uint16_t rid)
 	return false;
 }
 
+bool vtd_ats_allowed(const struct iommu *iommu, uint16_t segment, uint16_t rid)
+{
+	uint16_t port = rid, parent;
+	struct dmar_record record;
+	unsigned hops = 0;
+	size_t at = 0;
+
+	while (port >> 8 && hops++ < BUSES &&
+		topology_parent(iommu, segment, port >> 8, &parent))
+		port = parent;
+	/* Integrated devices need no port that supports them. */
+	if (port == rid)
+		return true;
+	while (find_record(iommu, DMAR_ATSR, &at, &record))
+		if (record.segment == segment &&
+			(record.flags & DMAR_ALL_PORTS ||
+				record_covers(iommu, &record, segment, port)))
+			return true;
+	return false;
+}
+
 unsigned vtd_reserved_count(const struct iommu *iommu)
 {
 	struct dmar_record record;

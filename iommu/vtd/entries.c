@@ -198,7 +198,7 @@ enum iommu_status vtd_detach(struct unit *neutral, const struct entry *entry,
 	vtd_entry_retire(unit, slot);
 	vtd_plan_context_removed(&unit->traits, entry->rid, entry->did, &plan);
 	if (entry->ats && !__atomic_load_n(&dev->mute, __ATOMIC_ACQUIRE))
-		vtd_plan_device_tlb(&unit->traits, entry->rid, NULL, &plan);
+		vtd_plan_device_tlb(entry->rid, NULL, &plan);
 	status = vtd_run(unit, &plan);
 	if (status == IOMMU_OK)
 		vtd_entry_erase(unit, slot);

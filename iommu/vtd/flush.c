@@ -193,8 +193,8 @@ void vtd_plan_tables(const struct vtd_traits *traits, uint16_t did,
 	}
 }
 
-void vtd_plan_device_tlb(const struct vtd_traits *traits, uint16_t sid,
-	const struct iommu_batch *batch, struct vtd_plan *plan)
+void vtd_plan_device_tlb(
+	uint16_t sid, const struct iommu_batch *batch, struct vtd_plan *plan)
 {
 	uint64_t first = ~0ull, last = 0;
 	struct vtd_command *command;
@@ -206,7 +206,6 @@ void vtd_plan_device_tlb(const struct vtd_traits *traits, uint16_t sid,
 		first = core_min(first, batch->range[n].first >> PAGE_SHIFT);
 		last = core_max(last, batch->range[n].last >> PAGE_SHIFT);
 	}
-	(void)traits;
 	command = add(plan, VTD_OP_DEVICE_TLB);
 	command->sid = sid;
 	command->mask = VTD_MASK_ALL;

@@ -56,7 +56,7 @@ struct vtd_command {
 };
 
 enum {
-	VTD_PLAN_MAX = 24,
+	VTD_PLAN_MAX = 12,
 	/** Page-selective commands per batch before the whole domain is
 	 *  cheaper: each costs about a third of a doorbell, and the unit
 	 *  searches its IOTLB for each. */
@@ -88,8 +88,8 @@ void vtd_plan_tables(const struct vtd_traits *traits, uint16_t did,
 	const struct iommu_batch *batch, struct vtd_plan *plan);
 /** A device that caches translations itself must forget them too; follows the
  *  commands above. Takes the ranges from the batch, NULL: everything. */
-void vtd_plan_device_tlb(const struct vtd_traits *traits, uint16_t sid,
-	const struct iommu_batch *batch, struct vtd_plan *plan);
+void vtd_plan_device_tlb(
+	uint16_t sid, const struct iommu_batch *batch, struct vtd_plan *plan);
 /** The interrupt table pointer was set. */
 void vtd_plan_interrupt_pointer(
 	const struct vtd_traits *traits, struct vtd_plan *plan);

@@ -322,7 +322,7 @@ static void look_for_errors(struct vtd_unit *unit)
 	if (status & VTD_FSTS_ICE)
 		note_completion_error(unit);
 	core_unlock(iommu, &unit->queue.lock, state);
-	if (status & VTD_FSTS_ITE)
+	if (silent)
 		blame_device(unit, silent);
 }
 
@@ -431,26 +431,59 @@ static void without_mute_devices(struct vtd_unit *unit,
 	}
 }
 
-enum iommu_status vtd_finish(struct vtd_unit *unit, const struct vtd_plan *plan,
-	struct ticket ticket)
+/**
+ * Old units do not say which device did not answer: asks each alone. True if
+ * one was found.
+ */
+static bool blame_one_by_one(struct vtd_unit *unit, const struct vtd_plan *plan)
+{
+	struct vtd_plan one = {.count = 1};
+	struct ticket ticket;
+	bool found = false;
+	unsigned n;
+
+	for (n = 0; n < plan->count; n++) {
+		one.command[0] = plan->command[n];
+		if (one.command[0].op != VTD_OP_DEVICE_TLB ||
+			vtd_submit(unit, &one, &ticket) != IOMMU_OK ||
+			vtd_wait(unit, ticket) != VTD_AGAIN)
+			continue;
+		blame_device(unit, one.command[0].sid);
+		found = true;
+	}
+	return found;
+}
+
+/** Waits; resubmits what the queue lost. VTD_AGAIN: it is lost again and
+ *  again. */
+static enum vtd_outcome insist(struct vtd_unit *unit,
+	const struct vtd_plan *plan, struct ticket ticket)
 {
 	struct vtd_plan again;
 	unsigned n;
 
-	for (n = 0; n <= REPEATS; n++) {
+	for (n = 0; n < REPEATS; n++) {
 		enum vtd_outcome outcome = vtd_wait(unit, ticket);
-		enum iommu_status status;
 
-		if (outcome == VTD_DONE)
-			return IOMMU_OK;
-		if (outcome == VTD_FAILED)
-			return IOMMU_UNIT_LOST;
+		if (outcome != VTD_AGAIN)
+			return outcome;
 		without_mute_devices(unit, plan, &again);
-		status = vtd_submit(unit, &again, &ticket);
-		if (status != IOMMU_OK)
-			return status;
+		if (vtd_submit(unit, &again, &ticket) != IOMMU_OK)
+			return VTD_FAILED;
 	}
-	return IOMMU_UNCONFIRMED;
+	return vtd_wait(unit, ticket);
+}
+
+enum iommu_status vtd_finish(struct vtd_unit *unit, const struct vtd_plan *plan,
+	struct ticket ticket)
+{
+	enum vtd_outcome outcome = insist(unit, plan, ticket);
+
+	if (outcome == VTD_AGAIN && blame_one_by_one(unit, plan))
+		outcome = insist(unit, plan, ticket);
+	if (outcome == VTD_DONE)
+		return IOMMU_OK;
+	return outcome == VTD_FAILED ? IOMMU_UNIT_LOST : IOMMU_UNCONFIRMED;
 }
 
 enum iommu_status vtd_run(struct vtd_unit *unit, const struct vtd_plan *plan)

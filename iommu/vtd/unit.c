@@ -188,35 +188,68 @@ static enum iommu_status end(struct unit *neutral)
 
 /* ---- flushing a domain ---- */
 
-static void make_plan(const struct vtd_unit *unit, uint16_t did,
+/** Runs all but the last part of a flush for devices with a TLB; *plan is the
+ *  last part. */
+static enum iommu_status plan_tlbs(struct vtd_unit *unit,
+	const struct iommu_batch *batch, struct vtd_plan *plan)
+{
+	enum iommu_status status = IOMMU_OK;
+	uint16_t rid[VTD_PLAN_MAX];
+	unsigned skip = 0, count, room, n;
+
+	while (status == IOMMU_OK) {
+		room = VTD_PLAN_MAX - plan->count;
+		count = core_tlb_rids(
+			batch->domain, &unit->unit, skip, rid, room);
+		for (n = 0; n < count; n++)
+			vtd_plan_device_tlb(rid[n], batch, plan);
+		if (count < room)
+			break;
+		status = vtd_run(unit, plan);
+		plan->count = 0;
+		skip += count;
+	}
+	return status;
+}
+
+static enum iommu_status make_plan(struct vtd_unit *unit, uint16_t did,
 	const struct iommu_batch *batch, struct vtd_plan *plan)
 {
 	vtd_plan_tables(&unit->traits, did, batch, plan);
+	/* Device TLBs must not be asked while translation is off (6.5.2.5). */
+	if (!__atomic_load_n(&batch->domain->tlb_devices, __ATOMIC_ACQUIRE) ||
+		unit_state(&unit->unit) != IOMMU_UNIT_ON)
+		return IOMMU_OK;
+	return plan_tlbs(unit, batch, plan);
 }
 
 static enum iommu_status flush(struct unit *neutral, uint16_t did,
 	const struct iommu_batch *batch, struct ticket *out)
 {
 	struct vtd_unit *unit = vtd_of(neutral);
+	enum iommu_status status;
 	struct vtd_plan plan;
 
-	make_plan(unit, did, batch, &plan);
-	return vtd_submit(unit, &plan, out);
+	status = make_plan(unit, did, batch, &plan);
+	if (status == IOMMU_OK)
+		status = vtd_submit(unit, &plan, out);
+	return status;
 }
 
 static enum iommu_status flush_wait(struct unit *neutral, uint16_t did,
 	const struct iommu_batch *batch, struct ticket *ticket)
 {
 	struct vtd_unit *unit = vtd_of(neutral);
-	struct vtd_plan plan;
 	enum vtd_outcome outcome = vtd_wait(unit, *ticket);
+	enum iommu_status status;
+	struct vtd_plan plan;
 
 	if (outcome == VTD_DONE)
 		return IOMMU_OK;
 	if (outcome == VTD_FAILED)
 		return IOMMU_UNIT_LOST;
-	make_plan(unit, did, batch, &plan);
-	return vtd_run(unit, &plan);
+	status = make_plan(unit, did, batch, &plan);
+	return status == IOMMU_OK ? vtd_run(unit, &plan) : status;
 }
 
 /* ---- a host's entries ---- */

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Devices with a TLB of their own: flushed after the unit's, blamed and blocked
+ * when they do not answer, without harm to anybody else.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+#include "support/rig.h"
+
+#define RW (IOMMU_READ | IOMMU_WRITE)
+#define AT 0x200000ull
+
+struct play {
+	struct rig r;
+	struct iommu_domain *domain;
+	uint64_t page;
+};
+
+static void open_play(struct play *p, const char *kind, enum model_mode mode)
+{
+	rig_open(&p->r, kind, mode, 1);
+	p->r.options.ats = IOMMU_ON;
+	rig_start_ok(&p->r);
+	p->page = rig_frame(&p->r, 9);
+	p->domain = rig_mapped_domain(&p->r);
+	assert_int_equal(
+		iommu_attach(p->r.iommu, rig_id(RIG_ATS), p->domain), IOMMU_OK);
+	assert_int_equal(
+		iommu_attach(p->r.iommu, rig_id(RIG_DEV), p->domain), IOMMU_OK);
+	assert_int_equal(iommu_map(p->domain, iommu_iova(AT),
+				 iommu_phys(p->page), 4096, RW),
+		IOMMU_OK);
+}
+
+static void close_play(struct play *p)
+{
+	enum iommu_status status;
+
+	status = iommu_detach(p->r.iommu, rig_id(RIG_ATS));
+	assert_true(status == IOMMU_OK || status == IOMMU_NOT_ATTACHED);
+	assert_int_equal(iommu_detach(p->r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
+	assert_int_equal(iommu_domain_destroy(p->domain), IOMMU_OK);
+	model_page_free(p->r.m, p->page, 0);
+	rig_close(&p->r);
+}
+
+static bool reaches(struct play *p)
+{
+	uint64_t word = 7;
+
+	return model_ats_dma(p->r.m, 0, RIG_ATS, AT, &word, 8, true) ==
+		MODEL_DMA_OK;
+}
+
+static void device_tlb_is_flushed(void **state)
+{
+	static const char *const kinds[] = {
+		"plain", "caching", "non-coherent", "qemu-4.0", "haswell-ep"};
+	struct play p;
+
+	(void)state;
+	for (unsigned n = 0; n < 10; n++) {
+		open_play(&p, kinds[n / 2], n & 1 ? MODEL_LAZY : MODEL_RANDOM);
+		assert_true(model_ats_request(p.r.m, 0, RIG_ATS, AT, true));
+		assert_true(reaches(&p));
+		assert_int_equal(
+			iommu_unmap_now(p.domain, iommu_iova(AT), 4096),
+			IOMMU_OK);
+		assert_false(reaches(&p));
+		rig_check(&p.r);
+		assert_int_equal(iommu_power(p.r.iommu, false), IOMMU_IN_USE);
+		assert_int_equal(iommu_map(p.domain, iommu_iova(AT),
+					 iommu_phys(p.page), 4096, RW),
+			IOMMU_OK);
+		assert_true(reaches(&p));
+		assert_int_equal(
+			iommu_detach(p.r.iommu, rig_id(RIG_ATS)), IOMMU_OK);
+		assert_false(reaches(&p));
+		close_play(&p);
+	}
+}
+
+static void late_answer_is_waited_for(void **state)
+{
+	struct play p;
+
+	(void)state;
+	open_play(&p, "plain", MODEL_LAZY);
+	model_ats_behave(p.r.m, 0, RIG_ATS, MODEL_ATS_LATE);
+	assert_true(reaches(&p));
+	assert_int_equal(
+		iommu_unmap_now(p.domain, iommu_iova(AT), 4096), IOMMU_OK);
+	assert_false(reaches(&p));
+	close_play(&p);
+}
+
+static void silent(const char *kind, enum model_mode mode)
+{
+	struct iommu_device_info info;
+	struct play p;
+
+	open_play(&p, kind, mode);
+	model_ats_behave(p.r.m, 0, RIG_ATS, MODEL_ATS_NEVER);
+	assert_true(reaches(&p));
+	assert_true(rig_can_read(&p.r, RIG_DEV, AT));
+	assert_int_equal(
+		iommu_unmap_now(p.domain, iommu_iova(AT), 4096), IOMMU_OK);
+	/* Blamed and blocked; what it holds is refused. */
+	assert_int_equal(
+		iommu_device_info(p.r.iommu, rig_id(RIG_ATS), &info), IOMMU_OK);
+	assert_int_equal(info.state, IOMMU_DEVICE_QUARANTINED);
+	assert_false(reaches(&p));
+	assert_int_equal(iommu_attach(p.r.iommu, rig_id(RIG_ATS), p.domain),
+		IOMMU_DEVICE_BROKEN);
+	/* The other device and the unit are unharmed. */
+	assert_false(rig_can_read(&p.r, RIG_DEV, AT));
+	assert_int_equal(iommu_map(p.domain, iommu_iova(AT), iommu_phys(p.page),
+				 4096, RW),
+		IOMMU_OK);
+	assert_true(rig_can_read(&p.r, RIG_DEV, AT));
+	assert_int_equal(
+		iommu_unmap_now(p.domain, iommu_iova(AT), 4096), IOMMU_OK);
+	/* After its reset it may come back. */
+	model_ats_behave(p.r.m, 0, RIG_ATS, MODEL_ATS_PROMPT);
+	assert_int_equal(
+		iommu_device_revive(p.r.iommu, rig_id(RIG_ATS)), IOMMU_OK);
+	assert_int_equal(
+		iommu_attach(p.r.iommu, rig_id(RIG_ATS), p.domain), IOMMU_OK);
+	assert_int_equal(iommu_detach(p.r.iommu, rig_id(RIG_ATS)), IOMMU_OK);
+	assert_int_equal(iommu_detach(p.r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
+	assert_int_equal(iommu_domain_destroy(p.domain), IOMMU_OK);
+	model_page_free(p.r.m, p.page, 0);
+	rig_close(&p.r);
+}
+
+static void silent_device_is_blamed_and_blocked(void **state)
+{
+	(void)state;
+	silent("plain", MODEL_LAZY);
+	silent("plain", MODEL_RANDOM);
+	silent("haswell-ep", MODEL_LAZY);
+	silent("nehalem-5520", MODEL_LAZY); /* does not say who */
+}
+
+static void without_the_option_the_tlb_stays_off(void **state)
+{
+	struct iommu_stats stats;
+	struct rig r;
+	struct iommu_domain *domain;
+
+	(void)state;
+	rig_open(&r, "plain", MODEL_LAZY, 1);
+	rig_start_ok(&r);
+	domain = rig_mapped_domain(&r);
+	assert_int_equal(
+		iommu_attach(r.iommu, rig_id(RIG_ATS), domain), IOMMU_OK);
+	assert_int_equal(iommu_map(domain, iommu_iova(AT), iommu_phys(0x10000),
+				 4096, RW),
+		IOMMU_OK);
+	assert_int_equal(
+		iommu_unmap_now(domain, iommu_iova(AT), 4096), IOMMU_OK);
+	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_ATS)), IOMMU_OK);
+	assert_int_equal(iommu_unit_stats(r.iommu, 0, &stats), IOMMU_OK);
+	assert_int_equal(stats.device_tlb_flushes, 0);
+	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	rig_close(&r);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(device_tlb_is_flushed),
+		cmocka_unit_test(late_answer_is_waited_for),
+		cmocka_unit_test(silent_device_is_blamed_and_blocked),
+		cmocka_unit_test(without_the_option_the_tlb_stays_off),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
