@@ -12,6 +12,7 @@
 #include "cpu/time.h"
 #include "lib/errno.h"
 #include "lib/string.h"
+#include "lib/print.h"
 #include "lib/text.h"
 #include "mem/mem.h"
 
@@ -269,7 +270,8 @@ struct node *file_node(struct file *f)
 struct text_file {
 	struct mutex lock; /* guards the rest */
 	struct text text;
-	bool read; /* a read from the start makes the text anew */
+	bool made; /* the text is there; the first read makes it, … */
+	bool read; /* … and so does each read from the start after it */
 };
 
 static int make_text(struct node *n, struct text_file *t)
@@ -281,7 +283,7 @@ static int make_text(struct node *n, struct text_file *t)
 	error = n->ops->text ? n->ops->text(n, &t->text) : 0;
 	if (!error && t->text.failed)
 		error = -ENOMEM;
-	t->read = false;
+	t->made = !error;
 	return error;
 }
 
@@ -307,7 +309,7 @@ static int open_text(struct node *n, struct file *f)
 		return -ENOMEM;
 	mutex_init(&t->lock);
 	f->data = t;
-	return (f->flags & O_ACCMODE) == O_WRONLY ? 0 : make_text(n, t);
+	return 0;
 }
 
 static ssize_t text_read(struct file *f, struct uio *u, uint64_t *pos)
@@ -316,7 +318,7 @@ static ssize_t text_read(struct file *f, struct uio *u, uint64_t *pos)
 	ssize_t n = 0;
 
 	mutex_lock(&t->lock);
-	if (*pos == 0 && t->read)
+	if (!t->made || (*pos == 0 && t->read))
 		n = make_text(file_node(f), t);
 	t->read = true;
 	if (!n)
@@ -332,8 +334,13 @@ static ssize_t text_write(struct file *f, struct uio *u, uint64_t *pos)
 	ssize_t result;
 	char *line;
 
-	if (!n->ops->command || size > MAX_COMMAND)
+	if (!n->ops->command)
 		return -EINVAL;
+	if (size > MAX_COMMAND) {
+		kprintf("%s: a command of %llu bytes: %u are the most\n",
+			n->name, (unsigned long long)size, MAX_COMMAND);
+		return -EINVAL;
+	}
 	line = kmalloc(size + 1);
 	if (!line)
 		return -ENOMEM;
