@@ -94,6 +94,7 @@ struct inode {
 	void *data;           /* [C] */
 	struct mutex lock;    /* contents, as the kind of inode says */
 	uint32_t mounts;      /* [A] how many mounts sit on it */
+	uint32_t programs;    /* [A] processes that run it: not to be written */
 };
 
 /* All members but what is given here are zero; the count is 1. */

@@ -34,6 +34,9 @@ static int may_open(const struct place *at, int flags)
 		return -EISDIR;
 	if ((flags & O_ACCMODE) == O_ACCMODE)
 		return -EINVAL;
+	if (writes(flags) &&
+		__atomic_load_n(&at->node->programs, __ATOMIC_RELAXED))
+		return -ETXTBSY;
 	if (writes(flags) && (type == S_IFREG || type == S_IFDIR) &&
 		mount_read_only(at->mount))
 		return -EROFS;

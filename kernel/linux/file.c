@@ -392,6 +392,8 @@ SYSCALL(truncate)
 		return error;
 	if (mount_read_only(at.mount))
 		error = -EROFS;
+	else if (__atomic_load_n(&at.node->programs, __ATOMIC_RELAXED))
+		error = -ETXTBSY;
 	else
 		error = set_size(at.node, arg[1]);
 	place_put(&at);

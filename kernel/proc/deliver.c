@@ -44,7 +44,7 @@ static void stop_process(struct process *p, int signo)
 	stopped = p->stop_pending && !p->exiting && !p->stopped;
 	p->stop_pending = false;
 	if (stopped) {
-		p->stopped = true;
+		__process_set_stopped(p, true);
 		p->stop_signo = signo;
 		list_for_each (t, &p->threads, siblings)
 			sched_interrupt(t, false);
@@ -196,11 +196,14 @@ static void page_fault(struct thread *t, struct trap_frame *f, uint64_t addr)
 	while (err == -ENOMEM && oom_relieve());
 	switch (err) {
 	case 0:
-	case -ENOMEM:
 		break;
 	case -EACCES:
 		signal_fault(SIGSEGV, SEGV_ACCERR, addr);
 		break;
+	case -ENOMEM:
+		if (t->killed)
+			break; /* its own end makes the room */
+			       /* fall through */
 	case -ENXIO:
 		signal_fault(SIGBUS, BUS_ADRERR, addr);
 		break;

@@ -198,6 +198,14 @@ static int read_program(struct program *p)
 	return err;
 }
 
+void program_put(struct inode *node)
+{
+	if (!node)
+		return;
+	__atomic_sub_fetch(&node->programs, 1, __ATOMIC_RELAXED);
+	inode_put(node);
+}
+
 static void program_free(struct program *p)
 {
 	if (p->file)
@@ -251,6 +259,19 @@ static void take_pid(struct thread *t)
 		__thread_hash(t);
 	}
 	spin_unlock(&process_table_lock);
+}
+
+static void set_program(struct process *p, struct inode *node)
+{
+	struct inode *old;
+
+	inode_get(node);
+	__atomic_add_fetch(&node->programs, 1, __ATOMIC_RELAXED);
+	spin_lock(&p->lock);
+	old = p->program;
+	p->program = node;
+	spin_unlock(&p->lock);
+	program_put(old);
 }
 
 static void name_process(struct process *p, struct file *f, const char *path)
@@ -371,6 +392,7 @@ static int commit(
 	itimers_free_created(p);
 	fdtable_close_on_exec(p->files);
 	reset_thread(t);
+	set_program(p, program->file->inode);
 	name_process(p, program->file, path);
 
 	err = build_stack(program, path, args, &sp);

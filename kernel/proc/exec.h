@@ -22,4 +22,8 @@ void exec_args_free(struct exec_args *a); /* NULL is allowed */
  * after the point of no return, the process killed. */
 int process_exec(struct file *f, const char *path, struct exec_args *args);
 
+/* A process no longer runs this program (process.program; NULL: none). */
+struct inode;
+void program_put(struct inode *node);
+
 #endif

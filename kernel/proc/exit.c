@@ -15,6 +15,7 @@
 #include "lib/print.h"
 #include "mem/space.h"
 #include "mem/user.h"
+#include "proc/exec.h"
 #include "proc/exit.h"
 #include "proc/futex.h"
 #include "proc/handlers.h"
@@ -80,6 +81,9 @@ static void __announce(struct process *p)
 	info = child_info(p, code, value);
 	if (p->exit_signal)
 		__signal_send(parent, NULL, p->exit_signal, &info);
+	/* To the front: who waits for any child finds it at once. */
+	list_remove(&p->sibling);
+	list_push_front(&parent->children, &p->sibling);
 	wake_all(&parent->child_event);
 	if (unwanted)
 		__process_remove(p);
@@ -109,6 +113,8 @@ static void __orphan_groups(struct process *p)
 {
 	struct process *child;
 
+	if (!stopped_processes) /* nearly always */
+		return;
 	if (__group_orphaned(p->pgid, p))
 		__continue_group(p->pgid);
 	list_for_each (child, &p->children, sibling)
@@ -157,6 +163,7 @@ static void dismantle(struct process *p)
 	struct space *space;
 	struct fdtable *files;
 	struct fs_context *fs;
+	struct inode *program;
 	struct tty *tty;
 
 	if (p->pid == 1)
@@ -166,13 +173,16 @@ static void dismantle(struct process *p)
 	space = p->space;
 	files = p->files;
 	fs = p->fs;
+	program = p->program;
 	p->space = NULL;
+	p->program = NULL;
 	p->files = NULL;
 	p->fs = NULL;
 	spin_unlock(&p->lock);
 	space_put(space);
 	fdtable_put(files);
 	fs_context_put(fs);
+	program_put(program);
 
 	spin_lock(&process_table_lock);
 	tty = p->sid == p->pid ? p->tty : NULL;
@@ -234,14 +244,7 @@ void process_exit(int status)
 
 static bool matches(const struct process *child, const struct wait_request *r)
 {
-	switch (r->who) {
-	case WAIT_PID:
-		return child->pid == r->id;
-	case WAIT_GROUP:
-		return child->pgid == r->id;
-	default:
-		return true;
-	}
+	return r->who == WAIT_ANY || child->pgid == r->id;
 }
 
 static void __reap(struct process *p, struct process *child, bool keep,
@@ -294,6 +297,12 @@ static int __search(struct process *p, const struct wait_request *r,
 	struct process *child;
 	int result = -ECHILD;
 
+	if (r->who == WAIT_PID) {
+		child = __process_find(r->id);
+		if (!child || child->parent != p)
+			return -ECHILD;
+		return __look_at(p, child, r, out);
+	}
 	list_for_each (child, &p->children, sibling) {
 		if (!matches(child, r))
 			continue;

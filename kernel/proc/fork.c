@@ -52,6 +52,7 @@ static void discard(struct process *child)
 		fdtable_put(child->files);
 	if (child->fs)
 		fs_context_put(child->fs);
+	program_put(child->program);
 	child->space = NULL;
 	process_put(child);
 }
@@ -100,6 +101,12 @@ static int create_child(uint64_t flags, struct process **out)
 	if (!child)
 		return -ENOMEM;
 	child->exit_signal = flags & CSIGNAL;
+	child->program = parent->program;
+	if (child->program) {
+		inode_get(child->program);
+		__atomic_add_fetch(
+			&child->program->programs, 1, __ATOMIC_RELAXED);
+	}
 	err = share_rest(parent, child, flags);
 	if (!err)
 		err = share_space(parent, child, flags);

@@ -1,11 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Out of memory: the process that has most pages ends, so that the others live
- * on. Never the first process. Whoever needs memory waits until the victim's is
- * back, but not for ever: the victim may wait for something the waiter holds.
+ * Out of memory: somebody ends, so that the others live on.
+ *
+ * The process with most pages goes; never the first one, and the leader of a
+ * session that has a terminal (the shell somebody types at) only if nobody else
+ * is left. Where even the largest is small, many small ones are the cause: then
+ * its whole process group goes, which is what a shell makes of a fork bomb.
+ *
+ * Whoever needs memory waits until the victim's is back, but not for ever: the
+ * victim may wait for something the waiter holds.
  */
 #include "cpu/time.h"
 #include "lib/print.h"
+#include "mem/mem.h"
 #include "mem/space.h"
 #include "proc/exit.h"
 #include "proc/handlers.h"
@@ -15,6 +22,9 @@
 
 #define PATIENCE_NS (2 * NS_PER_S)
 #define LOOK_NS (2 * NS_PER_MS)
+#define ATTEMPTS 3
+/* A process with less than this part of all memory is small. */
+#define SMALL_PART 32
 
 static uint64_t resident(struct process *p)
 {
@@ -26,93 +36,133 @@ static uint64_t resident(struct process *p)
 	return n;
 }
 
+/* Chosen, and its memory is not back yet. */
 static bool dying(const struct process *p)
 {
 	return p->oom_victim && p->space;
 }
 
-/* The one to end, or one that is about to; counted. */
-static struct process *__choose(bool again, uint64_t *out_pages)
+static bool is_shell(const struct process *p)
+{
+	return p->sid == p->pid && p->tty;
+}
+
+/* Who has most; NULL: nobody is left to choose. */
+static struct process *__largest(bool shells, uint64_t *out_pages)
 {
 	struct process *p, *worst = NULL;
-	uint64_t most = 0;
 
+	*out_pages = 0;
 	list_for_each (p, &process_table, table) {
 		uint64_t n = resident(p);
 
-		if (!n || p->pid == 1)
+		if (p->pid == 1 || p->oom_victim || is_shell(p) != shells ||
+			n <= *out_pages)
 			continue;
-		if (dying(p)) {
-			if (again) /* it had its time */
-				continue;
-			worst = p;
-			break;
-		}
-		if (n > most) {
-			most = n;
-			worst = p;
-		}
+		*out_pages = n;
+		worst = p;
 	}
-	if (worst)
-		process_get(worst);
-	*out_pages = most;
 	return worst;
 }
 
-/* All processes that share the memory, or it would not be freed. */
-static void __kill_sharers(const struct space *s)
+static struct process *__dying(void)
 {
 	struct process *p;
 
+	list_for_each (p, &process_table, table)
+		if (dying(p))
+			return p;
+	return NULL;
+}
+
+static void __end(struct process *p)
+{
+	spin_lock(&p->lock);
+	p->oom_victim = true;
+	__process_kill(p, SIGKILL, NULL);
+	spin_unlock(&p->lock);
+}
+
+struct toll {
+	unsigned processes;
+	uint64_t pages;
+	bool group;
+};
+
+/* The victim with all who share its memory, or all of its group. */
+static void __end_all(struct process *victim, struct toll *t)
+{
+	const struct space *space = victim->space;
+	struct process *p;
+
+	t->group = t->pages < memory_counts().total / SMALL_PART;
+	t->pages = 0;
 	list_for_each (p, &process_table, table) {
-		if (p->pid == 1 || p->space != s)
+		bool chosen = p->space && p->space == space;
+
+		if (t->group && p->pgid == victim->pgid && !is_shell(p))
+			chosen = true;
+		if (!chosen || p->pid == 1 || p->zombie)
 			continue;
-		spin_lock(&p->lock);
-		p->oom_victim = true;
-		__process_kill(p, SIGKILL, NULL);
-		spin_unlock(&p->lock);
+		t->pages += resident(p);
+		t->processes++;
+		__end(p);
 	}
 }
 
+static void report(const struct process *p, const struct toll *t)
+{
+	if (t->processes > 1)
+		kprintf("Out of memory: killed %u processes like %s[%d], which "
+			"had %llu KiB\n",
+			t->processes, p->name, p->pid,
+			(unsigned long long)t->pages * 4);
+	else
+		kprintf("Out of memory: killed %s[%d], which had %llu KiB\n",
+			p->name, p->pid, (unsigned long long)t->pages * 4);
+}
+
+/* One who is to end, counted. With `again`, those chosen before had their
+ * time. */
 static struct process *pick_victim(bool again)
 {
 	struct process *p;
-	uint64_t pages;
-	bool fresh = false;
+	struct toll toll = {0};
 
 	spin_lock(&process_table_lock);
-	p = __choose(again, &pages);
-	if (p && !p->oom_victim && p->space) {
-		fresh = true;
-		__kill_sharers(p->space);
+	p = again ? NULL : __dying();
+	if (!p) {
+		p = __largest(false, &toll.pages);
+		if (!p)
+			p = __largest(true, &toll.pages);
+		if (p)
+			__end_all(p, &toll);
 	}
+	if (p)
+		process_get(p);
 	spin_unlock(&process_table_lock);
-	if (fresh)
-		kprintf("Out of memory: killed %s[%d], which had %llu KiB\n",
-			p->name, p->pid, (unsigned long long)pages * 4);
+	if (toll.processes)
+		report(p, &toll);
 	return p;
 }
 
 bool oom_relieve(void)
 {
 	struct thread *t = thread_current();
-	struct process *victim;
 
-	for (int attempt = 0; attempt < 3; attempt++) {
+	for (int attempt = 0; attempt < ATTEMPTS && !t->killed; attempt++) {
 		uint64_t deadline = time_ns() + PATIENCE_NS;
+		struct process *victim = pick_victim(attempt > 0);
+		bool gone;
 
-		if (t->killed)
-			return false;
-		victim = pick_victim(attempt > 0);
 		if (!victim)
 			return false;
 		while (dying(victim) && !t->killed && time_ns() < deadline)
 			(void)sleep_until(time_ns() + LOOK_NS, WAIT_KILLABLE);
-		if (t->killed || !dying(victim)) {
-			process_put(victim);
-			return !t->killed;
-		}
+		gone = !dying(victim);
 		process_put(victim);
+		if (gone)
+			return !t->killed;
 	}
 	return false;
 }

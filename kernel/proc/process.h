@@ -18,6 +18,7 @@
 struct space;
 struct fdtable;
 struct fs_context;
+struct inode;
 struct tty;
 struct trap_frame;
 
@@ -40,10 +41,11 @@ struct process {
 	struct fs_context *fs; /* [P] cwd and umask; NULL: zombie */
 	struct signal_handlers *handlers; /* [P] shared by CLONE_SIGHAND */
 	struct signal_pending pending;    /* [P] sent to the process */
-	bool exiting;                     /* [P] no new thread, no new device */
-	bool zombie;                      /* [T] */
-	bool stopped;                     /* [P] by a job-control signal */
-	int exit_status;                  /* [T] as wait4 reports it */
+	struct inode *program; /* [P] that it runs, see inode.programs */
+	bool exiting;          /* [P] no new thread, no new device */
+	bool zombie;           /* [T] */
+	bool stopped;          /* [P] by a job-control signal */
+	int exit_status;       /* [T] as wait4 reports it */
 	/* Times: the process's own are the sum over all its threads, dead ones
 	 * included. Atomic. */
 	uint64_t start_ns, user_ns, system_ns, child_user_ns, child_system_ns;
@@ -67,7 +69,7 @@ struct process {
 	bool did_exec;                 /* [P] */
 	bool oom_victim;               /* [P] */
 	int nice;                      /* [P] kept and told, nothing more */
-	unsigned logged_count; /* how many of the next were */
+	unsigned logged_count;         /* how many of the next were */
 	uint8_t logged_calls[64]; /* ENOSYS logged once each, a bit a call */
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The scheduler: one run queue for all CPUs, ordered by virtual run time (how
- * long a thread has run). The thread that has run least goes first. A thread
+ * The scheduler: one queue for all CPUs, ordered by virtual run time (how long
+ * a thread has run). The thread that has run least goes first. A thread
  * that slept starts a little before the others, so it runs at once when it
  * wakes, however busy the machine is; but not so far before them that a long
  * sleep would let it keep them out.
@@ -20,6 +20,7 @@
 #include "lib/string.h"
 #include "mem/mem.h"
 #include "mem/space.h"
+#include "proc/ready.h"
 #include "proc/sched.h"
 #include "proc/thread.h"
 #include "proc/timer.h"
@@ -34,9 +35,10 @@
 
 static struct {
 	struct spinlock lock;
-	struct list ready;
-	unsigned nready, nrunning;
+	struct ready_queue ready;
+	unsigned nrunning;
 	uint64_t min_vruntime; /* never goes back */
+	uint64_t max_vruntime; /* of all that were ready once */
 	uint32_t idle;         /* a bit per CPU that halts */
 } rq;
 
@@ -67,24 +69,8 @@ struct thread *thread_current(void)
 
 static void __enqueue(struct thread *t)
 {
-	struct list *at;
-
-	/* A thread that has run goes to the back, one that slept to the front:
-	 * each walk starts where it will soon end. */
-	if (t->vruntime > rq.min_vruntime) {
-		for (at = rq.ready.prev; at != &rq.ready; at = at->prev)
-			if (list_entry(at, struct thread, run)->vruntime <=
-				t->vruntime)
-				break;
-	} else {
-		for (at = rq.ready.next; at != &rq.ready; at = at->next)
-			if (list_entry(at, struct thread, run)->vruntime >
-				t->vruntime)
-				break;
-		at = at->prev;
-	}
-	list_insert_after(at, &t->run);
-	rq.nready++;
+	ready_add(&rq.ready, t);
+	rq.max_vruntime = MAX(rq.max_vruntime, t->vruntime);
 }
 
 /* How long the thread that CPU i runs has run; UINT64_MAX: it is idle. */
@@ -104,25 +90,10 @@ static void __update_min(uint64_t now)
 
 	for (uint32_t i = 0; i < cpu_count; i++)
 		min = MIN(min, __running_vruntime(i, now));
-	if (!list_empty(&rq.ready))
-		min = MIN(min,
-			list_first(&rq.ready, struct thread, run)->vruntime);
+	if (rq.ready.first)
+		min = MIN(min, rq.ready.first->vruntime);
 	if (min != UINT64_MAX && min > rq.min_vruntime)
 		rq.min_vruntime = min;
-}
-
-static struct thread *__pick(uint32_t cpu)
-{
-	struct thread *t;
-
-	list_for_each (t, &rq.ready, run) {
-		if (!(t->affinity & 1u << cpu))
-			continue;
-		list_remove(&t->run);
-		rq.nready--;
-		return t;
-	}
-	return NULL;
 }
 
 /* The CPU that should run t now, or NO_CPU. */
@@ -382,9 +353,13 @@ void schedule(void)
 	now = time_ns();
 	cpu->need_resched = false;
 	__leave(prev, now);
-	if (prev->state == THREAD_READY && prev != cpu->idle)
+	if (prev->state == THREAD_READY && prev != cpu->idle) {
 		__enqueue(prev);
-	next = __pick(cpu->id);
+		/* One that may no longer run here, perhaps where all idle. */
+		if (!(prev->affinity & 1u << cpu->id))
+			kick(__choose_cpu(prev, now));
+	}
+	next = ready_take(&rq.ready, cpu->id);
 	if (!next) {
 		next = cpu->idle;
 		rq.idle |= 1u << cpu->id;
@@ -451,18 +426,22 @@ void sched_cancel_sleep(struct thread *t)
 
 void sched_set_affinity(struct thread *t, uint32_t mask)
 {
-	bool running;
+	uint32_t cpu = NO_CPU;
+	bool must_move;
 
 	spin_lock(&rq.lock);
 	t->affinity = mask;
-	running = t->on_cpu && !(mask & 1u << t->last_cpu);
+	must_move = t->on_cpu && !(mask & 1u << t->last_cpu);
+	if (t->state == THREAD_READY && !t->on_cpu)
+		cpu = __choose_cpu(t, time_ns());
+	else if (must_move && t != thread_current())
+		cpu = t->last_cpu;
 	spin_unlock(&rq.lock);
-	if (!running)
-		return;
-	if (t == thread_current())
+	interrupts_off();
+	kick(cpu);
+	interrupts_restore();
+	if (must_move && t == thread_current())
 		schedule();
-	else
-		sched_interrupt(t, false);
 }
 
 void sched_yield(void)
@@ -470,14 +449,8 @@ void sched_yield(void)
 	struct thread *t = thread_current();
 
 	spin_lock(&rq.lock);
-	/* Behind everyone who waits now. */
-	if (!list_empty(&rq.ready)) {
-		uint64_t last =
-			list_entry(rq.ready.prev, struct thread, run)->vruntime;
-
-		if (t->vruntime < last)
-			t->vruntime = last;
-	}
+	if (rq.ready.first) /* behind everyone who waits */
+		t->vruntime = rq.max_vruntime;
 	spin_unlock(&rq.lock);
 	schedule();
 }
@@ -490,7 +463,7 @@ void sched_breathe(void)
 
 unsigned sched_runnable(void)
 {
-	return rq.nready + rq.nrunning;
+	return rq.ready.count + rq.nrunning;
 }
 
 /* --- what the entry code calls ----------------------------------------- */
@@ -513,7 +486,7 @@ void sched_timer(void)
 	if (cpu->thread && cpu->thread != cpu->idle) {
 		if (now >= pc->slice_end) {
 			pc->slice_end = now + SLICE_NS;
-			if (rq.nready)
+			if (rq.ready.count)
 				cpu->need_resched = true;
 		}
 		next = MIN(next, pc->slice_end);
@@ -555,7 +528,6 @@ void sched_init(void)
 	struct cpu *cpu = this_cpu();
 
 	spin_init(&rq.lock);
-	list_init(&rq.ready);
 	percpu[cpu->id].armed = UINT64_MAX;
 	ktimer_cpu_init();
 	fpu_init();
@@ -565,7 +537,6 @@ void sched_init(void)
 	boot_thread.affinity = UINT32_MAX;
 	boot_thread.on_cpu = true;
 	boot_thread.in_kernel = true;
-	list_init(&boot_thread.run);
 	percpu[cpu->id].started = boot_thread.stamp = time_ns();
 	rq.nrunning = 1;
 	cpu->thread = &boot_thread;

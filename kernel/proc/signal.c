@@ -166,7 +166,7 @@ void __process_kill(struct process *p, int status, struct thread *except)
 		p->exiting = true;
 		p->exit_status = status;
 	}
-	p->stopped = false;
+	__process_set_stopped(p, false);
 	wake_all(&p->stop_event);
 	list_for_each (t, &p->threads, siblings) {
 		if (t == except)
@@ -230,7 +230,7 @@ static bool __job_control(struct process *p, int signo)
 	__pending_clear(p, SIGNALS_STOP);
 	p->stop_pending = false;
 	continued = p->stopped;
-	p->stopped = false;
+	__process_set_stopped(p, false);
 	wake_all(&p->stop_event);
 	return continued;
 }

@@ -21,6 +21,7 @@
 
 struct spinlock process_table_lock = SPINLOCK_INIT;
 struct list process_table = LIST_INIT(process_table);
+unsigned stopped_processes;
 
 static uint16_t pid_users[PID_MAX];
 static int last_pid;
@@ -146,6 +147,15 @@ void __process_remove(struct process *p)
 	__pid_put(p->sid);
 	__pid_put(p->pid);
 	process_put(p);
+}
+
+void __process_set_stopped(struct process *p, bool stopped)
+{
+	if (stopped && !p->stopped)
+		__atomic_add_fetch(&stopped_processes, 1, __ATOMIC_RELAXED);
+	if (!stopped && p->stopped)
+		__atomic_sub_fetch(&stopped_processes, 1, __ATOMIC_RELAXED);
+	p->stopped = stopped;
 }
 
 /* --- finding ----------------------------------------------------------- */

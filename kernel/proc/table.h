@@ -14,7 +14,11 @@
 #define PID_MAX 32768
 
 extern struct spinlock process_table_lock;
-extern struct list process_table; /* by pid */
+extern struct list process_table;  /* by pid */
+extern unsigned stopped_processes; /* atomic */
+
+/* process.stopped, with process.lock held. */
+void __process_set_stopped(struct process *p, bool stopped);
 
 /* With the lock held: not counted. */
 struct process *__process_find(int pid);

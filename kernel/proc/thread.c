@@ -53,7 +53,6 @@ struct thread *thread_create(
 	t->affinity = UINT32_MAX;
 	t->fpu_cpu = UINT8_MAX;
 	t->in_kernel = true;
-	list_init(&t->run);
 	list_init(&t->hash);
 	list_init(&t->siblings);
 	memcpy(t->fpu, fpu_default, sizeof(t->fpu));

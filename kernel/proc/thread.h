@@ -37,11 +37,12 @@ struct thread {
 	uint8_t fpu[512] __attribute__((aligned(16)));
 
 	/* Scheduling */
-	struct list run;           /* [R] */
-	enum thread_state state;   /* [R] */
-	bool on_cpu;               /* [R] */
-	uint8_t sleep_how;         /* [R] WAIT_* */
-	uint8_t last_cpu;          /* [R] */
+	struct thread *ready_child, *ready_next; /* [R] proc/ready.c */
+	uint64_t arrival;                        /* [R] */
+	enum thread_state state;                 /* [R] */
+	bool on_cpu;                             /* [R] */
+	uint8_t sleep_how;                       /* [R] WAIT_* */
+	uint8_t last_cpu;                        /* [R] */
 	uint8_t fpu_cpu;           /* [R] where its FPU state was loaded last */
 	uint32_t affinity;         /* [R] a bit per CPU */
 	uint64_t vruntime;         /* [R] ns, see sched.c */
