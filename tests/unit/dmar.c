@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The reader of the DMAR table: every structure type, every kind of damage, and
+ * a hundred thousand random ones. Out-of-bounds reads end the program.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "iommu/vtd/dmar.h"
+
+struct builder {
+	uint8_t bytes[1024];
+	size_t size;
+	size_t record;
+};
+
+static void put(struct builder *b, unsigned width, uint64_t value)
+{
+	while (width--) {
+		b->bytes[b->size++] = (uint8_t)value;
+		value >>= 8;
+	}
+}
+
+static void finish(struct builder *b)
+{
+	uint8_t sum = 0;
+
+	b->bytes[4] = (uint8_t)b->size;
+	b->bytes[5] = (uint8_t)(b->size >> 8);
+	b->bytes[9] = 0;
+	for (size_t n = 0; n < b->size; n++)
+		sum = (uint8_t)(sum + b->bytes[n]);
+	b->bytes[9] = (uint8_t)-sum;
+}
+
+static void start(struct builder *b)
+{
+	memset(b, 0, sizeof(*b));
+	memcpy(b->bytes, "DMAR", 4);
+	b->bytes[8] = 1;
+	b->bytes[36] = 45;
+	b->bytes[37] = DMAR_INTR_REMAP;
+	b->size = 48;
+}
+
+static void record(struct builder *b, unsigned type)
+{
+	b->record = b->size;
+	put(b, 2, type);
+	put(b, 2, 0);
+}
+
+static void close_record(struct builder *b)
+{
+	size_t size = b->size - b->record;
+
+	b->bytes[b->record + 2] = (uint8_t)size;
+	b->bytes[b->record + 3] = (uint8_t)(size >> 8);
+}
+
+static void scope(struct builder *b, unsigned type, unsigned id, unsigned bus,
+	unsigned hops)
+{
+	put(b, 1, type);
+	put(b, 1, 6 + 2 * hops);
+	put(b, 2, 0);
+	put(b, 1, id);
+	put(b, 1, bus);
+	while (hops--)
+		put(b, 2, hops + 1);
+}
+
+static void unit(struct builder *b, unsigned flags, uint64_t base)
+{
+	record(b, DMAR_DRHD);
+	put(b, 1, flags);
+	put(b, 1, 3);
+	put(b, 2, 2);
+	put(b, 8, base);
+}
+
+/** A table with every structure type. */
+static void all_types(struct builder *b)
+{
+	start(b);
+	unit(b, 0, 0xfed90000);
+	scope(b, DMAR_SCOPE_ENDPOINT, 0, 0, 1);
+	scope(b, DMAR_SCOPE_IOAPIC, 5, 0xf0, 1);
+	scope(b, DMAR_SCOPE_BRIDGE, 0, 0, 3);
+	close_record(b);
+	unit(b, DMAR_INCLUDE_ALL, 0xfed91000);
+	close_record(b);
+	record(b, DMAR_RMRR);
+	put(b, 2, 0);
+	put(b, 2, 2);
+	put(b, 8, 0x7f000000);
+	put(b, 8, 0x7fffffff);
+	scope(b, DMAR_SCOPE_ENDPOINT, 0, 0, 1);
+	close_record(b);
+	record(b, DMAR_ATSR);
+	put(b, 2, DMAR_ALL_PORTS);
+	put(b, 2, 2);
+	close_record(b);
+	record(b, DMAR_RHSA);
+	put(b, 4, 0);
+	put(b, 8, 0xfed90000);
+	put(b, 4, 3);
+	close_record(b);
+	record(b, DMAR_ANDD);
+	put(b, 3, 0);
+	put(b, 1, 9);
+	put(b, 8, 0x004b42532e5fULL);
+	close_record(b);
+	record(b, DMAR_SATC);
+	put(b, 2, 1);
+	put(b, 2, 2);
+	scope(b, DMAR_SCOPE_ENDPOINT, 0, 0, 1);
+	close_record(b);
+	record(b, DMAR_SIDP);
+	put(b, 2, 0);
+	put(b, 2, 2);
+	scope(b, DMAR_SCOPE_ACPI, 0, 0, 1);
+	close_record(b);
+	record(b, 77);
+	put(b, 4, 1);
+	close_record(b);
+	finish(b);
+}
+
+static unsigned warnings;
+static char last_warning[100];
+
+static void warn(void *arg, size_t at, const char *what)
+{
+	const struct builder *b = arg;
+
+	assert_true(at <= sizeof(b->bytes));
+	snprintf(last_warning, sizeof(last_warning), "%s", what);
+	warnings++;
+}
+
+/** Walks everything from memory that ends where the table ends; returns the
+ *  number of structures. */
+static unsigned walk(const struct builder *b, size_t size)
+{
+	uint8_t *exact = malloc(size ? size : 1);
+	struct dmar_record r;
+	struct dmar_table table;
+	const char *why = NULL;
+	unsigned count = 0;
+	size_t at = 0;
+
+	memcpy(exact, b->bytes, size);
+	warnings = 0;
+	if (dmar_open(&table, exact, size, &why)) {
+		while (dmar_next(&table, &at, &r)) {
+			struct dmar_scope s;
+			size_t inner = 0;
+			unsigned sum = 0;
+
+			count++;
+			dmar_record_flaw(&r);
+			for (size_t n = 0; n < r.name_size; n++)
+				sum += (uint8_t)r.name[n];
+			while (dmar_scope_next(&r, &inner, &s))
+				for (unsigned n = 0; n < 2 * s.hops; n++)
+					sum += s.path[n];
+			assert_true(sum < 1u << 30);
+		}
+		dmar_check(&table, warn, (void *)b);
+	} else {
+		assert_non_null(why);
+	}
+	free(exact);
+	return count;
+}
+
+static void every_type_is_read(void **state)
+{
+	struct dmar_table table;
+	struct dmar_record r;
+	struct dmar_scope s;
+	struct builder b;
+	const char *why;
+	size_t at = 0, inner = 0;
+
+	(void)state;
+	all_types(&b);
+	assert_int_equal(walk(&b, b.size), 9);
+	assert_int_equal(warnings, 1);
+	assert_string_equal(last_warning, "a structure of unknown type");
+	assert_true(dmar_open(&table, b.bytes, b.size, &why));
+	assert_int_equal(table.width, 46);
+	assert_int_equal(table.flags, DMAR_INTR_REMAP);
+
+	assert_true(dmar_next(&table, &at, &r));
+	assert_int_equal(r.type, DMAR_DRHD);
+	assert_int_equal(r.base, 0xfed90000);
+	assert_int_equal(r.segment, 2);
+	assert_int_equal(r.size_pages, 3);
+	assert_true(dmar_scope_next(&r, &inner, &s));
+	assert_true(dmar_scope_next(&r, &inner, &s));
+	assert_int_equal(s.type, DMAR_SCOPE_IOAPIC);
+	assert_int_equal(s.id, 5);
+	assert_int_equal(s.bus, 0xf0);
+	assert_true(dmar_scope_next(&r, &inner, &s));
+	assert_int_equal(s.hops, 3);
+	assert_int_equal(s.path[0], 3);
+	assert_false(dmar_scope_next(&r, &inner, &s));
+
+	assert_true(dmar_next(&table, &at, &r));
+	assert_int_equal(r.flags, DMAR_INCLUDE_ALL);
+	assert_true(dmar_next(&table, &at, &r));
+	assert_int_equal(r.base, 0x7f000000);
+	assert_int_equal(r.limit, 0x7fffffff);
+	assert_true(dmar_next(&table, &at, &r));
+	assert_int_equal(r.flags, DMAR_ALL_PORTS);
+	assert_true(dmar_next(&table, &at, &r));
+	assert_int_equal(r.proximity, 3);
+	assert_true(dmar_next(&table, &at, &r));
+	assert_int_equal(r.acpi_device, 9);
+	assert_null(dmar_record_flaw(&r));
+}
+
+static void damage_is_named(void **state)
+{
+	struct dmar_table table;
+	struct builder b;
+	const char *why;
+
+	(void)state;
+	all_types(&b);
+	assert_false(dmar_open(&table, b.bytes, 47, &why));
+	b.bytes[0] = 'X';
+	assert_false(dmar_open(&table, b.bytes, b.size, &why));
+	all_types(&b);
+	b.bytes[36] = 10;
+	assert_false(dmar_open(&table, b.bytes, b.size, &why));
+	b.bytes[36] = 255;
+	assert_false(dmar_open(&table, b.bytes, b.size, &why));
+
+	/* Length 0, 3, and beyond the end of the second structure. */
+	for (unsigned n = 0; n < 3; n++) {
+		static const uint16_t length[] = {0, 3, 0x4000};
+		struct dmar_record r;
+		size_t at = 0;
+
+		all_types(&b);
+		assert_true(dmar_open(&table, b.bytes, b.size, &why));
+		assert_true(dmar_next(&table, &at, &r));
+		b.bytes[at + 2] = (uint8_t)length[n];
+		b.bytes[at + 3] = (uint8_t)(length[n] >> 8);
+		finish(&b);
+		assert_int_equal(walk(&b, b.size), 1);
+		assert_string_equal(
+			last_warning, "a structure with an impossible length");
+	}
+
+	/* A scope of length 0 must not hold the walk up. */
+	all_types(&b);
+	b.bytes[48 + 16 + 1] = 0;
+	finish(&b);
+	assert_int_equal(walk(&b, b.size), 9);
+	assert_int_equal(warnings, 2);
+
+	start(&b);
+	unit(&b, 0, 0);
+	close_record(&b);
+	unit(&b, DMAR_INCLUDE_ALL, 0x1000);
+	close_record(&b);
+	unit(&b, DMAR_INCLUDE_ALL, 0x2000);
+	close_record(&b);
+	unit(&b, 0, 0x1000);
+	close_record(&b);
+	finish(&b);
+	b.bytes[9] ^= 1;
+	assert_int_equal(walk(&b, b.size), 4);
+	assert_int_equal(warnings, 4);
+}
+
+static void truncation_anywhere_is_survived(void **state)
+{
+	struct builder b;
+
+	(void)state;
+	all_types(&b);
+	for (size_t size = 0; size <= b.size; size++)
+		assert_true(walk(&b, size) <= 9);
+}
+
+static void random_damage_is_survived(void **state)
+{
+	const char *text = getenv("SEED");
+	uint64_t seed = text ? strtoull(text, NULL, 0) : 1;
+
+	(void)state;
+	print_message("SEED=%llu\n", (unsigned long long)seed);
+	srand((unsigned)seed);
+	for (unsigned n = 0; n < 100000; n++) {
+		struct builder b;
+
+		all_types(&b);
+		for (unsigned k = rand() % 8; k < 8; k++)
+			b.bytes[8 + (unsigned)rand() % (b.size - 8)] =
+				(uint8_t)rand();
+		walk(&b, b.size);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_type_is_read),
+		cmocka_unit_test(damage_is_named),
+		cmocka_unit_test(truncation_anywhere_is_survived),
+		cmocka_unit_test(random_damage_is_survived),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The flush planner's truth table, a row per test case: what changed, on which
+ * kind of unit, and the exact commands in order.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+#include "iommu/vtd/flush.h"
+
+/** One letter per command. */
+static const char *spell(const struct vtd_plan *plan, char *out)
+{
+	static const char letter[] = {
+		[VTD_OP_WRITE_BUFFER] = 'W',
+		[VTD_OP_CONTEXT_GLOBAL] = 'C',
+		[VTD_OP_CONTEXT_DEVICE] = 'c',
+		[VTD_OP_IOTLB_GLOBAL] = 'I',
+		[VTD_OP_IOTLB_DOMAIN] = 'd',
+		[VTD_OP_IOTLB_PAGES] = 'p',
+		[VTD_OP_DEVICE_TLB] = 't',
+		[VTD_OP_INTERRUPT_GLOBAL] = 'E',
+		[VTD_OP_INTERRUPT_INDEX] = 'e',
+	};
+
+	for (unsigned n = 0; n < plan->count; n++)
+		out[n] = letter[plan->command[n].op];
+	out[plan->count] = '\0';
+	return out;
+}
+
+#define PLAIN                                           \
+	{                                               \
+		.page_selective = true, .max_mask = 18, \
+		.max_interrupt_mask = 15                \
+	}
+
+static const struct vtd_traits plain = PLAIN;
+static const struct vtd_traits caching = {.caching_mode = true,
+	.page_selective = true,
+	.max_mask = 18,
+	.max_interrupt_mask = 15};
+static const struct vtd_traits buffer = {.write_buffer = true,
+	.page_selective = true,
+	.max_mask = 18,
+	.max_interrupt_mask = 15};
+static const struct vtd_traits both = {.caching_mode = true,
+	.write_buffer = true,
+	.page_selective = true,
+	.max_mask = 18,
+	.max_interrupt_mask = 15};
+static const struct vtd_traits whole = {.page_selective = false};
+static const struct vtd_traits self = {.root_flushes = true,
+	.interrupt_root_flushes = true,
+	.page_selective = true,
+	.max_mask = 18,
+	.max_interrupt_mask = 15};
+
+static void structures(void **state)
+{
+	static const struct {
+		const struct vtd_traits *unit;
+		const char *root_pointer, *root, *made, *removed, *irt, *irte,
+			*irte_again;
+	} row[] = {
+		{&plain, "CI", "", "", "cd", "E", "", "e"},
+		{&caching, "CI", "CI", "cd", "ccd", "E", "e", "e"},
+		{&buffer, "CI", "W", "W", "cd", "E", "W", "e"},
+		{&both, "CI", "CI", "cd", "ccd", "E", "e", "e"},
+		{&self, "", "", "", "cd", "", "", "e"},
+	};
+
+	(void)state;
+	for (unsigned n = 0; n < sizeof(row) / sizeof(*row); n++) {
+		struct vtd_plan plan;
+		char text[VTD_PLAN_MAX + 1];
+
+		vtd_plan_root_pointer(row[n].unit, &plan);
+		assert_string_equal(spell(&plan, text), row[n].root_pointer);
+		vtd_plan_root_entry(row[n].unit, &plan);
+		assert_string_equal(spell(&plan, text), row[n].root);
+		vtd_plan_context_made(row[n].unit, 0x18, 7, &plan);
+		assert_string_equal(spell(&plan, text), row[n].made);
+		vtd_plan_context_removed(row[n].unit, 0x18, 7, &plan);
+		assert_string_equal(spell(&plan, text), row[n].removed);
+		assert_int_equal(plan.command[0].sid, 0x18);
+		assert_int_equal(plan.command[0].did, 7);
+		assert_int_equal(plan.command[plan.count - 1].did, 7);
+		vtd_plan_interrupt_pointer(row[n].unit, &plan);
+		assert_string_equal(spell(&plan, text), row[n].irt);
+		vtd_plan_interrupt(row[n].unit, 5, 0, false, &plan);
+		assert_string_equal(spell(&plan, text), row[n].irte);
+		vtd_plan_interrupt(row[n].unit, 5, 0, true, &plan);
+		assert_string_equal(spell(&plan, text), row[n].irte_again);
+	}
+}
+
+/** An absent context entry is cached under domain id 0 (VT-d 6.1). */
+static void caching_mode_forgets_id_zero(void **state)
+{
+	struct vtd_plan plan;
+
+	(void)state;
+	vtd_plan_context_made(&caching, 0x18, 7, &plan);
+	assert_int_equal(plan.command[0].did, 0);
+	vtd_plan_context_removed(&caching, 0x18, 7, &plan);
+	assert_int_equal(plan.command[1].did, 0);
+}
+
+static void leaves(void **state)
+{
+	static const struct {
+		const struct vtd_traits *unit;
+		unsigned changes;
+		const char *want;
+		bool leaf_only;
+	} row[] = {
+		{&plain, IOMMU_MADE_PRESENT, "", false},
+		{&caching, IOMMU_MADE_PRESENT, "p", false},
+		{&buffer, IOMMU_MADE_PRESENT, "W", false},
+		{&both, IOMMU_MADE_PRESENT, "p", false},
+		{&plain, IOMMU_REMOVED, "p", true},
+		{&plain, IOMMU_RIGHTS_CUT, "p", true},
+		{&plain, IOMMU_RIGHTS_RAISED, "p", true},
+		{&plain, IOMMU_TABLE_CHANGED, "p", false},
+		{&plain, IOMMU_REMOVED | IOMMU_TABLE_CHANGED, "p", false},
+		{&plain, IOMMU_REMOVED | IOMMU_MADE_PRESENT, "p", false},
+		{&whole, IOMMU_REMOVED, "d", false},
+		{&whole, IOMMU_MADE_PRESENT, "", false},
+		{&buffer, IOMMU_REMOVED, "p", true},
+	};
+
+	(void)state;
+	for (unsigned n = 0; n < sizeof(row) / sizeof(*row); n++) {
+		char text[VTD_PLAN_MAX + 1];
+		struct iommu_batch batch;
+		struct vtd_plan plan;
+
+		iommu_batch_init(&batch, NULL);
+		iommu_batch_add(
+			&batch, row[n].changes, iommu_iova(0x5000), 4096);
+		vtd_plan_tables(row[n].unit, 9, &batch, &plan);
+		assert_string_equal(spell(&plan, text), row[n].want);
+		if (plan.count)
+			assert_int_equal(
+				plan.command[0].leaf_only, row[n].leaf_only);
+	}
+}
+
+/** Every page of the ranges is covered by an aligned block, or by the domain.
+ */
+static void check_cover(
+	const struct vtd_traits *unit, const struct iommu_batch *batch)
+{
+	struct vtd_plan plan;
+
+	vtd_plan_tables(unit, 9, batch, &plan);
+	assert_true(plan.count >= 1 && plan.count <= VTD_PLAN_PAGES);
+	if (plan.command[0].op == VTD_OP_IOTLB_DOMAIN)
+		return;
+	for (unsigned n = 0; n < batch->count; n++)
+		for (uint64_t at = batch->range[n].first;
+			at < batch->range[n].last; at += 4096) {
+			bool found = false;
+
+			for (unsigned k = 0; k < plan.count; k++) {
+				const struct vtd_command *c = &plan.command[k];
+				uint64_t size = 4096ull << c->mask;
+
+				assert_int_equal(c->op, VTD_OP_IOTLB_PAGES);
+				assert_true(c->mask <= unit->max_mask);
+				assert_int_equal(c->address & (size - 1), 0);
+				assert_int_equal(c->did, 9);
+				found |= at >= c->address &&
+					at < c->address + size;
+			}
+			assert_true(found);
+		}
+}
+
+static void ranges_are_covered(void **state)
+{
+	struct vtd_traits unit = PLAIN;
+	uint64_t seed = 88172645463325252ull;
+
+	(void)state;
+	for (unsigned n = 0; n < 3000; n++) {
+		struct iommu_batch batch;
+		unsigned ranges;
+
+		seed ^= seed << 13;
+		seed ^= seed >> 7;
+		seed ^= seed << 17;
+		unit.max_mask = seed % 5 == 0 ? 0 : seed % 19;
+		ranges = 1 + seed / 64 % 12;
+		iommu_batch_init(&batch, NULL);
+		for (unsigned k = 0; k < ranges; k++) {
+			seed = seed * 6364136223846793005ull + 1;
+			iommu_batch_add(&batch, IOMMU_REMOVED,
+				iommu_iova((seed >> 20 & 0xfffff) << 12),
+				((seed >> 44) % 700 + 1) * 4096);
+		}
+		assert_true(batch.count <= IOMMU_BATCH_RANGES);
+		check_cover(&unit, &batch);
+	}
+}
+
+static void everything_becomes_the_domain(void **state)
+{
+	struct iommu_batch batch;
+	struct vtd_plan plan;
+	char text[VTD_PLAN_MAX + 1];
+
+	(void)state;
+	iommu_batch_init(&batch, NULL);
+	iommu_batch_add(&batch, IOMMU_REMOVED, iommu_iova(0), ~0ull);
+	vtd_plan_tables(&plain, 9, &batch, &plan);
+	assert_string_equal(spell(&plan, text), "d");
+	assert_int_equal(plan.command[0].did, 9);
+}
+
+static void device_tlb_follows_what_was_removed(void **state)
+{
+	struct iommu_batch batch;
+	struct vtd_plan plan = {0};
+
+	(void)state;
+	iommu_batch_init(&batch, NULL);
+	iommu_batch_add(&batch, IOMMU_MADE_PRESENT, iommu_iova(0x5000), 4096);
+	vtd_plan_device_tlb(0x10, &batch, &plan);
+	assert_int_equal(plan.count, 0);
+	iommu_batch_add(&batch, IOMMU_REMOVED, iommu_iova(0x6000), 0x2000);
+	vtd_plan_device_tlb(0x10, &batch, &plan);
+	assert_int_equal(plan.count, 1);
+	assert_int_equal(plan.command[0].address, 0x4000);
+	assert_int_equal(plan.command[0].mask, 2);
+	vtd_plan_device_tlb(0x10, NULL, &plan);
+	assert_int_equal(plan.command[1].mask, VTD_MASK_ALL);
+}
+
+static void many_interrupts_become_all(void **state)
+{
+	struct vtd_traits unit = PLAIN;
+	struct vtd_plan plan;
+	char text[VTD_PLAN_MAX + 1];
+
+	(void)state;
+	unit.max_interrupt_mask = 2;
+	vtd_plan_interrupt(&unit, 8, 2, true, &plan);
+	assert_string_equal(spell(&plan, text), "e");
+	assert_int_equal(plan.command[0].mask, 2);
+	vtd_plan_interrupt(&unit, 8, 3, true, &plan);
+	assert_string_equal(spell(&plan, text), "E");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(structures),
+		cmocka_unit_test(caching_mode_forgets_id_zero),
+		cmocka_unit_test(leaves),
+		cmocka_unit_test(ranges_are_covered),
+		cmocka_unit_test(everything_becomes_the_domain),
+		cmocka_unit_test(device_tlb_follows_what_was_removed),
+		cmocka_unit_test(many_interrupts_become_all),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
