@@ -44,6 +44,7 @@
 #include "proc/process.h"
 #include "proc/wait.h"
 
+#define MAX_GROUP 64
 #define REST_NS (150 * NS_PER_MS)
 #define FAULTS_TOLD 8 /* of one owner, on its terminal */
 #define BUS_ADRERR 2
@@ -81,7 +82,7 @@ int assign_complain(const char *file, int error, const char *fmt, ...)
 	va_start(ap, fmt);
 	kvsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	strlcpy(last_error, text, sizeof(last_error));
+	ksnprintf(last_error, sizeof(last_error), "%s: %s", file, text);
 	kprintf("%s: %s\n", file, text);
 	return error;
 }
@@ -255,15 +256,51 @@ static int refuse_status(const struct pci_device *d, enum iommu_status st)
 	return refuse(d, status_error(st), iommu_status_text(st));
 }
 
+/* A bridge forwards the requests of others or steers the platform. The host
+ * bridge does neither on its own account: it may be given away, and its
+ * configuration space stays closed (config.c). */
+static bool is_bridge(const struct pci_device *d)
+{
+	return d->header_type != 0 ||
+		(d->class == PCI_CLASS_BRIDGE && d->subclass != 0);
+}
+
+/* Functions that cannot be kept apart have one owner between them. */
+static int check_group(const struct pci_device *d, const struct space *s)
+{
+	struct iommu_device_id member[MAX_GROUP];
+	unsigned count = 0;
+	struct assignment *a;
+
+	if (iommu_device_group(host_iommu, library_id(d), member, MAX_GROUP,
+		    &count) != IOMMU_OK ||
+		count > MAX_GROUP)
+		return refuse(d, -EBUSY, "its group cannot be told");
+	list_for_each (a, &assignments, link)
+		for (unsigned i = 0; i < count; i++)
+			if (a->space != s &&
+				iommu_device_same(
+					member[i], library_id(a->device)))
+				return assign_complain("attach", -EBUSY,
+					"%x:%x.%x cannot be kept apart from "
+					"%x:%x.%x, which belongs to pid %d",
+					d->bus, PCI_DEV(d->devfn),
+					PCI_FN(d->devfn), a->device->bus,
+					PCI_DEV(a->device->devfn),
+					PCI_FN(a->device->devfn), a->pid);
+	return 0;
+}
+
 /* Who may have what: all of it is decided here. Root owns everything today, so
  * permission is a matter of the device's state alone. */
-static int check(const struct pci_device *d, unsigned *out_unit)
+static int check(
+	const struct pci_device *d, const struct space *s, unsigned *out_unit)
 {
 	struct assignment *a = find(d);
 	struct iommu_device_info info;
 	enum iommu_status st;
 
-	if (d->header_type != 0)
+	if (is_bridge(d))
 		return refuse(
 			d, -EINVAL, "a bridge cannot be given to a process");
 	if (d->broken)
@@ -284,7 +321,7 @@ static int check(const struct pci_device *d, unsigned *out_unit)
 		iommu_device_revive(host_iommu, library_id(d)) != IOMMU_OK)
 		return refuse(d, -EIO, "the I/O MMU does not release it");
 	*out_unit = info.unit;
-	return 0;
+	return check_group(d, s);
 }
 
 /* Stop it and forget what its last owner left in it. */
@@ -403,7 +440,7 @@ static int attach_to(struct pci_device *d, struct space *s, struct process *p)
 	a->pid = p->pid;
 	a->on_terminal = p->tty;
 	strlcpy(a->name, p->name, sizeof(a->name));
-	err = check(d, &a->unit);
+	err = check(d, s, &a->unit);
 	if (!err) {
 		a->reset = hand_over_reset(d);
 		err = give(a);

@@ -71,6 +71,9 @@ static uint8_t writable_bits(const struct pci_device *d, unsigned off)
 	uint8_t id = 0;
 	unsigned cap;
 
+	/* The host bridge's registers are the platform's. */
+	if (d->class == PCI_CLASS_BRIDGE)
+		return 0;
 	if (off < HEADER_END)
 		return header_bits[off];
 	if (off >= EXTENDED)

@@ -303,7 +303,7 @@ static int open_text(struct node *n, struct file *f)
 	f->ops = &text_ops;
 	f->seekable = true;
 	if ((f->flags & O_ACCMODE) != O_RDONLY && !n->ops->command)
-		return -EPERM;
+		return -EACCES;
 	t = kzalloc(sizeof(*t));
 	if (!t)
 		return -ENOMEM;

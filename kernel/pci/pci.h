@@ -58,6 +58,7 @@ struct pci_device *pci_nth(unsigned n);
 /* "00:03.0", with "0001:" in front where the segment is not 0. */
 void pci_device_name(const struct pci_device *d, char *buf, size_t size);
 
+#define PCI_CLASS_BRIDGE 0x06
 #define PCI_DEV(devfn) ((devfn) >> 3)
 #define PCI_FN(devfn) ((devfn)&7)
 
