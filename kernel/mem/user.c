@@ -25,18 +25,30 @@ static bool range_ok(uintptr_t addr, size_t n)
 	return addr <= USER_END && n <= USER_END - addr;
 }
 
+/* user_copy() goes by eight bytes. Where it stops short, the bytes up to the
+ * very page that is not there are still to be copied. */
+static size_t copy(char *dst, const char *src, size_t n)
+{
+	size_t left = user_copy(dst, src, n), done = n - left;
+
+	if (!left)
+		return n;
+	left = MIN(left, 7);
+	return done + left - user_copy(dst + done, src + done, left);
+}
+
 size_t copy_from_user_partial(void *dst, uintptr_t src, size_t n)
 {
 	if (!range_ok(src, n))
 		return 0;
-	return n - user_copy(dst, (const void *)src, n);
+	return copy(dst, (const char *)src, n);
 }
 
 size_t copy_to_user_partial(uintptr_t dst, const void *src, size_t n)
 {
 	if (!range_ok(dst, n))
 		return 0;
-	return n - user_copy((void *)dst, src, n);
+	return copy((char *)dst, src, n);
 }
 
 int copy_from_user(void *dst, uintptr_t src, size_t n)
