@@ -87,6 +87,10 @@ int path_find_parent(
  * without the terminator; -ERANGE, -ENOENT when it was removed. */
 ssize_t path_of(const struct place *dir, char *buf, size_t size);
 
+/* The same followed by a name (or ""): heap; NULL if it has none, or out of
+ * memory. */
+char *path_join(const struct place *dir, const char *name);
+
 int fs_mkdir(int dirfd, const char *path, uint32_t mode);
 int fs_mknod(int dirfd, const char *path, uint32_t mode, uint64_t rdev);
 int fs_symlink(const char *target, int dirfd, const char *path);

@@ -147,8 +147,8 @@ struct node_ops {
 	 * they are listed: the first child at a position >= *pos, which is set
 	 * to where it was found. */
 	bool (*next)(struct node *dir, uint64_t *pos, struct node *out);
-	/* Files whose whole text is made at open, and again when it is read
-	 * from the start a second time: appended to t; 0 or -errno. */
+	/* Files whose whole text is made at the first read, and again when it
+	 * is read from the start a second time: appended to t; 0 or -errno. */
 	int (*text)(struct node *file, struct text *t);
 	/* Files that take commands: the bytes of one write(2), terminated,
 	 * at most 4095; the result of the write: 0 for all, or -errno. */

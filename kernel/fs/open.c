@@ -97,27 +97,6 @@ int fs_open_place(const struct place *at, int flags, struct file **out)
 	return open_place(at, flags, NULL, out);
 }
 
-/* The path of a file just created, for those who ask later. */
-static char *created_path(const struct path_parent *p)
-{
-	char *buf = kmalloc(PATH_MAX + NAME_MAX + 2), *path = NULL;
-	ssize_t n;
-
-	if (!buf)
-		return NULL;
-	n = path_of(&p->dir, buf, PATH_MAX);
-	if (n >= 0) {
-		if (n > 1)
-			buf[n++] = '/';
-		n += strlcpy(buf + n, p->last, NAME_MAX + 1);
-		path = kmalloc(n + 1);
-		if (path)
-			strlcpy(path, buf, n + 1);
-	}
-	kfree(buf);
-	return path;
-}
-
 /* A new regular file. -EEXIST when somebody was faster. */
 static int create(int dirfd, const char *path, bool through, uint32_t mode,
 	struct place *out, char **out_path)
@@ -141,7 +120,7 @@ static int create(int dirfd, const char *path, bool through, uint32_t mode,
 	if (!error) {
 		*out = (struct place){p.dir.mount, node};
 		mount_get(out->mount);
-		*out_path = created_path(&p);
+		*out_path = path_join(&p.dir, p.last);
 	}
 	place_put(&p.dir);
 	return error;

@@ -226,31 +226,32 @@ static int step(struct walk *w, bool stay)
 	return 0;
 }
 
-/* The absolute path of what was found: heap; NULL if it has none. */
-static char *found_path(const struct walk *w)
+char *path_join(const struct place *dir, const char *name)
 {
-	bool directory = inode_is(w->at.node, S_IFDIR);
-	char *buf, *path = NULL;
+	char *buf = kmalloc(PATH_MAX + NAME_MAX + 2), *path = NULL;
 	ssize_t n;
 
-	if (!directory && !w->dir.node)
-		return NULL;
-	buf = kmalloc(PATH_MAX + NAME_MAX + 2);
 	if (!buf)
 		return NULL;
-	n = path_of(directory ? &w->at : &w->dir, buf, PATH_MAX);
+	n = path_of(dir, buf, PATH_MAX);
 	if (n >= 0) {
-		if (!directory) {
-			if (n > 1)
-				buf[n++] = '/';
-			n += strlcpy(buf + n, w->name, NAME_MAX + 1);
-		}
-		path = kmalloc(n + 1);
+		if (name[0] && buf[n - 1] != '/')
+			buf[n++] = '/';
+		n += (ssize_t)strlcpy(buf + n, name, NAME_MAX + 1);
+		path = kmalloc((size_t)n + 1);
 		if (path)
-			strlcpy(path, buf, n + 1);
+			memcpy(path, buf, (size_t)n + 1);
 	}
 	kfree(buf);
 	return path;
+}
+
+/* The absolute path of what was found: heap; NULL if it has none. */
+static char *found_path(const struct walk *w)
+{
+	if (inode_is(w->at.node, S_IFDIR))
+		return path_join(&w->at, "");
+	return w->dir.node ? path_join(&w->dir, w->name) : NULL;
 }
 
 int path_resolve(int dirfd, const char *path, unsigned flags, struct place *out,

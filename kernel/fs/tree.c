@@ -238,6 +238,8 @@ static int tree_open(struct inode *inode, struct file *f)
 		f->ops = &tree_dir_ops;
 		return 0;
 	}
+	if (!n->ops)
+		return -ENXIO;
 	f->seekable = false;
 	if (n->ops->fops) {
 		f->ops = n->ops->fops;
