@@ -147,6 +147,9 @@ static int start_stack(const struct options *o)
 		!ip4addr_aton(o->mask, &mask) ||
 		!ip4addr_aton(o->gateway, &gateway))
 		usage();
+	/* lwIP takes its ports from rand(): the next process must not begin
+	 * with those of the last, whose connections the peer remembers. */
+	srand((unsigned)udev_now_ns() ^ (unsigned)getpid());
 	if (sys_sem_new(&ready, 0) != ERR_OK)
 		return fail("start the stack", ENOMEM);
 	tcpip_init(stack_ready, &ready);
