@@ -50,7 +50,7 @@ class Result(str):
 class Machine:
     """One QEMU with its console. Variables are those of `make run`."""
 
-    def __init__(self, name, arguments=(), wait=True, timeout=60, **variables):
+    def __init__(self, name, arguments=(), wait=True, timeout=30, **variables):
         self.folder = folder_for(name)
         variables.setdefault('RUN', self.folder)
         self.log = open(os.path.join(self.folder, 'console.log'), 'w')
@@ -74,6 +74,8 @@ class Machine:
         self.console.send(text.replace('\x01', '\x01\x01'))
 
     def expect(self, pattern, timeout=-1):
+        """Wait for a pattern. Two terminals add their carriage returns."""
+        pattern = re.sub(r'\r\n|\\r\\n', r'\\r+\\n', pattern)
         self.console.expect(pattern, timeout=timeout)
         return self.console.match
 
@@ -151,15 +153,20 @@ def run_script(name, script, arguments=(), timeout=120, **variables):
     path = os.path.join(folder, 'script')
     with open(path, 'w') as out:
         out.write(script)
-    done = subprocess.run(
-        [os.path.join(SOURCE, 'tools/qemu'), *arguments],
-        env=environment(dict(variables, RUN=folder, SCRIPT=path)),
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, timeout=timeout)
-    text = clean(done.stdout.decode(errors='replace'))
-    with open(os.path.join(folder, 'console.log'), 'w') as out:
-        out.write(text)
-    return done.returncode, text
+    log = os.path.join(folder, 'console.log')
+    with open(log, 'wb') as out:
+        process = subprocess.Popen(
+            [os.path.join(SOURCE, 'tools/qemu'), *arguments],
+            env=environment(dict(variables, RUN=folder, SCRIPT=path)),
+            stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
+        try:
+            status = process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            process.terminate()  # the script passes it on to QEMU
+            process.wait()
+            status = 'no end'
+    with open(log, errors='replace') as text:
+        return status, clean(text.read())
 
 
 @pytest.fixture
@@ -182,8 +189,11 @@ def boot(request):
 
 @pytest.fixture(scope='module')
 def machine(request):
-    """One machine for all tests of a file, with devices in no hurry."""
+    """One machine for all tests of a file, with devices in no hurry. A file
+    that waits for this host's disk or network sets ARGUMENTS = [], or the
+    guest's time-outs pass before the host has done anything."""
     variables = getattr(request.module, 'MACHINE', {})
-    machine = Machine(request.module.__name__, ICOUNT, **variables)
+    machine = Machine(request.module.__name__,
+                      getattr(request.module, 'ARGUMENTS', ICOUNT), **variables)
     yield machine
     machine.close()

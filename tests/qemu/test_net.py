@@ -10,6 +10,7 @@ import threading
 
 import pytest
 
+ARGUMENTS = []
 CARDS = {'00:02.0': ('e1000', 'polled'),
          '00:04.0': ('e1000', 'interrupts'),
          '00:05.0': ('virtio-net', 'interrupts')}

@@ -10,6 +10,7 @@ import pytest
 
 BLOCK = 512
 DISK = '00:01.0'
+ARGUMENTS = []
 
 
 def image(machine):
