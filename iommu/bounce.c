@@ -3,7 +3,7 @@
  * Copies of buffers, for devices that are not trusted with what else lies on a
  * buffer's pages.
  */
-#include "dma.h"
+#include "space.h"
 
 static struct copy **bucket_of(struct iommu_dma *dma, uint64_t iova)
 {

@@ -7,7 +7,7 @@
  * flush is shared, so the address waits for it, and a buffer with a copy is
  * flushed at once.
  */
-#include "dma.h"
+#include "space.h"
 
 static unsigned pages_of(uint64_t at, size_t size)
 {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The sentence for each status.
+ * The sentence for each status, and the version.
  */
 #include <iommu/types.h>
+#include <iommu/version.h>
 
 static const char *const sentence[IOMMU_STATUS_COUNT] = {
 	[IOMMU_OK] = "done",
@@ -42,4 +43,9 @@ const char *iommu_status_text(enum iommu_status status)
 	if (n >= IOMMU_STATUS_COUNT || !sentence[n])
 		return "unknown status";
 	return sentence[n];
+}
+
+const char *iommu_version(void)
+{
+	return IOMMU_VERSION;
 }

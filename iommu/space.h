@@ -2,8 +2,8 @@
 /*
  * A DMA space, as its files share it.
  */
-#ifndef CORE_DMA_H
-#define CORE_DMA_H
+#ifndef CORE_SPACE_H
+#define CORE_SPACE_H
 
 #include <iommu/dma.h>
 #include "iova.h"
