@@ -290,6 +290,23 @@ size_t space_read(struct space *s, uint64_t addr, void *dst, size_t n)
 	return done;
 }
 
+void space_identify(struct space *s, uint64_t addr, uintptr_t *out_object,
+	uint64_t *out_offset)
+{
+	const struct region *r;
+
+	*out_object = (uintptr_t)s;
+	*out_offset = addr;
+	mutex_lock(&s->lock);
+	r = region_at(s, addr);
+	if (r && r->flags & REGION_SHARED && r->file) {
+		*out_object = r->file->inode ? (uintptr_t)r->file->inode
+					     : (uintptr_t)r->file;
+		*out_offset = r->offset + (addr - r->start);
+	}
+	mutex_unlock(&s->lock);
+}
+
 uint64_t space_resident(struct space *s)
 {
 	return __atomic_load_n(&s->resident, __ATOMIC_RELAXED);

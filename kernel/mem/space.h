@@ -68,6 +68,11 @@ MUST_CHECK int space_fault(struct space *s, uint64_t addr, uint64_t error);
 /* Read or write another process's memory (ps, fault reports). Bytes moved. */
 size_t space_read(struct space *s, uint64_t addr, void *dst, size_t n);
 
+/* What a word of memory is to everyone who shares it: an object and an offset
+ * in it. For private memory the space itself and the address. */
+void space_identify(struct space *s, uint64_t addr, uintptr_t *out_object,
+	uint64_t *out_offset);
+
 /* Take device registers away from whoever mapped them: every mapping of [base,
  * base+size) in every space is unmapped; later access gives SIGBUS. Returns
  * when no CPU can reach them. */

@@ -209,7 +209,7 @@ void thread_exit(void)
 	bool last;
 
 	if (t->clear_tid && !user_store32(t->clear_tid, 0))
-		futex_wake(t->clear_tid, false, 1, UINT32_MAX);
+		futex_wake(t->clear_tid, true, 1, UINT32_MAX);
 	/* From here on the thread does not need the space, which another one
 	 * may be the last to leave. */
 	interrupts_off();

@@ -5,7 +5,8 @@
  * wakes afterwards therefore finds it there.
  *
  * A word is known by its address space and address; a word in memory that
- * processes share, by its physical page and the offset in it.
+ * processes share, by the file behind it and the offset there. An object that
+ * is freed while somebody waits leaves at worst a wake-up too many.
  */
 #include "lib/errno.h"
 #include "lib/lock.h"
@@ -18,7 +19,8 @@
 #define BUCKETS 256
 
 struct futex_key {
-	uintptr_t space, addr;
+	uintptr_t object;
+	uint64_t offset;
 };
 
 struct futex_waiter {
@@ -35,7 +37,7 @@ static struct list buckets[BUCKETS];
 
 static struct list *bucket(const struct futex_key *k)
 {
-	uint64_t h = (k->space >> 4) + (k->addr >> 2);
+	uint64_t h = (k->object >> 4) + (k->offset >> 2);
 	struct list *l;
 
 	h *= 0x9e3779b97f4a7c15ull;
@@ -47,7 +49,7 @@ static struct list *bucket(const struct futex_key *k)
 
 static bool same(const struct futex_key *a, const struct futex_key *b)
 {
-	return a->space == b->space && a->addr == b->addr;
+	return a->object == b->object && a->offset == b->offset;
 }
 
 static int make_key(uintptr_t addr, bool shared, struct futex_key *out)
@@ -59,7 +61,8 @@ static int make_key(uintptr_t addr, bool shared, struct futex_key *out)
 	if (addr >= USER_END)
 		return -EFAULT;
 	*out = (struct futex_key){(uintptr_t)space, addr};
-	(void)shared;
+	if (shared)
+		space_identify(space, addr, &out->object, &out->offset);
 	return 0;
 }
 
