@@ -119,7 +119,7 @@ static void unlock(void *ctx, struct iommu_lock *l, unsigned long state)
 {
 	struct model_host *h = ctx;
 
-	if (state != 0x5a || !l->opaque[0])
+	if (state != 0x5a || !__atomic_load_n(&l->opaque[0], __ATOMIC_RELAXED))
 		blame(h->m, NULL, MODEL_V_WAIT, "-",
 			"a lock given back that was not taken");
 	held--;

@@ -414,16 +414,33 @@ static bool interrupt_send(struct world *w, uint64_t word)
 
 /* ---- the rest ----------------------------------------------------------- */
 
+/* Devices with TLBs of their own must go first. */
+static bool power_refused(struct world *w, enum iommu_status s)
+{
+	for (unsigned i = 0; i < WORLD_DEVICES; i++)
+		if (w->dev[i].space >= 0 && ats_enabled(w, &w->dev[i]))
+			return s == IOMMU_IN_USE;
+	return false;
+}
+
 static bool power(struct world *w, uint64_t word)
 {
-	if (word % 3 == 0 && w->powered) {
-		if (!ok(w, "suspend", iommu_suspend(w->r.iommu)))
+	enum iommu_status s;
+
+	if (word % 3 == 0) {
+		s = iommu_suspend(w->r.iommu);
+		if (power_refused(w, s))
+			return true;
+		if (!ok(w, "suspend", s))
 			return false;
 		model_unit_reset(w->r.m, 0);
 		return ok(w, "resume", iommu_resume(w->r.iommu));
 	}
 	/* Off for the length of one step: nobody is attached untranslated. */
-	if (!ok(w, "power off", iommu_power(w->r.iommu, false)))
+	s = iommu_power(w->r.iommu, false);
+	if (power_refused(w, s))
+		return true;
+	if (!ok(w, "power off", s))
 		return false;
 	return ok(w, "power on", iommu_power(w->r.iommu, true));
 }
