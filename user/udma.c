@@ -11,6 +11,7 @@
  */
 #define _GNU_SOURCE
 #include <getopt.h>
+#include <signal.h>
 #include <sys/syscall.h>
 
 #include "udev.h"
@@ -25,6 +26,7 @@ struct options {
 	size_t size;
 	size_t offset; /* of both buffers from a page boundary */
 	const char *kind;
+	const char *policy;      /* on a fault; NULL: as it is */
 	unsigned long factorial; /* 0: copy */
 	int quiet, wild, loop;
 };
@@ -46,6 +48,7 @@ static void usage(void)
 		"done\n"
 		"  -l  copy until killed\n"
 		"  -w  let the device write behind the end of the heap\n"
+		"  -p  what happens then: log (default), sigbus, detach\n"
 		"  -q  say nothing unless it fails\n");
 	exit(2);
 }
@@ -210,18 +213,47 @@ static int compute(volatile void *edu, int irq, uint32_t n, int quiet)
 	return 0;
 }
 
+static volatile uintptr_t signalled;
+
+static void on_signal(int signo, siginfo_t *info, void *context)
+{
+	(void)signo;
+	(void)context;
+	signalled = (uintptr_t)info->si_addr;
+}
+
+/* With the policy "sigbus" the owner hears of its fault, and where it was. */
+static int await_signal(uintptr_t target)
+{
+	for (int i = 0; !signalled && i < 100; i++)
+		usleep(10000);
+	if (signalled != target) {
+		fprintf(stderr, "udma: no signal, or one for %p\n",
+			(void *)signalled);
+		return 1;
+	}
+	printf("a signal says that it was %p\n", (void *)target);
+	return 0;
+}
+
 /* A mistake as a driver makes it: the buffer ended earlier than it thought. */
-static int go_wild(volatile void *edu, int quiet)
+static int go_wild(volatile void *edu, const struct options *o)
 {
 	uintptr_t heap_end = (uintptr_t)syscall(SYS_brk, 0), target;
+	struct sigaction action = {
+		.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO};
+	int sigbus = o->policy && !strcmp(o->policy, "sigbus");
 
+	if (sigbus)
+		sigaction(SIGBUS, &action, NULL);
 	heap_end = (uintptr_t)syscall(SYS_brk, heap_end + 2 * UDEV_PAGE);
 	target = heap_end + UDEV_PAGE;
-	if (!quiet)
+	if (!o->quiet)
 		printf("the heap ends at %p, the device writes to %p\n",
 			(void *)heap_end, (void *)target);
+	fflush(stdout);
 	edu_store(edu, target, 64);
-	return 0;
+	return sigbus ? await_signal(target) : 0;
 }
 
 static int loop(volatile void *edu, const struct options *o)
@@ -253,7 +285,11 @@ static int run_other(const struct udev *d, const struct options *o)
 	edu = udev_map(d, 0, NULL);
 	if (!edu)
 		return fail("map the registers", -errno);
-	result = o->loop ? loop(edu, o) : go_wild(edu, o->quiet);
+	if (o->policy)
+		error = udev_ctl(d, "faults %s", o->policy);
+	if (error)
+		return fail("choose what happens on a fault", error);
+	result = o->loop ? loop(edu, o) : go_wild(edu, o);
 	error = udev_detach(d);
 	return error ? fail("detach", error) : result;
 }
@@ -288,7 +324,7 @@ int main(int argc, char **argv)
 	char *source, *target;
 	int c;
 
-	while ((c = getopt(argc, argv, "qn:o:k:f:lw")) != -1) {
+	while ((c = getopt(argc, argv, "qn:o:k:f:lwp:")) != -1) {
 		if (c == 'q')
 			o.quiet = 1;
 		else if (c == 'n')
@@ -299,6 +335,8 @@ int main(int argc, char **argv)
 			o.kind = optarg;
 		else if (c == 'l')
 			o.loop = 1;
+		else if (c == 'p')
+			o.policy = optarg;
 		else if (c == 'w')
 			o.wild = 1;
 		else if (c == 'f')

@@ -142,6 +142,13 @@ static void leave_space(struct space *s)
 			"confirm\n");
 }
 
+/* What the device was refused is still this owner's. */
+static void collect_faults(struct assignment *a)
+{
+	(void)iommu_interrupt(host_iommu, a->unit);
+	__faults_drain();
+}
+
 static int release(struct assignment *a)
 {
 	struct pci_device *d = a->device;
@@ -153,6 +160,7 @@ static int release(struct assignment *a)
 	interrupts_release(d);
 	revoke_registers(d);
 	config_forget(d);
+	collect_faults(a); /* while the walk can still be seen */
 	st = iommu_detach(host_iommu, library_id(d));
 	if (st != IOMMU_OK && st != IOMMU_NOT_ATTACHED) {
 		d->broken = true;
@@ -162,9 +170,7 @@ static int release(struct assignment *a)
 			d->bus, PCI_DEV(d->devfn), PCI_FN(d->devfn),
 			iommu_status_text(st));
 	}
-	/* Nothing comes any more: what came is still this owner's. */
-	(void)iommu_interrupt(host_iommu, a->unit);
-	__faults_drain();
+	collect_faults(a); /* nothing comes any more */
 	list_remove(&a->link);
 	leave_space(a->space);
 	kfree(a);
