@@ -36,6 +36,19 @@ size: packages-build $(size-objects)
 	@cat $(O)/size/iommu/*.su $(O)/size/iommu/vtd/*.su | sort -k2 -n -r | \
 		awk -F'\t' 'NR <= 5 {print "stack", $$2, $$1}'
 
+# --- make reference: a page for every public function ----------------------
+
+.PHONY: reference check-reference
+reference:
+	@$(S)/tools/reference $(O)/reference && echo "$(O)/reference/index.md"
+
+# Docstrings are complete, and so is the list of sources for other builds.
+check-reference: packages-check
+	@$(S)/tools/reference --check
+	@cd $(S) && ls iommu/*.c iommu/vtd/*.c | LC_ALL=C sort >$(O)/sources && \
+		LC_ALL=C sort iommu/sources.txt | diff - $(O)/sources
+check: check-reference
+
 # --- make coverage ----------------------------------------------------------
 
 coverage: packages-coverage

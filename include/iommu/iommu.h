@@ -308,7 +308,8 @@ enum iommu_status iommu_device_duties(struct iommu *iommu,
  *
  * IOMMU_NO_UNIT, IOMMU_NO_DEVICE, IOMMU_UNCOVERED, IOMMU_BRIDGE, IOMMU_BUSY,
  * IOMMU_RESERVED_MEMORY, IOMMU_GROUP_BUSY, IOMMU_OFF, IOMMU_UNIT_LOST,
- * IOMMU_WIDTH (no offered root fits this unit), IOMMU_NO_DOMAIN_ID,
+ * IOMMU_WIDTH (no offered root fits this unit), IOMMU_UNSUPPORTED (identity on
+ * a unit with neither pass-through nor large pages), IOMMU_NO_DOMAIN_ID,
  * IOMMU_NO_MEMORY, IOMMU_DEVICE_BROKEN (quarantined): nothing changed.
  * IOMMU_UNCONFIRMED: the device was blocked again and quarantined, treat the
  * domain's pages as if the device had been attached for a moment.
@@ -420,6 +421,7 @@ enum iommu_status iommu_domain_destroy(
  *  that the host itself drives. Exists after iommu_start(), else NULL. */
 struct iommu_domain *iommu_domain_identity(struct iommu *iommu);
 
+/** Which kind of domain it is. */
 enum iommu_domain_kind iommu_domain_kind(const struct iommu_domain *domain);
 
 /** What the host gave as iommu_domain_config.owner. */
@@ -516,7 +518,8 @@ enum iommu_status iommu_unmap(struct iommu_domain *domain, iommu_iova_t iova,
 	uint64_t size, struct iommu_batch *batch,
 	uint64_t *out_removed) IOMMU_MUST_CHECK;
 
-/** iommu_unmap() and iommu_batch_flush() in one. Waits. */
+/** iommu_unmap() and iommu_batch_flush() in one. Waits. Statuses as theirs,
+ * those of the flush first. */
 enum iommu_status iommu_unmap_now(struct iommu_domain *domain,
 	iommu_iova_t iova, uint64_t size) IOMMU_MUST_CHECK;
 
@@ -611,7 +614,8 @@ enum iommu_status iommu_batch_flush(struct iommu_batch *batch) IOMMU_MUST_CHECK;
 enum iommu_status iommu_flush(struct iommu_domain *domain, unsigned changes,
 	iommu_iova_t iova, uint64_t size) IOMMU_MUST_CHECK;
 
-/** iommu_flush() of the whole address space. Waits. */
+/** iommu_flush() of the whole address space. Waits. Statuses as
+ *  iommu_batch_flush(). */
 enum iommu_status iommu_flush_all(
 	struct iommu_domain *domain, unsigned changes) IOMMU_MUST_CHECK;
 

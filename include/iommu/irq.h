@@ -73,7 +73,8 @@ enum iommu_status iommu_irq_alloc_ioapic(struct iommu *iommu,
 	unsigned ioapic_id, unsigned count,
 	struct iommu_irq *out) IOMMU_MUST_CHECK;
 
-/** The same for a message-signalling HPET by its number. */
+/** The same for a message-signalling HPET by its number. Statuses as
+ *  iommu_irq_alloc_ioapic(). */
 enum iommu_status iommu_irq_alloc_hpet(struct iommu *iommu, unsigned hpet,
 	unsigned count, struct iommu_irq *out) IOMMU_MUST_CHECK;
 

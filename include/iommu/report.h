@@ -42,7 +42,8 @@ enum iommu_status iommu_report_tables(struct iommu *iommu,
 	struct iommu_device_id id, unsigned max_ranges, iommu_sink *sink,
 	void *arg) IOMMU_MUST_CHECK;
 
-/** The decoded walk of one address of a device, a line per level. */
+/** The decoded walk of one address of a device, a line per level. Statuses as
+ *  iommu_device_info(). */
 enum iommu_status iommu_report_walk(struct iommu *iommu,
 	struct iommu_device_id id, iommu_iova_t iova, iommu_sink *sink,
 	void *arg) IOMMU_MUST_CHECK;
