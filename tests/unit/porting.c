@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The glue of the porting guide, compiled as it stands there and run as a second
- * host beside the reference kernel: the imaginary kernel is this file, its
- * machine the model.
+ * The glue of the porting guide, compiled as it stands there and run as a
+ * second host beside the reference kernel: the imaginary kernel is this file,
+ * its machine the model.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -139,13 +139,13 @@ static void whole_life(const char *kind)
 	assert_int_equal(
 		protected_map(&dev, buffer + 64, 8, true, &at), IOMMU_OK);
 	word = 0x1234;
-	assert_int_equal(model_dma_write(m, 0, DEVICE, at, &word, 8),
-		MODEL_DMA_OK);
+	assert_int_equal(
+		model_dma_write(m, 0, DEVICE, at, &word, 8), MODEL_DMA_OK);
 	assert_int_equal(*(uint64_t *)(buffer + 64), 0x1234);
 	assert_int_equal(protected_unmap(&dev, at, 8, true), IOMMU_OK);
 	word = 0x5678;
-	assert_int_not_equal(model_dma_write(m, 0, DEVICE, at, &word, 8),
-		MODEL_DMA_OK);
+	assert_int_not_equal(
+		model_dma_write(m, 0, DEVICE, at, &word, 8), MODEL_DMA_OK);
 	assert_int_equal(*(uint64_t *)(buffer + 64), 0x1234);
 	protection_interrupt(0);
 	assert_int_equal(wakes, 1);
