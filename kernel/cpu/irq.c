@@ -67,4 +67,6 @@ void irq_dispatch(unsigned vector)
 	/* Spurious interrupts of a masked 8259 come without a request. */
 	if (vector >= VECTOR_FIRST_DEVICE)
 		lapic_eoi();
+	else
+		lapic_eoi_if_real(vector);
 }

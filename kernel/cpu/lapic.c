@@ -18,6 +18,7 @@
 #define REG_TPR 0x80
 #define REG_EOI 0xb0
 #define REG_SPURIOUS 0xf0
+#define REG_IN_SERVICE 0x100 /* to 0x170: a bit for each vector */
 #define REG_ESR 0x280
 #define REG_LVT_CMCI 0x2f0
 #define REG_ICR 0x300
@@ -104,6 +105,12 @@ uint32_t lapic_id(void)
 void lapic_eoi(void)
 {
 	write_reg(REG_EOI, 0);
+}
+
+void lapic_eoi_if_real(unsigned vector)
+{
+	if (read_reg(REG_IN_SERVICE + vector / 32 * 16) >> vector % 32 & 1)
+		lapic_eoi();
 }
 
 void lapic_timer_start(uint32_t count)

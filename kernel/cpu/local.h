@@ -37,6 +37,10 @@ void cpu_destroy(struct cpu *c);
 void lapic_enable_this(void);
 uint32_t lapic_id(void);
 void lapic_eoi(void);
+
+/* For vectors that come without a request as a rule (SDM 3A 10.9), and with one
+ * when the owner of a device forges them. */
+void lapic_eoi_if_real(unsigned vector);
 void lapic_timer_start(uint32_t count); /* 0: stop */
 uint32_t lapic_timer_now(void);
 

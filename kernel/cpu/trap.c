@@ -202,9 +202,13 @@ static void interrupt(unsigned vector)
 		shootdown_interrupt();
 		break;
 	case VECTOR_STOP:
-		stop_this_cpu();
+		if (cpus_stopping)
+			stop_this_cpu();
+		lapic_eoi(); /* forged by the owner of a device */
+		break;
 	case VECTOR_SPURIOUS:
-		break; /* never acknowledged: SDM 3A 10.9 */
+		lapic_eoi_if_real(vector);
+		break;
 	default:
 		irq_dispatch(vector);
 		break;

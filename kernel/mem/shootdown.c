@@ -14,12 +14,14 @@
 
 #define MANY_PAGES 32 /* above that, the whole TLB goes */
 
+_Static_assert(MAX_CPUS <= 64, "request.missing has a bit for each CPU");
+
 static struct mutex shootdown_lock;
 static struct {
 	struct space *space;
 	uint64_t start, end;
 	bool leave;
-	uint32_t missing; /* answers */
+	uint64_t missing; /* a bit for each CPU that has yet to answer */
 } request;
 
 void shootdown_init(void)
@@ -47,10 +49,16 @@ static void obey(void)
 		flush_here(request.start, request.end);
 }
 
+/* The owner of a device can forge this interrupt: a CPU that was not asked does
+ * nothing, and answers once however often it comes. */
 void shootdown_interrupt(void)
 {
+	uint64_t self = 1ull << this_cpu()->id;
+
+	if (!(__atomic_load_n(&request.missing, __ATOMIC_ACQUIRE) & self))
+		return;
 	obey();
-	__atomic_sub_fetch(&request.missing, 1, __ATOMIC_RELEASE);
+	__atomic_fetch_and(&request.missing, ~self, __ATOMIC_RELEASE);
 }
 
 /* Not more than one IPI to each CPU that runs in the space now. */
@@ -66,7 +74,8 @@ static void ask_others(void)
 			__atomic_load_n(&cpus[i]->space, __ATOMIC_SEQ_CST) !=
 				request.space)
 			continue;
-		__atomic_add_fetch(&request.missing, 1, __ATOMIC_RELAXED);
+		__atomic_fetch_or(
+			&request.missing, 1ull << i, __ATOMIC_RELEASE);
 		ipi_send(i, IPI_SHOOTDOWN);
 	}
 	interrupts_restore();
