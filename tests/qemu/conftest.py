@@ -187,13 +187,30 @@ def boot(request):
         machine.close()
 
 
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    if outcome.get_result().failed:
+        item.went_wrong = True
+
+
 @pytest.fixture(scope='module')
-def machine(request):
-    """One machine for all tests of a file, with devices in no hurry. A file
-    that waits for this host's disk or network sets ARGUMENTS = [], or the
-    guest's time-outs pass before the host has done anything."""
-    variables = getattr(request.module, 'MACHINE', {})
-    machine = Machine(request.module.__name__,
-                      getattr(request.module, 'ARGUMENTS', ICOUNT), **variables)
-    yield machine
-    machine.close()
+def shared(request):
+    """Holds the machine of a file; see machine."""
+    holder = []
+    yield holder
+    for machine in holder:
+        machine.close()
+
+
+@pytest.fixture
+def machine(request, shared):
+    """One machine for all tests of a file, with devices in no hurry. After a
+    failure the next test gets a new one."""
+    if not shared:
+        module = request.module
+        shared.append(Machine(module.__name__, ICOUNT,
+                              **getattr(module, 'MACHINE', {})))
+    yield shared[0]
+    if getattr(request.node, 'went_wrong', False):
+        shared.pop().close()

@@ -6,7 +6,13 @@ import re
 
 import pytest
 
-MACHINE = {}
+
+
+def start(m, command):
+    """Type a command and wait until it runs: before that, keys are for the
+    shell."""
+    m.type(f"sh -c 'printf g%s\\\\n o; {command}'\r")
+    m.expect('\ngo\r\n')
 
 
 def test_line_editing(machine):
@@ -30,15 +36,16 @@ def test_line_editing(machine):
     m.prompt()
 
 
-def test_interrupt_a_command(machine):
+@pytest.mark.parametrize('command', [
+    'exec sleep 1000', 'exec cat', 'while true; do :; done', 'yes >/dev/null',
+    'sleep 1000 | cat', 'sleep 1000; echo not this',
+    'exec cat /sys/dmar/faults'])
+def test_interrupt_a_command(machine, command):
     m = machine
-    for command in ('sleep 1000', 'cat', 'while true; do :; done', 'yes >/dev/null',
-                    'sleep 1000 | cat', 'sh -c "sleep 1000; echo not this"'):
-        m.type(command + '\r')
-        m.expect(re.escape(command) + r'\r*\n')
-        m.type('\x03')
-        m.expect(r'\^C')
-        m.prompt()
+    start(m, command)
+    m.type('\x03')
+    m.expect(r'\^C')
+    m.prompt()
     assert m.run('echo alive') == 'alive\n'
 
 
@@ -46,13 +53,12 @@ def test_interrupt_while_editing(machine):
     m = machine
     m.type('echo never run\x03')
     m.prompt()
-    assert m.run('echo $?') == '130\n'
+    assert m.session('echo $?') == '130\n'
 
 
 def test_stop_and_go(machine):
     m = machine
-    m.type('sleep 1000\r')
-    m.expect('sleep 1000\r\n')
+    start(m, 'exec sleep 1000')
     m.type('\x1a')
     m.expect('Stopped')
     m.prompt()
@@ -60,18 +66,10 @@ def test_stop_and_go(machine):
     m.ok('bg')
     assert 'Running' in m.run('jobs')
     m.type('fg\r')
-    m.expect('sleep 1000\r\n')
+    m.expect('sleep 1000.\r\n')
     m.type('\x03')
     m.prompt()
     assert m.run('jobs') == ''
-
-
-def test_stopped_sleep_goes_on(machine):
-    m = machine
-    m.type('sleep 0.2; echo slept $?\r')
-    m.expect('slept \\$.*\r\n')
-    m.expect('slept 0')
-    m.prompt()
 
 
 def test_background_reader_is_stopped(machine):
@@ -84,7 +82,7 @@ def test_background_reader_is_stopped(machine):
 
 def test_kill_jobs(machine):
     m = machine
-    m.ok('sleep 1000 & sleep 1000 &')
+    m.ok('sleep 1000 & sleep 1000 & true')
     m.ok('kill %1 %2; wait; true')
     m.run('true')
     assert m.run('jobs') == ''
@@ -92,8 +90,7 @@ def test_kill_jobs(machine):
 
 def test_quit_signal(machine):
     m = machine
-    m.type('sleep 1000\r')
-    m.expect('sleep 1000\r\n')
+    start(m, 'exec sleep 1000')
     m.type('\x1c')
     m.prompt()
     assert m.run('true; echo ok') == 'ok\n'
@@ -101,8 +98,7 @@ def test_quit_signal(machine):
 
 def test_end_of_file(machine):
     m = machine
-    m.type('cat >/tmp/typed\r')
-    m.expect('typed\r\n')
+    start(m, 'exec cat >/tmp/typed')
     m.type('a line\rand half')
     m.type('\x04\x04')
     m.prompt()
@@ -111,8 +107,7 @@ def test_end_of_file(machine):
 
 def test_canonical_editing_in_cat(machine):
     m = machine
-    m.type('cat >/tmp/typed\r')
-    m.expect('typed\r\n')
+    start(m, 'exec cat >/tmp/typed')
     m.type('wronx\x7fg\rkilled\x15kept\r\x04')
     m.prompt()
     assert m.run('cat /tmp/typed') == 'wrong\nkept\n'
@@ -139,9 +134,11 @@ def test_top_runs(machine):
 def test_vi_edits(machine):
     m = machine
     m.type('vi /tmp/edited\r')
-    m.expect('edited')
-    m.type('ihello from vi\x1b')
-    m.expect('hello from vi')
+    m.expect('- /tmp/edited')
+    m.type('i')
+    m.expect('I /tmp/edited')
+    m.type('hello from vi\x1b')
+    m.expect('- /tmp/edited .Modified')
     m.type(':wq\r')
     m.prompt()
     assert m.run('cat /tmp/edited') == 'hello from vi\n'
@@ -150,7 +147,7 @@ def test_vi_edits(machine):
 def test_less_pages(machine):
     m = machine
     m.type('seq 1 100 | less\r')
-    m.expect('\n20\r')
+    m.expect('23')
     m.type('q')
     m.prompt()
 
@@ -165,8 +162,8 @@ def test_window_size_and_modes(machine):
 
 def test_raw_mode_reads_single_keys(machine):
     m = machine
-    m.type('read -rsn 1 key; echo "<$key>"\r')
-    m.expect('"\r\n')
+    m.type('read -rsn 1 -p "one key: " key; echo "<$key>"\r')
+    m.expect('\none key: ')
     m.type('k')
     m.expect('<k>')
     m.prompt()
@@ -176,8 +173,8 @@ def test_other_shell(machine):
     m = machine
     m.type('ash\r')
     m.expect('[#$] ')
-    m.type('echo from $0; sleep 1000\r')
-    m.expect('from ash')
+    m.type("sh -c 'echo from $0; exec sleep 1000' ash\r")
+    m.expect('\nfrom ash')
     m.type('\x03')
     m.expect('[#$] ')
     m.type('sleep 1000 &\r')

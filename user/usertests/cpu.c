@@ -86,23 +86,12 @@ static void do_single_step(void *unused)
 				 : "memory");
 }
 
-static void do_sse_exception(void *unused)
-{
-	unsigned mxcsr = 0; /* every exception unmasked */
-	volatile float zero = 0;
-
-	(void)unused;
-	__asm__ volatile("ldmxcsr %0; divss %1, %%xmm0" ::"m"(mxcsr), "m"(zero)
-			 : "xmm0");
-}
-
 static void exceptions_become_signals(void)
 {
 	CHECK_KILLED(do_ud2, NULL, SIGILL);
 	CHECK_KILLED(do_int3, NULL, SIGTRAP);
 	CHECK_KILLED(do_divide, NULL, SIGFPE);
 	CHECK_KILLED(do_single_step, NULL, SIGTRAP);
-	CHECK_KILLED(do_sse_exception, NULL, SIGFPE);
 }
 
 /* A call entered with a flag set: the kernel must not run with it. */
