@@ -13,6 +13,7 @@
  * Only the process that has the device may write, map and take interrupts.
  */
 #include "dev/dev.h"
+#include "dev/pci_info.h"
 #include "assign/assign.h"
 #include "assign/config.h"
 #include "assign/faults.h"
@@ -280,39 +281,9 @@ static unsigned irq_poll(struct file *f, struct poller *p)
 static const struct file_ops irq_fops = {.read = irq_read, .poll = irq_poll};
 static const struct node_ops irq_ops = {.fops = &irq_fops};
 
-/* -------------------------------------------------------------------- info */
-
-static void bars_text(const struct pci_device *d, struct text *t)
-{
-	for (unsigned i = 0; i < ARRAY_SIZE(d->bars); i++) {
-		const struct pci_bar *b = &d->bars[i];
-
-		if (b->size)
-			text_printf(t, "bar%u: %s 0x%llx size 0x%llx%s\n", i,
-				b->io ? "ports" : "memory",
-				(unsigned long long)b->base,
-				(unsigned long long)b->size,
-				b->prefetchable ? " prefetchable" : "");
-	}
-}
-
 static int info_text(struct node *file, struct text *t)
 {
-	struct pci_device *d = device(file);
-	struct assigned a;
-
-	text_printf(t, "id: %04x:%04x\nclass: %02x%02x%02x revision %02x\n",
-		d->vendor, d->device, d->class, d->subclass, d->prog_if,
-		d->revision);
-	bars_text(d, t);
-	text_printf(t, "reset: %s\n", pci_reset_name(pci_reset_method(d)));
-	if (assign_of(d, &a))
-		text_printf(t, "owner: pid %d\nfaults: %llu\n", a.pid,
-			(unsigned long long)a.faults);
-	else if (assign_broken(d))
-		text_printf(t, "owner: none; blocked, could not be stopped\n");
-	else
-		text_printf(t, "owner: none\n");
+	pci_info_text(device(file), t);
 	return 0;
 }
 
