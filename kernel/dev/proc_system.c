@@ -2,6 +2,7 @@
 /* "#proc": files about the machine, in the formats that ps, top, free, uptime
  * and the C libraries read. */
 #include "dev/proc.h"
+#include "boot/boot_info.h"
 #include "cpu/cpu.h"
 #include "cpu/time.h"
 #include "fs/fs.h"
@@ -187,6 +188,13 @@ static int version(struct node *n, struct text *t)
 	return 0;
 }
 
+static int cmdline(struct node *n, struct text *t)
+{
+	(void)n;
+	text_printf(t, "%s\n", boot_info.cmdline);
+	return 0;
+}
+
 static int filesystems(struct node *n, struct text *t)
 {
 	static const char *const types[] = {
@@ -292,6 +300,7 @@ static bool sys_child(struct node *dir, unsigned n, struct node *out)
 
 static const struct node_ops sys_ops = {.child = sys_child};
 
+TEXT_OPS(cmdline);
 TEXT_OPS(cpuinfo);
 TEXT_OPS(filesystems);
 TEXT_OPS(loadavg);
@@ -302,6 +311,7 @@ TEXT_OPS(uptime);
 TEXT_OPS(version);
 
 const struct proc_entry proc_system_entries[] = {
+	{"cmdline", S_IFREG | 0444, &cmdline_ops},
 	{"cpuinfo", S_IFREG | 0444, &cpuinfo_ops},
 	{"filesystems", S_IFREG | 0444, &filesystems_ops},
 	{"loadavg", S_IFREG | 0444, &loadavg_ops},
