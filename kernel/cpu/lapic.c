@@ -84,7 +84,9 @@ void lapic_enable_this(void)
 	wrmsr(MSR_APIC_BASE, base);
 	if (!registers)
 		wrmsr(MSR_APIC_BASE, base | BASE_X2APIC);
-	write_reg(REG_TPR, 0);
+	/* Vectors below 32 are exceptions: a message with one of them, forged
+	 * by the owner of a device, never gets through. */
+	write_reg(REG_TPR, 0x10);
 	write_reg(REG_SPURIOUS, SOFTWARE_ENABLE | VECTOR_SPURIOUS);
 	write_reg(REG_LVT_TIMER, LVT_MASKED | VECTOR_TIMER);
 	write_reg(REG_LVT_LINT0, LVT_MASKED | LVT_EXTERNAL);
