@@ -85,7 +85,7 @@ static int stat_text(struct node *node, struct text *t)
 		(unsigned long long)n.size, (unsigned long long)n.resident);
 	/* rsslim, then addresses and signal sets nobody needs. */
 	text_printf(t,
-		"18446744073709551615 0 0 0 0 0 0 0 0 0 0 0 0 17 0 0 0 "
+		"18446744073709551615 0 0 0 0 0 0 0 0 0 0 0 0 17 0 0 "
 		"0 0 0 0 0 0 0 0 0 0 0 0\n");
 	process_put(p);
 	return 0;

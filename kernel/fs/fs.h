@@ -67,6 +67,11 @@ int path_find(int dirfd, const char *path, unsigned flags, struct place *out);
 int path_resolve(int dirfd, const char *path, unsigned flags, struct place *out,
 	char **out_path);
 
+/* The same; also where it was found and under which name, if it is no directory
+ * (else *out_dir is empty). */
+int path_find_entry(int dirfd, const char *path, struct place *out,
+	struct place *out_dir, char name[NAME_MAX + 1]);
+
 /* Resolve all but the last element, which need not exist. */
 struct path_parent {
 	struct place dir;

@@ -25,7 +25,10 @@ struct mount {
 	struct inode *root;  /* counted */
 	struct super *super; /* counted; NULL: needs none */
 	unsigned long flags;
-	char *file_path; /* heap; of a point that is no directory */
+	/* Of a point that is no directory: where it lies, counted, and its
+	 * name there. */
+	struct place dir;
+	char *name;
 	char type[16];
 	char source[64];
 };
@@ -75,7 +78,8 @@ void mount_put(struct mount *m)
 		inode_put(m->point);
 		inode_put(m->root);
 		super_put(m->super);
-		kfree(m->file_path);
+		place_put(&m->dir);
+		kfree(m->name);
 		kfree(m);
 		m = on;
 	}
@@ -302,34 +306,45 @@ static int attach(struct mount *m, struct place *at)
 	return 0;
 }
 
-/* Takes path over: the target's, if it is no directory. */
-static int bind(
-	const char *source, struct place *at, unsigned long flags, char *path)
+/* Remember where a point lies that is no directory: it does not know itself. */
+static bool remember_point(
+	struct mount *m, const struct place *dir, const char *name)
+{
+	size_t n = strlen(name) + 1;
+
+	m->name = kmalloc(n);
+	if (!m->name)
+		return false;
+	memcpy(m->name, name, n);
+	m->dir = *dir;
+	place_get(&m->dir);
+	return true;
+}
+
+/* `dir` and `name`: where `at` was found, if it is no directory. */
+static int bind(const char *source, struct place *at, unsigned long flags,
+	const struct place *dir, const char *name)
 {
 	struct place from;
 	struct mount *m;
 	int error = path_find(AT_FDCWD, source, 0, &from);
 
-	if (error) {
-		kfree(path);
+	if (error)
 		return error;
-	}
 	/* A directory goes on a directory, anything else on anything else. */
 	if (inode_is(from.node, S_IFDIR) != inode_is(at->node, S_IFDIR)) {
 		error = -ENOTDIR;
-		kfree(path);
 		goto out;
 	}
-	m = mount_create(from.node, from.mount->super, from.mount->type,
-		source[0] == '#' ? source : from.mount->source,
-		(flags | from.mount->flags) & MS_RDONLY);
-	if (m) {
-		m->file_path = path;
-		error = attach(m, at);
-	} else {
-		kfree(path);
-		error = -ENOMEM;
+	m = mount_create(from.node, from.mount ? from.mount->super : NULL,
+		from.mount ? from.mount->type : "none",
+		source[0] == '#' || !from.mount ? source : from.mount->source,
+		(flags | (from.mount ? from.mount->flags : 0)) & MS_RDONLY);
+	if (m && dir->node && !remember_point(m, dir, name)) {
+		mount_put(m);
+		m = NULL;
 	}
+	error = m ? attach(m, at) : -ENOMEM;
 out:
 	place_put(&from);
 	return error;
@@ -368,8 +383,8 @@ static int mount_tree(const char *type, const char *source, struct place *at,
 int fs_mount(const char *source, const char *target, const char *type,
 	unsigned long flags)
 {
-	struct place at;
-	char *path = NULL;
+	struct place at, dir = {NULL, NULL};
+	char name[NAME_MAX + 1];
 	int error;
 
 	if (flags & MS_MOVE)
@@ -378,21 +393,16 @@ int fs_mount(const char *source, const char *target, const char *type,
 		source = "none";
 	if (!type)
 		type = "";
-	error = path_resolve(AT_FDCWD, target, 0, &at, &path);
+	error = path_find_entry(AT_FDCWD, target, &at, &dir, name);
 	if (error)
 		return error;
-	if (inode_is(at.node, S_IFDIR)) {
-		kfree(path); /* path_of() finds it whenever it is asked for */
-		path = NULL;
-	}
 	if (flags & MS_REMOUNT) {
 		if (at.node != at.mount->root)
 			error = -EINVAL;
 		else
 			at.mount->flags = flags & MS_RDONLY;
 	} else if (flags & MS_BIND || (!*type && source[0] == '#')) {
-		error = bind(source, &at, flags, path);
-		path = NULL;
+		error = bind(source, &at, flags, &dir, name);
 	} else if (!inode_is(at.node, S_IFDIR)) {
 		error = -ENOTDIR;
 	} else if (!strcmp(type, "tmpfs") || !strcmp(type, "ramfs")) {
@@ -400,7 +410,7 @@ int fs_mount(const char *source, const char *target, const char *type,
 	} else {
 		error = mount_tree(type, source, &at, flags);
 	}
-	kfree(path);
+	place_put(&dir);
 	place_put(&at);
 	return error;
 }
@@ -467,21 +477,13 @@ static struct mount *next_mount(struct mount *last)
 void fs_mounts_text(struct text *t)
 {
 	struct mount *m = NULL;
-	char *path = kmalloc(PATH_MAX);
 
-	if (!path) {
-		t->failed = true;
-		return;
-	}
 	while ((m = next_mount(m)) != NULL) {
 		struct place root = {m, m->root};
-		ssize_t n = 0;
+		char *path = m->name ? path_join(&m->dir, m->name)
+				     : path_join(&root, "");
 
-		if (m->file_path)
-			strlcpy(path, m->file_path, PATH_MAX);
-		else
-			n = path_of(&root, path, PATH_MAX);
-		if (n < 0)
+		if (!path)
 			continue; /* outside this process's root */
 		/* A line that begins with '#' would count as a comment. */
 		append_escaped(t, m->source + (m->source[0] == '#'));
@@ -489,6 +491,6 @@ void fs_mounts_text(struct text *t)
 		append_escaped(t, path);
 		text_printf(t, " %s %s 0 0\n", m->type,
 			mount_read_only(m) ? "ro" : "rw");
+		kfree(path);
 	}
-	kfree(path);
 }

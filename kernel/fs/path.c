@@ -254,31 +254,58 @@ static char *found_path(const struct walk *w)
 	return w->dir.node ? path_join(&w->dir, w->name) : NULL;
 }
 
-int path_resolve(int dirfd, const char *path, unsigned flags, struct place *out,
-	char **out_path)
+/* The whole walk; the caller ends it, also on failure. */
+static int walk_all(struct walk *w, int dirfd, const char *path, unsigned flags)
 {
-	struct walk w;
-	int error = walk_start(&w, dirfd, path, flags);
+	int error = walk_start(w, dirfd, path, flags);
 	bool nofollow = flags & AT_SYMLINK_NOFOLLOW;
 
 	while (!error) {
-		int got = next_name(&w);
+		int got = next_name(w);
 
 		if (got <= 0) {
 			error = got;
 			break;
 		}
 		/* A slash behind the last element asks for its target. */
-		error = step(&w, nofollow && !*w.rest);
+		error = step(w, nofollow && !*w->rest);
 	}
 	if (!error && *path && path[strlen(path) - 1] == '/' &&
-		!inode_is(w.at.node, S_IFDIR))
+		!inode_is(w->at.node, S_IFDIR))
 		error = -ENOTDIR;
+	return error;
+}
+
+int path_resolve(int dirfd, const char *path, unsigned flags, struct place *out,
+	char **out_path)
+{
+	struct walk w;
+	int error = walk_all(&w, dirfd, path, flags);
+
 	if (!error) {
 		*out = w.at;
 		place_get(out);
 		if (out_path)
 			*out_path = found_path(&w);
+	}
+	walk_end(&w);
+	return error;
+}
+
+int path_find_entry(int dirfd, const char *path, struct place *out,
+	struct place *out_dir, char name[NAME_MAX + 1])
+{
+	struct walk w;
+	int error = walk_all(&w, dirfd, path, 0);
+
+	if (!error) {
+		*out = w.at;
+		*out_dir = w.dir;
+		if (w.dir.node) {
+			place_get(out_dir);
+			strlcpy(name, w.name, NAME_MAX + 1);
+		}
+		place_get(out);
 	}
 	walk_end(&w);
 	return error;

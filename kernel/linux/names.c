@@ -21,15 +21,14 @@ SYSCALL(getcwd)
 	if (n)
 		return n;
 	buf = kmalloc(PATH_MAX);
-	n = buf ? path_of(&cwd, buf, PATH_MAX) + 1 : -ENOMEM;
+	n = buf ? path_of(&cwd, buf, PATH_MAX) : -ENOMEM;
 	place_put(&cwd);
-	/* path_of() gives -errno, or the length without the terminator. */
-	if (n > 0 && (size_t)n > arg[1])
+	if (n == -ERANGE)
+		n = -ENAMETOOLONG; /* no buffer is large enough */
+	else if (n >= 0 && (size_t)++n > arg[1])
 		n = -ERANGE;
 	else if (n > 0 && copy_to_user(arg[0], buf, (size_t)n))
 		n = -EFAULT;
-	else if (n <= 0 && buf)
-		n--;
 	kfree(buf);
 	return n;
 }

@@ -158,8 +158,7 @@ def test_processes_as_files(m):
 
 
 def test_fifos(m):
-    m.ok('mkfifo p; cat p >out & ')
-    m.ok('echo through >p; wait')
+    m.ok('mkfifo p; cat p >out & echo through >p; wait')
     assert m.ok('cat out') == 'through\n'
 
 
