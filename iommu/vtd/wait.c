@@ -36,7 +36,8 @@ bool vtd_deadline_turn(
 	return false;
 }
 
-/** relax is false: callers hold R. */
+/** relax is false: callers hold R. No register polled here has all bits
+ *  implemented: all ones is a unit that is gone, not one that is done. */
 bool vtd_poll32(
 	struct vtd_unit *unit, uint32_t offset, uint32_t mask, uint32_t want)
 {
@@ -48,7 +49,7 @@ bool vtd_poll32(
 		uint32_t value = vtd_read32(unit, offset);
 
 		if ((value & mask) == want)
-			return value != ~0u || want == mask;
+			return value != ~0u;
 		if (late)
 			return false;
 		/* Look once more after the time is up: this CPU may have
