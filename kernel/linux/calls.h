@@ -7,7 +7,11 @@
  *
  *   file.c     names, descriptors, reading and writing        (with fs/)
  *   mem.c      mmap and its relatives                         (with mem/)
- *   process.c  fork, exec, exit, wait, ids, signals, futex    (with proc/)
+ *   process.c  fork, exec, exit, wait, process numbers        (with proc/)
+ *   signal.c   dispositions, masks, sending
+ *   thread.c   registers, names, futexes
+ *   identity.c users and groups: root only
+ *   limits.c   limits, usage, affinity, priority
  *   time.c     clocks, sleeping, timers
  *   system.c   uname, sysinfo, reboot, mount …
  *   table.c    number -> function, ENOSYS logged once a program

@@ -51,6 +51,16 @@ struct timeval64 timeval_of(uint64_t ns)
 	return (struct timeval64){ns / NS_PER_S, ns % NS_PER_S / 1000};
 }
 
+long copy_usage_to_user(uintptr_t user, uint64_t user_ns, uint64_t system_ns)
+{
+	struct {
+		struct timeval64 user, system;
+		uint64_t rest[14];
+	} usage = {timeval_of(user_ns), timeval_of(system_ns), {0}};
+
+	return copy_to_user(user, &usage, sizeof(usage));
+}
+
 uint64_t deadline_of_wall(uint64_t wall_ns)
 {
 	uint64_t now = time_ns(), wall = time_wall_ns();

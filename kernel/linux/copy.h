@@ -13,12 +13,6 @@ struct timeval64 {
 	int64_t seconds, microseconds;
 };
 
-/* struct rusage: only times are told. */
-struct usage {
-	struct timeval64 user, system;
-	uint64_t rest[14];
-};
-
 /* A path in kernel memory, to be freed with kfree(). */
 long copy_path(uintptr_t user, char **out);
 
@@ -27,6 +21,9 @@ long copy_time_from_user(uint64_t *out, uintptr_t user);
 long copy_time_to_user(uintptr_t user, uint64_t ns);
 
 struct timeval64 timeval_of(uint64_t ns);
+
+/* A struct rusage; only times are told. */
+long copy_usage_to_user(uintptr_t user, uint64_t user_ns, uint64_t system_ns);
 
 /* The time_ns() at which the wall clock will show this. */
 uint64_t deadline_of_wall(uint64_t wall_ns);
