@@ -124,11 +124,37 @@ static enum iommu_status flush_some(
 	return status;
 }
 
+/** The usual case: one unit. */
+static enum iommu_status flush_one(
+	const struct iommu_batch *batch, unsigned index)
+{
+	const struct iommu_domain *domain = batch->domain;
+	struct unit *unit = domain->iommu->unit[index];
+	uint16_t did = domain->on[index].did;
+	struct ticket ticket;
+	enum iommu_status status = unit->ops->flush(unit, did, batch, &ticket);
+
+	if (status != IOMMU_OK || !ticket.end)
+		return status;
+	return unit->ops->flush_wait(unit, did, batch, &ticket);
+}
+
+static enum iommu_status flush_units(
+	const struct iommu_batch *batch, uint64_t units)
+{
+	enum iommu_status status = IOMMU_OK;
+
+	if (units && !(units & (units - 1)))
+		return flush_one(batch, (unsigned)__builtin_ctzll(units));
+	while (units)
+		status = worse(status, flush_some(batch, &units));
+	return status;
+}
+
 enum iommu_status iommu_batch_flush(struct iommu_batch *batch)
 {
 	struct iommu_domain *domain = batch->domain;
-	enum iommu_status status = IOMMU_OK;
-	uint64_t units;
+	enum iommu_status status;
 
 	if (!batch->changes)
 		return IOMMU_OK;
@@ -136,13 +162,13 @@ enum iommu_status iommu_batch_flush(struct iommu_batch *batch)
 	 * sees a unit that is just being entered, or that unit's first walk
 	 * sees the entries. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	units = __atomic_load_n(&domain->units, __ATOMIC_ACQUIRE);
-	while (units)
-		status = worse(status, flush_some(batch, &units));
+	status = flush_units(
+		batch, __atomic_load_n(&domain->units, __ATOMIC_ACQUIRE));
 	/* What a blocked device still holds is refused by the unit. */
 	if (__atomic_load_n(&domain->tlb_devices, __ATOMIC_ACQUIRE))
 		status = worse(status, core_block_mute(domain));
-	core_table_release(batch, status == IOMMU_OK);
+	if (batch->pages)
+		core_table_release(batch, status == IOMMU_OK);
 	iommu_batch_init(batch, domain);
 	return status;
 }

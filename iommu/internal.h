@@ -155,6 +155,7 @@ struct pgtable {
 	word64 *root;            /* C */
 	iommu_phys_t phys;       /* C */
 	unsigned levels;         /* C */
+	unsigned top_shift;      /* C: of the root's index */
 	unsigned lowest_root;    /* C: least levels that any unit starts with */
 	uint64_t last;           /* C: last address */
 	uint64_t phys_last;      /* C */

@@ -221,9 +221,9 @@ static bool fits_large(
 }
 
 static enum iommu_status map_leaves(
-	struct edit *edit, word64 *table, uint64_t iova, uint64_t last)
+	struct edit *edit, word64 *first, uint64_t iova, uint64_t last)
 {
-	word64 *first = &table[index_of(iova, 1)], *entry = first;
+	word64 *entry = first;
 	uint64_t value = (iova + edit->phys_delta) | edit->leaf_bits;
 
 	for (; iova <= last; iova += PAGE_SIZE, value += PAGE_SIZE)
@@ -263,7 +263,7 @@ static enum iommu_status map_below(struct edit *edit, word64 *table,
 	enum iommu_status status = IOMMU_OK;
 
 	if (level == 1)
-		return map_leaves(edit, table, iova, last);
+		return map_leaves(edit, &table[index_of(iova, 1)], iova, last);
 	while (status == IOMMU_OK) {
 		uint64_t end = core_min(iova | mask, last);
 
@@ -310,21 +310,35 @@ static enum iommu_status undo(
 	return status;
 }
 
-/** Follows the tables down to the leaf's own, as long as they exist. */
+/** Follows the tables down to the leaf's own, as long as they exist: the way of
+ *  nearly every call, so it is kept short. */
 static word64 *leaf_of(const struct iommu_domain *domain, uint64_t iova)
 {
+	const struct iommu *iommu = domain->iommu;
+	char *base = iommu->host.direct_map;
 	word64 *table = domain->table.root;
-	unsigned level;
+	unsigned shift = domain->table.top_shift;
 
-	for (level = domain->table.levels; level > 1; level--) {
-		uint64_t entry = load(&table[index_of(iova, level)]);
+	for (; shift > PAGE_SHIFT; shift -= 9) {
+		uint64_t entry = load(&table[iova >> shift & (ENTRIES - 1)]);
 
 		if ((entry & (PRESENT | LARGE | IN_MEMORY)) !=
 			(PRESENT | IN_MEMORY))
 			return NULL;
-		table = table_at(domain->iommu, entry);
+		table = base ? (word64 *)(void *)(base +
+				       (uintptr_t)(entry & ADDRESS))
+			     : table_at(iommu, entry);
 	}
-	return &table[index_of(iova, 1)];
+	return &table[iova >> PAGE_SHIFT & (ENTRIES - 1)];
+}
+
+/** The leaves of a range that lies in one table, or NULL. */
+static word64 *leaves_of(
+	const struct iommu_domain *domain, uint64_t iova, uint64_t last)
+{
+	if ((iova ^ last) >> (PAGE_SHIFT + 9))
+		return NULL;
+	return leaf_of(domain, iova);
 }
 
 enum iommu_status core_tell_present(
@@ -333,6 +347,18 @@ enum iommu_status core_tell_present(
 	if (!(iommu_domain_duties(domain) & IOMMU_DUTY_FLUSH_PRESENT))
 		return IOMMU_OK;
 	return iommu_flush(domain, IOMMU_MADE_PRESENT, iommu_iova(iova), size);
+}
+
+/** Maps a range whose leaves are in one table that exists. */
+static enum iommu_status map_run(
+	struct edit *edit, word64 *leaf, uint64_t iova, uint64_t size)
+{
+	unsigned count = (unsigned)(size >> PAGE_SHIFT), n;
+
+	for (n = 0; n < count; n++)
+		if (load(&leaf[n]) & PRESENT)
+			return IOMMU_MAPPED;
+	return map_leaves(edit, leaf, iova, iova + (size - 1));
 }
 
 enum iommu_status core_map_quietly(struct iommu_domain *domain, uint64_t iova,
@@ -350,14 +376,9 @@ enum iommu_status core_map_quietly(struct iommu_domain *domain, uint64_t iova,
 
 	if (status != IOMMU_OK)
 		return status;
-	leaf = size == PAGE_SIZE ? leaf_of(domain, iova) : NULL;
-	if (leaf) {
-		if (load(leaf) & PRESENT)
-			return IOMMU_MAPPED;
-		store(leaf, phys | edit.leaf_bits);
-		write_back(&edit, leaf, 1);
-		return IOMMU_OK;
-	}
+	leaf = leaves_of(domain, iova, iova + (size - 1));
+	if (leaf)
+		return map_run(&edit, leaf, iova, size);
 	if (range_is_used(&edit, domain->table.root, domain->table.levels, iova,
 		    iova + (size - 1)))
 		return IOMMU_MAPPED;
@@ -462,6 +483,38 @@ static bool unmap_below(struct edit *edit, word64 *table, unsigned level,
 	return fine;
 }
 
+/** Clears leaves of one table, which stays. */
+static uint64_t clear_run(const struct edit *edit, word64 *leaf, unsigned count)
+{
+	uint64_t removed = 0;
+	unsigned n;
+
+	for (n = 0; n < count; n++) {
+		if (!(load(&leaf[n]) & PRESENT))
+			continue;
+		store(&leaf[n], 0);
+		removed += PAGE_SIZE;
+	}
+	if (removed)
+		write_back(edit, leaf, count);
+	return removed;
+}
+
+/** The general case: tables may be split and unlinked. */
+static bool unmap_range(
+	struct edit *edit, uint64_t iova, uint64_t last, unsigned *changes)
+{
+	struct pgtable *table = edit->table;
+	bool fine;
+
+	edit->first = iova;
+	edit->last = last;
+	fine = unmap_below(edit, table->root, table->levels, iova, last);
+	if (edit->relinked)
+		*changes |= IOMMU_TABLE_CHANGED;
+	return fine;
+}
+
 enum iommu_status iommu_unmap(struct iommu_domain *domain, iommu_iova_t iova,
 	uint64_t size, struct iommu_batch *batch, uint64_t *out_removed)
 {
@@ -472,24 +525,21 @@ enum iommu_status iommu_unmap(struct iommu_domain *domain, iommu_iova_t iova,
 		.first = iova.v,
 		.last = last};
 	unsigned changes = IOMMU_REMOVED;
+	word64 *leaf = NULL;
 	bool fine = true;
-	word64 *leaf;
 
 	if (domain->kind != IOMMU_DOMAIN_MAPPED || batch->domain != domain ||
 		!size || (iova.v | size) & (PAGE_SIZE - 1) || last < iova.v ||
 		last > domain->table.last)
 		return IOMMU_BAD_ARGUMENT;
-	leaf = size == PAGE_SIZE ? leaf_of(domain, iova.v) : NULL;
-	if (leaf && load(leaf) & PRESENT) {
-		store(leaf, 0);
-		write_back(&edit, leaf, 1);
-		edit.removed = size;
-	} else if (!leaf) {
-		fine = unmap_below(&edit, domain->table.root,
-			domain->table.levels, iova.v, last);
-	}
-	if (edit.relinked)
-		changes |= IOMMU_TABLE_CHANGED;
+	/* A whole table is unlinked rather than cleared. */
+	if (size < (uint64_t)PAGE_SIZE * ENTRIES)
+		leaf = leaves_of(domain, iova.v, last);
+	if (leaf)
+		edit.removed =
+			clear_run(&edit, leaf, (unsigned)(size >> PAGE_SHIFT));
+	else
+		fine = unmap_range(&edit, iova.v, last, &changes);
 	if (edit.removed || edit.relinked)
 		iommu_batch_add(batch, changes, iommu_iova(edit.first),
 			edit.last - edit.first + 1);

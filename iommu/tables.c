@@ -113,6 +113,7 @@ enum iommu_status core_table_make(
 		!choose_levels(iommu, table, iova_bits))
 		return IOMMU_WIDTH;
 	table->last = (1ull << iova_bits) - 1;
+	table->top_shift = shift_of(table->levels);
 	table->root = core_pages(iommu, 0, &table->phys);
 	if (!table->root)
 		return IOMMU_NO_MEMORY;

@@ -136,6 +136,8 @@ static bool cover(const struct vtd_traits *traits, struct vtd_plan *plan,
 	unsigned mask = vtd_cover_mask(first, last);
 	uint64_t pages = last - first + 1;
 
+	if (first == last)
+		return add_pages(plan, did, first, 0, leaf_only);
 	if (large_page_escapes(traits, first, last))
 		return false;
 	if (mask <= traits->max_mask && (1ull << mask) <= 4 * pages)

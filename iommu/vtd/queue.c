@@ -110,21 +110,29 @@ static struct vtd_entry wait_descriptor(
 		.high = queue->done_phys.v};
 }
 
-static void count_command(struct iommu_stats *stats, unsigned op)
+/** Where each command is counted. Q held. */
+static void __count(struct iommu_stats *stats, unsigned op)
 {
-	uint64_t *const counter[] = {
-		[VTD_OP_CONTEXT_GLOBAL] = &stats->context_flushes,
-		[VTD_OP_CONTEXT_DEVICE] = &stats->context_flushes,
-		[VTD_OP_IOTLB_GLOBAL] = &stats->global_flushes,
-		[VTD_OP_IOTLB_DOMAIN] = &stats->domain_flushes,
-		[VTD_OP_IOTLB_PAGES] = &stats->page_flushes,
-		[VTD_OP_DEVICE_TLB] = &stats->device_tlb_flushes,
-		[VTD_OP_INTERRUPT_GLOBAL] = &stats->interrupt_flushes,
-		[VTD_OP_INTERRUPT_INDEX] = &stats->interrupt_flushes,
+	static const uint8_t at[] = {
+		[VTD_OP_CONTEXT_GLOBAL] =
+			offsetof(struct iommu_stats, context_flushes),
+		[VTD_OP_CONTEXT_DEVICE] =
+			offsetof(struct iommu_stats, context_flushes),
+		[VTD_OP_IOTLB_GLOBAL] =
+			offsetof(struct iommu_stats, global_flushes),
+		[VTD_OP_IOTLB_DOMAIN] =
+			offsetof(struct iommu_stats, domain_flushes),
+		[VTD_OP_IOTLB_PAGES] =
+			offsetof(struct iommu_stats, page_flushes),
+		[VTD_OP_DEVICE_TLB] =
+			offsetof(struct iommu_stats, device_tlb_flushes),
+		[VTD_OP_INTERRUPT_GLOBAL] =
+			offsetof(struct iommu_stats, interrupt_flushes),
+		[VTD_OP_INTERRUPT_INDEX] =
+			offsetof(struct iommu_stats, interrupt_flushes),
 	};
 
-	if (op != VTD_OP_WRITE_BUFFER)
-		++*counter[op];
+	++*(uint64_t *)(void *)((char *)stats + at[op]);
 }
 
 /* ---- submitting ---- */
@@ -144,7 +152,7 @@ static bool __put(
 	for (n = 0; n < plan->count; n++, tail++) {
 		queue->ring[slot_of(tail)] =
 			encode(&unit->traits, &plan->command[n]);
-		count_command(&unit->unit.stats, plan->command[n].op);
+		__count(&unit->unit.stats, plan->command[n].op);
 	}
 	queue->ring[slot_of(tail)] = wait_descriptor(queue, tail + 1);
 	out->end = ++tail;
@@ -185,25 +193,37 @@ static void __ring_again(struct vtd_unit *unit)
 	core_unlock(iommu, &queue->doorbell, state);
 }
 
-static enum iommu_status queue_submit(
+static bool put(
 	struct vtd_unit *unit, const struct vtd_plan *plan, struct ticket *out)
 {
 	struct iommu *iommu = unit->unit.iommu;
+	unsigned long state = core_lock(iommu, &unit->queue.lock);
+	bool room = __put(unit, plan, out);
+
+	core_unlock(iommu, &unit->queue.lock, state);
+	return room;
+}
+
+/** Waits for room in the ring. */
+static bool put_patiently(
+	struct vtd_unit *unit, const struct vtd_plan *plan, struct ticket *out)
+{
 	struct vtd_deadline deadline;
-	bool room;
 
-	vtd_deadline_start(&deadline, iommu->options.device_timeout_ns);
-	for (;;) {
-		unsigned long state = core_lock(iommu, &unit->queue.lock);
-
-		room = __put(unit, plan, out);
-		core_unlock(iommu, &unit->queue.lock, state);
-		if (room)
-			break;
+	vtd_deadline_start(
+		&deadline, unit->unit.iommu->options.device_timeout_ns);
+	while (!put(unit, plan, out))
 		if (unit_state(&unit->unit) == IOMMU_UNIT_FAILED ||
 			vtd_deadline_turn(unit, &deadline, true))
-			return IOMMU_UNIT_LOST;
-	}
+			return false;
+	return true;
+}
+
+static enum iommu_status queue_submit(
+	struct vtd_unit *unit, const struct vtd_plan *plan, struct ticket *out)
+{
+	if (!put(unit, plan, out) && !put_patiently(unit, plan, out))
+		return IOMMU_UNIT_LOST;
 	ring_doorbell(unit, out->end);
 	return IOMMU_OK;
 }
