@@ -99,6 +99,9 @@ static void exec_qemu(struct qemu *q, const char *socket_path, const char *unit,
 		arg[n++] = *extra++;
 	arg[n] = NULL;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* It prints a line for every fault. */
+	if (!getenv("VERBOSE") && !freopen("/dev/null", "w", stderr))
+		_exit(99);
 	execvp(program, (char *const *)arg);
 	die(program);
 }
