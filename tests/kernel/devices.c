@@ -588,6 +588,28 @@ static void registers_are_out_of_reach(void **state)
 	on_every_unit(maps_registers);
 }
 
+static void had_registers(struct device *d)
+{
+	struct file *f = file_of_registers(some_registers);
+	struct space *s = space_create();
+	uint64_t at = (uint64_t)space_mmap(s, 0, 2 * K, RW, MAP_SHARED, f, 0);
+
+	cpu_put(s, at, 1);
+	assert_int_equal(device_attach(d, s), 0);
+	device_prefetch(d);
+	expect_nothing(d, at);
+	cpu_put(s, at + K, 1);
+	expect_nothing(d, at + K);
+	file_put(f);
+	gone(s);
+}
+
+static void registers_from_before_are_out_of_reach(void **state)
+{
+	(void)state;
+	on_every_unit(had_registers);
+}
+
 static void window_stays_free(struct device *d)
 {
 	struct space *s = with_device(d);
@@ -1002,6 +1024,7 @@ int main(void)
 		TEST(shared_memory_stays_shared),
 		TEST(nothing_of_the_kernel_is_reached),
 		TEST(registers_are_out_of_reach),
+		TEST(registers_from_before_are_out_of_reach),
 		TEST(the_interrupt_window_is_never_mapped),
 		TEST(all_that_is_mapped_is_below_the_units_width),
 		TEST(huge_pages_are_walked_where_the_unit_can),

@@ -7,15 +7,20 @@
 kernel-tested := $(addprefix kernel/,$(addprefix mem/,change.c fill.c heap.c \
 	map.c pages.c region.c shared_memory.c shootdown.c space.c table.c) \
 	$(addprefix assign/,address.c config.c) lib/text.c)
+# Of one program only: elsewhere support/devices.c answers the memory code.
+kernel-assign-tested := $(addprefix kernel/assign/,assign.c faults.c \
+	interrupts.c near.c)
 kernel-test-support := $(patsubst $(S)/%,%,\
 	$(wildcard $(S)/tests/kernel/support/*.c))
 kernel-test-programs := $(patsubst $(S)/tests/%.c,$(O)/test/%,\
 	$(wildcard $(S)/tests/kernel/*.c))
-kernel-test-objects := $(call host-object,$(kernel-tested) \
-	$(kernel-test-support))
-# DIRECT_BASE: where a process with sanitizers has room.
+kernel-archived := $(call host-object,$(kernel-tested) $(kernel-test-support))
+kernel-assign-objects := $(call host-object,$(kernel-assign-tested))
+kernel-test-objects := $(kernel-archived) $(kernel-assign-objects)
+# Where RAM lies is known when the machine is made.
 kernel-test-flags := -I$(S)/tests/kernel/instead -I$(S)/tests/kernel \
-	-I$(S)/kernel $(host-flags) -DDIRECT_BASE=0x200000000000ull -fno-builtin
+	-I$(S)/kernel $(host-flags) -fno-builtin \
+	-include $(S)/tests/kernel/instead/direct.h
 
 $(O)/host/kernel/%.c.o: $(S)/kernel/%.c | packages-test
 	@mkdir -p $(@D)
@@ -25,14 +30,16 @@ $(O)/host/tests/kernel/%.c.o: $(S)/tests/kernel/%.c | packages-test
 	@mkdir -p $(@D)
 	$(Q)$(host-cc) $(kernel-test-flags) -MMD -MP -c -o $@ $<
 
-$(O)/host/libkernel.a: $(kernel-test-objects)
+$(O)/host/libkernel.a: $(kernel-archived)
 	@rm -f $@
 	$(Q)ar rcs $@ $^
 
+$(O)/test/kernel/assign: $(kernel-assign-objects)
 $(kernel-test-programs): $(O)/test/%: $(O)/host/tests/%.c.o \
-		$(O)/host/libkernel.a
+		$(O)/host/libkernel.a $(O)/host/libtested.a
 	@mkdir -p $(@D)
-	$(Q)$(host-cc) $(kernel-test-flags) -o $@ $^ -lcmocka
+	$(Q)$(host-cc) $(host-flags) -o $@ $(filter %.o,$^) $(filter %.a,$^) \
+		-lcmocka -lpthread
 
 .PHONY: test-kernel
 test-kernel: packages-test $(kernel-test-programs)

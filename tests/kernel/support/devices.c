@@ -5,7 +5,7 @@
 
 #define MAX_DEVICES 8
 
-bool units_fail, flush_pending;
+bool units_fail;
 unsigned units_flushes, units_what;
 
 static struct device *attached[MAX_DEVICES];
@@ -102,24 +102,4 @@ int assign_flush(struct space *s, uint64_t start, uint64_t end, unsigned what)
 			unit_forget(attached[i], start, end, what);
 	machine_others();
 	return 0;
-}
-
-void ipi_send(unsigned cpu, enum ipi what);
-void shootdown_interrupt(void);
-
-/* The other CPU answers at once. */
-void ipi_send(unsigned cpu, enum ipi what)
-{
-	unsigned self = this_cpu()->id;
-
-	if (what != IPI_SHOOTDOWN)
-		machine_blame("an IPI of kind %d", what);
-	flush_pending = true;
-	machine_others();
-	flush_pending = false;
-	machine_cpu(cpu);
-	this_cpu()->off_depth++;
-	shootdown_interrupt();
-	this_cpu()->off_depth--;
-	machine_cpu(self);
 }

@@ -16,9 +16,6 @@ extern bool units_fail;
 /* Flushes that units have seen, and the union of what they were told. */
 extern unsigned units_flushes, units_what;
 
-/* machine_meanwhile is called while somebody has still to forget. */
-extern bool flush_pending;
-
 /* All attached devices look at everything. */
 void devices_prefetch(void);
 

@@ -8,6 +8,7 @@
 #include "boot/boot_info.h"
 #include "lib/string.h"
 #include "mem/pages.h"
+#include "mem/shootdown.h"
 #include "mem/table.h"
 #include "mem/user.h"
 #include "mem/watch.h"
@@ -21,7 +22,7 @@ unsigned cpu_count;
 struct cpu_features cpu_features;
 uint64_t kernel_cr3;
 jmp_buf machine_panic_to;
-bool machine_panic_set;
+bool machine_panic_set, flush_pending;
 char machine_console[256];
 char machine_note[64];
 void (*machine_meanwhile)(void);
@@ -29,12 +30,19 @@ void (*machine_meanwhile)(void);
 __attribute__((weak)) void devices_reset(void);
 
 static struct cpu cpu_memory[TEST_CPUS];
+unsigned long long machine_direct_base;
+void (*machine_frame_freed)(uint64_t pa);
+void (*machine_line_flushed)(uint64_t pa);
+static bool booted;
 static unsigned running;
 static unsigned spins, mutexes; /* held now */
 static unsigned fail_at, fail_count;
 static bool has_failed;
 static struct memory_counts at_start;
 static uint64_t expected_lost;
+
+/* Where a process with sanitizers has room. */
+#define OWN_BASE 0x200000000000ull
 
 /* ------------------------------------------------------------------- words */
 
@@ -209,6 +217,23 @@ void machine_others(void)
 	running = self;
 }
 
+/* The other CPU answers at once. */
+void ipi_send(unsigned cpu, enum ipi what)
+{
+	unsigned self = this_cpu()->id;
+
+	if (what != IPI_SHOOTDOWN)
+		machine_blame("an IPI of kind %d", what);
+	flush_pending = true;
+	machine_others();
+	flush_pending = false;
+	machine_cpu(cpu);
+	this_cpu()->off_depth++;
+	shootdown_interrupt();
+	this_cpu()->off_depth--;
+	machine_cpu(self);
+}
+
 void sched_breathe(void)
 {
 	may_sleep("sched_breathe()");
@@ -248,6 +273,13 @@ bool machine_failed(void)
 	return has_failed;
 }
 
+/* Where somebody else looks after RAM he may read all of it. */
+static void poison(void *p, size_t n)
+{
+	if (!machine_frame_freed)
+		ASAN_POISON_MEMORY_REGION(p, n);
+}
+
 void watch_frames_taken(void *p, size_t n)
 {
 	ASAN_UNPOISON_MEMORY_REGION(p, n);
@@ -264,7 +296,10 @@ void watch_frames_given(void *p, size_t n)
 				      "translations lead to it",
 				(unsigned long long)(first + i) << PAGE_SHIFT,
 				walker_refs[first + i]);
-	ASAN_POISON_MEMORY_REGION(p, n);
+	ASAN_UNPOISON_MEMORY_REGION(p, n); /* a slab's free pieces */
+	for (uint64_t i = 0; machine_frame_freed && i < n; i += PAGE_SIZE)
+		machine_frame_freed((first << PAGE_SHIFT) + i);
+	poison(p, n);
 }
 
 void watch_piece_taken(void *p, size_t n)
@@ -277,8 +312,7 @@ void watch_piece_taken(void *p, size_t n)
 void watch_piece_given(void *p, size_t n)
 {
 	ASAN_UNPOISON_MEMORY_REGION(p, sizeof(void *));
-	ASAN_POISON_MEMORY_REGION(
-		(char *)p + sizeof(void *), n - sizeof(void *));
+	poison((char *)p + sizeof(void *), n - sizeof(void *));
 }
 
 /* An empty slab of each size stays in the heap for ever: make it now, so that
@@ -289,14 +323,29 @@ static void warm_heap(void)
 		kfree(kmalloc(n));
 }
 
-static void boot(void)
+/* Tables that every top-level entry of the kernel leads to: a device that sees
+ * one of those reaches memory at every address there. */
+static void make_kernel_half(void)
 {
-	static char *kernel_top;
+	pte_t *third = page_alloc(), *second = page_alloc();
 
-	ram_map(DIRECT_BASE + RAM_START, RAM_SIZE);
+	for (unsigned i = 0; i < 512; i++) {
+		third[i] =
+			pte_make(virt_to_phys(second), PTE_PRESENT | PTE_WRITE);
+		second[i] = pte_make(phys(LARGE_PAGE_SIZE),
+			PTE_PRESENT | PTE_WRITE | PTE_LARGE);
+	}
+	kernel_cr3 = virt_to_phys(third).v;
+}
+
+void machine_boot(uint64_t direct_base, uint64_t size)
+{
+	machine_direct_base = direct_base;
+	ASAN_UNPOISON_MEMORY_REGION((char *)direct_base + RAM_START, size);
+	booted = true;
 	boot_info.nranges = 1;
-	boot_info.ranges[0] =
-		(struct boot_range){RAM_START, RAM_END, .usable = true};
+	boot_info.ranges[0] = (struct boot_range){
+		RAM_START, RAM_START + size, .usable = true};
 	cpu_count = TEST_CPUS;
 	cpu_features.clflush_size = 64;
 	for (unsigned i = 0; i < TEST_CPUS; i++) {
@@ -305,20 +354,24 @@ static void boot(void)
 	}
 	pages_init();
 	heap_init();
-	kernel_top = page_alloc();
-	kernel_cr3 = virt_to_phys(kernel_top).v;
+	make_kernel_half();
 	space_init();
 	warm_heap();
 }
 
+void machine_shut(uint64_t size)
+{
+	ASAN_UNPOISON_MEMORY_REGION(phys_to_virt(phys(RAM_START)), size);
+	booted = false;
+}
+
 int machine_start(void **state)
 {
-	static bool booted;
-
 	(void)state;
-	if (!booted)
-		boot();
-	booted = true;
+	if (!booted) {
+		ram_map(OWN_BASE + RAM_START, RAM_SIZE);
+		machine_boot(OWN_BASE, RAM_SIZE);
+	}
 	for (unsigned i = 0; i < TEST_CPUS; i++) {
 		cpu_memory[i].space = NULL;
 		cpu_memory[i].off_depth = 0;

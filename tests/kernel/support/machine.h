@@ -25,6 +25,19 @@
 #define RAM_END (RAM_START + RAM_SIZE)
 #define TEST_CPUS 3
 
+/* Boot with RAM that is there already, all of it at this distance from its
+ * physical address; again for each machine. */
+void machine_boot(uint64_t direct_base, uint64_t size);
+
+/* Its RAM is the owner's again. */
+void machine_shut(uint64_t size);
+
+/* Called for each frame that is freed, after the machine's own check. */
+extern void (*machine_frame_freed)(uint64_t pa);
+
+/* The same for each cache line of a table that is written back. */
+extern void (*machine_line_flushed)(uint64_t pa);
+
 /* cmocka's setup and teardown. Teardown fails unless every frame is free
  * again, no lock is held and no CPU is in a space. */
 int machine_start(void **state);
@@ -46,6 +59,9 @@ bool machine_failed(void); /* it did */
  * sched_breathe(), before and after a flush. May be NULL. */
 extern void (*machine_meanwhile)(void);
 void machine_others(void);
+
+/* machine_meanwhile is called while somebody has still to forget. */
+extern bool flush_pending;
 
 /* What the test is at; said if it ends badly. */
 extern char machine_note[64];

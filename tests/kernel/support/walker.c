@@ -162,6 +162,8 @@ void cache_line_flush(const void *p)
 
 	still_rubbish[(pa - RAM_START) >> PAGE_SHIFT] = false;
 	memcpy(memory + (pa - RAM_START), phys_to_virt(phys(pa)), 64);
+	if (machine_line_flushed)
+		machine_line_flushed(pa);
 }
 
 void walker_reset(void)

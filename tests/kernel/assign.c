@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Devices and owners, on the real library and the model of a unit: attach, DMA,
+ * kill at any moment, detach, power, on every kind of unit. The functions try
+ * to reach their owner's memory, and what was it, whenever the kernel waits.
+ *
+ * assign [SEED [ROUNDS]]
+ */
+#include "support/surroundings.h"
+#include "assign/assign.h"
+#include "host/host.h"
+#include "lib/string.h"
+
+long time(long *t);
+unsigned long long strtoull(const char *s, char **end, int base);
+int printf(const char *fmt, ...);
+
+#define A 0x10000000ull
+#define PAGES 12
+#define K 4096ull
+#define RW (PROT_READ | PROT_WRITE)
+
+static struct owner {
+	struct space *s;
+	uint8_t bytes[PAGES];
+	uint8_t prot[PAGES]; /* 0xff: not mapped */
+	bool changing;       /* a call is under way that changes it */
+} owners[PROCESSES + 1];
+
+static int owner_of[FUNCTIONS]; /* pid, or 0 */
+static int soon[FUNCTIONS];     /* an attach is under way to this pid */
+static uint64_t seed, rounds = 16, state64;
+static unsigned kills, writes, refused;
+
+static uint32_t any(uint32_t below)
+{
+	state64 = state64 * 6364136223846793005ull + 1442695040888963407ull;
+	return (uint32_t)(state64 >> 33) % below;
+}
+
+static uint16_t bdf_of(unsigned i)
+{
+	return (uint16_t)(functions[i].pci.bus << 8 | functions[i].pci.devfn);
+}
+
+static struct pci_address address_of(unsigned i)
+{
+	return (struct pci_address){
+		0, functions[i].pci.bus, functions[i].pci.devfn};
+}
+
+/* Behind a bridge to conventional PCI two functions have one requester id. */
+static int mate_of(unsigned i)
+{
+	return i == 5 ? 6 : i == 6 ? 5 : (int)i;
+}
+
+/* Whose memory a request of the function meets, 0: nobody's. */
+static int user_of(unsigned i)
+{
+	return owner_of[i] ? owner_of[i] : owner_of[mate_of(i)];
+}
+
+/* ------------------------------------------------------------------ devices */
+
+/* One write of a function: where it lands must be its owner's. */
+static bool write_from(unsigned i, unsigned page, uint8_t value)
+{
+	int pid = user_of(i) ? user_of(i) : soon[i];
+	struct owner *o = &owners[pid];
+
+	if (model_dma_write(model, 0, bdf_of(i), A + page * K + 0x7b5, &value,
+		    1) != MODEL_DMA_OK) {
+		refused++;
+		return false;
+	}
+	if (!pid)
+		machine_blame("function %u writes and nobody owns it", i);
+	if (o->prot[page] != RW && !o->changing)
+		machine_blame(
+			"function %u writes where pid %d may not", i, pid);
+	o->bytes[page] = value;
+	writes++;
+	return true;
+}
+
+static void stray(void)
+{
+	if (any(8))
+		return;
+	for (unsigned i = 0; i < FUNCTIONS; i++)
+		if (functions[i].master && !any(3))
+			(void)write_from(i, any(PAGES - 1), (uint8_t)any(256));
+	/* Posted: it lands when the unit is made to drain, at the latest. The
+	 * model knows whose page it is on its way to. */
+	for (unsigned i = 0; i < FUNCTIONS; i++)
+		if (functions[i].master && !any(3))
+			(void)model_dma_post(model, 0, bdf_of(i),
+				A + (PAGES - 1) * K + any(512) * 8, &state64,
+				8);
+}
+
+/* ---------------------------------------------------------------- processes */
+
+static void be_born(int pid)
+{
+	struct owner *o = &owners[pid];
+
+	*o = (struct owner){.s = space_create()};
+	assert_non_null(o->s);
+	assert_int_equal(
+		space_mmap(o->s, A, PAGES * K, RW,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, NULL, 0),
+		A);
+	memset(o->prot, RW, sizeof(o->prot));
+	processes[pid] = (struct process){.pid = pid, .space = o->s, .refs = 1};
+}
+
+static void forget_devices(int pid)
+{
+	for (unsigned i = 0; i < FUNCTIONS; i++)
+		if (owner_of[i] == pid)
+			owner_of[i] = 0;
+}
+
+static void die(int pid)
+{
+	struct owner *o = &owners[pid];
+
+	kills++;
+	o->changing = true;
+	processes[pid].space = NULL;
+	space_put(o->s);
+	forget_devices(pid);
+	be_born(pid);
+}
+
+/* ----------------------------------------------------------------- checks */
+
+static void check_reach(void *ctx, const struct model_reach *reach)
+{
+	unsigned *left = ctx;
+	uint64_t at = (reach->iova - A) / K;
+	struct owner *o = &owners[left[1]];
+	struct leaf l;
+
+	if (!left[1] || reach->iova < A || at >= PAGES || o->prot[at] == 0xff ||
+		!o->prot[at])
+		machine_blame("%#llx is within reach",
+			(unsigned long long)reach->iova);
+	assert_true(
+		tables_next(&o->s->tables, reach->iova, reach->iova + 1, &l));
+	assert_int_equal(reach->phys, pte_phys(*l.entry).v);
+	assert_int_equal(reach->write, o->prot[at] == RW);
+	left[0]--;
+}
+
+static void check_function(unsigned i)
+{
+	struct assigned a;
+	bool owned = assign_of(&functions[i].pci, &a);
+	unsigned left[2] = {0, (unsigned)user_of(i)};
+
+	assert_int_equal(owned ? a.pid : 0, owner_of[i]);
+	assert_int_equal(functions[i].master, owned);
+	assert_ptr_equal(
+		functions[i].pci.owner, owned ? owners[owner_of[i]].s : NULL);
+	for (unsigned p = 0; p < PAGES && left[1]; p++)
+		left[0] += owners[left[1]].prot[p] != 0xff &&
+			owners[left[1]].prot[p];
+	if (!iommu_is_on(host_iommu))
+		return;
+	if (functions[i].pci.header_type)
+		return;
+	assert_true(model_enumerate(model, 0, bdf_of(i), check_reach, left));
+	assert_int_equal(left[0], 0);
+}
+
+static void check(void)
+{
+	surroundings_check();
+	for (unsigned i = 0; i < FUNCTIONS; i++)
+		check_function(i);
+	for (int pid = 1; pid <= PROCESSES; pid++)
+		for (unsigned p = 0; p < PAGES - 1; p++) {
+			struct owner *o = &owners[pid];
+			uint8_t byte = 0;
+
+			if (o->prot[p] == 0xff || !o->prot[p])
+				continue;
+			(void)!space_read(o->s, A + p * K + 0x7b5, &byte, 1);
+			if (byte != o->bytes[p])
+				machine_blame("pid %d, page %u: %#x, not %#x",
+					pid, p, byte, o->bytes[p]);
+		}
+}
+
+/* --------------------------------------------------------------------- steps
+ */
+
+static int dies_in_reset;
+
+static void kill_it(struct pci_device *d)
+{
+	int pid = dies_in_reset;
+
+	(void)d;
+	if (!pid)
+		return;
+	dies_in_reset = 0;
+	kills++;
+	processes[pid].space = NULL;
+	space_put(owners[pid].s); /* the attach has a count of its own */
+}
+
+static void do_attach(void)
+{
+	unsigned i = any(FUNCTIONS);
+	int pid = 1 + (int)any(PROCESSES), err, want = 0;
+	bool dies = !any(4);
+	int mate = owner_of[mate_of(i)];
+
+	if (functions[i].pci.header_type)
+		want = -EINVAL;
+	else if (owner_of[i])
+		want = -EBUSY;
+	else if (!iommu_is_on(host_iommu))
+		want = -EAGAIN;
+	else if (mate && mate != pid)
+		want = -EBUSY;
+	soon[i] = want ? 0 : pid;
+	dies_in_reset = dies ? pid : 0;
+	at_reset = kill_it;
+	err = assign_attach(address_of(i), pid);
+	at_reset = NULL;
+	soon[i] = 0;
+	if (err != want)
+		machine_blame(
+			"attach of function %u to pid %d: %d, not %d (%s)", i,
+			pid, err, want, machine_console);
+	if (!err)
+		owner_of[i] = pid;
+	if (dies && !dies_in_reset) {
+		forget_devices(pid);
+		be_born(pid);
+	}
+	dies_in_reset = 0;
+}
+
+static void do_detach(void)
+{
+	unsigned i = any(FUNCTIONS);
+	int pid = any(2) ? 0 : 1 + (int)any(PROCESSES);
+	int err = assign_detach(address_of(i), pid);
+
+	assert_int_equal(err,
+		!owner_of[i]                        ? -ENXIO
+			: pid && pid != owner_of[i] ? -EPERM
+						    : 0);
+	if (!err)
+		owner_of[i] = 0;
+}
+
+static void do_kill(void)
+{
+	die(1 + (int)any(PROCESSES));
+}
+
+static void do_dma(void)
+{
+	for (unsigned i = 0; i < FUNCTIONS; i++) {
+		unsigned p = any(PAGES - 1);
+		struct owner *o = &owners[user_of(i)];
+		bool may = user_of(i) && o->prot[p] == RW;
+
+		if (functions[i].pci.header_type)
+			continue;
+		if (write_from(i, p, (uint8_t)any(256)) != may)
+			machine_blame(
+				"function %u is refused page %u of pid %d", i,
+				p, owner_of[i]);
+	}
+}
+
+static void do_memory(void)
+{
+	static const uint8_t prots[] = {RW, RW, PROT_READ, 0};
+	int pid = 1 + (int)any(PROCESSES);
+	struct owner *o = &owners[pid];
+	unsigned first = any(PAGES), n = 1 + any(PAGES - first);
+	uint8_t prot = prots[any(ARRAY_SIZE(prots))];
+	bool unmap = any(2);
+
+	o->changing = true;
+	if (unmap)
+		assert_int_equal(space_munmap(o->s, A + first * K, n * K), 0);
+	else
+		assert_int_equal(
+			space_mmap(o->s, A + first * K, n * K, prot,
+				MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, NULL,
+				0),
+			A + first * K);
+	/* Fresh pages, but a device may have written them already. */
+	for (unsigned p = first; p < first + n; p++) {
+		o->prot[p] = unmap ? 0xff : prot;
+		o->bytes[p] = 0;
+		if (!unmap && prot)
+			(void)!space_read(
+				o->s, A + p * K + 0x7b5, &o->bytes[p], 1);
+	}
+	o->changing = false;
+}
+
+static void do_fork(void)
+{
+	int pid = 1 + (int)any(PROCESSES);
+	struct space *child;
+
+	owners[pid].changing = true;
+	assert_int_equal(space_fork(owners[pid].s, &child), 0);
+	owners[pid].changing = false;
+	space_put(child);
+}
+
+static void do_power(void)
+{
+	bool owned = false;
+	int err;
+
+	for (unsigned i = 0; i < FUNCTIONS; i++)
+		owned = owned || owner_of[i];
+	err = assign_power(false);
+	assert_int_equal(err, owned && iommu_is_on(host_iommu) ? -EBUSY : 0);
+	if (!err)
+		do_attach();
+	assert_int_equal(assign_power(true), 0);
+}
+
+static void do_wrong(void)
+{
+	assert_int_equal(
+		assign_attach((struct pci_address){0, 9, 0}, 1), -ENODEV);
+	assert_int_equal(
+		assign_attach((struct pci_address){1, 0, 0x18}, 1), -ENODEV);
+	assert_int_equal(assign_attach(address_of(0), 77), -ESRCH);
+	assert_int_equal(assign_attach(address_of(0), -1), -ESRCH);
+	assert_int_equal(
+		assign_detach((struct pci_address){0, 9, 0}, 0), -ENODEV);
+}
+
+static void step(void)
+{
+	unsigned n;
+	static void (*const steps[])(void) = {do_attach, do_attach, do_attach,
+		do_detach, do_kill, do_kill, do_dma, do_dma, do_dma, do_memory,
+		do_memory, do_fork, do_power, do_wrong};
+
+	n = any(ARRAY_SIZE(steps));
+	steps[n]();
+}
+
+static void play(const struct model_personality *kind, enum model_mode mode)
+{
+	surroundings_start(kind, mode, state64);
+	for (int pid = 1; pid <= PROCESSES; pid++)
+		be_born(pid);
+	memset(owner_of, 0, sizeof(owner_of));
+	functions[1].no_reset = true;
+	devices_turn = stray;
+	for (unsigned n = 0; n < rounds * 5; n++) {
+		ksnprintf(machine_note, sizeof(machine_note),
+			"%s %u, seed %llu, step %u", kind->name, mode,
+			(unsigned long long)seed, n);
+		step();
+		check();
+	}
+	for (int pid = 1; pid <= PROCESSES; pid++)
+		space_put(owners[pid].s);
+	memset(owner_of, 0, sizeof(owner_of));
+	devices_turn = NULL;
+	surroundings_stop();
+}
+
+static void nothing_is_reached_that_is_not_the_owners(void **state)
+{
+	const struct model_personality *kind = model_personalities;
+
+	(void)state;
+	printf("seed %llu\n", (unsigned long long)seed);
+	state64 = seed;
+	for (; kind->name; kind++) {
+		if (!(kind->cap >> 8 & 0x1f))
+			continue;
+		play(kind, MODEL_LAZY);
+		play(kind, MODEL_RANDOM);
+	}
+	printf("%u kills, %u writes, %u refused\n", kills, writes, refused);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nothing_is_reached_that_is_not_the_owners),
+	};
+
+	seed = argc > 1 ? strtoull(argv[1], NULL, 0) : (uint64_t)time(NULL);
+	if (argc > 2)
+		rounds = strtoull(argv[2], NULL, 0);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: MIT */
+/* See surroundings.h. */
+#include "support/surroundings.h"
+#include "acpi/acpi.h"
+#include "assign/assign.h"
+#include "cpu/irq.h"
+#include "cpu/time.h"
+#include "host/host.h"
+#include "lib/string.h"
+#include "proc/signal.h"
+#include "proc/wait.h"
+
+/* What the model's own headers name differently. */
+#undef PAGE_SIZE
+#define PAGE_SIZE 4096ull
+#define OWNER_KERNEL 9
+
+struct function functions[FUNCTIONS];
+struct model *model;
+struct model_host model_hooks;
+struct process processes[PROCESSES + 1];
+struct process *current_process;
+void (*devices_turn)(void);
+void (*at_reset)(struct pci_device *d);
+struct iommu *host_iommu;
+
+static struct iommu_host hooks;
+static uint8_t dmar[4096];
+static size_t dmar_size;
+static host_fault_handler on_fault;
+static int vectors;
+
+static void turn(void)
+{
+	static bool inside;
+
+	if (!devices_turn || inside)
+		return;
+	inside = true;
+	devices_turn();
+	inside = false;
+}
+
+/* --------------------------------------------------------------- the library
+ */
+
+static void *page_hook(void *ctx, unsigned order, iommu_phys_t *out)
+{
+	void *p = pages_alloc(order);
+
+	(void)ctx;
+	if (model_hooks.forbid_alloc)
+		machine_blame("memory taken where none may be");
+	if (p)
+		*out = iommu_phys(virt_to_phys(p).v);
+	return p;
+}
+
+static void free_hook(void *ctx, void *page, iommu_phys_t at, unsigned order)
+{
+	(void)ctx;
+	assert_int_equal(virt_to_phys(page).v, at.v);
+	pages_free(page, order);
+}
+
+enum iommu_status host_create(
+	const struct iommu_options *options, host_fault_handler fault)
+{
+	on_fault = fault;
+	hooks.page_alloc = page_hook;
+	hooks.page_free = free_hook;
+	return iommu_create(&hooks, options, &host_iommu);
+}
+
+const void *acpi_table(const char signature[4], uint32_t *out_len)
+{
+	if (memcmp(signature, "DMAR", 4))
+		return NULL;
+	*out_len = (uint32_t)dmar_size;
+	return dmar;
+}
+
+static void relaxed(struct model_host *h)
+{
+	(void)h;
+	turn();
+}
+
+/* --------------------------------------------------------------- PCI, by flag
+ */
+
+static struct function *function_of(struct pci_device *d)
+{
+	return (struct function *)d;
+}
+
+struct pci_device *pci_find(uint16_t segment, uint8_t bus, uint8_t devfn)
+{
+	for (unsigned i = 0; i < FUNCTIONS; i++)
+		if (!segment && functions[i].pci.bus == bus &&
+			functions[i].pci.devfn == devfn)
+			return &functions[i].pci;
+	return NULL;
+}
+
+void pci_set_master(struct pci_device *d, bool on)
+{
+	turn();
+	function_of(d)->master = on;
+	turn();
+}
+
+void pci_set_memory(struct pci_device *d, bool on)
+{
+	(void)d;
+	(void)on;
+}
+
+bool pci_wait_idle(struct pci_device *d)
+{
+	turn();
+	return !function_of(d)->never_idle;
+}
+
+void pci_interrupts_off(struct pci_device *d)
+{
+	(void)d;
+	turn();
+}
+
+enum pci_reset_kind pci_reset_method(struct pci_device *d)
+{
+	return function_of(d)->no_reset ? PCI_RESET_NONE : PCI_RESET_FLR;
+}
+
+const char *pci_reset_name(enum pci_reset_kind kind)
+{
+	(void)kind;
+	return "FLR";
+}
+
+int pci_reset(struct pci_device *d)
+{
+	turn();
+	if (at_reset)
+		at_reset(d);
+	if (function_of(d)->no_reset)
+		return -ENOTSUP;
+	if (function_of(d)->master)
+		machine_blame("a device is reset while it masters the bus");
+	function_of(d)->resets++;
+	turn();
+	return 0;
+}
+
+uint8_t pci_read8(const struct pci_device *d, unsigned off)
+{
+	(void)d;
+	(void)off;
+	return 0;
+}
+
+uint16_t pci_read16(const struct pci_device *d, unsigned off)
+{
+	return pci_read8(d, off);
+}
+
+uint32_t pci_read32(const struct pci_device *d, unsigned off)
+{
+	return pci_read8(d, off);
+}
+
+void pci_write8(const struct pci_device *d, unsigned off, uint8_t v)
+{
+	(void)d;
+	(void)off;
+	(void)v;
+}
+
+void pci_write16(const struct pci_device *d, unsigned off, uint16_t v)
+{
+	pci_write8(d, off, (uint8_t)v);
+}
+
+void pci_write32(const struct pci_device *d, unsigned off, uint32_t v)
+{
+	pci_write8(d, off, (uint8_t)v);
+}
+
+/* --------------------------------------------- interrupts, time, threads,
+ * waits */
+
+int irq_alloc(irq_handler handler, void *arg)
+{
+	(void)handler;
+	(void)arg;
+	vectors++;
+	return 32 + vectors;
+}
+
+void irq_free(int vector)
+{
+	(void)vector;
+	vectors--;
+}
+
+struct msi_message msi_compose(int vector, unsigned cpu)
+{
+	(void)cpu;
+	return (struct msi_message){0xfee00000, (uint32_t)vector};
+}
+
+void ioapic_set_remap(ioapic_remap hook)
+{
+	(void)hook;
+}
+
+void *kernel_map_device(phys_t base, size_t size)
+{
+	(void)base;
+	(void)size;
+	return NULL;
+}
+
+uint64_t time_ns(void)
+{
+	return model_now(model);
+}
+
+int sleep_until(uint64_t deadline, unsigned how)
+{
+	uint64_t now = model_now(model);
+
+	(void)how;
+	turn();
+	if (deadline > now)
+		model_advance(model, deadline - now);
+	turn();
+	return 0;
+}
+
+void waitq_init(struct waitq *q)
+{
+	(void)q;
+}
+
+int wait_on(struct waitq *q, struct spinlock *guard, uint64_t deadline,
+	unsigned how)
+{
+	(void)q;
+	(void)guard;
+	(void)deadline;
+	(void)how;
+	return -ERESTARTSYS;
+}
+
+void wake_all(struct waitq *q)
+{
+	(void)q;
+}
+
+void poll_source_init(struct poll_source *s)
+{
+	(void)s;
+}
+
+void poll_register(struct poller *p, struct poll_source *s)
+{
+	(void)p;
+	(void)s;
+}
+
+void poll_wake(struct poll_source *s)
+{
+	(void)s;
+}
+
+struct thread *kernel_thread(const char *name, void (*fn)(void *), void *arg)
+{
+	(void)name;
+	(void)fn;
+	(void)arg;
+	return (struct thread *)&model;
+}
+
+/* ---------------------------------------------------------------- processes */
+
+struct process *process_find(int pid)
+{
+	if (pid < 1 || pid > PROCESSES)
+		return NULL;
+	processes[pid].refs++;
+	return &processes[pid];
+}
+
+void process_put(struct process *p)
+{
+	p->refs--;
+}
+
+struct space *process_space(struct process *p)
+{
+	if (p->space)
+		space_get(p->space);
+	return p->space;
+}
+
+struct process *process_current(void)
+{
+	return current_process;
+}
+
+int signal_process(struct process *p, int signo, const struct signal_info *info)
+{
+	(void)p;
+	(void)signo;
+	(void)info;
+	return 0;
+}
+
+/* ------------------------------------------------------------ start and stop
+ */
+
+/* The last is the host bridge, by which one chipset's errata are known. */
+static struct model_function_desc on_the_bus[FUNCTIONS + 1] = {
+	{.bdf = MODEL_BDF(0, 3, 0), .kind = MODEL_INTEGRATED, .unit = -1},
+	{.bdf = MODEL_BDF(0, 4, 0), .kind = MODEL_INTEGRATED, .unit = -1},
+	{.bdf = MODEL_BDF(0, 0x1c, 0),
+		.kind = MODEL_ROOT_PORT,
+		.secondary = 1,
+		.subordinate = 1,
+		.unit = -1,
+		.acs = true},
+	{.bdf = MODEL_BDF(1, 0, 0), .kind = MODEL_ENDPOINT, .unit = -1},
+	{.bdf = MODEL_BDF(0, 0x1d, 0),
+		.kind = MODEL_PCIE_TO_PCI,
+		.secondary = 2,
+		.subordinate = 2,
+		.unit = -1},
+	{.bdf = MODEL_BDF(2, 0, 0), .kind = MODEL_CONVENTIONAL, .unit = -1},
+	{.bdf = MODEL_BDF(2, 1, 0), .kind = MODEL_CONVENTIONAL, .unit = -1},
+	{.bdf = 0,
+		.kind = MODEL_CONVENTIONAL,
+		.unit = -1,
+		.class_code = 0x060000,
+		.vendor = 0x8086},
+};
+
+/* All that the model has to give belongs to the kernel's allocator. */
+static uint64_t take_all_memory(void)
+{
+	uint64_t end = RAM_START, pa;
+
+	while ((pa = model_page_alloc(model, 0, OWNER_KERNEL)) != MODEL_NONE) {
+		assert_int_equal(pa, end);
+		end += PAGE_SIZE;
+	}
+	return end - RAM_START;
+}
+
+/* The model looks who could still reach it, and fills it with what lures. */
+static void frame_freed(uint64_t pa)
+{
+	model_page_free(model, pa, 0);
+	assert_int_equal(model_page_alloc(model, 0, OWNER_KERNEL), pa);
+}
+
+static void line_flushed(uint64_t pa)
+{
+	model_cache_flush(model, pa, 64);
+}
+
+static void find_functions(void)
+{
+	memset(functions, 0, sizeof(functions));
+	for (unsigned i = 0; i < FUNCTIONS; i++) {
+		struct pci_device *d = &functions[i].pci;
+
+		d->bus = (uint8_t)(on_the_bus[i].bdf >> 8);
+		d->devfn = (uint8_t)on_the_bus[i].bdf;
+		d->header_type = on_the_bus[i].secondary ? 1 : 0;
+	}
+}
+
+void surroundings_start(const struct model_personality *kind,
+	enum model_mode mode, uint64_t seed)
+{
+	const struct model_unit_desc unit = {.kind = kind, .include_all = true};
+	const struct model_desc desc = {
+		.seed = seed,
+		.mode = mode,
+		.ram_base = RAM_START,
+		.ram_size = MODEL_RAM,
+		.units = &unit,
+		.unit_count = 1,
+		.functions = on_the_bus,
+		.function_count = FUNCTIONS + 1,
+	};
+
+	on_the_bus[FUNCTIONS].device =
+		kind->quirks & MODEL_QUIRK_HIDDEN_RWBF ? 0x2a40 : 0x1237;
+	model = model_create(&desc);
+	assert_non_null(model);
+	model_host_init(&model_hooks, model, &hooks);
+	model_hooks.on_relax = relaxed;
+	dmar_size = model_dmar(model, dmar, sizeof(dmar));
+	machine_frame_freed = frame_freed;
+	machine_boot((uint64_t)model_direct_map(model), take_all_memory());
+	machine_line_flushed = line_flushed;
+	machine_meanwhile = turn;
+	find_functions();
+	machine_start(NULL);
+	machine_meanwhile = turn;
+	assign_init();
+}
+
+void surroundings_check(void)
+{
+	model_checkpoint(model);
+	if (!model_violation_count(model))
+		return;
+	machine_blame("%s: %s (%s)", machine_note,
+		model_violation(model, 0)->text,
+		model_rule_name(model_violation(model, 0)->rule));
+}
+
+void surroundings_stop(void)
+{
+	surroundings_check();
+	assert_int_equal(iommu_destroy(host_iommu), IOMMU_OK);
+	host_iommu = NULL;
+	assert_int_equal(model_hooks.maps, 0);
+	assert_int_equal(model_hooks.locks_held, 0);
+	assert_int_equal(vectors, 0);
+	machine_stop(NULL);
+	machine_frame_freed = NULL;
+	machine_line_flushed = NULL;
+	machine_meanwhile = NULL;
+	machine_shut(MODEL_RAM);
+	assert_int_equal(model_violation_count(model), 0);
+	model_destroy(model);
+}

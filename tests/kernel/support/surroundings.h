@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Around assign/: PCI functions, processes and the library on a model machine.
+ * The functions do DMA whenever they get a chance to, as long as they master
+ * the bus.
+ */
+#ifndef TEST_SURROUNDINGS_H
+#define TEST_SURROUNDINGS_H
+
+#include <model/host.h>
+#include <model/model.h>
+#include "support/machine.h"
+#include "pci/pci.h"
+#include "proc/process.h"
+
+#define MODEL_RAM (24ull << 20)
+#define FUNCTIONS 7
+
+struct function {
+	struct pci_device pci; /* first */
+	bool master;
+	bool never_idle, no_reset;
+	unsigned resets;
+};
+
+extern struct function functions[FUNCTIONS];
+extern struct model *model;
+extern struct model_host model_hooks;
+
+/* Called whenever the kernel waits for hardware, resets it or lets others run:
+ * the devices' chance. */
+extern void (*devices_turn)(void);
+
+/* At the next reset of a device: the process that is attached to dies. */
+extern void (*at_reset)(struct pci_device *d);
+
+/* A machine with one unit of this kind, booted, assign_init() called. */
+void surroundings_start(const struct model_personality *kind,
+	enum model_mode mode, uint64_t seed);
+
+/* The instance ends; nothing may be left, no rule may have been broken. */
+void surroundings_stop(void);
+
+/* No rule was broken so far and nothing stale is cached anywhere. */
+void surroundings_check(void);
+
+/* Processes by pid, 1 to PROCESSES. */
+#define PROCESSES 4
+extern struct process processes[PROCESSES + 1];
+extern struct process *current_process;
+
+#endif
