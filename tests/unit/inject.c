@@ -145,7 +145,11 @@ static bool live(struct life *l)
 		return false;
 	rig_can_write(r, RIG_DEV, 0x10000);
 	rig_can_write(r, RIG_DEV, 0x20000);
-	if (!interrupts(l) || !power(l) || !unmap(l))
+	if (!interrupts(l) || !power(l))
+		return false;
+	/* So that there is something to forget again. */
+	rig_can_write(r, RIG_DEV, 0x10000);
+	if (!unmap(l))
 		return false;
 	s = iommu_detach(r->iommu, rig_id(RIG_DEV));
 	l->attached = s != IOMMU_OK;

@@ -14,7 +14,7 @@
 #define RIG_OTHER MODEL_BDF(0, 4, 0)
 #define RIG_ATS MODEL_BDF(0, 2, 0)
 #define RIG_BEHIND_PORT MODEL_BDF(1, 0, 0)
-#define RIG_BEHIND_BRIDGE MODEL_BDF(2, 0, 0)
+#define RIG_BEHIND_BRIDGE MODEL_BDF(2, 1, 0)
 
 struct rig {
 	struct model *m;

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Who may be in which domain: identity, blocked, groups behind a bridge,
+ * domain ids that come round again, ids a small unit does not have.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <string.h>
+#include "support/rig.h"
+
+#define RW (IOMMU_READ | IOMMU_WRITE)
+
+static void identity_reaches_all_of_memory(void **state)
+{
+	(void)state;
+	for (const struct model_personality *p = model_personalities; p->name;
+		p++) {
+		enum iommu_status s;
+		uint64_t frame;
+		struct rig r;
+
+		if (!rig_kind_usable(p) || p->quirks & MODEL_QUIRK_HIDDEN_RWBF)
+			continue;
+		rig_open(&r, p->name, MODEL_LAZY, 1);
+		rig_start_ok(&r);
+		frame = rig_frame(&r, 9);
+		assert_non_null(iommu_domain_identity(r.iommu));
+		s = iommu_attach(r.iommu, rig_id(RIG_DEV),
+			iommu_domain_identity(r.iommu));
+		if (s != IOMMU_UNSUPPORTED) {
+			assert_int_equal(s, IOMMU_OK);
+			assert_true(rig_can_write(&r, RIG_DEV, frame));
+			assert_false(rig_can_write(&r, RIG_OTHER, frame));
+			rig_check(&r);
+			assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_DEV)),
+				IOMMU_OK);
+		}
+		assert_false(rig_can_write(&r, RIG_DEV, frame));
+		rig_close(&r);
+	}
+}
+
+static void bridge_is_one_group(void **state)
+{
+	static const char *const kinds[] = {"plain", "caching", "no-qi"};
+
+	(void)state;
+	for (size_t k = 0; k < 3; k++) {
+		const uint16_t a = MODEL_BDF(2, 0, 0), b = MODEL_BDF(2, 1, 0);
+		struct iommu_domain *one, *two;
+		uint64_t frame;
+		struct rig r;
+
+		rig_open(&r, kinds[k], MODEL_LAZY, 1);
+		rig_start_ok(&r);
+		frame = rig_frame(&r, 9);
+		one = rig_mapped_domain(&r);
+		two = rig_mapped_domain(&r);
+		assert_int_equal(iommu_map(one, iommu_iova(0x1000),
+					 iommu_phys(frame), 4096, RW),
+			IOMMU_OK);
+		assert_int_equal(
+			iommu_attach(r.iommu, rig_id(b), one), IOMMU_OK);
+		assert_true(rig_can_write(&r, b, 0x1000));
+		assert_int_equal(iommu_attach(r.iommu, rig_id(a), two),
+			IOMMU_GROUP_BUSY);
+		assert_int_equal(
+			iommu_attach(r.iommu, rig_id(a), one), IOMMU_OK);
+		assert_int_equal(iommu_detach(r.iommu, rig_id(b)), IOMMU_OK);
+		rig_check(&r);
+		/* The id is the bridge's: the other one still uses it. */
+		assert_true(rig_can_write(&r, a, 0x1000));
+		assert_int_equal(iommu_detach(r.iommu, rig_id(a)), IOMMU_OK);
+		assert_false(rig_can_write(&r, a, 0x1000));
+		assert_false(rig_can_write(&r, b, 0x1000));
+		rig_check(&r);
+		assert_int_equal(
+			iommu_attach(r.iommu, rig_id(a), two), IOMMU_OK);
+		assert_false(rig_can_write(&r, a, 0x1000));
+		assert_int_equal(iommu_detach(r.iommu, rig_id(a)), IOMMU_OK);
+		assert_int_equal(iommu_unmap_now(one, iommu_iova(0x1000), 4096),
+			IOMMU_OK);
+		assert_int_equal(iommu_domain_destroy(one), IOMMU_OK);
+		assert_int_equal(iommu_domain_destroy(two), IOMMU_OK);
+		rig_close(&r);
+	}
+}
+
+/* Far more domains than ids, one after the other, each with a translation
+ * that would be wrong for the next. */
+static void domain_ids_come_round(void **state)
+{
+	static const char *const kinds[] = {
+		"16-domains", "desktop-rwbf", "bhyve-like"};
+
+	(void)state;
+	for (size_t k = 0; k < 3; k++) {
+		struct rig r;
+
+		rig_open(&r, kinds[k], MODEL_LAZY, 1);
+		rig_start_ok(&r);
+		for (unsigned i = 0; i < 700; i++) {
+			struct iommu_domain *dom = rig_mapped_domain(&r);
+			uint64_t frame = rig_frame(&r, 10 + i % 100);
+
+			model_device_expect(r.m, 0, RIG_DEV, 10 + i % 100);
+			assert_int_equal(
+				iommu_attach(r.iommu, rig_id(RIG_DEV), dom),
+				IOMMU_OK);
+			assert_int_equal(iommu_map(dom, iommu_iova(0x1000),
+						 iommu_phys(frame), 4096, RW),
+				IOMMU_OK);
+			assert_true(rig_can_write(&r, RIG_DEV, 0x1000));
+			assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_DEV)),
+				IOMMU_OK);
+			assert_int_equal(
+				iommu_unmap_now(dom, iommu_iova(0x1000), 4096),
+				IOMMU_OK);
+			assert_int_equal(iommu_domain_destroy(dom), IOMMU_OK);
+			model_page_free(r.m, frame, 0);
+		}
+		rig_close(&r);
+	}
+}
+
+static void ids_run_out_with_a_status(void **state)
+{
+	static const uint16_t bdf[] = {RIG_DEV, RIG_OTHER, RIG_ATS,
+		RIG_BEHIND_PORT, MODEL_BDF(0, 1, 0), MODEL_BDF(2, 0, 0)};
+	struct iommu_domain *dom[6];
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, "16-domains", MODEL_LAZY, 1);
+	rig_start_ok(&r);
+	for (unsigned i = 0; i < 6; i++) {
+		dom[i] = rig_mapped_domain(&r);
+		assert_int_equal(iommu_attach(r.iommu, rig_id(bdf[i]), dom[i]),
+			IOMMU_OK);
+	}
+	rig_check(&r);
+	for (unsigned i = 0; i < 6; i++) {
+		assert_int_equal(
+			iommu_detach(r.iommu, rig_id(bdf[i])), IOMMU_OK);
+		assert_int_equal(iommu_domain_destroy(dom[i]), IOMMU_OK);
+	}
+	rig_close(&r);
+}
+
+static void refusals(void **state)
+{
+	struct iommu_domain *dom;
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, "plain", MODEL_LAZY, 1);
+	rig_start_ok(&r);
+	dom = rig_mapped_domain(&r);
+	assert_int_equal(
+		iommu_attach(r.iommu, rig_id(MODEL_BDF(0, 0x1c, 0)), dom),
+		IOMMU_BRIDGE);
+	assert_int_equal(iommu_attach(r.iommu, rig_id(MODEL_BDF(9, 9, 1)), dom),
+		IOMMU_NO_DEVICE);
+	assert_int_equal(
+		iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_NOT_ATTACHED);
+	assert_int_equal(iommu_map(dom, iommu_iova(0xfee00000),
+				 iommu_phys(0x100000), 4096, RW),
+		IOMMU_RESERVED_RANGE);
+	assert_int_equal(iommu_map(dom, iommu_iova(0x1001),
+				 iommu_phys(0x100000), 4096, RW),
+		IOMMU_BAD_ARGUMENT);
+	assert_int_equal(iommu_map(dom, iommu_iova(1ull << 48),
+				 iommu_phys(0x100000), 4096, RW),
+		IOMMU_WIDTH);
+	assert_int_equal(iommu_domain_destroy(dom), IOMMU_OK);
+	rig_close(&r);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(identity_reaches_all_of_memory),
+		cmocka_unit_test(bridge_is_one_group),
+		cmocka_unit_test(domain_ids_come_round),
+		cmocka_unit_test(ids_run_out_with_a_status),
+		cmocka_unit_test(refusals),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
