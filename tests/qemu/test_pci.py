@@ -73,3 +73,8 @@ def test_a_shell_owns_a_device(machine):
     m.ok('echo msix 0 >/sys/pci/00:04.0/ctl')
     assert 'irq1' not in m.ok('ls /sys/pci/00:04.0')
     m.ok('echo 0:4.0 >/sys/iommu/detach')
+
+
+def test_there_is_no_copy_engine_in_qemu(machine):
+    machine.refused('ucbdma 00:03.0', '00:03.0 is not a CBDMA engine')
+    assert 'device' not in machine.ok('cat /sys/iommu/mappings')
