@@ -135,7 +135,7 @@ def test_detach_of_what_is_not_attached(m):
 
 def test_a_sentence_says_why(m):
     m.refused(f'echo 0:9.0 1 >{ATTACH}', 'no device at 0:9.0')
-    assert 'last error: no device at 0:9.0' in m.ok(f'cat {ATTACH}')
+    assert 'last error: attach: no device at 0:9.0' in m.ok(f'cat {ATTACH}')
 
 
 def test_usage_can_be_read(m):
