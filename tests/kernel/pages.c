@@ -150,6 +150,28 @@ static void freeing_what_is_free_is_noticed(void **state)
 	assert_true(machine_panics(pages_free(p, 1)));
 }
 
+static void freeing_half_of_a_free_block_is_noticed(void **state)
+{
+	void **chain = NULL, **p;
+	char *volatile pair;
+
+	(void)state;
+	/* With everything taken the buddies of one pair are certainly ours. */
+	while ((p = page_alloc())) {
+		*p = chain;
+		chain = p;
+	}
+	pair = phys_to_virt(phys(RAM_START + RAM_SIZE / 2));
+	while ((p = chain)) {
+		chain = *p;
+		if ((char *)p != pair && (char *)p != pair + PAGE_SIZE)
+			page_free(p);
+	}
+	page_free(pair);
+	page_free(pair + PAGE_SIZE);
+	assert_true(machine_panics(page_free(pair + PAGE_SIZE)));
+}
+
 static void random_blocks_return_to_the_count(void **state)
 {
 	struct {
@@ -275,6 +297,7 @@ int main(void)
 		TEST(the_last_user_frees),
 		TEST(quarantined_frames_never_come_back),
 		TEST(freeing_what_is_free_is_noticed),
+		TEST(freeing_half_of_a_free_block_is_noticed),
 		TEST(random_blocks_return_to_the_count),
 		TEST(pieces_of_every_size_are_aligned_and_whole),
 		TEST(random_pieces_keep_their_contents),
