@@ -284,6 +284,9 @@ static int attach(struct mount *m, struct place *at)
 	}
 	if (!at->mount || at->mount->gone) {
 		error = -EINVAL;
+	} else if (at->node == at->mount->root && !at->mount->on) {
+		/* "/" and "#name": no walk crosses onto what lies there. */
+		error = -EBUSY;
 	} else {
 		m->on = at->mount;
 		m->point = at->node;
