@@ -4,7 +4,7 @@
 import os
 import subprocess
 
-from conftest import SOURCE, environment, folder_for
+from conftest import BUILD, SOURCE, environment, folder_for
 
 
 def make(*arguments, cwd=SOURCE):
@@ -16,12 +16,14 @@ def make(*arguments, cwd=SOURCE):
     return done.stdout
 
 
-def tracked_copy(folder):
-    """What a fresh clone has, read-only."""
+def read_only_copy(folder):
+    """A source tree that cannot be written."""
     copy = os.path.join(folder, 'source')
     os.mkdir(copy)
-    names = subprocess.run(['git', 'ls-files', '-z', '--cached', '--others',
-                            '--exclude-standard'], cwd=SOURCE,
+    # Everything but what was built, and git's own.
+    names = subprocess.run(['find', '.', '(', '-name', '.git', '-o', '-path',
+                            './build', '-o', '-samefile', BUILD, ')', '-prune',
+                            '-o', '-type', 'f', '-print0'], cwd=SOURCE,
                            stdout=subprocess.PIPE).stdout
     subprocess.run(['cpio', '-pdm0', '--quiet', copy], cwd=SOURCE, input=names,
                    check=True)
@@ -36,7 +38,7 @@ def listing(folder):
 
 def test_source_is_only_read_and_the_second_run_does_nothing():
     folder = folder_for('test_build')
-    copy = tracked_copy(folder)
+    copy = read_only_copy(folder)
     before = listing(copy)
     try:
         make('-j2', '-C', copy, f'O={folder}/out')
