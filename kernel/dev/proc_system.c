@@ -159,6 +159,7 @@ static int uptime(struct node *n, struct text *t)
 static int loadavg(struct node *n, struct text *t)
 {
 	unsigned running = sched_runnable(), count = 0;
+	uint32_t load[3];
 	int last = 0;
 
 	(void)n;
@@ -171,8 +172,11 @@ static int loadavg(struct node *n, struct text *t)
 		count++;
 		process_put(p);
 	}
-	text_printf(t, "%u.00 %u.00 %u.00 %u/%u %d\n", running, running,
-		running, running, count, last);
+	sched_load(load);
+	for (int i = 0; i < 3; i++)
+		text_printf(t, "%u.%02u ", load[i] >> LOAD_SHIFT,
+			(load[i] % (1u << LOAD_SHIFT)) * 100 >> LOAD_SHIFT);
+	text_printf(t, "%u/%u %d\n", running, count, last);
 	return 0;
 }
 

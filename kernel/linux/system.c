@@ -113,9 +113,11 @@ SYSCALL(sysinfo)
 		.processes = count_processes(),
 		.unit = 1,
 	};
+	uint32_t load[3];
 
+	sched_load(load);
 	for (int i = 0; i < 3; i++)
-		s.loads[i] = (uint64_t)sched_runnable() << 16;
+		s.loads[i] = load[i];
 	return copy_to_user(arg[0], &s, sizeof(s));
 }
 

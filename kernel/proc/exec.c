@@ -397,7 +397,7 @@ static int commit(
 
 	err = build_stack(program, path, args, &sp);
 	if (err) {
-		kprintf("%s[%d]: no memory for its arguments\n", p->name,
+		kprintf("%s[%d]: its memory cannot be set up\n", p->name,
 			p->pid);
 		spin_lock(&p->lock);
 		__process_kill(p, SIGKILL, NULL);

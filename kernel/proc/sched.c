@@ -540,6 +540,7 @@ void sched_init(void)
 	percpu[cpu->id].started = boot_thread.stamp = time_ns();
 	rq.nrunning = 1;
 	cpu->thread = &boot_thread;
+	load_init();
 }
 
 /* On an application processor nothing ran before: nothing is saved. */

@@ -16,8 +16,13 @@ void sched_yield(void);
 /* Let others run if it is their turn: in long loops without a sleep. */
 void sched_breathe(void);
 
-/* Threads ready or running (load average). */
+/* Threads ready or running now. */
 unsigned sched_runnable(void);
+
+/* The load averages over 1, 5 and 15 minutes, in 1/65536. */
+#define LOAD_SHIFT 16
+void sched_load(uint32_t out[3]);
+void load_init(void); /* boot */
 
 /* What a CPU did since boot; the stretch in progress is not included. */
 struct cpu_times {
