@@ -26,7 +26,7 @@ struct attack {
 };
 
 extern const struct attack address_attacks[], change_attacks[], life_attacks[],
-	file_attacks[];
+	file_attacks[], pci_attacks[];
 
 extern struct udev target;
 extern volatile void *edu; /* its registers, after take() */

@@ -17,6 +17,7 @@ static const struct attack *const tables[] = {
 	change_attacks,
 	life_attacks,
 	file_attacks,
+	pci_attacks,
 };
 
 void failed(const char *file, int line, const char *what)
