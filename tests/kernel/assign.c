@@ -397,10 +397,149 @@ static void nothing_is_reached_that_is_not_the_owners(void **state)
 	printf("%u kills, %u writes, %u refused\n", kills, writes, refused);
 }
 
+/* ------------------------------------------------------ hardware that fails */
+
+/* A unit that stops, and a process with a device that ends. `change`: what it
+ * does before. Returns whether anything had to be kept. */
+static bool end_with_broken_unit(
+	void (*break_unit)(struct model *m, unsigned unit, unsigned after),
+	unsigned after, bool change)
+{
+	uint64_t before;
+	bool kept, broken;
+
+	ksnprintf(machine_note, sizeof(machine_note), "broken after %u", after);
+	surroundings_start(&model_personalities[0], MODEL_LAZY, after);
+	ksnprintf(machine_note, sizeof(machine_note), "broken after %u", after);
+	memset(owner_of, 0, sizeof(owner_of));
+	for (int pid = 1; pid <= 2; pid++)
+		be_born(pid);
+	before = memory_counts().quarantined;
+	assert_int_equal(assign_attach(address_of(0), 1), 0);
+	owner_of[0] = 1;
+	for (unsigned p = 0; p < PAGES; p++)
+		assert_true(write_from(0, p, (uint8_t)p));
+	break_unit(model, 0, after);
+	owners[1].changing = true;
+	if (change) {
+		assert_int_equal(space_munmap(owners[1].s, A, 2 * K), 0);
+		(void)!space_mprotect(owners[1].s, A + 2 * K, 2 * K, PROT_READ);
+	}
+	processes[1].space = NULL;
+	space_put(owners[1].s);
+	kept = memory_counts().quarantined > before;
+	broken = functions[0].pci.broken;
+	assert_false(functions[0].master);
+	assert_null(functions[0].pci.owner);
+	if (broken && !kept)
+		machine_blame("the device is broken and nothing is kept");
+	if (broken && memory_counts().quarantined - before < PAGES - 2)
+		machine_blame("only %llu frames are kept",
+			(unsigned long long)(memory_counts().quarantined -
+				before));
+	if (broken)
+		assert_int_equal(assign_attach(address_of(0), 2), -EIO);
+	/* Nobody else suffers; who asks is told. */
+	assert_true(assign_attach(address_of(1), 77) == -ESRCH);
+	space_put(owners[2].s);
+	surroundings_stop_broken();
+	return kept;
+}
+
+static void memory_is_kept_from_a_unit_that_does_not_answer(void **state)
+{
+	unsigned kept = 0, n;
+
+	(void)state;
+	devices_turn = NULL;
+	for (n = 0; n < 60; n++) {
+		kept += end_with_broken_unit(model_unit_hang, n, false);
+		kept += end_with_broken_unit(model_unit_hang, n, true);
+		kept += end_with_broken_unit(model_unit_gone, n, false);
+		kept += end_with_broken_unit(model_unit_gone, n, true);
+	}
+	/* Early enough, it matters; late enough, all was over. */
+	assert_true(kept > 4 && kept < 4 * n);
+}
+
+/* -------------------------------------------------------------- small things
+ */
+
+static int count_call(struct pci_device *d, void *arg)
+{
+	(void)d;
+	++*(int *)arg;
+	return 5;
+}
+
+static void only_the_owner_acts_as_owner(void **state)
+{
+	int calls = 0;
+
+	(void)state;
+	surroundings_start(&model_personalities[0], MODEL_LAZY, 1);
+	for (int pid = 1; pid <= 2; pid++)
+		be_born(pid);
+	assert_int_equal(assign_attach(address_of(0), 1), 0);
+	current_process = &processes[2];
+	assert_int_equal(
+		assign_as_owner(&functions[0].pci, count_call, &calls), -EPERM);
+	current_process = NULL;
+	assert_int_equal(
+		assign_as_owner(&functions[0].pci, count_call, &calls), -EPERM);
+	assert_int_equal(calls, 0);
+	current_process = &processes[1];
+	assert_int_equal(
+		assign_as_owner(&functions[0].pci, count_call, &calls), 5);
+	assert_int_equal(assign_detach(address_of(0), 1), 0);
+	assert_int_equal(
+		assign_as_owner(&functions[0].pci, count_call, &calls), -EPERM);
+	assert_int_equal(calls, 1);
+	for (int pid = 1; pid <= 2; pid++)
+		space_put(owners[pid].s);
+	surroundings_stop();
+}
+
+static void an_attach_without_memory_changes_nothing(void **state)
+{
+	(void)state;
+	for (unsigned n = 1;; n++) {
+		bool failed;
+		int err;
+
+		surroundings_start(&model_personalities[0], MODEL_LAZY, n);
+		memset(owner_of, 0, sizeof(owner_of));
+		for (int pid = 1; pid <= PROCESSES; pid++)
+			be_born(pid);
+		machine_fail(n);
+		err = assign_attach(address_of(0), 1);
+		failed = machine_failed();
+		machine_fail(0);
+		assert_int_equal(err, failed ? -ENOMEM : 0);
+		owner_of[0] = err ? 0 : 1;
+		check();
+		if (err) {
+			assert_false(space_is_shared(owners[1].s));
+			assert_int_equal(assign_attach(address_of(0), 1), 0);
+			owner_of[0] = 1;
+			check();
+		}
+		for (int pid = 1; pid <= PROCESSES; pid++)
+			space_put(owners[pid].s);
+		surroundings_stop();
+		if (!failed)
+			break;
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_is_reached_that_is_not_the_owners),
+		cmocka_unit_test(
+			memory_is_kept_from_a_unit_that_does_not_answer),
+		cmocka_unit_test(only_the_owner_acts_as_owner),
+		cmocka_unit_test(an_attach_without_memory_changes_nothing),
 	};
 
 	seed = argc > 1 ? strtoull(argv[1], NULL, 0) : (uint64_t)time(NULL);

@@ -41,6 +41,10 @@ void surroundings_start(const struct model_personality *kind,
 /* The instance ends; nothing may be left, no rule may have been broken. */
 void surroundings_stop(void);
 
+/* The same after the unit was broken on purpose: what it may still reach is
+ * lost, and that is all. */
+void surroundings_stop_broken(void);
+
 /* No rule was broken so far and nothing stale is cached anywhere. */
 void surroundings_check(void);
 
