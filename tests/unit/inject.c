@@ -266,6 +266,41 @@ static void unit_disappears_at_any_access(void **state)
 	every_moment(GONE_FROM_NTH_ACCESS, false, 3000);
 }
 
+/* Two units share a domain; one of them stops answering. */
+static void one_unit_of_two_fails(void **state)
+{
+	const struct model_personality *kind = model_personality_find("plain");
+
+	(void)state;
+	for (unsigned broken = 0; broken < 2; broken++) {
+		struct rig_space space;
+		struct rig r;
+		uint64_t frame;
+
+		rig_open_machine(&r,
+			model_create_pair(kind, kind, MODEL_LAZY, 0, 1, false));
+		r.options.timeout_ns = 10000000;
+		rig_start_ok(&r);
+		frame = rig_frame(&r, OWNER);
+		rig_space_open(&space, &r);
+		assert_int_equal(rig_space_attach(&space, RIG_DEV), IOMMU_OK);
+		assert_int_equal(rig_space_attach(&space, RIG_OTHER), IOMMU_OK);
+		rig_space_map(&space, 0x1000, frame, RW);
+		assert_true(rig_can_write(&r, RIG_DEV, 0x1000));
+		assert_true(rig_can_write(&r, RIG_OTHER, 0x1000));
+		model_unit_hang(r.m, broken, 0);
+		rig_space_set(&space, 0x1000, 0);
+		assert_int_not_equal(iommu_flush(space.domain, IOMMU_REMOVED,
+					     iommu_iova(0x1000), MODEL_PAGE),
+			IOMMU_OK);
+		/* The other one did its part. */
+		assert_false(rig_can_write(
+			&r, broken ? RIG_DEV : RIG_OTHER, 0x1000));
+		assert_int_equal(model_violation_count(r.m), 0);
+		rig_close_anyhow(&r);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -273,6 +308,7 @@ int main(void)
 		cmocka_unit_test(nth_hardware_wait_fails),
 		cmocka_unit_test(unit_hangs_from_any_access_on),
 		cmocka_unit_test(unit_disappears_at_any_access),
+		cmocka_unit_test(one_unit_of_two_fails),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Memory that firmware reserved for a device: blocked, kept or handed on, as the
+ * host chose. Also groups and aliases, which need a machine of their own too.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+#include <iommu/dma.h>
+#include "support/rig.h"
+
+#define RW (IOMMU_READ | IOMMU_WRITE)
+#define REGION 0x800000ull
+
+enum {
+	LEGACY = MODEL_BDF(0, 5, 0), /* has reserved memory */
+	PLAIN = MODEL_BDF(0, 6, 0),
+	TWIN0 = MODEL_BDF(0, 7, 0), /* functions without access control */
+	TWIN1 = MODEL_BDF(0, 7, 1),
+	PORT = MODEL_BDF(0, 8, 0), /* without access control */
+	BELOW0 = MODEL_BDF(1, 0, 0),
+	BRIDGE = MODEL_BDF(0, 9, 0),
+	OLD0 = MODEL_BDF(2, 1, 0), /* behind the bridge */
+	OLD1 = MODEL_BDF(2, 2, 0),
+};
+
+static void open_machine(struct rig *r, enum model_mode mode)
+{
+	static const struct model_function_desc functions[] = {
+		{.bdf = 0, .kind = MODEL_CONVENTIONAL, .unit = -1},
+		{.bdf = LEGACY, .kind = MODEL_INTEGRATED, .unit = -1},
+		{.bdf = PLAIN, .kind = MODEL_INTEGRATED, .unit = -1},
+		{.bdf = TWIN0,
+			.kind = MODEL_INTEGRATED,
+			.unit = -1,
+			.multifunction = true},
+		{.bdf = TWIN1,
+			.kind = MODEL_INTEGRATED,
+			.unit = -1,
+			.multifunction = true},
+		{.bdf = PORT,
+			.kind = MODEL_ROOT_PORT,
+			.secondary = 1,
+			.subordinate = 1,
+			.unit = -1},
+		{.bdf = BELOW0, .kind = MODEL_ENDPOINT, .unit = -1},
+		{.bdf = BRIDGE,
+			.kind = MODEL_PCIE_TO_PCI,
+			.secondary = 2,
+			.subordinate = 2,
+			.unit = -1},
+		{.bdf = OLD0, .kind = MODEL_CONVENTIONAL, .unit = -1},
+		{.bdf = OLD1, .kind = MODEL_CONVENTIONAL, .unit = -1},
+	};
+	static const struct model_rmrr_desc region = {
+		.base = REGION, .limit = REGION + 0x1fff, .bdf = LEGACY};
+	struct model_unit_desc unit = {
+		.kind = model_personality_find("plain"), .include_all = true};
+	struct model_desc desc = {.seed = 1,
+		.mode = mode,
+		.units = &unit,
+		.unit_count = 1,
+		.functions = functions,
+		.function_count = sizeof(functions) / sizeof(*functions),
+		.rmrrs = &region,
+		.rmrr_count = 1};
+
+	rig_open_machine(r, model_create(&desc));
+}
+
+static void blocked_by_default(void **state)
+{
+	struct iommu_device_info info;
+	struct iommu_domain *domain;
+	struct rig r;
+
+	(void)state;
+	open_machine(&r, MODEL_LAZY);
+	rig_start_ok(&r);
+	assert_false(rig_can_read(&r, LEGACY, REGION));
+	assert_int_equal(
+		iommu_device_info(r.iommu, rig_id(LEGACY), &info), IOMMU_OK);
+	assert_true(info.reserved_memory);
+	domain = rig_mapped_domain(&r);
+	assert_int_equal(iommu_attach(r.iommu, rig_id(LEGACY), domain),
+		IOMMU_RESERVED_MEMORY);
+	assert_int_equal(iommu_attach(r.iommu, rig_id(LEGACY),
+				 iommu_domain_identity(r.iommu)),
+		IOMMU_OK);
+	assert_int_equal(iommu_detach(r.iommu, rig_id(LEGACY)), IOMMU_OK);
+	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	rig_close(&r);
+}
+
+static void kept_between_owners(void **state)
+{
+	struct iommu_device_info info;
+	struct iommu_domain *domain;
+	struct iommu_dma_config config = {0};
+	struct iommu_dma *dma;
+	struct rig r;
+
+	(void)state;
+	for (int mode = MODEL_LAZY; mode <= MODEL_RANDOM; mode++) {
+		open_machine(&r, (enum model_mode)mode);
+		r.options.keep_reserved_memory = true;
+		r.options.allow_reserved_memory = true;
+		rig_start_ok(&r);
+		assert_true(rig_can_write(&r, LEGACY, REGION + 0x1ff8));
+		assert_false(rig_can_read(&r, LEGACY, REGION + 0x2000));
+		assert_false(rig_can_read(&r, PLAIN, REGION));
+		assert_int_equal(iommu_device_info(
+					 r.iommu, rig_id(LEGACY), &info),
+			IOMMU_OK);
+		assert_int_equal(info.state, IOMMU_DEVICE_BLOCKED);
+		assert_int_equal(iommu_detach(r.iommu, rig_id(LEGACY)),
+			IOMMU_NOT_ATTACHED);
+
+		domain = rig_mapped_domain(&r);
+		assert_int_equal(iommu_attach(r.iommu, rig_id(LEGACY), domain),
+			IOMMU_OK);
+		assert_true(rig_can_write(&r, LEGACY, REGION));
+		assert_int_equal(
+			iommu_dma_create(domain, &config, &dma), IOMMU_OK);
+		assert_int_equal(iommu_dma_destroy(dma), IOMMU_OK);
+		assert_int_equal(
+			iommu_detach(r.iommu, rig_id(LEGACY)), IOMMU_OK);
+		assert_true(rig_can_write(&r, LEGACY, REGION));
+		assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+		assert_int_equal(iommu_power(r.iommu, false), IOMMU_OK);
+		assert_int_equal(iommu_power(r.iommu, true), IOMMU_OK);
+		assert_true(rig_can_write(&r, LEGACY, REGION));
+		rig_close(&r);
+	}
+}
+
+static void kept_but_not_handed_on(void **state)
+{
+	struct iommu_domain *domain;
+	struct rig r;
+
+	(void)state;
+	open_machine(&r, MODEL_LAZY);
+	r.options.keep_reserved_memory = true;
+	rig_start_ok(&r);
+	domain = rig_mapped_domain(&r);
+	assert_int_equal(iommu_attach(r.iommu, rig_id(LEGACY), domain),
+		IOMMU_RESERVED_MEMORY);
+	assert_true(rig_can_write(&r, LEGACY, REGION));
+	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	rig_close(&r);
+}
+
+static void expect_group(
+	struct rig *r, uint16_t of, unsigned count, uint16_t other)
+{
+	struct iommu_device_id id[8];
+	unsigned n = 0;
+
+	assert_int_equal(
+		iommu_device_group(r->iommu, rig_id(of), id, 8, &n), IOMMU_OK);
+	assert_int_equal(n, count);
+	assert_int_equal(id[0].requester, of);
+	if (count > 1)
+		assert_int_equal(id[1].requester, other);
+}
+
+static void groups_are_found(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	open_machine(&r, MODEL_BENIGN);
+	rig_start_ok(&r);
+	expect_group(&r, PLAIN, 1, 0);
+	expect_group(&r, TWIN0, 2, TWIN1);
+	expect_group(&r, TWIN1, 2, TWIN0);
+	expect_group(&r, BELOW0, 1, 0);
+	expect_group(&r, OLD1, 2, OLD0);
+	assert_int_equal(iommu_attach(r.iommu, rig_id(BRIDGE),
+				 iommu_domain_identity(r.iommu)),
+		IOMMU_BRIDGE);
+	rig_close(&r);
+}
+
+/** A group has one domain; the last member closes what they share. */
+static void group_has_one_domain(uint16_t first, uint16_t second)
+{
+	struct iommu_domain *domain, *other;
+	struct rig r;
+
+	open_machine(&r, MODEL_LAZY);
+	rig_start_ok(&r);
+	domain = rig_mapped_domain(&r);
+	other = rig_mapped_domain(&r);
+	assert_int_equal(
+		iommu_map(domain, iommu_iova(0x5000), iommu_phys(0x100000),
+			4096, RW),
+		IOMMU_OK);
+	assert_int_equal(
+		iommu_attach(r.iommu, rig_id(first), domain), IOMMU_OK);
+	assert_int_equal(iommu_attach(r.iommu, rig_id(second), other),
+		IOMMU_GROUP_BUSY);
+	assert_int_equal(
+		iommu_attach(r.iommu, rig_id(second), domain), IOMMU_OK);
+	assert_true(rig_can_write(&r, first, 0x5000));
+	assert_true(rig_can_write(&r, second, 0x5000));
+	assert_int_equal(iommu_detach(r.iommu, rig_id(first)), IOMMU_OK);
+	assert_true(rig_can_write(&r, second, 0x5000));
+	assert_int_equal(iommu_attach(r.iommu, rig_id(first), other),
+		IOMMU_GROUP_BUSY);
+	assert_int_equal(iommu_detach(r.iommu, rig_id(second)), IOMMU_OK);
+	assert_false(rig_can_write(&r, first, 0x5000));
+	assert_false(rig_can_write(&r, second, 0x5000));
+	assert_int_equal(
+		iommu_attach(r.iommu, rig_id(first), other), IOMMU_OK);
+	assert_int_equal(iommu_detach(r.iommu, rig_id(first)), IOMMU_OK);
+	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	assert_int_equal(iommu_domain_destroy(other), IOMMU_OK);
+	rig_close(&r);
+}
+
+static void groups_have_one_domain(void **state)
+{
+	(void)state;
+	group_has_one_domain(TWIN0, TWIN1);
+	group_has_one_domain(OLD0, OLD1);
+	group_has_one_domain(OLD1, OLD0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(blocked_by_default),
+		cmocka_unit_test(kept_between_owners),
+		cmocka_unit_test(kept_but_not_handed_on),
+		cmocka_unit_test(groups_are_found),
+		cmocka_unit_test(groups_have_one_domain),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
