@@ -47,6 +47,8 @@ $(foreach k,$(kinds),$(eval $(call test-rule,$k)))
 
 include $(S)/tests/kernel/tests.mk
 all-test-programs += $(kernel-test-programs)
+include $(S)/tests/fs/tests.mk
+all-test-programs += $(fs-test-program)
 
 .PHONY: test test-unit test-model test-qtest test-qemu test-programs \
 	check check-format check-headers
