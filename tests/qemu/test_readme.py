@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: MIT
+"""The session that the README shows is typed, and looks like that. Numbers that
+differ from run to run, pids and addresses, stand for any of their kind."""
+
+import os
+import re
+
+from conftest import SOURCE
+
+
+def shown():
+    """[(command, what the README says it prints), ...]"""
+    with open(os.path.join(SOURCE, 'README.md')) as readme:
+        block = re.search(r'```console\n(.*?)```', readme.read(), re.S)
+    parts = re.split(r'^bash-5\.2# (.*)\n', block.group(1), flags=re.M)[1:]
+    return list(zip(parts[::2], parts[1::2]))
+
+
+def pattern(text):
+    text = re.escape(text)
+    text = re.sub(r'0x[0-9a-f]{8,16}', '0x[0-9a-f]{8,16}', text)
+    return re.sub(r'pid\\ =\\ \d\d', r'pid\\ =\\ \\d+', text)
+
+
+def test_session_of_the_readme(boot):
+    m = boot()
+    session = shown()
+    assert len(session) >= 8
+    for command, text in session:
+        got = m.session(command)
+        assert re.fullmatch(pattern(text), got), \
+            f'{command}: the README shows\n{text}and it prints\n{got}'
+
+
+def test_links_of_the_documents_lead_somewhere():
+    documents = [os.path.join(SOURCE, name) for name in os.listdir(SOURCE)
+                 if name.endswith('.md')]
+    documents += [os.path.join(SOURCE, 'docs', name)
+                  for name in os.listdir(os.path.join(SOURCE, 'docs'))
+                  if name.endswith('.md')]
+    for document in documents:
+        with open(document) as text:
+            links = re.findall(r'\]\(([^)#:]+)\)', text.read())
+        for link in links:
+            target = os.path.join(os.path.dirname(document), link)
+            assert os.path.exists(target), f'{document}: {link}'
