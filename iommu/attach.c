@@ -111,7 +111,7 @@ static enum iommu_status __reserve(
 		return IOMMU_GROUP_BUSY;
 	if (leader->group_changing)
 		return IOMMU_BUSY;
-	if (dev->reserved_memory && open &&
+	if (dev->reserved_memory && open && domain != dev->parking &&
 		!iommu->options.allow_reserved_memory)
 		return IOMMU_RESERVED_MEMORY;
 	status = __domain_enter(domain, dev->unit);
@@ -120,7 +120,7 @@ static enum iommu_status __reserve(
 	dev->state = IOMMU_DEVICE_CHANGING;
 	dev->domain = domain;
 	dev->did = domain->on[dev->unit->index].did;
-	dev->unit->attached++;
+	dev->unit->attached += domain != dev->parking;
 	if (ats)
 		__ats_enter(dev);
 	dev->rid_users++;
@@ -139,7 +139,7 @@ static void __release(struct party *party, bool confirmed)
 
 	__ats_leave(dev);
 	__domain_leave(dev->domain, dev->unit, confirmed);
-	dev->unit->attached--;
+	dev->unit->attached -= dev->domain != dev->parking;
 	dev->domain = NULL;
 	dev->state =
 		confirmed ? IOMMU_DEVICE_BLOCKED : IOMMU_DEVICE_QUARANTINED;
@@ -229,20 +229,15 @@ static enum iommu_status find_usable(
 	}
 }
 
-enum iommu_status iommu_attach(struct iommu *iommu, struct iommu_device_id id,
-	struct iommu_domain *domain)
+enum iommu_status core_attach(
+	struct iommu *iommu, struct device *dev, struct iommu_domain *domain)
 {
 	enum iommu_status status;
-	struct device *dev;
 	struct party party;
 	unsigned long state;
 	struct entry entry;
 
-	if (!domain || domain->iommu != iommu)
-		return IOMMU_BAD_ARGUMENT;
-	status = find_usable(iommu, id, &dev);
-	if (status == IOMMU_OK)
-		status = compose_entry(domain, dev->unit, &entry);
+	status = compose_entry(domain, dev->unit, &entry);
 	if (status == IOMMU_OK)
 		status = find_party(iommu, dev, &party);
 	if (status != IOMMU_OK)
@@ -270,6 +265,46 @@ enum iommu_status iommu_attach(struct iommu *iommu, struct iommu_device_id id,
 	return IOMMU_OK;
 }
 
+/** From its reserved memory alone to a domain of the host's. */
+static enum iommu_status attach_parked(
+	struct iommu *iommu, struct device *dev, struct iommu_domain *domain)
+{
+	enum iommu_status status, back;
+
+	if (!iommu->options.allow_reserved_memory &&
+		(domain->kind == IOMMU_DOMAIN_MAPPED ||
+			domain->kind == IOMMU_DOMAIN_SHARED))
+		return IOMMU_RESERVED_MEMORY;
+	status = core_detach(iommu, dev);
+	if (status != IOMMU_OK)
+		return status;
+	status = core_attach(iommu, dev, domain);
+	if (status == IOMMU_OK || status == IOMMU_UNCONFIRMED)
+		return status;
+	back = core_park(iommu, dev);
+	return back == IOMMU_UNCONFIRMED ? back : status;
+}
+
+enum iommu_status iommu_attach(struct iommu *iommu, struct iommu_device_id id,
+	struct iommu_domain *domain)
+{
+	enum iommu_status status;
+	struct device *dev;
+
+	if (!domain || domain->iommu != iommu)
+		return IOMMU_BAD_ARGUMENT;
+	status = find_usable(iommu, id, &dev);
+	if (status == IOMMU_OK && dev->reserved_memory &&
+		domain->kind == IOMMU_DOMAIN_MAPPED &&
+		iommu->options.allow_reserved_memory)
+		status = core_map_reserved(domain, dev);
+	if (status != IOMMU_OK)
+		return status;
+	if (core_is_parked(dev))
+		return attach_parked(iommu, dev, domain);
+	return core_attach(iommu, dev, domain);
+}
+
 /* ---- detaching ---- */
 
 static enum iommu_status begin_detach(
@@ -293,7 +328,7 @@ static enum iommu_status begin_detach(
 	return status;
 }
 
-static enum iommu_status detach(struct iommu *iommu, struct device *dev)
+enum iommu_status core_detach(struct iommu *iommu, struct device *dev)
 {
 	uint16_t rid[MAX_RIDS];
 	enum iommu_status status;
@@ -321,23 +356,29 @@ static enum iommu_status detach(struct iommu *iommu, struct device *dev)
 
 enum iommu_status iommu_detach(struct iommu *iommu, struct iommu_device_id id)
 {
+	enum iommu_status status;
 	struct device *dev;
 
 	if (!iommu->units)
 		return IOMMU_NO_UNIT;
 	dev = core_device_known(iommu, id);
 	if (!dev) {
-		enum iommu_status status = core_device(iommu, id, &dev);
-
+		status = core_device(iommu, id, &dev);
 		return status == IOMMU_NO_DEVICE ? status : IOMMU_NOT_ATTACHED;
 	}
-	return detach(iommu, dev);
+	if (core_is_parked(dev))
+		return IOMMU_NOT_ATTACHED;
+	status = core_detach(iommu, dev);
+	/* Whether that worked is in the log; blocked it is in any case. */
+	if (status == IOMMU_OK && core_park(iommu, dev) == IOMMU_UNCONFIRMED)
+		return IOMMU_UNCONFIRMED;
+	return status;
 }
 
 enum iommu_status core_device_quarantine(
 	struct iommu *iommu, struct device *dev)
 {
-	enum iommu_status status = detach(iommu, dev);
+	enum iommu_status status = core_detach(iommu, dev);
 	unsigned long state;
 
 	if (status == IOMMU_NOT_ATTACHED || status == IOMMU_BUSY)
@@ -392,7 +433,7 @@ enum iommu_status iommu_device_removed(
 	if (!dev)
 		return IOMMU_OK;
 	core_device_mute(iommu, dev);
-	status = detach(iommu, dev);
+	status = core_detach(iommu, dev);
 	__atomic_store_n(&dev->mute, false, __ATOMIC_RELEASE);
 	return status == IOMMU_NOT_ATTACHED ? IOMMU_OK : status;
 }

@@ -32,8 +32,8 @@ struct entry {
 };
 
 struct unit_ops {
-	/** Translation on, from any state of the hardware. */
-	enum iommu_status (*start)(struct unit *unit);
+	/** Everything up to translation, from any state of the hardware. */
+	enum iommu_status (*prepare)(struct unit *unit);
 	enum iommu_status (*translate)(struct unit *unit, bool on);
 	enum iommu_status (*suspend)(struct unit *unit);
 	enum iommu_status (*resume)(struct unit *unit);
@@ -142,6 +142,12 @@ bool vtd_ats_allowed(const struct iommu *iommu, uint16_t segment, uint16_t rid);
 /** Whether firmware reserved memory for a requester. */
 bool vtd_reserved_for(
 	const struct iommu *iommu, uint16_t segment, uint16_t rid);
+/** Region n of those reserved for a requester. */
+bool vtd_reserved_region(const struct iommu *iommu, uint16_t segment,
+	uint16_t rid, unsigned n, struct iommu_reserved_region *out);
+/** Device n of those that have reserved memory. */
+bool vtd_reserved_device(
+	const struct iommu *iommu, unsigned n, struct iommu_device_id *out);
 unsigned vtd_reserved_count(const struct iommu *iommu);
 void vtd_reserved_get(const struct iommu *iommu, unsigned n,
 	struct iommu_reserved_region *out);

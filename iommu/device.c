@@ -266,7 +266,9 @@ enum iommu_status iommu_device_info(struct iommu *iommu,
 		.alias = dev->alias,
 		.faults = __atomic_load_n(&dev->faults, __ATOMIC_RELAXED),
 	};
-	if (dev->state == IOMMU_DEVICE_ATTACHED) {
+	if (core_is_parked(dev)) {
+		out->state = IOMMU_DEVICE_BLOCKED;
+	} else if (dev->state == IOMMU_DEVICE_ATTACHED) {
 		out->domain = dev->domain;
 		out->did = dev->did;
 	}
@@ -319,7 +321,8 @@ static void visit_bus(
 		const struct device *dev = bus->device[n];
 
 		if (dev && dev->unit && dev->unit->index == unit &&
-			dev->state == IOMMU_DEVICE_ATTACHED)
+			dev->state == IOMMU_DEVICE_ATTACHED &&
+			!core_is_parked(dev))
 			visit(arg, unit, dev->id, dev->domain);
 	}
 }

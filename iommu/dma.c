@@ -7,6 +7,7 @@
  * flush is shared, so the address waits for it, and a buffer with a copy is
  * flushed at once.
  */
+#include "backend.h"
 #include "space.h"
 
 static unsigned pages_of(uint64_t at, size_t size)
@@ -40,6 +41,23 @@ static bool is_request(uint64_t at, size_t size, unsigned direction)
 
 /* ---- life ---- */
 
+/** Keeps clear of what firmware reserved for any device. */
+static enum iommu_status reserve_firmware(struct iommu_dma *dma)
+{
+	struct iommu_reserved_region region;
+	unsigned n, count = vtd_reserved_count(dma->iommu);
+	enum iommu_status status = IOMMU_OK;
+
+	for (n = 0; n < count && status == IOMMU_OK; n++) {
+		vtd_reserved_get(dma->iommu, n, &region);
+		status = core_iova_reserve(
+			&dma->space, region.first.v, region.last.v);
+	}
+	if (status != IOMMU_OK)
+		core_iova_free_all(&dma->space);
+	return status;
+}
+
 static enum iommu_status make_parts(struct iommu_dma *dma)
 {
 	struct iommu *iommu = dma->iommu;
@@ -51,6 +69,8 @@ static enum iommu_status make_parts(struct iommu_dma *dma)
 	if (is_identity(dma))
 		return IOMMU_OK;
 	status = core_iova_make(&dma->space, iommu, dma->domain->table.last);
+	if (status == IOMMU_OK)
+		status = reserve_firmware(dma);
 	if (status != IOMMU_OK || !dma->config.deferred)
 		return status;
 	while (((size_t)PAGE_SIZE << dma->deferred_order) < size)

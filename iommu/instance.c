@@ -67,8 +67,8 @@ static bool anything_attached(struct iommu *iommu)
 	for (n = 0; n < iommu->units; n++)
 		if (iommu->unit[n]->attached)
 			return true;
-	return iommu->domains >
-		(unsigned)!!iommu->identity + !!iommu->identity_tables;
+	return iommu->domains > (unsigned)!!iommu->identity +
+		!!iommu->identity_tables + core_parkings(iommu);
 }
 
 /** Ends every unit. IOMMU_UNCONFIRMED if one kept its memory. */
@@ -95,6 +95,7 @@ enum iommu_status iommu_destroy(struct iommu *iommu)
 		return IOMMU_OK;
 	if (anything_attached(iommu))
 		return IOMMU_IN_USE;
+	core_unpark_all(iommu);
 	status = end_units(iommu);
 	vtd_forget(iommu);
 	core_segments_end(iommu);
@@ -177,9 +178,9 @@ static enum iommu_status each_unit(
 	return status;
 }
 
-static enum iommu_status start_one(struct unit *unit)
+static enum iommu_status prepare_one(struct unit *unit)
 {
-	return unit->ops->start(unit);
+	return unit->ops->prepare(unit);
 }
 
 static enum iommu_status on_one(struct unit *unit)
@@ -233,12 +234,12 @@ enum iommu_status iommu_start(struct iommu *iommu)
 			return status;
 	}
 
-	status = each_unit(iommu, IOMMU_UNIT_OFF, start_one);
+	status = each_unit(iommu, IOMMU_UNIT_OFF, prepare_one);
 	if (status == IOMMU_NO_MEMORY) {
-		(void)each_unit(iommu, IOMMU_UNIT_ON, off_one);
-		note_on(iommu);
 		return status;
 	}
+	core_park_all(iommu);
+	status = worse(status, each_unit(iommu, IOMMU_UNIT_OFF, on_one));
 	iommu->state = INSTANCE_STARTED;
 	note_on(iommu);
 	return status;

@@ -141,6 +141,7 @@ struct device {
 	bool group_changing; /* I: a member is on its way */
 	uint16_t group_users; /* I: attached devices whose group this is */
 	struct iommu_domain *domain;       /* I: also while changing */
+	struct iommu_domain *parking;      /* S: its reserved memory alone */
 	struct iommu_domain *group_domain; /* I */
 	struct device *next_in_domain;     /* I: devices with a TLB */
 	uint16_t ats;                      /* C: capability offset, 0 = none */
@@ -294,6 +295,26 @@ unsigned core_tlb_rids(struct iommu_domain *domain, const struct unit *unit,
 	unsigned skip, uint16_t *rid, unsigned max);
 /** Blocks the devices of a domain whose TLB does not answer. */
 enum iommu_status core_block_mute(struct iommu_domain *domain);
+
+/* ---- attach.c ---- */
+
+enum iommu_status core_attach(
+	struct iommu *iommu, struct device *dev, struct iommu_domain *domain);
+enum iommu_status core_detach(struct iommu *iommu, struct device *dev);
+
+/* ---- reserved.c ---- */
+
+/** Whether a device only reaches its reserved memory, for the library. */
+bool core_is_parked(const struct device *dev);
+/** Maps a device's reserved regions in a domain. */
+enum iommu_status core_map_reserved(
+	struct iommu_domain *domain, const struct device *dev);
+/** Parks a blocked device, if it has reserved memory and the host wants it. */
+enum iommu_status core_park(struct iommu *iommu, struct device *dev);
+void core_park_all(struct iommu *iommu);
+void core_unpark_all(struct iommu *iommu);
+/** How many domains are for parking. */
+unsigned core_parkings(const struct iommu *iommu);
 
 /* ---- topology.c ---- */
 

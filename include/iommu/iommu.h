@@ -75,8 +75,14 @@ struct iommu_options {
 	enum iommu_choice ats;
 	enum iommu_interface interface;
 	/** Whether a device for which firmware reserved memory (RMRR) may be
-	 *  attached to mapped and shared domains. Default false. */
+	 *  attached to mapped and shared domains. A mapped domain gets the
+	 *  regions, each at its own address; a shared one must have them.
+	 *  Default false. */
 	bool allow_reserved_memory;
+	/** Whether such a device keeps reaching its reserved memory, and
+	 *  nothing else, while the host has not attached it (USB keyboards
+	 *  under firmware control, graphics). Default false: blocked. */
+	bool keep_reserved_memory;
 	/** Bits of enum iommu_quirk that must not take effect. */
 	uint32_t quirks_off;
 	/** Interrupt entries per unit, rounded up to a power of two, at most

@@ -417,6 +417,47 @@ bool vtd_ats_allowed(const struct iommu *iommu, uint16_t segment, uint16_t rid)
 	return false;
 }
 
+static void read_region(
+	const struct dmar_record *record, struct iommu_reserved_region *out)
+{
+	out->segment = record->segment;
+	out->first = iommu_phys(record->base & ~(uint64_t)(PAGE_SIZE - 1));
+	out->last = iommu_phys(record->limit | (PAGE_SIZE - 1));
+}
+
+bool vtd_reserved_region(const struct iommu *iommu, uint16_t segment,
+	uint16_t rid, unsigned n, struct iommu_reserved_region *out)
+{
+	struct dmar_record record;
+	size_t at = 0;
+
+	while (find_record(iommu, DMAR_RMRR, &at, &record)) {
+		if (!record_covers(iommu, &record, segment, rid) || n--)
+			continue;
+		read_region(&record, out);
+		return true;
+	}
+	return false;
+}
+
+bool vtd_reserved_device(
+	const struct iommu *iommu, unsigned n, struct iommu_device_id *out)
+{
+	struct dmar_record record;
+	struct dmar_scope scope;
+	size_t at = 0, inner;
+
+	while (find_record(iommu, DMAR_RMRR, &at, &record))
+		for (inner = 0; dmar_scope_next(&record, &inner, &scope);) {
+			out->segment = record.segment;
+			if (resolve(iommu, record.segment, &scope,
+				    &out->requester) &&
+				!n--)
+				return true;
+		}
+	return false;
+}
+
 unsigned vtd_reserved_count(const struct iommu *iommu)
 {
 	struct dmar_record record;
@@ -437,10 +478,7 @@ void vtd_reserved_get(const struct iommu *iommu, unsigned n,
 	*out = (struct iommu_reserved_region){0};
 	while (find_record(iommu, DMAR_RMRR, &at, &record))
 		if (!n--) {
-			out->segment = record.segment;
-			out->first = iommu_phys(
-				record.base & ~(uint64_t)(PAGE_SIZE - 1));
-			out->last = iommu_phys(record.limit | (PAGE_SIZE - 1));
+			read_region(&record, out);
 			return;
 		}
 }

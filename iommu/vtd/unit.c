@@ -51,7 +51,7 @@ static enum iommu_status make_memory(struct vtd_unit *unit)
 }
 
 /** Everything up to translation itself. */
-static enum iommu_status prepare(struct vtd_unit *unit)
+static enum iommu_status set_up(struct vtd_unit *unit)
 {
 	enum iommu_status status = IOMMU_OK;
 
@@ -90,18 +90,14 @@ static void set_state(struct vtd_unit *unit, enum iommu_unit_state state)
 		;
 }
 
-static enum iommu_status start(struct unit *neutral)
+static enum iommu_status prepare(struct unit *neutral)
 {
 	struct vtd_unit *unit = vtd_of(neutral);
 	enum iommu_status status = make_memory(unit);
 
 	if (status == IOMMU_OK)
-		status = prepare(unit);
-	if (status == IOMMU_OK)
-		status = translation_on(unit);
-	if (status == IOMMU_OK)
-		set_state(unit, IOMMU_UNIT_ON);
-	else if (status != IOMMU_NO_MEMORY)
+		status = set_up(unit);
+	if (status != IOMMU_OK && status != IOMMU_NO_MEMORY)
 		vtd_lost(unit, iommu_status_text(status));
 	return status;
 }
@@ -149,7 +145,7 @@ static enum iommu_status resume(struct unit *neutral)
 {
 	struct vtd_unit *unit = vtd_of(neutral);
 	bool on = unit_state(neutral) == IOMMU_UNIT_ON;
-	enum iommu_status status = prepare(unit);
+	enum iommu_status status = set_up(unit);
 
 	if (status == IOMMU_OK && on)
 		status = translation_on(unit);
@@ -289,7 +285,7 @@ static void report_queue(struct unit *neutral, struct text *text)
 }
 
 const struct unit_ops vtd_ops = {
-	.start = start,
+	.prepare = prepare,
 	.translate = translate,
 	.suspend = suspend,
 	.resume = resume,

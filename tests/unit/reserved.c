@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memory that firmware reserved for a device: blocked, kept or handed on, as the
- * host chose. Also groups and aliases, which need a machine of their own too.
+ * Memory that firmware reserved for a device: blocked, kept or handed on, as
+ * the host chose. Also groups and aliases, which need a machine of their own
+ * too.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -113,8 +114,8 @@ static void kept_between_owners(void **state)
 		assert_true(rig_can_write(&r, LEGACY, REGION + 0x1ff8));
 		assert_false(rig_can_read(&r, LEGACY, REGION + 0x2000));
 		assert_false(rig_can_read(&r, PLAIN, REGION));
-		assert_int_equal(iommu_device_info(
-					 r.iommu, rig_id(LEGACY), &info),
+		assert_int_equal(
+			iommu_device_info(r.iommu, rig_id(LEGACY), &info),
 			IOMMU_OK);
 		assert_int_equal(info.state, IOMMU_DEVICE_BLOCKED);
 		assert_int_equal(iommu_detach(r.iommu, rig_id(LEGACY)),
@@ -197,27 +198,25 @@ static void group_has_one_domain(uint16_t first, uint16_t second)
 	rig_start_ok(&r);
 	domain = rig_mapped_domain(&r);
 	other = rig_mapped_domain(&r);
-	assert_int_equal(
-		iommu_map(domain, iommu_iova(0x5000), iommu_phys(0x100000),
-			4096, RW),
+	assert_int_equal(iommu_map(domain, iommu_iova(0x5000),
+				 iommu_phys(0x100000), 4096, RW),
 		IOMMU_OK);
 	assert_int_equal(
 		iommu_attach(r.iommu, rig_id(first), domain), IOMMU_OK);
-	assert_int_equal(iommu_attach(r.iommu, rig_id(second), other),
-		IOMMU_GROUP_BUSY);
+	assert_int_equal(
+		iommu_attach(r.iommu, rig_id(second), other), IOMMU_GROUP_BUSY);
 	assert_int_equal(
 		iommu_attach(r.iommu, rig_id(second), domain), IOMMU_OK);
 	assert_true(rig_can_write(&r, first, 0x5000));
 	assert_true(rig_can_write(&r, second, 0x5000));
 	assert_int_equal(iommu_detach(r.iommu, rig_id(first)), IOMMU_OK);
 	assert_true(rig_can_write(&r, second, 0x5000));
-	assert_int_equal(iommu_attach(r.iommu, rig_id(first), other),
-		IOMMU_GROUP_BUSY);
+	assert_int_equal(
+		iommu_attach(r.iommu, rig_id(first), other), IOMMU_GROUP_BUSY);
 	assert_int_equal(iommu_detach(r.iommu, rig_id(second)), IOMMU_OK);
 	assert_false(rig_can_write(&r, first, 0x5000));
 	assert_false(rig_can_write(&r, second, 0x5000));
-	assert_int_equal(
-		iommu_attach(r.iommu, rig_id(first), other), IOMMU_OK);
+	assert_int_equal(iommu_attach(r.iommu, rig_id(first), other), IOMMU_OK);
 	assert_int_equal(iommu_detach(r.iommu, rig_id(first)), IOMMU_OK);
 	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
 	assert_int_equal(iommu_domain_destroy(other), IOMMU_OK);

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Memory that firmware reserved for a device (VT-d 8.4). The host chooses: such
+ * a device is blocked like any other; or it is parked, that is, attached to a
+ * domain of the library's that maps its regions and nothing else, whenever the
+ * host has not attached it itself. Between parking and another domain the
+ * device is blocked for a moment.
+ */
+#include "backend.h"
+
+bool core_is_parked(const struct device *dev)
+{
+	return dev->parking && dev->domain == dev->parking;
+}
+
+/** Whether a region is mapped to itself already, by another device's attach. */
+static bool is_identity(
+	const struct iommu_domain *domain, uint64_t first, uint64_t last)
+{
+	iommu_phys_t a, b;
+
+	return iommu_iova_to_phys(domain, iommu_iova(first), &a) == IOMMU_OK &&
+		iommu_iova_to_phys(domain, iommu_iova(last), &b) == IOMMU_OK &&
+		a.v == first && b.v == last;
+}
+
+enum iommu_status core_map_reserved(
+	struct iommu_domain *domain, const struct device *dev)
+{
+	struct iommu_reserved_region region;
+	enum iommu_status status = IOMMU_OK;
+	unsigned n = 0;
+
+	while (status == IOMMU_OK &&
+		vtd_reserved_region(domain->iommu, dev->id.segment,
+			dev->id.requester, n++, &region)) {
+		uint64_t first = region.first.v, last = region.last.v;
+
+		status = iommu_map(domain, iommu_iova(first), region.first,
+			last - first + 1, IOMMU_READ | IOMMU_WRITE);
+		if (status == IOMMU_MAPPED)
+			status = is_identity(domain, first, last)
+				? IOMMU_OK
+				: IOMMU_RESERVED_RANGE;
+	}
+	return status;
+}
+
+static enum iommu_status make_parking(struct iommu *iommu, struct device *dev)
+{
+	struct iommu_domain_config config = {.kind = IOMMU_DOMAIN_MAPPED};
+	struct iommu_domain *domain;
+	enum iommu_status status, undone;
+
+	status = iommu_domain_create(iommu, &config, &domain);
+	if (status != IOMMU_OK)
+		return status;
+	status = core_map_reserved(domain, dev);
+	if (status == IOMMU_OK) {
+		dev->parking = domain;
+		return IOMMU_OK;
+	}
+	undone = iommu_domain_destroy(domain);
+	return undone == IOMMU_OK ? status : undone;
+}
+
+enum iommu_status core_park(struct iommu *iommu, struct device *dev)
+{
+	enum iommu_status status = IOMMU_OK;
+
+	if (!iommu->options.keep_reserved_memory || !dev->reserved_memory)
+		return IOMMU_OK;
+	if (!dev->parking)
+		status = make_parking(iommu, dev);
+	if (status == IOMMU_OK)
+		status = core_attach(iommu, dev, dev->parking);
+	if (status != IOMMU_OK)
+		core_log(iommu, IOMMU_LOG_WARNING,
+			"reserved memory of %04x:%02x:%02x.%u is blocked: %s",
+			dev->id.segment, dev->id.requester >> 8,
+			dev->id.requester >> 3 & 0x1f, dev->id.requester & 7,
+			iommu_status_text(status));
+	return status;
+}
+
+void core_park_all(struct iommu *iommu)
+{
+	struct iommu_device_id id;
+	struct device *dev;
+	unsigned n;
+
+	if (!iommu->options.keep_reserved_memory)
+		return;
+	for (n = 0; vtd_reserved_device(iommu, n, &id); n++)
+		if (core_device(iommu, id, &dev) == IOMMU_OK && !dev->domain &&
+			core_park(iommu, dev) != IOMMU_OK)
+			continue; /* it was logged; the device is blocked */
+}
+
+unsigned core_parkings(const struct iommu *iommu)
+{
+	struct iommu_device_id id;
+	unsigned n, count = 0;
+
+	for (n = 0; vtd_reserved_device(iommu, n, &id); n++) {
+		const struct device *dev = core_device_known(iommu, id);
+
+		count += dev && dev->parking;
+	}
+	return count;
+}
+
+void core_unpark_all(struct iommu *iommu)
+{
+	struct iommu_device_id id;
+	unsigned n;
+
+	for (n = 0; vtd_reserved_device(iommu, n, &id); n++) {
+		struct device *dev = core_device_known(iommu, id);
+
+		if (!dev || !dev->parking)
+			continue;
+		/* What is not confirmed keeps its tables. */
+		if (core_is_parked(dev) && core_detach(iommu, dev) != IOMMU_OK)
+			continue;
+		if (iommu_domain_destroy(dev->parking) == IOMMU_OK)
+			dev->parking = NULL;
+	}
+}
