@@ -190,7 +190,8 @@ struct model *model_create_pair(const struct model_personality *first,
 	const struct model_personality *second, enum model_mode mode,
 	unsigned flags, uint64_t seed, bool left_on);
 
-/** The same as model_create_usual() with a kind of the table by its name and nothing special. */
+/** The same as model_create_usual() with a kind of the table by its name and
+ * nothing special. */
 struct model *model_create_simple(
 	const char *kind, enum model_mode mode, uint64_t seed);
 
