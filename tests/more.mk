@@ -65,7 +65,7 @@ FUZZ_SECONDS ?= 60
 fuzzers := $(patsubst $(S)/tests/%.c,$(O)/%,$(wildcard $(S)/tests/fuzz/*.c))
 fuzz-flags := -std=gnu17 -O1 -g -fsanitize=fuzzer,address,undefined \
 	-fno-sanitize-recover=undefined -I$(S)/include -I$(S)/iommu \
-	-I$(S)/model/include -I$(S)
+	-I$(S)/model/include -I$(S) -I$(S)/kernel
 
 $(fuzzers): $(O)/%: $(S)/tests/%.c $(addprefix $(S)/,$(library-sources) \
 		$(model-sources)) | packages-fuzz
