@@ -140,3 +140,88 @@ def test_help_names_every_variable():
     for name in ('SMP', 'MEM', 'ACCEL', 'QEMU', 'IOMMU', 'DEVICES',
                  'PASSTHROUGH', 'TRACE', 'FILES', 'SCRIPT', 'APPEND', 'O='):
         assert name in text
+
+
+def command_line(**variables):
+    """What QEMU would be started with."""
+    folder = folder_for('test_boot.command_line')
+    stand_in = os.path.join(folder, 'qemu')
+    with open(stand_in, 'w') as out:
+        out.write('#!/bin/sh\necho "$@"\n')
+    os.chmod(stand_in, 0o755)
+    return subprocess.run(
+        [os.path.join(SOURCE, 'tools/qemu')], text=True,
+        env=environment(dict(variables, QEMU=stand_in, RUN=folder)),
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE).stdout
+
+
+def test_default_machine():
+    line = command_line()
+    for part in ('q35,kernel-irqchip=split', '-smp 4', '-m 1G',
+                 '-device intel-iommu,intremap=on,caching-mode=on,'
+                 'device-iotlb=on,aw-bits=48',
+                 '-device nvme,addr=1', '-device e1000,addr=2',
+                 '-device edu,addr=3,dma_mask=0xffffffffffffffff'):
+        assert part in line
+    assert line.index('intel-iommu') < line.index('nvme')
+
+
+def test_variables_reach_qemu():
+    line = command_line(SMP=7, MEM='3G', ACCEL='kvm', IOMMU='aw-bits=39',
+                        DEVICES='-device edu', APPEND='words',
+                        PASSTHROUGH='0000:00:04.0 0000:01:00.1')
+    for part in ('-smp 7', '-m 3G', '-accel kvm', 'intel-iommu,aw-bits=39',
+                 '-device edu', '-append words', 'vfio-pci,host=0000:00:04.0',
+                 'vfio-pci,host=0000:01:00.1'):
+        assert part in line
+    assert 'intel-iommu' not in command_line(IOMMU='none')
+
+
+def host_tree(folder, device='0000:00:04.0'):
+    """A sysfs with one device, bound to a driver, with virtual functions."""
+    pci = os.path.join(folder, 'bus/pci')
+    at = os.path.join(pci, 'devices', device)
+    os.makedirs(os.path.join(at, 'iommu_group/devices', device))
+    os.makedirs(os.path.join(at, 'iommu_group/devices/0000:00:04.1'))
+    os.makedirs(os.path.join(at, 'driver'))
+    os.makedirs(os.path.join(pci, 'drivers/vfio-pci', device))
+    for name in ('sriov_numvfs', 'driver/unbind', 'driver_override'):
+        open(os.path.join(at, name), 'w').close()
+    open(os.path.join(pci, 'drivers_probe'), 'w').close()
+    return pci, at
+
+
+def passthrough(folder, *arguments):
+    binaries = os.path.join(folder, 'bin')
+    os.makedirs(binaries, exist_ok=True)
+    with open(os.path.join(binaries, 'modprobe'), 'w') as out:
+        out.write('#!/bin/sh\n')
+    os.chmod(os.path.join(binaries, 'modprobe'), 0o755)
+    return subprocess.run(
+        [os.path.join(SOURCE, 'tools/passthrough'), *arguments], text=True,
+        env=dict(os.environ, SYSFS=folder,
+                 PATH=binaries + ':' + os.environ['PATH']),
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def test_device_of_the_host_is_lent():
+    folder = folder_for('test_boot.lend')
+    pci, at = host_tree(folder)
+    done = passthrough(folder, '0000:00:04.0')
+    assert done.returncode == 0, done.stdout
+    assert open(f'{at}/sriov_numvfs').read() == '0\n'
+    assert open(f'{at}/driver/unbind').read() == '0000:00:04.0\n'
+    assert open(f'{at}/driver_override').read() == 'vfio-pci\n'
+    assert open(f'{pci}/drivers_probe').read() == '0000:00:04.0\n'
+    assert '0000:00:04.1 is in the same group' in done.stdout
+    assert 'make run PASSTHROUGH=0000:00:04.0' in done.stdout
+    assert passthrough(folder, '--back', '0000:00:04.0').returncode == 0
+    assert open(f'{at}/driver_override').read() == '\n'
+
+
+def test_what_cannot_be_lent():
+    folder = folder_for('test_boot.no_lend')
+    host_tree(folder)
+    assert 'is no device address' in passthrough(folder, '00:04.0').stdout
+    assert 'there is no device' in passthrough(folder, '0000:00:09.0').stdout
+    assert passthrough(folder).returncode == 1
