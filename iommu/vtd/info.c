@@ -4,6 +4,7 @@
  * "root entry table", have a fixed wording and order that programs rely on;
  * newer ones follow.
  */
+#include "info.h"
 #include "unit.h"
 
 static const char *yes(bool value)
@@ -11,10 +12,8 @@ static const char *yes(bool value)
 	return value ? "yes" : "no";
 }
 
-static void capabilities(const struct unit *unit, struct text *text)
+void vtd_info_capabilities(uint64_t cap, struct text *text)
 {
-	uint64_t cap = unit->cap;
-
 	text_add(text, " capabilities = 0x%016jx\n", (uintmax_t)cap);
 	text_add(text, " mgaw: %u\n", VTD_CAP_MGAW(cap));
 	text_add(text, " sagaw (paging level): 0x%x\n", VTD_CAP_SAGAW(cap));
@@ -30,10 +29,8 @@ static void capabilities(const struct unit *unit, struct text *text)
 		yes(VTD_CAP_PLMR(cap)));
 }
 
-static void extended_capabilities(const struct unit *unit, struct text *text)
+void vtd_info_extended_capabilities(uint64_t ecap, struct text *text)
 {
-	uint64_t ecap = unit->ecap;
-
 	text_add(text, " ext. capabilities = 0x%016jx\n", (uintmax_t)ecap);
 	text_add(text, " pass through: %s\n", yes(VTD_ECAP_PT(ecap)));
 	text_add(text, " device iotlb: %s\n", yes(VTD_ECAP_DT(ecap)));
@@ -62,31 +59,35 @@ static void global_status(const struct vtd_unit *unit, struct text *text)
 		(uintmax_t)root, virt);
 }
 
+void vtd_info_more_capabilities(uint64_t cap, struct text *text)
+{
+	unsigned mask = VTD_CAP_MAMV(cap);
+
+	text_add(text, " page sizes: 4K%s%s\n",
+		VTD_CAP_SSLPS(cap) & 1 ? " 2M" : "",
+		VTD_CAP_SSLPS(cap) & 2 ? " 1G" : "");
+	text_add(text, " page-selective flush: %s, at most %u pages\n",
+		yes(VTD_CAP_PSI(cap)),
+		VTD_CAP_PSI(cap) && mask < 32 ? 1u << mask : 0);
+	text_add(text, " drain: read %s, write %s\n", yes(VTD_CAP_DRD(cap)),
+		yes(VTD_CAP_DWD(cap)));
+	text_add(text, " fault records: %u at 0x%x\n", VTD_CAP_NFR(cap),
+		VTD_CAP_FRO(cap));
+}
+
 /** What was added since the first lines were fixed. */
 static void more(const struct vtd_unit *unit, struct text *text)
 {
 	const struct unit *u = &unit->unit;
 	uint32_t status = vtd_read32(unit, VTD_GSTS);
-	uint64_t cap = u->cap;
 
 	text_add(text, " segment: %u\n", u->segment);
 	text_add(
 		text, " invalidation: %s\n", u->queued ? "queue" : "registers");
 	text_add(text, " interrupt remapping: %s\n",
 		status & VTD_IRE ? "enabled" : "disabled");
-	text_add(text, " page sizes: 4K%s%s\n",
-		u->page_sizes & VTD_BIT(21) ? " 2M" : "",
-		u->page_sizes & VTD_BIT(30) ? " 1G" : "");
-	text_add(text, " page-selective flush: %s, at most %u pages\n",
-		yes(VTD_CAP_PSI(cap)),
-		VTD_CAP_PSI(cap) && VTD_CAP_MAMV(cap) < 32
-			? 1u << VTD_CAP_MAMV(cap)
-			: 0);
-	text_add(text, " drain: read %s, write %s\n", yes(VTD_CAP_DRD(cap)),
-		yes(VTD_CAP_DWD(cap)));
-	text_add(text, " fault records: %u at 0x%x\n", VTD_CAP_NFR(cap),
-		VTD_CAP_FRO(cap));
-	text_add(text, " posted interrupts: %s\n", yes(VTD_CAP_PI(cap)));
+	vtd_info_more_capabilities(u->cap, text);
+	text_add(text, " posted interrupts: %s\n", yes(VTD_CAP_PI(u->cap)));
 	text_add(text, " scalable mode: %s\n", yes(VTD_ECAP_SMTS(u->ecap)));
 	text_add(text, " state: %s\n", u->reason ? u->reason : "in order");
 }
@@ -110,8 +111,8 @@ void vtd_info(struct unit *neutral, struct text *text)
 	text_add(text, " host addr width (cap[mgaw]) = %u\n",
 		VTD_CAP_MGAW(neutral->cap));
 	text_add(text, " version = 0x%x\n", neutral->version);
-	capabilities(neutral, text);
-	extended_capabilities(neutral, text);
+	vtd_info_capabilities(neutral->cap, text);
+	vtd_info_extended_capabilities(neutral->ecap, text);
 	global_status(unit, text);
 	more(unit, text);
 }
