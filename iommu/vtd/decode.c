@@ -24,9 +24,14 @@ static const struct feature cap_features[] = {
 };
 
 static const struct feature ecap_features[] = {
+	{5, "caching hints (historic)"},
+	{24, "extended contexts (historic)"},
 	{25, "memory types"},
 	{26, "nested translation"},
+	{27, "deferred invalidation (historic)"},
+	{28, "process ids before production (historic)"},
 	{29, "page requests"},
+	{30, "execute requests (historic)"},
 	{31, "supervisor requests"},
 	{33, "no-write flag of translation requests"},
 	{34, "extended accessed flag"},
@@ -51,9 +56,8 @@ static const struct feature ecap_features[] = {
 
 /** Bits that are reserved, as far as is known. */
 #define CAP_RESERVED (7ull << 13 | VTD_BIT(38) | 3ull << 57)
-#define ECAP_RESERVED                                                         \
-	(VTD_BIT(5) | VTD_BIT(18) | VTD_BIT(19) | VTD_BIT(24) | VTD_BIT(27) | \
-		VTD_BIT(28) | VTD_BIT(32) | VTD_BIT(54) | VTD_BIT(63))
+#define ECAP_RESERVED \
+	(VTD_BIT(18) | VTD_BIT(19) | VTD_BIT(32) | VTD_BIT(54) | VTD_BIT(63))
 
 static void print_features(const struct feature *feature, unsigned count,
 	uint64_t value, struct text *text)
