@@ -192,6 +192,23 @@ void assign_space_gone(struct space *s)
 	mutex_unlock(&assign_lock);
 }
 
+void assign_device_gone(struct pci_device *d)
+{
+	struct assignment *a;
+
+	mutex_lock(&assign_lock);
+	a = find(d);
+	if (a) {
+		assign_complain("detach", 0,
+			"%x:%x.%x is taken out; pid %d loses it", d->bus,
+			PCI_DEV(d->devfn), PCI_FN(d->devfn), a->pid);
+		(void)release(a);
+	}
+	interrupts_forget(d);
+	__atomic_store_n(&d->absent, true, __ATOMIC_RELEASE);
+	mutex_unlock(&assign_lock);
+}
+
 int assign_detach(struct pci_address at, int pid)
 {
 	struct pci_device *d = pci_find(at.segment, at.bus, at.devfn);
@@ -330,14 +347,19 @@ static int check(
 	return check_group(d, s);
 }
 
-/* Stop it and forget what its last owner left in it. */
+/* Stop it and forget what its last owner left in it. Returns how, or NULL if it
+ * did not come back: it may still do what it was told, so nobody gets it. */
 static const char *hand_over_reset(struct pci_device *d)
 {
 	enum pci_reset_kind kind = pci_reset_method(d);
+	int err;
 
 	quiet(d);
-	if (kind != PCI_RESET_NONE && pci_reset(d) == 0)
+	err = kind == PCI_RESET_NONE ? -ENOTSUP : pci_reset(d);
+	if (!err)
 		return pci_reset_name(kind);
+	if (err != -ENOTSUP)
+		return NULL;
 	if (d->released_ns)
 		(void)sleep_until(
 			d->released_ns + REST_NS, WAIT_UNINTERRUPTIBLE);
@@ -449,7 +471,9 @@ static int attach_to(struct pci_device *d, struct space *s, struct process *p)
 	err = check(d, s, &a->unit);
 	if (!err) {
 		a->reset = hand_over_reset(d);
-		err = give(a);
+		err = a->reset ? give(a)
+			       : refuse(d, -EIO,
+					 "it did not come back from its reset");
 	}
 	if (err)
 		kfree(a);

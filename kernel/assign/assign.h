@@ -60,6 +60,10 @@ MUST_CHECK int assign_flush(
 /* The last user of a space is gone: take its devices away. Sleeps. */
 void assign_space_gone(struct space *s);
 
+/* A device is to be taken out, or is out: its owner loses it, it is not listed
+ * any more. Sleeps. */
+void assign_device_gone(struct pci_device *d);
+
 /* One line of `mappings`: an owned device. In order of attachment. */
 struct assigned {
 	unsigned unit;

@@ -179,6 +179,12 @@ static void publish(struct device_interrupts *s, unsigned n)
 	spin_unlock(&s->lock);
 }
 
+void interrupts_forget(struct pci_device *d)
+{
+	if (d->interrupts)
+		d->interrupts->table = NULL;
+}
+
 static bool map_table(struct pci_device *d, struct device_interrupts *s)
 {
 	const struct pci_bar *bar = &d->bars[d->msix_bar];

@@ -25,6 +25,10 @@ MUST_CHECK int interrupts_enable_msi(struct pci_device *d, unsigned n);
  * -ENODEV. Holds the assign lock. */
 void interrupts_release(struct pci_device *d);
 
+/* The device is gone: the next one has its registers elsewhere. Its interrupts
+ * were released. Holds the assign lock. */
+void interrupts_forget(struct pci_device *d);
+
 /* How many vectors are enabled. */
 unsigned interrupts_count(const struct pci_device *d);
 

@@ -17,6 +17,7 @@
 #include "assign/assign.h"
 #include "assign/config.h"
 #include "assign/faults.h"
+#include "assign/hotplug.h"
 #include "assign/interrupts.h"
 #include "assign/owner.h"
 #include "fs/inode.h"
@@ -380,4 +381,5 @@ void dev_pci_init(void)
 
 	if (tree_register("pci", &root))
 		kprintf("#pci: not registered\n");
+	hotplug_init();
 }

@@ -101,7 +101,8 @@ static bool alone_behind_bridge(const struct pci_device *d)
 	if (!d->parent || d->header_type != TYPE_ENDPOINT)
 		return false;
 	list_for_each (other, &pci_devices, link)
-		if (other != d && other->segment == d->segment &&
+		if (other != d && !other->absent &&
+			other->segment == d->segment &&
 			other->bus >= d->parent->secondary &&
 			other->bus <= d->parent->subordinate)
 			return false;

@@ -8,7 +8,7 @@ struct pci_device *pci_nth(unsigned n)
 	struct pci_device *d;
 
 	list_for_each (d, &pci_devices, link)
-		if (n-- == 0)
+		if (!d->absent && n-- == 0)
 			return d;
 	return NULL;
 }

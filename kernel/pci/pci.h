@@ -20,7 +20,8 @@ struct pci_bar {
 };
 
 struct pci_device {
-	struct list link; /* pci_devices: never changed after boot */
+	struct list link; /* pci_devices: only grows, and is never freed */
+	bool absent;      /* taken out; its place waits for another */
 	uint16_t segment;
 	uint8_t bus, devfn;
 	uint16_t vendor, device, subvendor, subdevice;
@@ -49,6 +50,10 @@ extern struct list pci_devices;
  * MSI-X are off afterwards. BARs that firmware left unassigned get addresses
  * where the bridge windows allow. */
 void pci_init(void);
+
+/* The functions behind a hot-plug port that came just now are known, and have
+ * addresses; returns how many there are in all. One caller at a time. */
+unsigned pci_scan_below(struct pci_device *port);
 
 struct pci_device *pci_find(uint16_t segment, uint8_t bus, uint8_t devfn);
 

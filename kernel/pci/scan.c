@@ -67,20 +67,48 @@ static void quiet(struct pci_device *d)
 		pci_set_master(d, false);
 }
 
+/* A function that was taken out leaves its place in the list to the next one
+ * with the same number. */
+static struct pci_device *find_absent(
+	uint16_t segment, uint8_t bus, uint8_t devfn)
+{
+	struct pci_device *d;
+
+	list_for_each (d, &pci_devices, link)
+		if (d->absent && d->segment == segment && d->bus == bus &&
+			d->devfn == devfn)
+			return d;
+	return NULL;
+}
+
+/* All but what readers without a lock, and assign/, keep. */
+static void forget(struct pci_device *d)
+{
+	struct pci_device empty = {.link = d->link,
+		.absent = true,
+		.interrupts = d->interrupts,
+		.broken = d->broken};
+
+	*d = empty;
+}
+
 /* Returns whether there is a function. */
 static bool scan_function(uint16_t segment, uint8_t bus, uint8_t devfn)
 {
 	uint16_t vendor = pci_config_read(segment, bus, devfn, PCI_VENDOR, 2);
-	struct pci_device *d;
+	struct pci_device *d, *known;
 
 	if (vendor == 0xffff || vendor == 0)
 		return false;
-	d = kzalloc(sizeof(*d));
+	known = find_absent(segment, bus, devfn);
+	d = known ? known : kzalloc(sizeof(*d));
 	if (!d) {
 		kprintf("pci: no memory for %02x:%02x.%x\n", bus,
 			PCI_DEV(devfn), PCI_FN(devfn));
 		return true;
 	}
+	if (known)
+		forget(d);
 	d->segment = segment;
 	d->bus = bus;
 	d->devfn = devfn;
@@ -89,7 +117,10 @@ static bool scan_function(uint16_t segment, uint8_t bus, uint8_t devfn)
 	pci_read_capabilities(d);
 	quiet(d);
 	pci_read_bars(d);
-	list_push_back(&pci_devices, &d->link);
+	if (known)
+		__atomic_store_n(&d->absent, false, __ATOMIC_RELEASE);
+	else
+		list_push_back(&pci_devices, &d->link);
 	if (d->header_type == TYPE_BRIDGE)
 		follow_bridge(d);
 	return true;
@@ -135,6 +166,22 @@ static void scan_segment(uint16_t segment, uint8_t root)
 			scan_bus(segment, bus);
 }
 
+unsigned pci_scan_below(struct pci_device *port)
+{
+	struct pci_device *d;
+	unsigned count = 0;
+
+	buses[port->secondary].parent = port;
+	scan_bus(port->segment, port->secondary);
+	list_for_each (d, &pci_devices, link) {
+		if (d->parent != port || d->absent)
+			continue;
+		pci_place_bars(d);
+		count++;
+	}
+	return count;
+}
+
 void pci_init(void)
 {
 	struct pci_device *d;
@@ -158,7 +205,8 @@ struct pci_device *pci_find(uint16_t segment, uint8_t bus, uint8_t devfn)
 	struct pci_device *d;
 
 	list_for_each (d, &pci_devices, link)
-		if (d->segment == segment && d->bus == bus && d->devfn == devfn)
+		if (!d->absent && d->segment == segment && d->bus == bus &&
+			d->devfn == devfn)
 			return d;
 	return NULL;
 }
