@@ -206,10 +206,12 @@ def shared(request):
 @pytest.fixture
 def machine(request, shared):
     """One machine for all tests of a file, with devices in no hurry. After a
-    failure the next test gets a new one."""
+    failure the next test gets a new one. A file whose devices work with the
+    world outside, which knows no virtual time, sets ARGUMENTS = []."""
     if not shared:
         module = request.module
-        shared.append(Machine(module.__name__, ICOUNT,
+        shared.append(Machine(module.__name__,
+                              getattr(module, 'ARGUMENTS', ICOUNT),
                               **getattr(module, 'MACHINE', {})))
     yield shared[0]
     if getattr(request.node, 'went_wrong', False):
