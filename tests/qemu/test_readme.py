@@ -44,3 +44,38 @@ def test_links_of_the_documents_lead_somewhere():
         for link in links:
             target = os.path.join(os.path.dirname(document), link)
             assert os.path.exists(target), f'{document}: {link}'
+
+
+def source_text():
+    text = ''
+    for folder in ('include', 'iommu', 'kernel'):
+        for at, _, files in os.walk(os.path.join(SOURCE, folder)):
+            for name in files:
+                if name.endswith(('.c', '.h')):
+                    with open(os.path.join(at, name)) as source:
+                        text += source.read()
+    return text
+
+
+def test_walks_name_what_is_there():
+    with open(os.path.join(SOURCE, 'docs/how-it-works.md')) as document:
+        words = re.findall(r'`([^`\n]+)`', document.read())
+    source = source_text()
+    functions = [w[:-2] for w in words if re.fullmatch(r'\w+\(\)', w)]
+    paths = [w for w in words if re.fullmatch(r'(iommu|kernel)/[\w/]+\.c', w)]
+    assert len(functions) > 20 and len(paths) > 8
+    missing = [f for f in functions if not re.search(rf'\b{f}\(', source)]
+    missing += [p for p in paths if not os.path.exists(os.path.join(SOURCE, p))]
+    assert missing == []
+
+
+def test_functions_are_where_the_walks_say():
+    """`name()` (`path`): the file has the function."""
+    with open(os.path.join(SOURCE, 'docs/how-it-works.md')) as document:
+        text = re.sub(r'\s+', ' ', document.read())
+    pairs = re.findall(r'`(\w+)\(\)` \(`([\w/.]+)`\)', text)
+    assert len(pairs) >= 6
+    for function, path in pairs:
+        with open(os.path.join(SOURCE, path)) as source:
+            assert re.search(rf'\b{function}\([^;]*?\)\s*{{', source.read()), \
+                f'{function}() is not in {path}'
