@@ -82,7 +82,7 @@ static struct pci_device *find_absent(
 }
 
 /* All but what readers without a lock, and assign/, keep. */
-static void forget(struct pci_device *d)
+static void make_blank(struct pci_device *d)
 {
 	struct pci_device empty = {.link = d->link,
 		.absent = true,
@@ -108,7 +108,7 @@ static bool scan_function(uint16_t segment, uint8_t bus, uint8_t devfn)
 		return true;
 	}
 	if (known)
-		forget(d);
+		make_blank(d);
 	d->segment = segment;
 	d->bus = bus;
 	d->devfn = devfn;
