@@ -80,6 +80,7 @@ SYSCALL(getrusage)
 		system_ns = p->child_system_ns;
 		break;
 	case RUSAGE_THREAD:
+		account_now();
 		user_ns = t->user_ns;
 		system_ns = t->system_ns;
 		break;

@@ -49,11 +49,10 @@ static int read_clock(int clock, uint64_t *out)
 	} else if (is_monotonic(clock)) {
 		*out = time_ns();
 	} else if (clock == CLOCK_PROCESS_CPUTIME) {
-		time_enter_kernel(t); /* up to now */
 		process_times(t->process, &user_ns, &system_ns);
 		*out = user_ns + system_ns;
 	} else if (clock == CLOCK_THREAD_CPUTIME) {
-		time_enter_kernel(t);
+		account_now();
 		*out = t->user_ns + t->system_ns;
 	} else {
 		return -EINVAL;

@@ -111,19 +111,25 @@ pte_t *tables_entry(
 static bool next_below(pte_t *table, unsigned level, uint64_t addr,
 	uint64_t end, struct leaf *out)
 {
-	uint64_t span = pte_span(level);
+	uint64_t span = pte_span(level), base = addr & ~(512 * span - 1);
+	unsigned i = pte_index(addr, level), last = 511;
 
-	for (unsigned i = pte_index(addr, level); i < 512 && addr < end; i++) {
+	if (addr >= end)
+		return false;
+	if (end - base < 512 * span)
+		last = pte_index(end - 1, level);
+	for (; i <= last; i++) {
 		pte_t *e = &table[i];
 
-		if (e->v && (level == 1 || e->v & PTE_LARGE)) {
-			*out = (struct leaf){e, ALIGN_DOWN(addr, span), level};
+		if (!e->v) /* as most are: nothing else is computed */
+			continue;
+		if (level == 1 || e->v & PTE_LARGE) {
+			*out = (struct leaf){e, base + i * span, level};
 			return true;
 		}
-		if (e->v &&
-			next_below(pte_table(*e), level - 1, addr, end, out))
+		if (next_below(pte_table(*e), level - 1,
+			    MAX(addr, base + i * span), end, out))
 			return true;
-		addr = ALIGN_DOWN(addr, span) + span;
 	}
 	return false;
 }
@@ -132,6 +138,19 @@ bool tables_next(
 	struct tables *t, uint64_t addr, uint64_t end, struct leaf *out)
 {
 	return next_below(t->top, 4, addr, end, out);
+}
+
+/* From an address whose entry is of no use to the next with an entry in the
+ * same table, or behind the table. */
+static void next_used(
+	const pte_t *table, unsigned level, uint64_t *addr, uint64_t end)
+{
+	uint64_t span = pte_span(level), at = ALIGN_DOWN(*addr, span) + span;
+	unsigned i = pte_index(*addr, level) + 1;
+
+	for (; i < 512 && !table[i].v && at < end; i++)
+		at += span;
+	*addr = at;
 }
 
 /* The next second-level entry in [addr, end) that leads to a table. */
@@ -146,7 +165,7 @@ static pte_t *next_table(struct tables *t, uint64_t *addr, uint64_t end)
 		if (l == 2 && table[pte_index(*addr, 2)].v &&
 			!(table[pte_index(*addr, 2)].v & PTE_LARGE))
 			return &table[pte_index(*addr, 2)];
-		*addr = ALIGN_DOWN(*addr, pte_span(l)) + pte_span(l);
+		next_used(table, l, addr, end);
 	}
 	return NULL;
 }

@@ -130,7 +130,7 @@ static int resolve_scripts(
 				args, interpreter, argument, path);
 		if (!err)
 			err = fs_open(
-				AT_FDCWD, interpreter, O_RDONLY, 0, &next);
+				AT_FDCWD, interpreter, OPEN_PROGRAM, 0, &next);
 		if (err)
 			return err;
 		file_put(*file);
@@ -188,7 +188,7 @@ static int read_program(struct program *p)
 	if (err || !p->elf.interpreter[0])
 		return err;
 	err = fs_open(
-		AT_FDCWD, p->elf.interpreter, O_RDONLY, 0, &p->loader_file);
+		AT_FDCWD, p->elf.interpreter, OPEN_PROGRAM, 0, &p->loader_file);
 	if (!err)
 		err = check_file(p->loader_file);
 	if (!err)

@@ -7,6 +7,10 @@
 
 struct file;
 
+/* How a program's file is opened (fs/file.h): what turns out to be a FIFO or a
+ * terminal is neither waited for nor taken. */
+#define OPEN_PROGRAM (O_RDONLY | O_NONBLOCK | O_NOCTTY)
+
 /* The strings of an execve(2), collected before the old memory goes. */
 struct exec_args;
 

@@ -49,7 +49,6 @@ static struct per_cpu {
 	uint64_t armed;           /* what clock_next() was last told */
 	struct thread *fpu_owner; /* whose FPU state the registers hold */
 	struct thread *dead;      /* switched away from for the last time */
-	struct cpu_times times;   /* written by this CPU only */
 } percpu[MAX_CPUS];
 
 static struct thread boot_thread;
@@ -216,59 +215,6 @@ static void fpu_enter(struct thread *t, uint32_t cpu)
 	t->fpu_cpu = cpu;
 }
 
-static void account_cpu(const struct thread *t, uint64_t spent)
-{
-	const struct cpu *cpu = this_cpu();
-	struct cpu_times *times = &percpu[cpu->id].times;
-
-	if (t == cpu->idle)
-		times->idle_ns += spent;
-	else if (t->in_kernel || !t->process)
-		times->system_ns += spent;
-	else
-		times->user_ns += spent;
-}
-
-struct cpu_times sched_cpu_times(unsigned cpu)
-{
-	return percpu[cpu].times;
-}
-
-static void account(struct thread *t, uint64_t now)
-{
-	uint64_t spent = now - t->stamp;
-
-	t->stamp = now;
-	account_cpu(t, spent);
-	if (!t->process)
-		return;
-	if (t->in_kernel) {
-		t->system_ns += spent;
-		__atomic_fetch_add(
-			&t->process->system_ns, spent, __ATOMIC_RELAXED);
-	} else {
-		t->user_ns += spent;
-		__atomic_fetch_add(
-			&t->process->user_ns, spent, __ATOMIC_RELAXED);
-	}
-}
-
-void time_enter_kernel(struct thread *t)
-{
-	interrupts_off();
-	account(t, time_ns());
-	t->in_kernel = true;
-	interrupts_restore();
-}
-
-void time_leave_kernel(struct thread *t)
-{
-	interrupts_off();
-	account(t, time_ns());
-	t->in_kernel = false;
-	interrupts_restore();
-}
-
 static void rearm(struct per_cpu *pc, uint64_t deadline)
 {
 	pc->armed = deadline;
@@ -333,7 +279,7 @@ static void __leave(struct thread *prev, uint64_t now)
 	struct per_cpu *pc = &percpu[this_cpu()->id];
 
 	check_stack(prev);
-	account(prev, now);
+	account_switch(prev, now);
 	prev->on_cpu = false;
 	prev->vruntime += now - pc->started;
 	pc->started = now;

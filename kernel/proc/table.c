@@ -262,6 +262,8 @@ char process_state(struct process *p)
 
 void process_times(struct process *p, uint64_t *user_ns, uint64_t *system_ns)
 {
+	if (p == process_current())
+		account_now();
 	*user_ns = __atomic_load_n(&p->user_ns, __ATOMIC_RELAXED);
 	*system_ns = __atomic_load_n(&p->system_ns, __ATOMIC_RELAXED);
 }

@@ -55,8 +55,9 @@ struct thread {
 	void *entry_arg;           /* [C] */
 
 	/* Time spent; `stamp` is when the current stretch began. */
-	uint64_t stamp, user_ns, system_ns; /* [O] */
-	bool in_kernel;                     /* [O] */
+	uint64_t stamp, user_ns, system_ns;    /* [O] */
+	uint64_t told_user_ns, told_system_ns; /* [O] to the process */
+	bool in_kernel;                        /* [O] */
 
 	/* Belonging */
 	int tid;                 /* [T] exec may change it to the pid */
@@ -142,9 +143,12 @@ void sched_interrupt(struct thread *t, bool kill);
 void sched_set_affinity(struct thread *t, uint32_t mask);
 void sched_thread_exit(void) NORETURN; /* the running thread ends */
 
-/* Time accounting at the borders of the kernel. */
+/* account.c: at the borders of the kernel (entering: interrupts on, leaving:
+ * off), at a switch (off), and for those who want to know up to now. */
 void time_enter_kernel(struct thread *t);
 void time_leave_kernel(struct thread *t);
+void account_switch(struct thread *t, uint64_t now);
+void account_now(void);
 
 /* In switch.S */
 void switch_stacks(uint64_t *save_sp, uint64_t new_sp);
