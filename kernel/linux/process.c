@@ -52,7 +52,7 @@ static long open_program(
 	int nofollow = flags & AT_SYMLINK_NOFOLLOW ? O_NOFOLLOW : 0;
 
 	if (path[0] || !(flags & AT_EMPTY_PATH))
-		return fs_open(dirfd, path, O_RDONLY | nofollow, 0, out);
+		return fs_open(dirfd, path, OPEN_PROGRAM | nofollow, 0, out);
 	*out = fd_file(dirfd);
 	return *out ? 0 : -EBADF;
 }
