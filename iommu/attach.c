@@ -120,7 +120,7 @@ static enum iommu_status __reserve(
 	dev->state = IOMMU_DEVICE_CHANGING;
 	dev->domain = domain;
 	dev->did = domain->on[dev->unit->index].did;
-	dev->unit->attached += domain != dev->parking;
+	unit_attach_count(dev->unit, domain != dev->parking);
 	if (ats)
 		__ats_enter(dev);
 	dev->rid_users++;
@@ -139,7 +139,7 @@ static void __release(struct party *party, bool confirmed)
 
 	__ats_leave(dev);
 	__domain_leave(dev->domain, dev->unit, confirmed);
-	dev->unit->attached -= dev->domain != dev->parking;
+	unit_attach_count(dev->unit, -(unsigned)(dev->domain != dev->parking));
 	dev->domain = NULL;
 	dev->state =
 		confirmed ? IOMMU_DEVICE_BLOCKED : IOMMU_DEVICE_QUARANTINED;
@@ -381,13 +381,13 @@ enum iommu_status core_device_quarantine(
 	enum iommu_status status = core_detach(iommu, dev);
 	unsigned long state;
 
-	if (status == IOMMU_NOT_ATTACHED || status == IOMMU_BUSY)
+	if (status == IOMMU_BUSY)
 		return status;
 	state = core_lock(iommu, &iommu->lock);
 	if (dev->state == IOMMU_DEVICE_BLOCKED)
 		dev->state = IOMMU_DEVICE_QUARANTINED;
 	core_unlock(iommu, &iommu->lock, state);
-	return status;
+	return status == IOMMU_NOT_ATTACHED ? IOMMU_OK : status;
 }
 
 enum iommu_status iommu_device_revive(
@@ -414,7 +414,8 @@ enum iommu_status iommu_device_revive(
 		return IOMMU_WRONG_STATE;
 
 	party = (struct party){.dev = dev, .leader = dev};
-	entry = (struct entry){.kind = IOMMU_DOMAIN_SHARED, .did = dev->did};
+	entry = (struct entry){.kind = IOMMU_DOMAIN_SHARED,
+		.did = dev->did ? dev->did : IDENTITY_DID};
 	__atomic_store_n(&dev->mute, false, __ATOMIC_RELEASE);
 	status = close_entries(&party, &entry, core_device_rids(dev, rid), rid);
 	state = core_lock(iommu, &iommu->lock);

@@ -47,6 +47,9 @@ struct unit_ops {
 	enum iommu_status (*detach)(struct unit *unit,
 		const struct entry *entry, const struct device *dev);
 
+	/** Stops the recording of faults of an absent entry. */
+	enum iommu_status (*hush)(struct unit *unit, uint16_t rid);
+
 	/** Starts flushing what a batch recorded for one domain id. */
 	enum iommu_status (*flush)(struct unit *unit, uint16_t did,
 		const struct iommu_batch *batch, struct ticket *out);
@@ -126,6 +129,36 @@ static inline enum iommu_unit_state unit_state(const struct unit *unit)
 static inline void unit_count(uint64_t *counter, uint64_t n)
 {
 	__atomic_fetch_add((word64 *)counter, n, __ATOMIC_RELAXED);
+}
+
+/** The same where a lock keeps other writers away. */
+static inline void unit_count_locked(uint64_t *counter, uint64_t n)
+{
+	__atomic_store_n((word64 *)counter, *counter + n, __ATOMIC_RELAXED);
+}
+
+/** Adds to the number of attached devices. I held. */
+static inline void unit_attach_count(struct unit *unit, unsigned change)
+{
+	__atomic_store_n(
+		&unit->attached, unit->attached + change, __ATOMIC_RELAXED);
+}
+
+static inline unsigned unit_attached(const struct unit *unit)
+{
+	return __atomic_load_n(&unit->attached, __ATOMIC_RELAXED);
+}
+
+/** A snapshot of the counters, one by one. */
+static inline void unit_read_stats(
+	const struct unit *unit, struct iommu_stats *out)
+{
+	const word64 *from = (const word64 *)(const void *)&unit->stats;
+	uint64_t *to = (uint64_t *)(void *)out;
+	unsigned n;
+
+	for (n = 0; n < sizeof(*out) / sizeof(*to); n++)
+		to[n] = __atomic_load_n(&from[n], __ATOMIC_RELAXED);
 }
 
 /* ---- vtd/ ---- */

@@ -87,10 +87,14 @@ static bool is_storm(struct iommu *iommu, struct device *dev, uint64_t time_ns)
 	return storm;
 }
 
-static void stop_storm(struct iommu *iommu, struct device *dev)
+/** Blocks the device, then has its faults dropped by the hardware. */
+static void stop_storm(struct iommu *iommu, struct device *dev,
+	struct unit *unit, uint16_t rid)
 {
 	enum iommu_status status = core_device_quarantine(iommu, dev);
 
+	if (status == IOMMU_OK)
+		status = unit->ops->hush(unit, rid);
 	core_log(iommu, IOMMU_LOG_ERROR,
 		"device %04x:%02x:%02x.%u is blocked: too many faults%s",
 		dev->id.segment, dev->id.requester >> 8,
@@ -98,11 +102,22 @@ static void stop_storm(struct iommu *iommu, struct device *dev)
 		status == IOMMU_OK ? "" : " (not confirmed)");
 }
 
+/** The device that a fault names; one that was never seen before may storm
+ *  too. NULL if there is none. */
+static struct device *blamed(struct iommu *iommu, struct iommu_device_id id)
+{
+	struct device *dev = core_device_known(iommu, id);
+
+	if (!dev && core_device(iommu, id, &dev) == IOMMU_NO_MEMORY)
+		return NULL;
+	return core_device_known(iommu, id);
+}
+
 bool iommu_fault_next(struct iommu *iommu, struct iommu_fault *out)
 {
 	struct raw_fault raw;
-	const struct unit *unit;
 	struct device *dev;
+	struct unit *unit;
 
 	if (!pop(iommu, &raw))
 		return false;
@@ -111,13 +126,13 @@ bool iommu_fault_next(struct iommu *iommu, struct iommu_fault *out)
 	if (out->kind == IOMMU_FAULT_DMA)
 		core_walk(
 			unit, out->device.requester, out->address, &out->walk);
-	dev = core_device_known(iommu, out->device);
+	dev = blamed(iommu, out->device);
 	if (!dev)
 		return true;
 	__atomic_fetch_add(&dev->faults, 1, __ATOMIC_RELAXED);
 	out->domain = __atomic_load_n(&dev->domain, __ATOMIC_ACQUIRE);
 	if (is_storm(iommu, dev, raw.time_ns))
-		stop_storm(iommu, dev);
+		stop_storm(iommu, dev, unit, out->device.requester);
 	return true;
 }
 

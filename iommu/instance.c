@@ -65,7 +65,7 @@ static bool anything_attached(struct iommu *iommu)
 	unsigned n;
 
 	for (n = 0; n < iommu->units; n++)
-		if (iommu->unit[n]->attached)
+		if (unit_attached(iommu->unit[n]))
 			return true;
 	return iommu->domains > (unsigned)!!iommu->identity +
 		!!iommu->identity_tables + core_parkings(iommu);
@@ -325,7 +325,7 @@ enum iommu_status iommu_unit_info(
 		.iova_bits = unit->iova_bits,
 		.queued = unit->queued,
 		.interrupt_remapping = unit->remapping,
-		.attached = unit->attached,
+		.attached = unit_attached(unit),
 	};
 	return IOMMU_OK;
 }

@@ -44,40 +44,49 @@ void iommu_report_quirks(struct iommu *iommu, iommu_sink *sink, void *arg)
 
 static void stats_of(const struct unit *unit, struct text *text)
 {
-	const struct iommu_stats *s = &unit->stats;
-	const struct {
+	static const struct {
 		const char *name;
-		uint64_t value;
+		size_t at;
 	} line[] = {
-		{"doorbells", s->doorbells},
-		{"descriptors", s->descriptors},
-		{"waits", s->waits},
-		{"time-outs", s->timeouts},
-		{"queue errors", s->queue_errors},
-		{"device time-outs", s->device_timeouts},
-		{"context flushes", s->context_flushes},
-		{"global flushes", s->global_flushes},
-		{"domain flushes", s->domain_flushes},
-		{"page flushes", s->page_flushes},
-		{"device-TLB flushes", s->device_tlb_flushes},
-		{"interrupt flushes", s->interrupt_flushes},
-		{"faults", s->faults},
-		{"fault overflows", s->faults_lost},
-		{"attaches", s->attaches},
-		{"detaches", s->detaches},
+		{"doorbells", offsetof(struct iommu_stats, doorbells)},
+		{"descriptors", offsetof(struct iommu_stats, descriptors)},
+		{"waits", offsetof(struct iommu_stats, waits)},
+		{"time-outs", offsetof(struct iommu_stats, timeouts)},
+		{"queue errors", offsetof(struct iommu_stats, queue_errors)},
+		{"device time-outs",
+			offsetof(struct iommu_stats, device_timeouts)},
+		{"context flushes",
+			offsetof(struct iommu_stats, context_flushes)},
+		{"global flushes",
+			offsetof(struct iommu_stats, global_flushes)},
+		{"domain flushes",
+			offsetof(struct iommu_stats, domain_flushes)},
+		{"page flushes", offsetof(struct iommu_stats, page_flushes)},
+		{"device-TLB flushes",
+			offsetof(struct iommu_stats, device_tlb_flushes)},
+		{"interrupt flushes",
+			offsetof(struct iommu_stats, interrupt_flushes)},
+		{"faults", offsetof(struct iommu_stats, faults)},
+		{"fault overflows", offsetof(struct iommu_stats, faults_lost)},
+		{"attaches", offsetof(struct iommu_stats, attaches)},
+		{"detaches", offsetof(struct iommu_stats, detaches)},
 	};
+	struct iommu_stats stats;
 	unsigned n;
 
+	unit_read_stats(unit, &stats);
 	text_add(text, "iommu@%p\n", (const void *)unit);
 	for (n = 0; n < sizeof(line) / sizeof(*line); n++)
 		text_add(text, " %s: %ju\n", line[n].name,
-			(uintmax_t)line[n].value);
+			(uintmax_t) *
+				(uint64_t *)(void *)((char *)&stats +
+					line[n].at));
 	text_add(text, " waits at first look or below 1 us: %ju\n",
-		(uintmax_t)s->latency[0]);
+		(uintmax_t)stats.latency[0]);
 	for (n = 1; n < IOMMU_LATENCY_SLOTS; n++)
-		if (s->latency[n])
+		if (stats.latency[n])
 			text_add(text, " waits below %u us: %ju\n", 1u << n,
-				(uintmax_t)s->latency[n]);
+				(uintmax_t)stats.latency[n]);
 }
 
 void iommu_report_stats(struct iommu *iommu, iommu_sink *sink, void *arg)
@@ -100,7 +109,7 @@ enum iommu_status iommu_unit_stats(
 {
 	if (n >= iommu->units || !out)
 		return IOMMU_BAD_ARGUMENT;
-	*out = iommu->unit[n]->stats;
+	unit_read_stats(iommu->unit[n], out);
 	return IOMMU_OK;
 }
 

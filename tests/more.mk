@@ -36,15 +36,6 @@ size: packages-build $(size-objects)
 	@cat $(O)/size/iommu/*.su $(O)/size/iommu/vtd/*.su | sort -k2 -n -r | \
 		awk -F'\t' 'NR <= 5 {print "stack", $$2, $$1}'
 
-# --- make decode: the tool for a Linux host ---------------------------------
-
-.PHONY: decode
-decode: packages-build $(O)/iommu-decode
-	@echo "$(O)/iommu-decode"
-
-$(O)/iommu-decode: $(S)/tools/iommu-decode.c $(O)/libiommu.a
-	$(Q)$(CC) -std=gnu17 -O2 -g -Wall -Wextra -I$(S)/include -o $@ $^
-
 # --- make reference: a page for every public function ----------------------
 
 .PHONY: reference check-reference

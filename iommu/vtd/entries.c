@@ -205,6 +205,34 @@ enum iommu_status vtd_detach(struct unit *neutral, const struct entry *entry,
 	return status;
 }
 
+enum iommu_status vtd_hush(struct unit *neutral, uint16_t rid)
+{
+	struct vtd_unit *unit = vtd_of(neutral);
+	struct iommu *iommu = neutral->iommu;
+	struct vtd_entry *table, *slot;
+	enum iommu_status status;
+	unsigned long state;
+	struct vtd_plan plan;
+	bool absent;
+
+	status = context_table(unit, rid >> 8, &table);
+	if (status != IOMMU_OK)
+		return status;
+	slot = &table[rid & 0xff];
+	state = core_lock(iommu, &unit->table_lock);
+	absent = !(slot->low & VTD_CTX_P);
+	if (absent) {
+		/* 9.3: evaluated in absent entries, too. */
+		__atomic_store_n(&slot->low, VTD_CTX_FPD, __ATOMIC_RELEASE);
+		vtd_write_back(unit, slot, sizeof(*slot));
+	}
+	core_unlock(iommu, &unit->table_lock, state);
+	if (!absent)
+		return IOMMU_OK;
+	vtd_plan_context_made(&unit->traits, rid, IDENTITY_DID, &plan);
+	return vtd_run(unit, &plan);
+}
+
 static void note_step(struct iommu_walk *walk, unsigned level, uint64_t at,
 	const struct vtd_entry *entry)
 {

@@ -100,7 +100,7 @@ void vtd_info(struct unit *neutral, struct text *text)
 	text_add(text, "iommu@%p\n", (const void *)neutral);
 	text_add(text, " rba = 0x%016jx\n", (uintmax_t)neutral->base.v);
 	text_add(text, " supported = %s\n", yes(usable));
-	text_add(text, " num_assigned_devs = %u\n", neutral->attached);
+	text_add(text, " num_assigned_devs = %u\n", unit_attached(neutral));
 	text_add(text, " regspace = %p\n", unit->regs);
 	if (!unit->regs) {
 		text_add(text, " state: %s\n", neutral->reason);

@@ -132,7 +132,7 @@ static void __count(struct iommu_stats *stats, unsigned op)
 			offsetof(struct iommu_stats, interrupt_flushes),
 	};
 
-	++*(uint64_t *)(void *)((char *)stats + at[op]);
+	unit_count_locked((uint64_t *)(void *)((char *)stats + at[op]), 1);
 }
 
 /* ---- submitting ---- */
@@ -156,8 +156,8 @@ static bool __put(
 	}
 	queue->ring[slot_of(tail)] = wait_descriptor(queue, tail + 1);
 	out->end = ++tail;
-	unit->unit.stats.descriptors += plan->count + 1;
-	unit->unit.stats.waits++;
+	unit_count_locked(&unit->unit.stats.descriptors, plan->count + 1);
+	unit_count_locked(&unit->unit.stats.waits, 1);
 	__atomic_store_n(&queue->tail, tail, __ATOMIC_RELEASE);
 	return true;
 }
@@ -176,7 +176,7 @@ static void ring_doorbell(struct vtd_unit *unit, uint64_t wanted)
 	if (queue->rung < wanted) {
 		queue->rung = __atomic_load_n(&queue->tail, __ATOMIC_ACQUIRE);
 		vtd_write64(unit, VTD_IQT, (uint64_t)slot_of(queue->rung) << 4);
-		unit->unit.stats.doorbells++;
+		unit_count_locked(&unit->unit.stats.doorbells, 1);
 	}
 	core_unlock(iommu, &queue->doorbell, state);
 }
@@ -271,7 +271,7 @@ static void __repair_queue_error(struct vtd_unit *unit)
 
 	queue->bad = *slot;
 	queue->bad_code = VTD_IQERCD_IQEI(vtd_read64(unit, VTD_IQERCD));
-	unit->unit.stats.queue_errors++;
+	unit_count_locked(&unit->unit.stats.queue_errors, 1);
 	core_log(unit->unit.iommu, IOMMU_LOG_ERROR,
 		"unit at 0x%jx refused descriptor %016jx %016jx (code %u)",
 		(uintmax_t)unit->unit.base.v, (uintmax_t)slot->high,
@@ -293,7 +293,7 @@ static uint16_t __repair_device_timeout(struct vtd_unit *unit)
 	uint64_t head = __head_position(unit);
 	uint64_t done = done_position(queue, queue->tail);
 
-	unit->unit.stats.device_timeouts++;
+	unit_count_locked(&unit->unit.stats.device_timeouts, 1);
 	if (head > done)
 		__lose(queue, done, head);
 	vtd_write32(unit, VTD_FSTS, VTD_FSTS_ITE);
@@ -625,7 +625,7 @@ void vtd_queue_report(struct vtd_unit *unit, struct text *text)
 	text_add(text, " queue: base 0x%jx, head 0x%jx, tail 0x%jx\n",
 		(uintmax_t)queue->phys.v, (uintmax_t)vtd_read64(unit, VTD_IQH),
 		(uintmax_t)vtd_read64(unit, VTD_IQT));
-	if (unit->unit.stats.queue_errors)
+	if (queue->bad.low)
 		text_add(text, " last refused: %016jx %016jx, code %u\n",
 			(uintmax_t)queue->bad.high, (uintmax_t)queue->bad.low,
 			queue->bad_code);

@@ -292,6 +292,7 @@ const struct unit_ops vtd_ops = {
 	.end = end,
 	.attach = vtd_attach,
 	.detach = vtd_detach,
+	.hush = vtd_hush,
 	.flush = flush,
 	.flush_wait = flush_wait,
 	.interrupt = vtd_interrupt,

@@ -187,6 +187,7 @@ enum iommu_status vtd_root_set(struct vtd_unit *unit);
 enum iommu_status vtd_attach(struct unit *unit, const struct entry *entry);
 enum iommu_status vtd_detach(
 	struct unit *unit, const struct entry *entry, const struct device *dev);
+enum iommu_status vtd_hush(struct unit *unit, uint16_t rid);
 bool vtd_inspect(const struct unit *unit, uint16_t rid, struct entry *out,
 	struct iommu_walk *walk);
 
