@@ -452,7 +452,7 @@ static void memory_is_kept_from_a_unit_that_does_not_answer(void **state)
 
 	(void)state;
 	devices_turn = NULL;
-	for (n = 0; n < 60; n++) {
+	for (n = 0; n < 40; n++) {
 		kept += end_with_broken_unit(model_unit_hang, n, false);
 		kept += end_with_broken_unit(model_unit_hang, n, true);
 		kept += end_with_broken_unit(model_unit_gone, n, false);
@@ -500,6 +500,30 @@ static void only_the_owner_acts_as_owner(void **state)
 	surroundings_stop();
 }
 
+static void a_device_that_is_lost_in_its_reset_is_nobodys(void **state)
+{
+	(void)state;
+	surroundings_start(&model_personalities[0], MODEL_LAZY, 1);
+	memset(owner_of, 0, sizeof(owner_of));
+	for (int pid = 1; pid <= PROCESSES; pid++)
+		be_born(pid);
+	functions[0].lost_in_reset = true;
+	assert_int_equal(assign_attach(address_of(0), 1), -EIO);
+	check();
+	/* It may come back later; one that cannot be reset at all may not be
+	 * refused for that. */
+	functions[0].lost_in_reset = false;
+	functions[1].no_reset = true;
+	assert_int_equal(assign_attach(address_of(0), 1), 0);
+	assert_int_equal(assign_attach(address_of(1), 2), 0);
+	owner_of[0] = 1;
+	owner_of[1] = 2;
+	check();
+	for (int pid = 1; pid <= PROCESSES; pid++)
+		space_put(owners[pid].s);
+	surroundings_stop();
+}
+
 static void an_attach_without_memory_changes_nothing(void **state)
 {
 	(void)state;
@@ -539,6 +563,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(
 			memory_is_kept_from_a_unit_that_does_not_answer),
 		cmocka_unit_test(only_the_owner_acts_as_owner),
+		cmocka_unit_test(a_device_that_is_lost_in_its_reset_is_nobodys),
 		cmocka_unit_test(an_attach_without_memory_changes_nothing),
 	};
 

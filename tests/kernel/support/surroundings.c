@@ -150,7 +150,7 @@ int pci_reset(struct pci_device *d)
 		machine_blame("a device is reset while it masters the bus");
 	function_of(d)->resets++;
 	turn();
-	return 0;
+	return function_of(d)->lost_in_reset ? -EIO : 0;
 }
 
 uint8_t pci_read8(const struct pci_device *d, unsigned off)

@@ -13,13 +13,13 @@
 #include "pci/pci.h"
 #include "proc/process.h"
 
-#define MODEL_RAM (24ull << 20)
+#define MODEL_RAM (6ull << 20)
 #define FUNCTIONS 7
 
 struct function {
 	struct pci_device pci; /* first */
 	bool master;
-	bool never_idle, no_reset;
+	bool never_idle, no_reset, lost_in_reset;
 	unsigned resets;
 };
 
