@@ -260,7 +260,8 @@ void model_cbdma_write(
 		break;
 	case MODEL_CBDMA_CHANCMP:
 	case MODEL_CBDMA_CHANCMP + 4:
-		half(&c->completion, offset, width, value & ~7ull);
+		half(&c->completion, offset, width, value);
+		c->completion &= ~7ull;
 		break;
 	case MODEL_CBDMA_CHANERR:
 		c->error &= ~(uint32_t)value;

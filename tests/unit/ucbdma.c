@@ -10,7 +10,7 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <string.h>
-#include <model/cbdma.h>
+#include <model/devices.h>
 #include "support/rig.h"
 #include "user/ucbdma/cbdma.c"
 
@@ -21,25 +21,31 @@
 struct bench {
 	struct rig r;
 	struct iommu_domain *domain;
-	struct model_cbdma *engine;
+	struct model_cbdma engine;
 	struct cbdma driver;
 	uint64_t frames; /* one run, mapped at the pointers to it */
 	char *memory;
-	bool absent;
+	bool absent, hangs;
 };
 
 static uint64_t bus_read(void *context, unsigned offset, unsigned width)
 {
 	struct bench *b = context;
 
-	return b->absent ? ~0ull : model_cbdma_read(b->engine, offset, width);
+	if (b->absent)
+		return ~0ull;
+	if (b->hangs && offset == CHANCMD)
+		return CHANCMD_RESET; /* and never done */
+	return model_cbdma_read(&b->engine, offset, width);
 }
 
 static void bus_write(
 	void *context, unsigned offset, unsigned width, uint64_t value)
 {
-	model_cbdma_write(
-		((struct bench *)context)->engine, offset, width, value);
+	struct bench *b = context;
+
+	if (!b->hangs)
+		model_cbdma_write(&b->engine, offset, width, value);
 }
 
 static uint64_t bus_now(void *context)
@@ -68,8 +74,7 @@ static void open_bench(struct bench *b)
 		iommu_map(b->domain, iommu_iova((uintptr_t)b->memory),
 			iommu_phys(b->frames), ROOM, IOMMU_READ | IOMMU_WRITE),
 		IOMMU_OK);
-	b->engine = model_cbdma_create(b->r.m, 0, RIG_DEV);
-	assert_non_null(b->engine);
+	model_cbdma_init(&b->engine, b->r.m, 0, RIG_DEV);
 }
 
 /* The last pages are the ring's. */
@@ -84,7 +89,6 @@ static void close_bench(struct bench *b)
 {
 	struct iommu_fault f;
 
-	model_cbdma_destroy(b->engine);
 	assert_int_equal(iommu_unmap_now(b->domain,
 				 iommu_iova((uintptr_t)b->memory), ROOM),
 		IOMMU_OK);
@@ -186,12 +190,12 @@ static void no_engine_and_a_dead_one(void **state)
 		cbdma_start(&b.driver, &bus, &b, (void *)b.memory), -ENOTSUP);
 	b.absent = false;
 	start(&b);
-	model_cbdma_hang(b.engine, true);
+	b.hangs = true;
 	assert_int_equal(
 		cbdma_copy(&b.driver, b.memory + 64, b.memory, 10), -ETIMEDOUT);
 	assert_int_equal(
 		cbdma_start(&b.driver, &bus, &b, (void *)b.memory), -ETIMEDOUT);
-	model_cbdma_hang(b.engine, false);
+	b.hangs = false;
 	start(&b);
 	check_copy(&b, b.memory + 0x10000, b.memory, 5000);
 	close_bench(&b);
@@ -214,7 +218,10 @@ static void interrupt_comes_once_until_rearmed(void **state)
 	assert_int_equal(iommu_irq_set(b.r.iommu, &irq, 0, &target), IOMMU_OK);
 	assert_int_equal(
 		iommu_irq_message(b.r.iommu, &irq, 0, &message), IOMMU_OK);
-	model_cbdma_message(b.engine, message.address, message.data);
+	b.engine.msi_address = message.address;
+	b.engine.msi_data = message.data;
+	bus_write(&b, MODEL_CBDMA_INTRCTRL, 1, 1);
+	bus_write(&b, CHANCTRL, 2, 1);
 	d = b.driver.memory->ring;
 	d[0].size = d[1].size = d[2].size = 8;
 	d[0].control = d[1].control = d[2].control = 0x21; /* null, interrupt */
