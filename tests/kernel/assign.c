@@ -431,8 +431,9 @@ static bool end_with_broken_unit(
 	broken = functions[0].pci.broken;
 	assert_false(functions[0].master);
 	assert_null(functions[0].pci.owner);
-	if (broken && !kept)
-		machine_blame("the device is broken and nothing is kept");
+	/* Its detach is the last that the unit hears. */
+	if (broken != kept)
+		machine_blame("broken %d, memory kept %d", broken, kept);
 	if (broken && memory_counts().quarantined - before < PAGES - 2)
 		machine_blame("only %llu frames are kept",
 			(unsigned long long)(memory_counts().quarantined -
