@@ -147,8 +147,8 @@ $(O)/iommu.iso: $(O)/kernel.elf $(O)/initramfs.cpio $(S)/tools/make-iso \
 
 clean:
 	rm -rf $(addprefix $(O)/,kernel user user.d host test run lib size \
-		tools coverage fuzz kernel.elf kernel.map initramfs.cpio \
-		iommu.iso iommu.iso.log libiommu.a coverage.txt)
+		tools iommu-decode coverage fuzz kernel.elf kernel.map \
+		initramfs.cpio iommu.iso iommu.iso.log libiommu.a coverage.txt)
 
 include $(S)/tests/tests.mk
 include $(S)/tests/more.mk

@@ -28,7 +28,8 @@ static void say_width(FILE *out, uint64_t cap)
 			"paging.");
 	else if (sagaw & 14)
 		say(out,
-			"39-bit I/O addresses only: a device sees 512 GiB. "
+			"I/O addresses are narrower than 48 bits (39 as a "
+			"rule, 512 GiB). "
 			"Programs on Linux lie above; DPDK and SPDK need "
 			"--iova-mode=pa or a low base address.");
 	else

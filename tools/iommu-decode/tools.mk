@@ -11,12 +11,12 @@ $(O)/tools/%.c.o: $(S)/%.c | packages-build
 	$(Q)$(CC) -std=gnu17 -O2 -g -ffunction-sections -Wall -Wextra \
 		-I$(S)/include -I$(S)/iommu -I$(S) -MMD -MP -c -o $@ $<
 
-$(O)/tools/iommu-decode: $(decode-objects)
+$(O)/iommu-decode: $(decode-objects)
 	$(Q)$(CC) -Wl,--gc-sections -o $@ $^
 
 .PHONY: tools
-tools: packages-build $(O)/tools/iommu-decode
-	@echo "$(O)/tools/iommu-decode"
+tools: packages-build $(O)/iommu-decode
+	@echo "$(O)/iommu-decode"
 
 # Its test links everything but main().
 $(O)/test/unit/tool: $(call host-object,$(filter-out %/main.c,\
