@@ -29,7 +29,7 @@ static struct owner {
 
 static int owner_of[FUNCTIONS]; /* pid, or 0 */
 static int soon[FUNCTIONS];     /* an attach is under way to this pid */
-static uint64_t seed, rounds = 16, state64;
+static uint64_t seed, rounds = 19, state64;
 static unsigned kills, writes, refused;
 
 static uint32_t any(uint32_t below)
@@ -311,6 +311,21 @@ static void do_memory(void)
 	o->changing = false;
 }
 
+static void do_protect(void)
+{
+	struct owner *o = &owners[1 + any(PROCESSES)];
+	unsigned first = any(PAGES), n = 1 + any(PAGES - first);
+	uint8_t prot = any(3) ? RW : PROT_READ;
+
+	for (unsigned p = first; p < first + n; p++)
+		if (o->prot[p] == 0xff || !o->prot[p])
+			return;
+	o->changing = true;
+	assert_int_equal(space_mprotect(o->s, A + first * K, n * K, prot), 0);
+	o->changing = false;
+	memset(&o->prot[first], prot, n);
+}
+
 static void do_fork(void)
 {
 	int pid = 1 + (int)any(PROCESSES);
@@ -353,7 +368,7 @@ static void step(void)
 	unsigned n;
 	static void (*const steps[])(void) = {do_attach, do_attach, do_attach,
 		do_detach, do_kill, do_kill, do_dma, do_dma, do_dma, do_memory,
-		do_memory, do_fork, do_power, do_wrong};
+		do_memory, do_protect, do_protect, do_fork, do_power, do_wrong};
 
 	n = any(ARRAY_SIZE(steps));
 	steps[n]();
