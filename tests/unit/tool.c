@@ -295,9 +295,8 @@ static void a_whole_log(void **state)
 
 /* ---- tables ---- */
 
-/** As QEMU 7.2 makes it for -device intel-iommu,device-iotlb=on: one unit with
- *  an I/O APIC and three functions, all root ports. */
-static size_t qemu_table(uint8_t *t)
+/** A small table: one unit with an I/O APIC and three functions. */
+static size_t small_table(uint8_t *t)
 {
 	static const uint8_t body[] = {0, 0, 48, 0, 0, 0, 0, 0, 0, 0, 0xd9,
 		0xfe, 0, 0, 0, 0, 3, 8, 0, 0, 0, 0xff, 0, 0, 1, 8, 0, 0, 0, 0,
@@ -321,7 +320,7 @@ static size_t qemu_table(uint8_t *t)
 static void a_table(void **state)
 {
 	uint8_t t[256];
-	size_t size = qemu_table(t);
+	size_t size = small_table(t);
 
 	(void)state;
 	assert_int_equal(FEED(t, size, "dmar", "-"), TOOL_FINE);
@@ -337,6 +336,29 @@ static void a_table(void **state)
 	assert_says("signature");
 	assert_int_equal(RUN("dmar"), TOOL_FAILED);
 	assert_non_null(strstr(complained, "it is not there"));
+}
+
+/** Taken from the memory of QEMU 7.2 with intel-iommu,intremap=on and
+ *  device-iotlb=on, edu and e1000. */
+static void the_table_of_qemu(void **state)
+{
+	static const uint8_t t[] = {0x44, 0x4d, 0x41, 0x52, 0x90, 0, 0, 0, 1,
+		0xc1, 0x42, 0x4f, 0x43, 0x48, 0x53, 0x20, 0x42, 0x58, 0x50,
+		0x43, 0x20, 0x20, 0x20, 0x20, 1, 0, 0, 0, 0x42, 0x58, 0x50,
+		0x43, 1, 0, 0, 0, 0x26, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+		0x58, 0, 0, 0, 0, 0, 0, 0, 0xd9, 0xfe, 0, 0, 0, 0, 3, 8, 0, 0,
+		0, 0xff, 0, 0, 1, 8, 0, 0, 0, 0, 0, 0, 1, 8, 0, 0, 0, 0, 1, 0,
+		1, 8, 0, 0, 0, 0, 2, 0, 1, 8, 0, 0, 0, 0, 3, 0, 1, 8, 0, 0, 0,
+		0, 4, 0, 1, 8, 0, 0, 0, 0, 0x1f, 0, 1, 8, 0, 0, 0, 0, 0x1f, 2,
+		1, 8, 0, 0, 0, 0, 0x1f, 3, 2, 0, 8, 0, 1, 0, 0, 0};
+
+	(void)state;
+	assert_int_equal(FEED(t, sizeof(t), "dmar", "-"), TOOL_FINE);
+	assert_says("host address width 39, interrupt remapping\n");
+	assert_says("  I/O APIC 0 at ff:00.0\n  endpoint at 00:00.0\n");
+	assert_says("  endpoint at 00:1f.3\nports with translation services");
+	assert_silent_about("warning");
+	assert_silent_about("forge");
 }
 
 static void entries(void **state)
@@ -428,7 +450,7 @@ static void nonsense(void **state)
 		for (n = 0; n < sizeof(bytes); n++)
 			bytes[n] = (char)rand();
 		if (round & 1)
-			qemu_table((uint8_t *)bytes);
+			small_table((uint8_t *)bytes);
 		bytes[48 + (unsigned)rand() % 60] = (char)rand();
 		FEED(bytes, sizeof(bytes), "dmar", "-");
 		FEED(bytes, sizeof(bytes), "regs", "-");
@@ -444,6 +466,7 @@ int main(void)
 		cmocka_unit_test(lines_of_many_kernels),
 		cmocka_unit_test(a_whole_log),
 		cmocka_unit_test(a_table),
+		cmocka_unit_test(the_table_of_qemu),
 		cmocka_unit_test(entries),
 		cmocka_unit_test(a_register_page),
 		cmocka_unit_test(wrong_command_lines),
