@@ -152,10 +152,11 @@ word64 *core_table_below(struct edit *edit, word64 *entry)
 
 /**
  * Replaces the large page around iova by a table that says the same. Another
- * CPU that unmaps another part of the page may be faster.
+ * CPU that unmaps another part of the page may be faster. Not inlined: that
+ * would double the stack of the recursion.
  */
-static word64 *split(struct edit *edit, word64 *entry, uint64_t value,
-	unsigned level, uint64_t iova)
+static __attribute__((noinline)) word64 *split(struct edit *edit, word64 *entry,
+	uint64_t value, unsigned level, uint64_t iova)
 {
 	uint64_t step = 1ull << shift_of(level - 1);
 	uint64_t mask = (1ull << shift_of(level)) - 1;

@@ -218,29 +218,30 @@ static uint64_t absent_size(const struct iommu_walk *walk)
 }
 
 static void print_tables(const struct iommu *iommu, const struct entry *entry,
-	unsigned max_ranges, struct text *text)
+	unsigned max_ranges, struct iommu_walk *walk, struct text *text)
 {
 	uint64_t end = 1ull << (12 + 9 * entry->levels);
 	struct stretch now = {0};
 	uint64_t at = 0;
 
 	while (at < end && max_ranges) {
-		struct iommu_walk walk = {0};
 		uint64_t step;
 
+		*walk = (struct iommu_walk){0};
 		core_walk_tables(iommu, entry->root, entry->levels,
-			iommu_iova(at), &walk);
-		step = walk.mapped ? walk.page_size : absent_size(&walk);
+			iommu_iova(at), walk);
+		step = walk->mapped ? walk->page_size : absent_size(walk);
 		if (now.size &&
-			(!walk.mapped || walk.rights != now.rights ||
-				walk.phys.v != now.phys + now.size)) {
+			(!walk->mapped || walk->rights != now.rights ||
+				walk->phys.v != now.phys + now.size)) {
 			print_stretch(&now, text);
 			now.size = 0;
 			max_ranges--;
 		}
-		if (walk.mapped && !now.size)
-			now = (struct stretch){at, walk.phys.v, 0, walk.rights};
-		if (walk.mapped)
+		if (walk->mapped && !now.size)
+			now = (struct stretch){
+				at, walk->phys.v, 0, walk->rights};
+		if (walk->mapped)
 			now.size += step;
 		at = (at & ~(step - 1)) + step;
 	}
@@ -274,7 +275,7 @@ enum iommu_status iommu_report_tables(struct iommu *iommu,
 		text_add(&text, " tables at 0x%jx, %u levels, domain id %u\n",
 			(uintmax_t)entry.root.v, entry.levels, entry.did);
 		if (entry.levels >= 3 && entry.levels <= 5)
-			print_tables(iommu, &entry, max_ranges, &text);
+			print_tables(iommu, &entry, max_ranges, &walk, &text);
 	}
 	text_end(&text);
 	return IOMMU_OK;

@@ -56,11 +56,11 @@ struct vtd_command {
 };
 
 enum {
-	VTD_PLAN_MAX = 12,
+	VTD_PLAN_MAX = 8,
 	/** Page-selective commands per batch before the whole domain is
 	 *  cheaper: each costs about a third of a doorbell, and the unit
 	 *  searches its IOTLB for each. */
-	VTD_PLAN_PAGES = 8,
+	VTD_PLAN_PAGES = 6,
 	VTD_MASK_ALL = 52,
 };
 

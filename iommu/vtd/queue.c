@@ -455,7 +455,8 @@ static void without_mute_devices(struct vtd_unit *unit,
  * Old units do not say which device did not answer: asks each alone. True if
  * one was found.
  */
-static bool blame_one_by_one(struct vtd_unit *unit, const struct vtd_plan *plan)
+static __attribute__((noinline)) bool blame_one_by_one(
+	struct vtd_unit *unit, const struct vtd_plan *plan)
 {
 	struct vtd_plan one = {.count = 1};
 	struct ticket ticket;
@@ -474,12 +475,21 @@ static bool blame_one_by_one(struct vtd_unit *unit, const struct vtd_plan *plan)
 	return found;
 }
 
+/** Apart, so that only a wait that failed has a second plan on its stack. */
+static __attribute__((noinline)) enum iommu_status resubmit(
+	struct vtd_unit *unit, const struct vtd_plan *plan, struct ticket *out)
+{
+	struct vtd_plan again;
+
+	without_mute_devices(unit, plan, &again);
+	return vtd_submit(unit, &again, out);
+}
+
 /** Waits; resubmits what the queue lost. VTD_AGAIN: it is lost again and
  *  again. */
 static enum vtd_outcome insist(struct vtd_unit *unit,
 	const struct vtd_plan *plan, struct ticket ticket)
 {
-	struct vtd_plan again;
 	unsigned n;
 
 	for (n = 0; n < REPEATS; n++) {
@@ -487,8 +497,7 @@ static enum vtd_outcome insist(struct vtd_unit *unit,
 
 		if (outcome != VTD_AGAIN)
 			return outcome;
-		without_mute_devices(unit, plan, &again);
-		if (vtd_submit(unit, &again, &ticket) != IOMMU_OK)
+		if (resubmit(unit, plan, &ticket) != IOMMU_OK)
 			return VTD_FAILED;
 	}
 	return vtd_wait(unit, ticket);
