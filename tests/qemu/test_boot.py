@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from conftest import FIRST_UNIT, SOURCE, folder_for, environment, run_script
+from conftest import BUILD, FIRST_UNIT, SOURCE, folder_for, environment, run_script
 
 
 @pytest.mark.parametrize('cpus', [1, 2, 4, 8])
@@ -61,6 +61,20 @@ def test_script_status_is_the_runs(status):
     got, text = run_script(name, f'echo in the script\nexit {status}\n')
     assert got == status
     assert 'in the script' in text
+
+
+def test_make_run_fails_with_its_script():
+    folder = folder_for('test_boot.make_run')
+    for status in (0, 3):
+        path = os.path.join(folder, f'script{status}')
+        with open(path, 'w') as out:
+            out.write(f'exit {status}\n')
+        done = subprocess.run(
+            ['make', '-C', SOURCE, 'run', f'SCRIPT={path}', f'O={BUILD}'],
+            env=environment({'RUN': folder}), stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        assert done.returncode == (2 if status else 0), done.stdout
+        assert (f'Error {status}' in done.stdout) == bool(status)
 
 
 def test_script_that_dies():
