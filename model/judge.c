@@ -18,7 +18,6 @@ static const char *const rule_names[MODEL_RULES] = {
 	[MODEL_V_STALE] = "stale",
 	[MODEL_V_ORDER] = "order",
 	[MODEL_V_CHANGE] = "change",
-	[MODEL_V_PUBLISH] = "publish",
 	[MODEL_V_RESERVED] = "reserved",
 	[MODEL_V_UNSUPPORTED] = "unsupported",
 	[MODEL_V_COMMAND] = "command",
@@ -31,8 +30,6 @@ static const char *const rule_names[MODEL_RULES] = {
 	[MODEL_V_WAIT] = "wait",
 	[MODEL_V_FAULT] = "fault",
 	[MODEL_V_OPEN] = "open",
-	[MODEL_V_RMRR] = "rmrr",
-	[MODEL_V_POWER] = "power",
 };
 
 const char *model_rule_name(enum model_rule rule)

@@ -267,7 +267,6 @@ static bool walk_step(struct unit *u, struct xlate *x, uint64_t iova,
 	unsigned index = (iova >> (SHIFT + 9 * (level - 1))) & 511;
 	uint64_t pa = *table + index * 8, raw, bad;
 	bool leaf = level == 1;
-	struct page *p;
 
 	walk_owned(u, pa, "second-stage table");
 	if (!view_read64(u, pa, &raw)) {
@@ -302,12 +301,6 @@ static bool walk_step(struct unit *u, struct xlate *x, uint64_t iova,
 	if (leaf)
 		return leaf_done(u, x, iova, raw, level);
 	*table = raw & u->haw_mask & ~0xfffull;
-	p = page_of(u->m, *table);
-	if (p && !p->owner && u->view && ram_read64(u->m, pa) != raw)
-		blame(u->m, u, MODEL_V_PUBLISH, "6.2.1",
-			"the level %u entry of iova %#llx is seen before it "
-			"was written back",
-			level, (unsigned long long)iova);
 	remember(u, x, KIND_TABLE, level - 1, iova, *table);
 	return false;
 }

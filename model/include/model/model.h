@@ -400,7 +400,6 @@ enum model_rule {
 	MODEL_V_STALE,       /* a flush is missing or too narrow */
 	MODEL_V_ORDER,       /* flushes in the wrong order */
 	MODEL_V_CHANGE,      /* present entry changed in an illegal way */
-	MODEL_V_PUBLISH,     /* entry present before its body is visible */
 	MODEL_V_RESERVED,    /* reserved bit */
 	MODEL_V_UNSUPPORTED, /* feature the unit does not have */
 	MODEL_V_COMMAND,     /* global command protocol */
@@ -413,8 +412,6 @@ enum model_rule {
 	MODEL_V_WAIT,        /* wait without a deadline */
 	MODEL_V_FAULT,       /* fault records and status */
 	MODEL_V_OPEN,        /* access where none was allowed */
-	MODEL_V_RMRR,        /* reserved region lost */
-	MODEL_V_POWER,       /* unit touched while off or not quiescent */
 	MODEL_RULES
 };
 
