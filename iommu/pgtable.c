@@ -350,42 +350,66 @@ enum iommu_status core_tell_present(
 	return iommu_flush(domain, IOMMU_MADE_PRESENT, iommu_iova(iova), size);
 }
 
-/** Maps a range whose leaves are in one table that exists. */
-static enum iommu_status map_run(
-	struct edit *edit, word64 *leaf, uint64_t iova, uint64_t size)
+static void leaves_to_memory(
+	const struct iommu_domain *domain, const word64 *leaf, unsigned count)
 {
-	unsigned count = (unsigned)(size >> PAGE_SHIFT), n;
+	const struct iommu_host *host = &domain->iommu->host;
+
+	if (domain->table.write_back)
+		host->cache_flush(host->ctx, leaf, count * sizeof(*leaf));
+}
+
+/** Maps a range whose leaves are in one table that exists. */
+static enum iommu_status map_run(const struct iommu_domain *domain,
+	word64 *leaf, uint64_t value, unsigned count)
+{
+	unsigned n;
 
 	for (n = 0; n < count; n++)
 		if (load(&leaf[n]) & PRESENT)
 			return IOMMU_MAPPED;
-	return map_leaves(edit, leaf, iova, iova + (size - 1));
+	for (n = 0; n < count; n++, value += PAGE_SIZE)
+		store(&leaf[n], value);
+	leaves_to_memory(domain, leaf, count);
+	return IOMMU_OK;
+}
+
+/** The general case, apart so that the usual one stays light. */
+static __attribute__((noinline)) enum iommu_status map_range(
+	struct iommu_domain *domain, uint64_t iova, uint64_t phys,
+	uint64_t last, uint64_t leaf_bits)
+{
+	struct pgtable *table = &domain->table;
+	struct edit edit = {
+		.domain = domain,
+		.table = table,
+		.phys_delta = phys - iova,
+		.leaf_bits = leaf_bits,
+		.done = iova,
+	};
+	enum iommu_status status;
+
+	if (range_is_used(&edit, table->root, table->levels, iova, last))
+		return IOMMU_MAPPED;
+	status = map_below(&edit, table->root, table->levels, iova, last);
+	return status == IOMMU_OK ? status : undo(&edit, iova, status);
 }
 
 enum iommu_status core_map_quietly(struct iommu_domain *domain, uint64_t iova,
 	uint64_t phys, uint64_t size, unsigned rights)
 {
 	enum iommu_status status = check_map(domain, iova, phys, size, rights);
-	struct edit edit = {
-		.domain = domain,
-		.table = &domain->table,
-		.phys_delta = phys - iova,
-		.leaf_bits = rights | domain->table.leaf_bits,
-		.done = iova,
-	};
+	uint64_t last = iova + (size - 1), leaf_bits;
 	word64 *leaf;
 
 	if (status != IOMMU_OK)
 		return status;
-	leaf = leaves_of(domain, iova, iova + (size - 1));
+	leaf_bits = rights | domain->table.leaf_bits;
+	leaf = leaves_of(domain, iova, last);
 	if (leaf)
-		return map_run(&edit, leaf, iova, size);
-	if (range_is_used(&edit, domain->table.root, domain->table.levels, iova,
-		    iova + (size - 1)))
-		return IOMMU_MAPPED;
-	status = map_below(&edit, domain->table.root, domain->table.levels,
-		iova, iova + (size - 1));
-	return status == IOMMU_OK ? status : undo(&edit, iova, status);
+		return map_run(domain, leaf, phys | leaf_bits,
+			(unsigned)(size >> PAGE_SHIFT));
+	return map_range(domain, iova, phys, last, leaf_bits);
 }
 
 enum iommu_status iommu_map(struct iommu_domain *domain, iommu_iova_t iova,
@@ -484,8 +508,9 @@ static bool unmap_below(struct edit *edit, word64 *table, unsigned level,
 	return fine;
 }
 
-/** Clears leaves of one table, which stays. */
-static uint64_t clear_run(const struct edit *edit, word64 *leaf, unsigned count)
+/** Clears leaves of one table, which stays. Returns the bytes they mapped. */
+static uint64_t clear_run(
+	const struct iommu_domain *domain, word64 *leaf, unsigned count)
 {
 	uint64_t removed = 0;
 	unsigned n;
@@ -497,35 +522,37 @@ static uint64_t clear_run(const struct edit *edit, word64 *leaf, unsigned count)
 		removed += PAGE_SIZE;
 	}
 	if (removed)
-		write_back(edit, leaf, count);
+		leaves_to_memory(domain, leaf, count);
 	return removed;
 }
 
-/** The general case: tables may be split and unlinked. */
-static bool unmap_range(
-	struct edit *edit, uint64_t iova, uint64_t last, unsigned *changes)
+/** The general case: tables may be split and unlinked. False: a split found no
+ *  page. */
+static __attribute__((noinline)) bool unmap_range(struct iommu_domain *domain,
+	uint64_t iova, uint64_t last, struct iommu_batch *batch,
+	uint64_t *out_removed)
 {
-	struct pgtable *table = edit->table;
-	bool fine;
+	struct pgtable *table = &domain->table;
+	struct edit edit = {.domain = domain,
+		.table = table,
+		.batch = batch,
+		.first = iova,
+		.last = last};
+	bool fine = unmap_below(&edit, table->root, table->levels, iova, last);
 
-	edit->first = iova;
-	edit->last = last;
-	fine = unmap_below(edit, table->root, table->levels, iova, last);
-	if (edit->relinked)
-		*changes |= IOMMU_TABLE_CHANGED;
+	if (edit.removed || edit.relinked)
+		iommu_batch_add(batch,
+			IOMMU_REMOVED |
+				(edit.relinked ? IOMMU_TABLE_CHANGED : 0u),
+			iommu_iova(edit.first), edit.last - edit.first + 1);
+	*out_removed = edit.removed;
 	return fine;
 }
 
 enum iommu_status iommu_unmap(struct iommu_domain *domain, iommu_iova_t iova,
 	uint64_t size, struct iommu_batch *batch, uint64_t *out_removed)
 {
-	uint64_t last = iova.v + (size - 1);
-	struct edit edit = {.domain = domain,
-		.table = &domain->table,
-		.batch = batch,
-		.first = iova.v,
-		.last = last};
-	unsigned changes = IOMMU_REMOVED;
+	uint64_t last = iova.v + (size - 1), removed;
 	word64 *leaf = NULL;
 	bool fine = true;
 
@@ -536,16 +563,16 @@ enum iommu_status iommu_unmap(struct iommu_domain *domain, iommu_iova_t iova,
 	/* A whole table is unlinked rather than cleared. */
 	if (size < (uint64_t)PAGE_SIZE * ENTRIES)
 		leaf = leaves_of(domain, iova.v, last);
-	if (leaf)
-		edit.removed =
-			clear_run(&edit, leaf, (unsigned)(size >> PAGE_SHIFT));
-	else
-		fine = unmap_range(&edit, iova.v, last, &changes);
-	if (edit.removed || edit.relinked)
-		iommu_batch_add(batch, changes, iommu_iova(edit.first),
-			edit.last - edit.first + 1);
+	if (leaf) {
+		removed =
+			clear_run(domain, leaf, (unsigned)(size >> PAGE_SHIFT));
+		if (removed)
+			iommu_batch_add(batch, IOMMU_REMOVED, iova, size);
+	} else {
+		fine = unmap_range(domain, iova.v, last, batch, &removed);
+	}
 	if (out_removed)
-		*out_removed = edit.removed;
+		*out_removed = removed;
 	return fine ? IOMMU_OK : IOMMU_NO_MEMORY;
 }
 
