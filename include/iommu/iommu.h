@@ -55,8 +55,6 @@ enum iommu_quirk {
 	IOMMU_QUIRK_CALPELLA_GFX = 1u << 1,
 	/** Early 5500/5520/X58 chipsets: interrupt remapping is broken. */
 	IOMMU_QUIRK_X58_INTREMAP = 1u << 2,
-	/** An isochronous unit without TLB entries deadlocks when used. */
-	IOMMU_QUIRK_ISOCH = 1u << 3,
 };
 
 /** What a host may choose. Fill with iommu_options_default() first. */

@@ -207,6 +207,53 @@ static enum iommu_status make_dids(struct unit *unit)
 	return IOMMU_OK;
 }
 
+/**
+ * Follows a scope's path (8.3.1): each hop but the last is a bridge whose
+ * secondary bus is where the next one lives. False if a bridge is missing.
+ */
+static bool resolve(const struct iommu *iommu, uint16_t segment,
+	const struct dmar_scope *scope, uint16_t *out_rid)
+{
+	unsigned bus = scope->bus;
+	unsigned n;
+
+	for (n = 0;; n++) {
+		const uint8_t *hop = &scope->path[2 * n];
+		uint16_t rid = (uint16_t)(bus << 8 | (hop[0] & 0x1fu) << 3 |
+			(hop[1] & 7u));
+
+		*out_rid = rid;
+		if (n + 1 == scope->hops)
+			return true;
+		if (!topology_is_bridge(iommu, segment, rid))
+			return false;
+		bus = topology_config(iommu, segment, rid, 0x19, 1);
+	}
+}
+
+/** Whether a unit translates for graphics devices only. */
+static bool is_for_graphics(
+	const struct iommu *iommu, const struct dmar_record *record)
+{
+	struct dmar_scope scope;
+	bool any = false;
+	uint16_t rid;
+	size_t at = 0;
+
+	if (record->flags & DMAR_INCLUDE_ALL)
+		return false;
+	while (dmar_scope_next(record, &at, &scope)) {
+		/* Base class 3 is display. */
+		if (scope.type != DMAR_SCOPE_ENDPOINT ||
+			!resolve(iommu, record->segment, &scope, &rid) ||
+			topology_config(iommu, record->segment, rid, 0xb, 1) !=
+				3)
+			return false;
+		any = true;
+	}
+	return any;
+}
+
 static enum iommu_status make_unit(
 	struct iommu *iommu, const struct dmar_record *record)
 {
@@ -230,6 +277,9 @@ static enum iommu_status make_unit(
 		choose_interface(unit);
 	}
 	u->reason = unusable(unit);
+	if (!u->reason && iommu->dmar->quirks & IOMMU_QUIRK_CALPELLA_GFX &&
+		is_for_graphics(iommu, record))
+		u->reason = "its graphics device has no shadow table";
 	if (u->reason) {
 		u->state = IOMMU_UNIT_REFUSED;
 		core_log(iommu, IOMMU_LOG_WARNING,
@@ -294,30 +344,6 @@ enum iommu_status vtd_discover(
 }
 
 /* ---- scopes ---- */
-
-/**
- * Follows a scope's path (8.3.1): each hop but the last is a bridge whose
- * secondary bus is where the next one lives. False if a bridge is missing.
- */
-static bool resolve(const struct iommu *iommu, uint16_t segment,
-	const struct dmar_scope *scope, uint16_t *out_rid)
-{
-	unsigned bus = scope->bus;
-	unsigned n;
-
-	for (n = 0;; n++) {
-		const uint8_t *hop = &scope->path[2 * n];
-		uint16_t rid = (uint16_t)(bus << 8 | (hop[0] & 0x1fu) << 3 |
-			(hop[1] & 7u));
-
-		*out_rid = rid;
-		if (n + 1 == scope->hops)
-			return true;
-		if (!topology_is_bridge(iommu, segment, rid))
-			return false;
-		bus = topology_config(iommu, segment, rid, 0x19, 1);
-	}
-}
 
 /** Whether a scope names a requester. */
 static bool scope_covers(const struct iommu *iommu, uint16_t segment,
