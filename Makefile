@@ -118,7 +118,7 @@ $(user-shared): $(O)/user/%: $$(wildcard $(S)/user/shared/%/*.[ch]) \
 
 $(O)/initramfs.cpio: $(user-programs) $(S)/tools/make-initramfs \
 		| packages-build
-	$(Q)$(S)/tools/make-initramfs $@ $(O)/user
+	$(Q)FILES= SCRIPT= $(S)/tools/make-initramfs $@ $(O)/user
 
 .PHONY: all kernel initramfs run demo iso clean help
 all: kernel initramfs
