@@ -127,6 +127,8 @@ static void revoke_registers(const struct pci_device *d)
 	for (unsigned i = 0; i < ARRAY_SIZE(d->bars); i++)
 		if (d->bars[i].size && !d->bars[i].io)
 			space_revoke_device(d->bars[i].base, d->bars[i].size);
+	if (d->rom.size)
+		space_revoke_device(d->rom.base, d->rom.size);
 }
 
 /* The space's last device is gone: its tables are its own again. */

@@ -104,7 +104,7 @@ static uint32_t size_mask(const struct pci_device *d, int bar)
 	uint32_t flags = pci_read32(d, BAR0 + 4 * (unsigned)bar);
 
 	if (bar == 6)
-		return 0;
+		return d->rom.size ? (uint32_t) ~(d->rom.size - 1) : 0;
 	if (bar > 0 && d->bars[bar - 1].is64)
 		return (uint32_t)(~(d->bars[bar - 1].size - 1) >> 32);
 	if (!d->bars[bar].size)
@@ -176,4 +176,5 @@ int config_write(
 void config_forget(struct pci_device *d)
 {
 	d->sizing = 0;
+	pci_set_rom(d, false);
 }

@@ -215,6 +215,10 @@ static void load_tables(struct cpu *c)
  * FXSAVE holds all of their registers. FSGSBASE stays clear: the entry code
  * tells the kernel's GS base from a user's by its sign.
  */
+/* As after reset, but an entry with PWT alone selects write combining (SDM 3A
+ * 11.12): nothing uses write-through. */
+#define PAT_WITH_COMBINING 0x0007040600070106ull
+
 static void load_control_registers(void)
 {
 	const struct cpu_features *f = &cpu_features;
@@ -229,6 +233,7 @@ static void load_control_registers(void)
 	__asm__ volatile("mov %0, %%dr7" ::"r"(0x400ull));
 	__asm__ volatile("fninit");
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SCE | (f->nx ? EFER_NX : 0));
+	wrmsr(MSR_PAT, PAT_WITH_COMBINING);
 }
 
 void cpu_init_this(struct cpu *c)

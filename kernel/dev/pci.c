@@ -4,7 +4,8 @@
  * it is not 0):
  *
  *   config       configuration space; writes go through assign/config.c
- *   bar0…bar5    registers, to map
+ *   bar0…bar5    registers, to map; writes combine where prefetchable
+ *   rom          the expansion ROM, to read or map
  *   ctl          commands; reading lists them
  *   info         what it is, whose it is, how it is reset
  *   irq          reads as a 64-bit count of interrupts since the last read (the
@@ -115,25 +116,53 @@ static const struct file_ops config_fops = {
 
 /* -------------------------------------------------------------------- bars */
 
+/* Does something else lie in the pages of these registers? */
+static bool shares_page(const struct pci_bar *bar)
+{
+	uint64_t end = ALIGN_UP(bar->base + bar->size, PAGE_SIZE);
+	struct pci_device *d;
+
+	if (bar->base % PAGE_SIZE)
+		return true;
+	list_for_each (d, &pci_devices, link)
+		for (unsigned i = 0; i < ARRAY_SIZE(d->bars); i++) {
+			const struct pci_bar *b = &d->bars[i];
+
+			if (b != bar && b->size && !b->io && b->base < end &&
+				b->base + b->size > bar->base)
+				return true;
+		}
+	return false;
+}
+
+static int map_range(struct pci_device *d, const struct pci_bar *bar,
+	uint64_t offset, uint64_t length, struct device_range *out)
+{
+	uint64_t size = ALIGN_UP(bar->size, PAGE_SIZE);
+
+	if (!owned_here(d))
+		return -EPERM;
+	if (shares_page(bar))
+		return -ENOTSUP;
+	if (offset > size || length > size - offset)
+		return -ENXIO;
+	*out = (struct device_range){.base = bar->base + offset,
+		.size = size - offset,
+		.write_combining = bar->prefetchable};
+	return 0;
+}
+
 static int bar_range(struct file *f, uint64_t offset, uint64_t length,
 	struct device_range *out)
 {
 	struct node *n = file_node(f);
 	struct pci_device *d = device(n);
 	const struct pci_bar *bar = &d->bars[n->b];
-	uint64_t size = ALIGN_UP(bar->size, PAGE_SIZE);
+	int err = map_range(d, bar, offset, length, out);
 
-	if (!owned_here(d))
-		return -EPERM;
-	/* A BAR smaller than a page may share it with another device's. */
-	if (bar->base % PAGE_SIZE)
-		return -ENOTSUP;
-	if (offset > size || length > size - offset)
-		return -ENXIO;
-	*out = (struct device_range){.base = bar->base + offset,
-		.size = size - offset,
-		.writable = true,
-		.write_combining = bar->prefetchable};
+	if (err)
+		return err;
+	out->writable = true;
 	if (d->msix_count && d->msix_bar == n->b) {
 		uint64_t table = bar->base + d->msix_offset;
 
@@ -144,6 +173,62 @@ static int bar_range(struct file *f, uint64_t offset, uint64_t length,
 	return 0;
 }
 
+static int rom_range(struct file *f, uint64_t offset, uint64_t length,
+	struct device_range *out)
+{
+	struct pci_device *d = device(file_node(f));
+	int err = map_range(d, &d->rom, offset, length, out);
+
+	if (!err)
+		pci_set_rom(d, true);
+	return err;
+}
+
+static int rom_on(struct pci_device *d, void *arg)
+{
+	(void)arg;
+	pci_set_rom(d, true);
+	return 0;
+}
+
+/* The registers of a ROM are mapped for the kernel on the first read. */
+static volatile uint8_t *rom_window(struct pci_device *d)
+{
+	if (!d->rom_window)
+		d->rom_window =
+			kernel_map_device(phys(d->rom.base), d->rom.size);
+	return d->rom_window;
+}
+
+static ssize_t rom_read(struct file *f, struct uio *u, uint64_t *pos)
+{
+	struct pci_device *d = device(file_node(f));
+	int err = assign_as_owner(d, rom_on, NULL);
+	volatile uint8_t *rom = err ? NULL : rom_window(d);
+	ssize_t moved = 0;
+
+	if (err)
+		return err;
+	if (!rom)
+		return -ENOMEM;
+	while (u->left && *pos < d->rom.size) {
+		uint8_t part[256];
+		size_t n = MIN(sizeof(part), d->rom.size - *pos);
+		ssize_t put;
+
+		for (size_t i = 0; i < n; i++)
+			part[i] = rom[*pos + i];
+		put = uio_put(u, part, n);
+		if (put < 0)
+			return moved ? moved : put;
+		moved += put;
+		*pos += (uint64_t)put;
+	}
+	return moved;
+}
+
+static const struct file_ops rom_fops = {
+	.read = rom_read, .get_device = rom_range};
 static const struct file_ops bar_fops = {.get_device = bar_range};
 
 /* --------------------------------------------------------------------- ctl */
@@ -291,6 +376,8 @@ static int info_text(struct node *file, struct text *t)
 static const struct node_ops config_ops = {
 	.fops = &config_fops, .open = open_seekable};
 static const struct node_ops bar_ops = {.fops = &bar_fops};
+static const struct node_ops rom_ops = {
+	.fops = &rom_fops, .open = open_seekable};
 static const struct node_ops ctl_ops = {
 	.text = ctl_text, .command = ctl_command};
 static const struct node_ops info_ops = {.text = info_text};
@@ -319,8 +406,14 @@ static bool irq_child(struct node *dir, unsigned n, struct node *out)
 	return true;
 }
 
-/* config, ctl, info; then the BARs; then irq (the first vector), and one more
- * for each vector that is enabled. */
+/* A ROM without an address cannot be read. */
+static bool has_rom(const struct pci_device *d)
+{
+	return d->rom.size && d->rom.base;
+}
+
+/* config, ctl, info; then the BARs and the ROM; then irq (the first vector),
+ * and one more for each vector that is enabled. */
 static bool device_child(struct node *dir, unsigned n, struct node *out)
 {
 	static const struct node fixed[] = {
@@ -353,6 +446,15 @@ static bool device_child(struct node *dir, unsigned n, struct node *out)
 		return true;
 	}
 	n -= bars;
+	if (has_rom(d)) {
+		*out = (struct node){.name = "rom",
+			.mode = S_IFREG | 0400,
+			.size = d->rom.size,
+			.ops = &rom_ops,
+			.a = dir->a};
+		if (n-- == 0)
+			return true;
+	}
 	if (n > interrupts_count(d) || !(d->cap_msi || d->msix_count))
 		return false;
 	return irq_child(dir, n, out);

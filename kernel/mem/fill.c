@@ -24,7 +24,10 @@ uint64_t region_flags(const struct region *r, bool writable)
 	if (!(r->prot & PROT_EXEC))
 		flags |= PTE_NX;
 	if (r->flags & REGION_REGISTERS)
-		flags |= PTE_REGISTERS | PTE_CACHE_DISABLE | PTE_WRITE_THROUGH;
+		flags |= PTE_REGISTERS | PTE_WRITE_THROUGH;
+	/* Without it the entry selects write combining (cpu/cpu.c, PAT). */
+	if (r->flags & REGION_REGISTERS && !(r->flags & REGION_COMBINING))
+		flags |= PTE_CACHE_DISABLE;
 	return flags;
 }
 

@@ -131,6 +131,8 @@ static int describe_file(struct region *r, struct file *f, uint64_t offset)
 	if (r->prot & PROT_EXEC || (r->prot & PROT_WRITE && !d.writable))
 		return -EACCES;
 	r->flags |= REGION_REGISTERS;
+	if (d.write_combining)
+		r->flags |= REGION_COMBINING;
 	r->registers = d.base;
 	r->readonly[0] = d.writable ? d.readonly_start : d.base;
 	r->readonly[1] = d.writable ? d.readonly_end : d.base + d.size;

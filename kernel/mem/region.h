@@ -11,11 +11,12 @@
 #include "lib/lock.h"
 
 enum {
-	REGION_SHARED = 1,    /* writes go to the file */
-	REGION_GROWSDOWN = 2, /* a stack: not populated ahead */
-	REGION_HUGE = 4,      /* 2 MiB pages */
-	REGION_REGISTERS = 8, /* a device's registers; not inherited by fork */
-	REGION_REVOKED = 16,  /* registers taken away: access is SIGBUS */
+	REGION_SHARED = 1,     /* writes go to the file */
+	REGION_GROWSDOWN = 2,  /* a stack: not populated ahead */
+	REGION_HUGE = 4,       /* 2 MiB pages */
+	REGION_REGISTERS = 8,  /* a device's registers; not inherited by fork */
+	REGION_REVOKED = 16,   /* registers taken away: access is SIGBUS */
+	REGION_COMBINING = 32, /* registers whose writes may be combined */
 };
 
 struct region {

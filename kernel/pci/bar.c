@@ -51,6 +51,17 @@ static unsigned read_bar(struct pci_device *d, unsigned n, unsigned count)
 	return b->is64 ? 2 : 1;
 }
 
+static void read_rom(struct pci_device *d)
+{
+	unsigned reg = d->header_type == TYPE_BRIDGE ? PCI_ROM_BRIDGE : PCI_ROM;
+	uint32_t base = pci_read32(d, reg) & PCI_ROM_ADDRESS;
+	uint32_t mask;
+
+	pci_write32(d, reg, base);
+	mask = probe(d, reg) & PCI_ROM_ADDRESS;
+	d->rom = (struct pci_bar){.base = base, .size = mask & -mask};
+}
+
 static void check_msix(struct pci_device *d)
 {
 	const struct pci_bar *b;
@@ -77,6 +88,8 @@ void pci_read_bars(struct pci_device *d)
 	pci_write16(d, PCI_COMMAND, command & ~(COMMAND_IO | COMMAND_MEMORY));
 	for (unsigned n = 0; n < count;)
 		n += read_bar(d, n, count);
+	if (count)
+		read_rom(d);
 	pci_write16(d, PCI_COMMAND, command);
 	check_msix(d);
 }

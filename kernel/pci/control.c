@@ -31,6 +31,12 @@ void pci_set_memory(struct pci_device *d, bool on)
 	set_command(d, COMMAND_MEMORY, on);
 }
 
+void pci_set_rom(struct pci_device *d, bool on)
+{
+	if (d->rom.size && d->header_type == TYPE_ENDPOINT)
+		pci_write32(d, PCI_ROM, (uint32_t)d->rom.base | on);
+}
+
 void pci_set_master(struct pci_device *d, bool on)
 {
 	set_command(d, COMMAND_MASTER, on);

@@ -19,6 +19,8 @@
 #define PCI_BAR0 0x10
 #define PCI_SUBSYSTEM 0x2c
 #define PCI_ROM 0x30
+#define PCI_ROM_BRIDGE 0x38
+#define PCI_ROM_ADDRESS 0xfffff800u
 #define PCI_CAPABILITIES 0x34
 #define PCI_INTERRUPT_LINE 0x3c
 #define BRIDGE_SECONDARY 0x19

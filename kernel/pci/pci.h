@@ -30,6 +30,7 @@ struct pci_device {
 	uint8_t secondary, subordinate; /* bridges */
 	struct pci_device *parent; /* the bridge above; NULL on a root bus */
 	struct pci_bar bars[6];
+	struct pci_bar rom; /* the expansion ROM; its decoding is off */
 	uint8_t cap_pm, cap_msi, cap_msix, cap_pcie, cap_af; /* 0: absent */
 	uint16_t ecap_acs, ecap_ats, ecap_sriov;
 	uint8_t msix_bar; /* where the MSI-X table lies */
@@ -40,6 +41,7 @@ struct pci_device {
 	struct space *owner;
 	struct device_interrupts *interrupts;
 	bool broken;
+	volatile uint8_t *rom_window; /* dev/pci.c */
 	uint8_t sizing; /* BARs whose size was asked, assign/config.c */
 	uint64_t released_ns;
 };
@@ -86,6 +88,9 @@ void pci_config_write(uint16_t segment, uint8_t bus, uint8_t devfn,
 unsigned pci_config_size(const struct pci_device *d);
 
 void pci_set_memory(struct pci_device *d, bool on); /* memory decoding */
+
+/* The expansion ROM answers reads; memory decoding must be on too. */
+void pci_set_rom(struct pci_device *d, bool on);
 
 /* Bus mastering; off is read back, so that writes already sent by the CPU side
  * have arrived when it returns. */

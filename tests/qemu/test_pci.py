@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """What #pci says of devices, and what it takes from whom."""
 
+import hashlib
+
 MACHINE = {'DEVICES': '-netdev user,id=n4 -device e1000e,addr=4,netdev=n4,'
            'romfile='}
 DISK = '/sys/pci/00:01.0'
@@ -78,3 +80,18 @@ def test_a_shell_owns_a_device(machine):
 def test_there_is_no_copy_engine_in_qemu(machine):
     machine.refused('ucbdma 00:03.0', '00:03.0 is not a CBDMA engine')
     assert 'device' not in machine.ok('cat /sys/iommu/mappings')
+
+
+def test_the_owner_reads_the_rom(boot, tmp_path):
+    rom = b'U\xaa\x04' + b'every byte of it, and no zero ' * 69
+    rom = rom[:2048]
+    (tmp_path / 'rom').write_bytes(rom)
+    m = boot(DEVICES='-netdev user,id=n4 -device e1000e,addr=4,netdev=n4,'
+             f'romfile={tmp_path}/rom')
+    m.refused('cat /sys/pci/00:04.0/rom')
+    m.ok('echo 0:4.0 $$ >/sys/iommu/attach')
+    text = m.ok('LC_ALL=C; read -r -N 2048 x </sys/pci/00:04.0/rom; '
+                'printf %s "$x" | md5sum')
+    assert hashlib.md5(rom).hexdigest() in text
+    m.ok('echo 0:4.0 >/sys/iommu/detach')
+    m.refused('read -r -N 1 x </sys/pci/00:04.0/rom', 'not permitted')

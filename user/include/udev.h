@@ -245,6 +245,8 @@ static inline volatile void *udev_map(
 		__atomic_thread_fence(__ATOMIC_RELEASE);                       \
 		*(volatile uint##bits##_t *)((volatile char *)base + offset) = \
 			value;                                                 \
+		/* Out of the buffer that combines writes, if it was one. */   \
+		__asm__ volatile("sfence" ::: "memory");                       \
 	}
 UDEV_REGISTER(8)
 UDEV_REGISTER(16)

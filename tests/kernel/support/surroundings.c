@@ -103,6 +103,12 @@ struct pci_device *pci_find(uint16_t segment, uint8_t bus, uint8_t devfn)
 	return NULL;
 }
 
+void pci_set_rom(struct pci_device *d, bool on)
+{
+	(void)d;
+	(void)on;
+}
+
 void pci_set_master(struct pci_device *d, bool on)
 {
 	turn();
