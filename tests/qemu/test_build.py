@@ -9,7 +9,9 @@ from conftest import BUILD, SOURCE, environment, folder_for
 
 def make(*arguments, cwd=SOURCE):
     env = environment({})
-    del env['O']
+    # A make above this one has nothing to say here.
+    for name in ('O', 'MAKEFLAGS', 'MAKELEVEL', 'MFLAGS'):
+        env.pop(name, None)
     done = subprocess.run(['make', *arguments], cwd=cwd, env=env, text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert done.returncode == 0, done.stdout[-3000:]

@@ -51,7 +51,9 @@ def test_interrupt_a_command(machine, command):
 
 def test_interrupt_while_editing(machine):
     m = machine
-    m.type('echo never run\x03')
+    m.type('echo never run')
+    m.expect('never run')
+    m.type('\x03')
     m.prompt()
     assert m.session('echo $?') == '130\n'
 
