@@ -30,6 +30,19 @@ static bool any_below(const struct pci_device *port)
 	return false;
 }
 
+/* Does a function that is known below the port still answer? Ports that leave
+ * hot-plug to firmware do not always say that something is in their slot. */
+static bool any_answers(const struct pci_device *port)
+{
+	struct pci_device *d;
+
+	list_for_each (d, &pci_devices, link)
+		if (d->parent == port && !d->absent &&
+			pci_read16(d, 0) != 0xffff)
+			return true;
+	return false;
+}
+
 static void take_out(struct pci_device *port)
 {
 	struct pci_device *d;
@@ -55,7 +68,7 @@ static void look_at(struct pci_device *port)
 	struct slot_events e = slot_events(port);
 	bool known = any_below(port);
 
-	if (known && (e.button || !e.present))
+	if (known && (e.button || (!e.present && !any_answers(port))))
 		take_out(port);
 	else if (!known && e.present)
 		put_in(port);
