@@ -236,6 +236,18 @@ static int await_signal(uintptr_t target)
 	return 0;
 }
 
+/* With the policy "detach" the device is taken, its registers with it: reading
+ * them is SIGBUS soon. */
+static int await_loss(volatile void *edu)
+{
+	for (int i = 0; i < 100; i++) {
+		udev_read32(edu, 0);
+		usleep(10000);
+	}
+	fprintf(stderr, "udma: the device was not taken\n");
+	return 1;
+}
+
 /* A mistake as a driver makes it: the buffer ended earlier than it thought. */
 static int go_wild(volatile void *edu, const struct options *o)
 {
@@ -243,6 +255,7 @@ static int go_wild(volatile void *edu, const struct options *o)
 	struct sigaction action = {
 		.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO};
 	int sigbus = o->policy && !strcmp(o->policy, "sigbus");
+	int detached = o->policy && !strcmp(o->policy, "detach");
 
 	if (sigbus)
 		sigaction(SIGBUS, &action, NULL);
@@ -253,7 +266,9 @@ static int go_wild(volatile void *edu, const struct options *o)
 			(void *)heap_end, (void *)target);
 	fflush(stdout);
 	edu_store(edu, target, 64);
-	return sigbus ? await_signal(target) : 0;
+	if (sigbus)
+		return await_signal(target);
+	return detached ? await_loss(edu) : 0;
 }
 
 static int loop(volatile void *edu, const struct options *o)
