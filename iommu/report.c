@@ -42,6 +42,21 @@ void iommu_report_quirks(struct iommu *iommu, iommu_sink *sink, void *arg)
 	text_end(&text);
 }
 
+/* Without a lock: as good as a look a moment earlier or later. */
+static unsigned ids_in_use(const struct did_map *map)
+{
+	unsigned used = 0, n;
+
+	for (n = 0; map->taken && n < (map->count + 63) / 64; n++) {
+		uint64_t word =
+			__atomic_load_n(&map->taken[n], __ATOMIC_RELAXED);
+
+		for (; word; word &= word - 1)
+			used++;
+	}
+	return used;
+}
+
 static void stats_of(const struct unit *unit, struct text *text)
 {
 	static const struct {
@@ -81,6 +96,8 @@ static void stats_of(const struct unit *unit, struct text *text)
 			(uintmax_t) *
 				(uint64_t *)(void *)((char *)&stats +
 					line[n].at));
+	text_add(text, " domain ids: %u of %u\n", ids_in_use(&unit->dids),
+		unit->dids.count);
 	text_add(text, " waits at first look or below 1 us: %ju\n",
 		(uintmax_t)stats.latency[0]);
 	for (n = 1; n < IOMMU_LATENCY_SLOTS; n++)

@@ -6,8 +6,8 @@
  * Half of the rounds kill at any time, attaching included; the other half wait
  * until the driver has its device. A driver that ends before it is killed must
  * have succeeded: the device works, whatever happened to the one before.
- * Between the first rounds and the last no memory, no interrupt entry and no
- * owner may have been lost.
+ * Between the first rounds and the last no memory, no interrupt entry, no
+ * domain id and no owner may have been lost.
  */
 #define _GNU_SOURCE
 #include <getopt.h>
@@ -29,6 +29,7 @@ struct options {
 struct state {
 	long free_kb;
 	char *interrupts, *mappings;
+	long domain_ids;
 };
 
 static uint64_t seed;
@@ -59,10 +60,25 @@ static long free_kb(void)
 	return kb;
 }
 
+/* Of all units together; -1: not said. */
+static long domain_ids(void)
+{
+	static const char word[] = " domain ids: ";
+	char *text = udev_read_file("/sys/dmar/stats"), *at = text;
+	long sum = -1;
+
+	while (at && (at = strstr(at, word))) {
+		at += sizeof(word) - 1;
+		sum = (sum < 0 ? 0 : sum) + strtol(at, NULL, 10);
+	}
+	free(text);
+	return sum;
+}
+
 static struct state look(void)
 {
 	return (struct state){free_kb(), udev_read_file("/sys/dmar/interrupts"),
-		udev_read_file(UDEV_IOMMU "/mappings")};
+		udev_read_file(UDEV_IOMMU "/mappings"), domain_ids()};
 }
 
 static int has_device(pid_t pid)
@@ -175,6 +191,8 @@ static int run(const struct options *o)
 		die("memory is lost", o->rounds);
 	if (!same(before.interrupts, after.interrupts))
 		die("interrupt entries are lost", o->rounds);
+	if (before.domain_ids < 0 || before.domain_ids != after.domain_ids)
+		die("domain ids are lost", o->rounds);
 	if (!same(before.mappings, after.mappings))
 		die("the owners differ", o->rounds);
 	return 0;

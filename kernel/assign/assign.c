@@ -730,7 +730,7 @@ static bool remap_pin(unsigned ioapic_id, unsigned pin, int vector,
 			level, active_low, out_entry) == IOMMU_OK;
 }
 
-static bool any_remapping(void)
+bool assign_remaps_interrupts(void)
 {
 	struct iommu_unit_info info;
 
@@ -783,7 +783,7 @@ void assign_init(void)
 		return;
 	}
 	limit_spaces();
-	if (any_remapping())
+	if (assign_remaps_interrupts())
 		ioapic_set_remap(remap_pin);
 	else
 		kprintf("iommu: no interrupt remapping: a device's owner can "

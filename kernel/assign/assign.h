@@ -33,6 +33,9 @@ void assign_init(void);
 MUST_CHECK int assign_attach(struct pci_address at, int pid);
 MUST_CHECK int assign_detach(struct pci_address at, int pid);
 
+/* Does a unit remap interrupts? If none does, a device can forge them. */
+bool assign_remaps_interrupts(void);
+
 /* Translation off or on. Off is -EBUSY while a process owns a device. */
 MUST_CHECK int assign_power(bool on);
 

@@ -34,6 +34,11 @@ static int usage(struct text *t, const char *lines)
 static int attach_text(struct node *file, struct text *t)
 {
 	(void)file;
+	if (!assign_absent_reason() && !assign_remaps_interrupts())
+		text_printf(t,
+			"not protected: without interrupt remapping the "
+			"owner of a device can raise any interrupt "
+			"vector on any processor\n");
 	return usage(t,
 		"write \"bus:device.function pid\" to give a device to a "
 		"process, e.g. 0:3.0 22\n"

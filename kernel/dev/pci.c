@@ -239,6 +239,13 @@ static int set_master(struct pci_device *d, void *arg)
 	return 0;
 }
 
+static int enable(struct pci_device *d, void *arg)
+{
+	(void)arg;
+	pci_set_memory(d, true);
+	return 0;
+}
+
 static int reset(struct pci_device *d, void *arg)
 {
 	int err;
@@ -287,6 +294,7 @@ static const struct {
 	uintptr_t arg;
 	const char *help;
 } commands[] = {
+	{"enable", enable, 0, "let the registers answer"},
 	{"busmaster on", set_master, 1, "let the device start requests"},
 	{"busmaster off", set_master, 0, "do not"},
 	{"reset", reset, 0, "reset the function; interrupts are off then"},

@@ -65,7 +65,7 @@ def test_it_sees_what_is_left(machine):
 def test_two_drivers_at_once(boot):
     """On several CPUs in real time: one checks its data, one is killed."""
     m = boot(SMP=4, **MACHINE)
-    text = m.ok('unvme -i -q 4 -t 20 00:01.0 bench >/tmp/bench 2>&1 & '
+    text = m.ok('unvme -i -q 4 -t 60 00:01.0 bench >/tmp/bench 2>&1 & '
                 'udev-kill -n 40 -t 100 udma -l 00:03.0 && '
                 'udma -q -n 100000 00:06.0 && wait $! && cat /tmp/bench',
                 timeout=300)

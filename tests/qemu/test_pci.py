@@ -58,8 +58,8 @@ def test_only_the_owner_writes(machine):
 
 def test_ctl_lists_its_commands(machine):
     text = machine.ok(f'cat {DISK}/ctl')
-    for word in ('busmaster on', 'busmaster off', 'reset', 'msi ', 'msix ',
-                 'faults log', 'faults sigbus', 'faults detach'):
+    for word in ('enable', 'busmaster on', 'busmaster off', 'reset', 'msi ',
+                 'msix ', 'faults log', 'faults sigbus', 'faults detach'):
         assert any(line.startswith(word) for line in text.split('\n')), text
 
 
@@ -95,3 +95,10 @@ def test_the_owner_reads_the_rom(boot, tmp_path):
     assert hashlib.md5(rom).hexdigest() in text
     m.ok('echo 0:4.0 >/sys/iommu/detach')
     m.refused('read -r -N 1 x </sys/pci/00:04.0/rom', 'not permitted')
+
+
+def test_attach_says_what_is_not_protected(boot, machine):
+    says = 'not protected: without interrupt remapping'
+    assert says not in machine.ok('cat /sys/iommu/attach')
+    m = boot(IOMMU='intremap=off,caching-mode=on,aw-bits=48')
+    assert says in m.ok('cat /sys/iommu/attach')
