@@ -68,12 +68,6 @@ static struct list assignments = LIST_INIT(assignments);
 static const char *absent_reason = "the I/O MMU was not started";
 static char last_error[160];
 
-static struct iommu_device_id library_id(const struct pci_device *d)
-{
-	return (struct iommu_device_id){.segment = d->segment,
-		.requester = (uint16_t)(d->bus << 8 | d->devfn)};
-}
-
 int assign_complain(const char *file, int error, const char *fmt, ...)
 {
 	char text[sizeof(last_error)];
@@ -163,7 +157,7 @@ static int release(struct assignment *a)
 	revoke_registers(d);
 	config_forget(d);
 	collect_faults(a); /* while the walk can still be seen */
-	st = iommu_detach(host_iommu, library_id(d));
+	st = iommu_detach(host_iommu, host_device_id(d));
 	if (st != IOMMU_OK && st != IOMMU_NOT_ATTACHED) {
 		d->broken = true;
 		space_quarantine(a->space);
@@ -297,7 +291,7 @@ static int check_group(const struct pci_device *d, const struct space *s)
 	unsigned count = 0;
 	struct assignment *a;
 
-	if (iommu_device_group(host_iommu, library_id(d), member, MAX_GROUP,
+	if (iommu_device_group(host_iommu, host_device_id(d), member, MAX_GROUP,
 		    &count) != IOMMU_OK ||
 		count > MAX_GROUP)
 		return refuse(d, -EBUSY, "its group cannot be told");
@@ -305,7 +299,7 @@ static int check_group(const struct pci_device *d, const struct space *s)
 		for (unsigned i = 0; i < count; i++)
 			if (a->space != s &&
 				iommu_device_same(
-					member[i], library_id(a->device)))
+					member[i], host_device_id(a->device)))
 				return assign_complain("attach", -EBUSY,
 					"%x:%x.%x cannot be kept apart from "
 					"%x:%x.%x, which belongs to pid %d",
@@ -337,13 +331,13 @@ static int check(
 			PCI_FN(d->devfn), a->pid);
 	if (!iommu_is_on(host_iommu))
 		return refuse(d, -EAGAIN, "the I/O MMU is off; see power");
-	st = iommu_device_info(host_iommu, library_id(d), &info);
+	st = iommu_device_info(host_iommu, host_device_id(d), &info);
 	if (st != IOMMU_OK)
 		return refuse_status(d, st);
 	if (info.reserved_memory)
 		return refuse_status(d, IOMMU_RESERVED_MEMORY);
 	if (info.state == IOMMU_DEVICE_QUARANTINED &&
-		iommu_device_revive(host_iommu, library_id(d)) != IOMMU_OK)
+		iommu_device_revive(host_iommu, host_device_id(d)) != IOMMU_OK)
 		return refuse(d, -EIO, "the I/O MMU does not release it");
 	*out_unit = info.unit;
 	return check_group(d, s);
@@ -407,7 +401,7 @@ static int share_with(struct assignment *a, struct iommu_domain **out_domain)
 	struct pci_device *d = a->device;
 	unsigned duties;
 	enum iommu_status st =
-		iommu_device_duties(host_iommu, library_id(d), &duties);
+		iommu_device_duties(host_iommu, host_device_id(d), &duties);
 	int err;
 
 	if (st != IOMMU_OK)
@@ -439,7 +433,7 @@ static int give(struct assignment *a)
 
 	if (err)
 		goto undo;
-	st = iommu_attach(host_iommu, library_id(d), domain);
+	st = iommu_attach(host_iommu, host_device_id(d), domain);
 	if (st != IOMMU_OK) {
 		if (st == IOMMU_UNCONFIRMED) {
 			d->broken = true;

@@ -47,12 +47,6 @@ struct device_interrupts {
 	struct vector vectors[MAX_DEVICE_VECTORS];
 };
 
-static struct iommu_device_id library_id(const struct pci_device *d)
-{
-	return (struct iommu_device_id){.segment = d->segment,
-		.requester = (uint16_t)(d->bus << 8 | d->devfn)};
-}
-
 static struct device_interrupts *state_of(struct pci_device *d)
 {
 	struct device_interrupts *s = d->interrupts;
@@ -117,7 +111,7 @@ static int vector_remap(struct pci_device *d, struct vector *v, unsigned n,
 		v->irq = block->irq;
 		v->in_block = v != block;
 	} else {
-		st = iommu_irq_alloc(host_iommu, library_id(d), 1, &v->irq);
+		st = iommu_irq_alloc(host_iommu, host_device_id(d), 1, &v->irq);
 	}
 	if (st != IOMMU_OK)
 		return st == IOMMU_NO_ENTRY ? -ENOSPC : -EIO;
@@ -133,7 +127,7 @@ static bool device_remapped(struct pci_device *d)
 {
 	bool remapped;
 
-	return iommu_irq_remapped(host_iommu, library_id(d), &remapped) ==
+	return iommu_irq_remapped(host_iommu, host_device_id(d), &remapped) ==
 		IOMMU_OK &&
 		remapped;
 }
@@ -291,7 +285,7 @@ int interrupts_enable_msi(struct pci_device *d, unsigned n)
 		return -ENOTSUP;
 	block = &s->vectors[0];
 	if (device_remapped(d)) {
-		if (iommu_irq_alloc(host_iommu, library_id(d), n,
+		if (iommu_irq_alloc(host_iommu, host_device_id(d), n,
 			    &block->irq) != IOMMU_OK)
 			return -ENOSPC;
 		block->remapped = true;

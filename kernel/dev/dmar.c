@@ -120,8 +120,7 @@ static int interrupts_text(struct node *file, struct text *t)
 static int tables_text(struct node *file, struct text *t)
 {
 	struct pci_device *d = (struct pci_device *)file->a;
-	struct iommu_device_id id = {.segment = d->segment,
-		.requester = (uint16_t)(d->bus << 8 | d->devfn)};
+	struct iommu_device_id id = host_device_id(d);
 	enum iommu_status st;
 
 	if (!present(t))
