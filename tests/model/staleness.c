@@ -9,57 +9,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <string.h>
-#include "support/mini.h"
-
-#define DEV MODEL_BDF(0, 3, 0)
-#define OTHER MODEL_BDF(0, 4, 0)
-#define ATS MODEL_BDF(0, 2, 0)
-#define OWNER 9
-#define DID 5
-
-static struct mini d;
-static uint64_t top, frame;
-
-/* DEV attached to domain 5, iova 0x10000 -> frame, and used once. */
-static void ready(const char *kind)
-{
-	uint64_t v;
-
-	mini_open(&d, model_create_simple(kind, MODEL_LAZY, 1));
-	mini_start(&d);
-	top = mini_page(&d);
-	frame = model_page_alloc(d.m, 0, OWNER);
-	mini_map(&d, top, 0x10000, frame, 3);
-	mini_attach(&d, DEV, top, DID, TT_SS);
-	assert_int_equal(
-		model_dma_read(d.m, 0, DEV, 0x10000, &v, 8), MODEL_DMA_OK);
-	assert_int_equal(model_checkpoint(d.m), 0);
-}
-
-static bool can_write(uint16_t dev, uint64_t iova)
-{
-	uint64_t v = 1;
-
-	return model_dma_write(d.m, 0, dev, iova, &v, 8) == MODEL_DMA_OK;
-}
-
-static void set_leaf(uint64_t iova, uint64_t v)
-{
-	mini_store(&d, mini_slot(&d, top, mini_levels(&d), iova, 1), v);
-}
-
-/* Only this rule was broken, and it was. */
-static void expect(enum model_rule rule)
-{
-	model_checkpoint(d.m);
-	if (!model_violations_of(d.m, rule) ||
-		model_violations_of(d.m, rule) != model_violation_count(d.m))
-		model_report(d.m, stderr);
-	assert_true(model_violations_of(d.m, rule) > 0);
-	assert_int_equal(
-		model_violations_of(d.m, rule), model_violation_count(d.m));
-	mini_close(&d, false);
-}
+#include "support/attached.h"
 
 static void unmap_without_flush(void **state)
 {
@@ -67,7 +17,7 @@ static void unmap_without_flush(void **state)
 	ready("plain");
 	set_leaf(0x10000, 0);
 	assert_true(can_write(DEV, 0x10000));
-	expect(MODEL_V_STALE);
+	expect_at_checkpoint(MODEL_V_STALE);
 }
 
 static void unmap_with_flush_of_another_domain(void **state)
@@ -78,7 +28,7 @@ static void unmap_with_flush_of_another_domain(void **state)
 	mini_flush_iotlb(&d, GRAN_DOMAIN, DID + 1, 0, 0, false);
 	mini_flush_iotlb(&d, GRAN_DOMAIN, DID + 256, 0, 0, false);
 	assert_true(can_write(DEV, 0x10000));
-	expect(MODEL_V_STALE);
+	expect_at_checkpoint(MODEL_V_STALE);
 }
 
 static void page_flush_one_page_short(void **state)
@@ -92,7 +42,7 @@ static void page_flush_one_page_short(void **state)
 	mini_flush_iotlb(&d, GRAN_NARROW, DID, 0x10000, 0, false);
 	assert_false(can_write(DEV, 0x10000));
 	assert_true(can_write(DEV, 0x11000));
-	expect(MODEL_V_STALE);
+	expect_at_checkpoint(MODEL_V_STALE);
 }
 
 static void page_flush_wide_enough(void **state)
@@ -115,7 +65,7 @@ static void rights_cut_without_flush(void **state)
 	ready("plain");
 	set_leaf(0x10000, frame | SS_R);
 	assert_true(can_write(DEV, 0x10000));
-	expect(MODEL_V_STALE);
+	expect_at_checkpoint(MODEL_V_STALE);
 }
 
 static void rights_raised_without_flush(void **state)
@@ -128,7 +78,7 @@ static void rights_raised_without_flush(void **state)
 	model_dma_read(d.m, 0, DEV, 0x20000, &v, 8);
 	set_leaf(0x20000, frame | SS_R | SS_W);
 	assert_false(can_write(DEV, 0x20000));
-	expect(MODEL_V_STALE);
+	expect_at_checkpoint(MODEL_V_STALE);
 }
 
 static void large_page_flushed_as_a_small_one(void **state)
@@ -143,7 +93,7 @@ static void large_page_flushed_as_a_small_one(void **state)
 	mini_store(&d, slot, 0);
 	mini_flush_iotlb(&d, GRAN_NARROW, DID, 0x40001000, 0, false);
 	assert_true(can_write(DEV, 0x40001000));
-	expect(MODEL_V_STALE);
+	expect_at_checkpoint(MODEL_V_STALE);
 }
 
 static void leaf_hint_after_a_table_was_removed(void **state)
@@ -160,7 +110,7 @@ static void leaf_hint_after_a_table_was_removed(void **state)
 	/* The pointer to the lower table is still walked. */
 	assert_int_equal(
 		model_dma_read(d.m, 0, DEV, 0x11000, &v, 8), MODEL_DMA_OK);
-	expect(MODEL_V_STALE);
+	expect_at_checkpoint(MODEL_V_STALE);
 }
 
 static void no_leaf_hint_drops_table_pointers(void **state)
@@ -185,7 +135,7 @@ static void detach_without_context_flush(void **state)
 	ready("plain");
 	mini_store(&d, mini_context(&d, DEV), 0);
 	assert_true(can_write(DEV, 0x10000));
-	expect(MODEL_V_STALE);
+	expect_at_checkpoint(MODEL_V_STALE);
 }
 
 static void detach_with_context_flush_of_the_new_domain(void **state)
@@ -195,7 +145,7 @@ static void detach_with_context_flush_of_the_new_domain(void **state)
 	mini_store(&d, mini_context(&d, DEV), 0);
 	mini_flush_context(&d, GRAN_NARROW, DID + 1, DEV);
 	assert_true(can_write(DEV, 0x10000));
-	expect(MODEL_V_STALE);
+	expect_at_checkpoint(MODEL_V_STALE);
 }
 
 static void detach_with_context_flush_of_another_device(void **state)
@@ -205,7 +155,7 @@ static void detach_with_context_flush_of_another_device(void **state)
 	mini_store(&d, mini_context(&d, DEV), 0);
 	mini_flush_context(&d, GRAN_NARROW, DID, OTHER);
 	assert_true(can_write(DEV, 0x10000));
-	expect(MODEL_V_STALE);
+	expect_at_checkpoint(MODEL_V_STALE);
 }
 
 static void function_mask_widens_a_context_flush(void **state)
@@ -235,7 +185,7 @@ static void detach_without_iotlb_flush(void **state)
 	top = mini_page(&d);
 	mini_attach(&d, OTHER, top, DID, TT_SS);
 	assert_true(can_write(OTHER, 0x10000));
-	expect(MODEL_V_STALE);
+	expect_at_checkpoint(MODEL_V_STALE);
 }
 
 static void root_entry_changed_without_global_flush(void **state)
@@ -244,7 +194,7 @@ static void root_entry_changed_without_global_flush(void **state)
 	ready("plain");
 	mini_store(&d, d.root, mini_page(&d) | 1);
 	mini_flush_context(&d, GRAN_DOMAIN, DID, 0);
-	expect(MODEL_V_STALE);
+	expect_at_checkpoint(MODEL_V_STALE);
 }
 
 static void caching_mode_page_made_present(void **state)
@@ -254,7 +204,7 @@ static void caching_mode_page_made_present(void **state)
 	assert_false(can_write(DEV, 0x20000));
 	set_leaf(0x20000, frame | 3);
 	assert_false(can_write(DEV, 0x20000));
-	expect(MODEL_V_STALE);
+	expect_at_checkpoint(MODEL_V_STALE);
 }
 
 static void caching_mode_context_made_present(void **state)
@@ -285,7 +235,7 @@ static void caching_mode_root_made_present(void **state)
 	model_dma_read(d.m, 0, MODEL_BDF(1, 0, 0), 0, &v, 8);
 	mini_store(&d, d.root + 16, mini_page(&d) | 1);
 	mini_flush_context(&d, GRAN_NARROW, 0, MODEL_BDF(1, 0, 0));
-	expect(MODEL_V_STALE);
+	expect_at_checkpoint(MODEL_V_STALE);
 }
 
 static void entry_not_written_back(void **state)
@@ -295,7 +245,7 @@ static void entry_not_written_back(void **state)
 	d.coherent = true;
 	set_leaf(0x20000, frame | 3);
 	assert_false(can_write(DEV, 0x20000));
-	expect(MODEL_V_STALE);
+	expect_at_checkpoint(MODEL_V_STALE);
 }
 
 static void removal_not_written_back(void **state)
@@ -306,7 +256,7 @@ static void removal_not_written_back(void **state)
 	set_leaf(0x10000, 0);
 	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
 	assert_true(can_write(DEV, 0x10000));
-	expect(MODEL_V_STALE);
+	expect_at_checkpoint(MODEL_V_STALE);
 }
 
 static void new_table_not_written_back(void **state)
@@ -333,7 +283,7 @@ static void write_buffer_not_flushed(void **state)
 	ready("write-buffer");
 	set_leaf(0x20000, frame | 3);
 	assert_false(can_write(DEV, 0x20000));
-	expect(MODEL_V_STALE);
+	expect_at_checkpoint(MODEL_V_STALE);
 }
 
 static void write_buffer_flushed(void **state)
@@ -349,7 +299,7 @@ static void write_buffer_flushed(void **state)
 static void hidden_write_buffer(void **state)
 {
 	(void)state;
-	mini_open(&d, model_create_simple("mobile-4", MODEL_LAZY, 1));
+	cold("mobile-4");
 	mini_start(&d);
 	top = mini_page(&d);
 	frame = model_page_alloc(d.m, 0, OWNER);
@@ -357,13 +307,13 @@ static void hidden_write_buffer(void **state)
 	mini_attach(&d, DEV, top, DID, TT_SS);
 	/* CAP.RWBF says that nothing is needed. */
 	assert_false(can_write(DEV, 0x10000));
-	expect(MODEL_V_STALE);
+	expect_at_checkpoint(MODEL_V_STALE);
 }
 
 static void root_set_without_global_flushes(void **state)
 {
 	(void)state;
-	mini_open(&d, model_create_simple("plain", MODEL_LAZY, 1));
+	cold("plain");
 	mini_queue_on(&d);
 	mini_set_root(&d);
 	mini_translation(&d, true);
@@ -378,7 +328,7 @@ static void root_set_without_global_flushes(void **state)
 static void self_flushing_unit_needs_none(void **state)
 {
 	(void)state;
-	mini_open(&d, model_create_simple("self-flushing", MODEL_LAZY, 1));
+	cold("self-flushing");
 	mini_queue_on(&d);
 	mini_set_root(&d);
 	mini_translation(&d, true);
@@ -417,317 +367,6 @@ static void left_overs_of_an_earlier_owner(void **state)
 	mini_close(&d, true);
 }
 
-#define IRTE(vector) ((uint64_t)(vector) << 16 | ENTRY_P)
-#define FROM(sid) (1ull << 18 | (sid))
-#define MSI(index) (0xfee00000ull | (index) << 5 | BIT(4) | BIT(3))
-
-static void interrupt_entry_without_flush(void **state)
-{
-	(void)state;
-	ready("plain");
-	mini_start_interrupts(&d);
-	mini_store(&d, d.irt + 3 * 16 + 8, FROM(DEV));
-	mini_store(&d, d.irt + 3 * 16, IRTE(0x50));
-	assert_true(model_msi(d.m, 0, DEV, MSI(3), 0));
-	mini_store(&d, d.irt + 3 * 16, 0);
-	assert_true(model_msi(d.m, 0, DEV, MSI(3), 0));
-	mini_flush_irte(&d, false, 4);
-	assert_true(model_msi(d.m, 0, DEV, MSI(3), 0));
-	expect(MODEL_V_STALE);
-}
-
-static void interrupt_entry_with_flush(void **state)
-{
-	(void)state;
-	ready("plain");
-	mini_start_interrupts(&d);
-	mini_store(&d, d.irt + 3 * 16 + 8, FROM(DEV));
-	mini_store(&d, d.irt + 3 * 16, IRTE(0x50));
-	assert_true(model_msi(d.m, 0, DEV, MSI(3), 0));
-	mini_store(&d, d.irt + 3 * 16, 0);
-	mini_flush_irte(&d, false, 3);
-	assert_false(model_msi(d.m, 0, DEV, MSI(3), 0));
-	assert_int_equal(model_last_fault(d.m), F_IR_NP);
-	assert_int_equal(model_checkpoint(d.m), 0);
-	mini_close(&d, true);
-}
-
-static void interrupt_table_enabled_unflushed(void **state)
-{
-	(void)state;
-	ready("plain");
-	mini_write64(&d, IRTA, d.irt | 7);
-	mini_command(&d, G_IRTP, true);
-	mini_command(&d, G_IRE, true);
-	expect(MODEL_V_STALE);
-}
-
-static void ats_on(uint16_t dev)
-{
-	model_pci_write(
-		d.m, 0, (uint8_t)(dev >> 8), (uint8_t)dev, 0x106, 2, 0x8000);
-}
-
-static void device_tlb_without_flush(void **state)
-{
-	uint64_t v = 0;
-
-	(void)state;
-	ready("plain");
-	mini_attach(&d, ATS, top, DID, TT_ATS);
-	ats_on(ATS);
-	assert_true(model_ats_request(d.m, 0, ATS, 0x10000, true));
-	set_leaf(0x10000, 0);
-	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
-	assert_int_equal(
-		model_ats_dma(d.m, 0, ATS, 0x10000, &v, 8, true), MODEL_DMA_OK);
-	expect(MODEL_V_STALE);
-}
-
-static void device_tlb_flush_sizes(void **state)
-{
-	(void)state;
-	ready("plain");
-	mini_attach(&d, ATS, top, DID, TT_ATS);
-	ats_on(ATS);
-	for (uint64_t iova = 0x10000; iova < 0x14000; iova += 0x1000) {
-		set_leaf(iova, frame | 3);
-		assert_true(model_ats_request(d.m, 0, ATS, iova, true));
-	}
-	for (uint64_t iova = 0x10000; iova < 0x14000; iova += 0x1000)
-		set_leaf(iova, 0);
-	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
-	/* S with the lowest zero at bit 12: two pages. */
-	mini_flush_device(&d, ATS, 0x10000, true);
-	assert_int_equal(model_checkpoint(d.m), 2);
-	model_violations_clear(d.m);
-	/* Lowest zero at bit 13: four pages. */
-	mini_flush_device(&d, ATS, 0x11000, true);
-	assert_int_equal(model_checkpoint(d.m), 0);
-	mini_close(&d, true);
-}
-
-static void device_tlb_flush_of_everything(void **state)
-{
-	(void)state;
-	ready("plain");
-	mini_attach(&d, ATS, top, DID, TT_ATS);
-	ats_on(ATS);
-	assert_true(model_ats_request(d.m, 0, ATS, 0x10000, true));
-	set_leaf(0x10000, 0);
-	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
-	mini_flush_device(&d, ATS, 0x7ffffffffffff000, true);
-	assert_int_equal(model_checkpoint(d.m), 0);
-	mini_close(&d, true);
-}
-
-/* ---- freed too early ---------------------------------------------------- */
-
-static void frame_freed_before_flush(void **state)
-{
-	(void)state;
-	ready("plain");
-	set_leaf(0x10000, 0);
-	model_page_free(d.m, frame, 0);
-	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
-	expect(MODEL_V_FREE);
-}
-
-static void frame_in_a_large_page_freed_before_flush(void **state)
-{
-	uint64_t slot, run;
-
-	(void)state;
-	ready("plain");
-	run = model_page_alloc(d.m, 9, OWNER);
-	slot = mini_slot(&d, top, mini_levels(&d), 0x40000000, 2);
-	mini_store(&d, slot, run | SS_PS | 3);
-	assert_true(can_write(DEV, 0x40001000));
-	mini_store(&d, slot, 0);
-	model_page_free(d.m, run + 0x5000, 0);
-	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
-	expect(MODEL_V_FREE);
-}
-
-static void table_freed_before_flush(void **state)
-{
-	uint64_t slot, table;
-
-	(void)state;
-	ready("plain");
-	slot = mini_slot(&d, top, mini_levels(&d), 0x10000, 2);
-	table = *(uint64_t *)model_ptr(d.m, slot) & ~0xfffull;
-	mini_store(&d, slot, 0);
-	model_page_free(d.m, table, 0);
-	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
-	expect(MODEL_V_FREE);
-}
-
-static void top_table_freed_while_a_context_leads_to_it(void **state)
-{
-	(void)state;
-	ready("plain");
-	mini_store(&d, mini_context(&d, DEV), 0);
-	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
-	model_violations_clear(d.m); /* the order was wrong, too */
-	model_page_free(d.m, top, 0);
-	mini_flush_context(&d, GRAN_NARROW, DID, DEV);
-	expect(MODEL_V_FREE);
-}
-
-static void hardware_tables_freed_while_in_use(void **state)
-{
-	(void)state;
-	ready("plain");
-	mini_start_interrupts(&d);
-	model_page_free(d.m, d.root, 0);
-	model_page_free(d.m, d.irt, 0);
-	model_page_free(d.m, d.ring, 0);
-	assert_int_equal(model_violations_of(d.m, MODEL_V_FREE), 3);
-	mini_close(&d, false);
-}
-
-static void status_word_freed_before_its_wait(void **state)
-{
-	(void)state;
-	ready("plain");
-	mini_queue(&d, 1ull << 32 | BIT(5) | DESC_WAIT, d.status);
-	mini_ring(&d);
-	mini_read32(&d, GSTS);
-	model_page_free(d.m, d.status, 0);
-	expect(MODEL_V_FREE);
-}
-
-static void posted_write_lands_late(void **state)
-{
-	uint64_t v = 0x55;
-
-	(void)state;
-	ready("plain");
-	assert_int_equal(
-		model_dma_post(d.m, 0, DEV, 0x10000, &v, 8), MODEL_DMA_OK);
-	assert_int_not_equal(*(uint64_t *)model_ptr(d.m, frame), 0x55);
-	set_leaf(0x10000, 0);
-	mini_flush_iotlb(&d, GRAN_NARROW, DID, 0x10000, 0, false);
-	assert_int_equal(*(uint64_t *)model_ptr(d.m, frame), 0x55);
-	model_page_free(d.m, frame, 0);
-	mini_close(&d, true);
-}
-
-static void posted_write_not_drained(void **state)
-{
-	uint64_t v = 0x55;
-
-	(void)state;
-	ready("plain");
-	model_dma_post(d.m, 0, DEV, 0x10000, &v, 8);
-	set_leaf(0x10000, 0);
-	/* A flush without DR and DW. */
-	mini_queue(&d, DESC_IOTLB | GRAN_DOMAIN << 4 | DID << 16, 0);
-	mini_wait(&d);
-	model_page_free(d.m, frame, 0);
-	expect(MODEL_V_FREE);
-}
-
-static void reading_pushes_posted_writes(void **state)
-{
-	uint64_t v = 0x55, w = 0;
-
-	(void)state;
-	ready("plain");
-	model_dma_post(d.m, 0, DEV, 0x10000, &v, 8);
-	model_dma_read(d.m, 0, DEV, 0x10000, &w, 8);
-	assert_int_equal(w, 0x55);
-	assert_int_equal(model_posted(d.m), 0);
-	mini_close(&d, true);
-}
-
-/* ---- order -------------------------------------------------------------- */
-
-static void iotlb_before_context(void **state)
-{
-	(void)state;
-	ready("plain");
-	mini_store(&d, mini_context(&d, DEV), 0);
-	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
-	mini_flush_context(&d, GRAN_NARROW, DID, DEV);
-	expect(MODEL_V_ORDER);
-}
-
-static void iotlb_before_context_in_one_batch(void **state)
-{
-	(void)state;
-	ready("plain");
-	mini_queue(&d,
-		DESC_IOTLB | GRAN_DOMAIN << 4 | BIT(6) | BIT(7) | DID << 16, 0);
-	mini_queue(&d,
-		DESC_CC | GRAN_NARROW << 4 | (uint64_t)DID << 16 |
-			(uint64_t)DEV << 32,
-		0);
-	mini_wait(&d);
-	expect(MODEL_V_ORDER);
-}
-
-static void global_iotlb_before_global_context(void **state)
-{
-	(void)state;
-	mini_open(&d, model_create_simple("plain", MODEL_LAZY, 1));
-	mini_queue_on(&d);
-	mini_set_root(&d);
-	mini_flush_iotlb(&d, GRAN_GLOBAL, 0, 0, 0, false);
-	mini_flush_context(&d, GRAN_GLOBAL, 0, 0);
-	mini_translation(&d, true);
-	expect(MODEL_V_ORDER);
-}
-
-static void device_tlb_before_iotlb(void **state)
-{
-	(void)state;
-	ready("plain");
-	mini_attach(&d, ATS, top, DID, TT_ATS);
-	ats_on(ATS);
-	assert_true(model_ats_request(d.m, 0, ATS, 0x10000, true));
-	set_leaf(0x10000, 0);
-	mini_flush_device(&d, ATS, 0x10000, false);
-	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
-	expect(MODEL_V_ORDER);
-}
-
-static void flush_without_a_wait(void **state)
-{
-	(void)state;
-	ready("plain");
-	set_leaf(0x10000, 0);
-	mini_queue(&d,
-		DESC_IOTLB | GRAN_DOMAIN << 4 | BIT(6) | BIT(7) | DID << 16, 0);
-	mini_ring(&d);
-	model_advance(d.m, 1000000);
-	/* The head moved; nothing else happened. */
-	assert_int_equal(mini_read64(&d, IQH), mini_read64(&d, IQT));
-	assert_true(can_write(DEV, 0x10000));
-	model_checkpoint(d.m);
-	assert_int_equal(model_violations_of(d.m, MODEL_V_ORDER), 1);
-	mini_close(&d, false);
-}
-
-static void superfluous_flushes_are_counted(void **state)
-{
-	struct model_counters a, b;
-
-	(void)state;
-	ready("plain");
-	model_counters(d.m, &a);
-	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
-	model_counters(d.m, &b);
-	assert_int_equal(b.superfluous - a.superfluous, 1);
-	assert_true(can_write(DEV, 0x10000));
-	set_leaf(0x10000, 0);
-	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
-	model_counters(d.m, &a);
-	assert_int_equal(b.superfluous, a.superfluous);
-	mini_close(&d, true);
-}
-
 #define T(f) cmocka_unit_test(f)
 
 int main(void)
@@ -760,27 +399,6 @@ int main(void)
 		T(root_set_without_global_flushes),
 		T(self_flushing_unit_needs_none),
 		T(left_overs_of_an_earlier_owner),
-		T(interrupt_entry_without_flush),
-		T(interrupt_entry_with_flush),
-		T(interrupt_table_enabled_unflushed),
-		T(device_tlb_without_flush),
-		T(device_tlb_flush_sizes),
-		T(device_tlb_flush_of_everything),
-		T(frame_freed_before_flush),
-		T(frame_in_a_large_page_freed_before_flush),
-		T(table_freed_before_flush),
-		T(top_table_freed_while_a_context_leads_to_it),
-		T(hardware_tables_freed_while_in_use),
-		T(status_word_freed_before_its_wait),
-		T(posted_write_lands_late),
-		T(posted_write_not_drained),
-		T(reading_pushes_posted_writes),
-		T(iotlb_before_context),
-		T(iotlb_before_context_in_one_batch),
-		T(global_iotlb_before_global_context),
-		T(device_tlb_before_iotlb),
-		T(flush_without_a_wait),
-		T(superfluous_flushes_are_counted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

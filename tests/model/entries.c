@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Table entries: what may not stand in one, and, with every store of the
+ * driver watched, in which steps one may change.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include "support/attached.h"
+
+static void domain_ids(void **state)
+{
+	(void)state;
+	ready("16-domains");
+	mini_attach(&d, OTHER, top, 16, TT_SS);
+	can_write(OTHER, 0);
+	expect(MODEL_V_UNSUPPORTED);
+	ready("caching");
+	mini_attach(&d, OTHER, top, 0, TT_SS);
+	can_write(OTHER, 0);
+	expect(MODEL_V_UNSUPPORTED);
+	ready("plain");
+	can_write(DEV, 0x20000);
+	mini_attach(&d, OTHER, mini_page(&d), DID, TT_SS);
+	can_write(OTHER, 0x20000);
+	/* Two tables under one id; the first one's pointers are cached. */
+	assert_int_equal(model_violations_of(d.m, MODEL_V_UNSUPPORTED), 1);
+	mini_close(&d, false);
+}
+
+static void reserved_bits_in_entries(void **state)
+{
+	(void)state;
+	ready("no-snoop-control");
+	mini_map(&d, top, 0x20000, frame, 3 | SS_SNP);
+	assert_false(can_write(DEV, 0x20000));
+	only(MODEL_V_RESERVED);
+	model_violations_clear(d.m);
+	mini_map(&d, top, 0x21000, 1ull << 47, 3);
+	assert_false(can_write(DEV, 0x21000));
+	only(MODEL_V_RESERVED);
+	model_violations_clear(d.m);
+	mini_store(&d, d.root + 16 * 9, mini_page(&d) | 3);
+	model_dma_read(d.m, 0, MODEL_BDF(9, 0, 0), 0, &top, 8);
+	assert_int_equal(model_last_fault(d.m), F_ROOT_RSVD);
+	expect(MODEL_V_RESERVED);
+}
+
+static void mapping_of_forbidden_places(void **state)
+{
+	(void)state;
+	ready("plain");
+	mini_map(&d, top, 0x20000, 0xfee01000, 3);
+	can_write(DEV, 0x20000);
+	only(MODEL_V_ADDRESS);
+	model_violations_clear(d.m);
+	mini_map(&d, top, 0x21000, d.base, 3);
+	can_write(DEV, 0x21000);
+	expect(MODEL_V_ADDRESS);
+}
+
+static void walk_through_a_freed_table(void **state)
+{
+	uint64_t slot, table;
+
+	(void)state;
+	ready("plain");
+	slot = mini_slot(&d, top, 4, 0x40000000, 2);
+	table = mini_page(&d);
+	model_page_free(d.m, table, 0);
+	mini_store(&d, slot, table | 3);
+	/* The freed page looks like a table that leads to the secret. */
+	assert_true(can_write(DEV, 0x40000000));
+	assert_true(model_violations_of(d.m, MODEL_V_WALK) > 0);
+	assert_true(model_violations_of(d.m, MODEL_V_OPEN) > 0);
+	mini_close(&d, false);
+}
+
+static void device_reaches_a_foreign_page(void **state)
+{
+	(void)state;
+	ready("plain");
+	model_device_expect(d.m, 0, DEV, 9);
+	assert_true(can_write(DEV, 0x10000));
+	assert_int_equal(model_violation_count(d.m), 0);
+	mini_map(&d, top, 0x20000, model_page_alloc(d.m, 0, 10), 3);
+	assert_true(can_write(DEV, 0x20000));
+	expect(MODEL_V_OPEN);
+}
+
+static void count_reach(void *ctx, const struct model_reach *r)
+{
+	uint64_t *sum = ctx;
+
+	*sum += r->size;
+	if (r->iova == 0x10000)
+		assert_int_equal(r->phys, frame);
+}
+
+static void enumeration_shows_what_memory_says(void **state)
+{
+	uint64_t sum = 0;
+
+	(void)state;
+	ready("plain");
+	mini_store(
+		&d, mini_slot(&d, top, 4, 0x40000000, 2), 0x400000 | SS_PS | 3);
+	assert_true(model_enumerate(d.m, 0, DEV, count_reach, &sum));
+	assert_int_equal(sum, 0x201000);
+	sum = 0;
+	assert_true(model_enumerate(d.m, 0, OTHER, count_reach, &sum));
+	assert_int_equal(sum, 0);
+	mini_close(&d, true);
+}
+
+/* ---- watching stores ---------------------------------------------------- */
+
+static void watched(const char *kind, unsigned flags)
+{
+	static const struct model_function_desc f[] = {
+		{.bdf = DEV, .kind = MODEL_INTEGRATED, .unit = -1},
+		{.bdf = OTHER, .kind = MODEL_INTEGRATED, .unit = -1}};
+	struct model_unit_desc unit = {
+		.kind = model_personality_find(kind), .include_all = true};
+	struct model_desc desc = {.flags = MODEL_WATCH | flags,
+		.units = &unit,
+		.unit_count = 1,
+		.functions = f,
+		.function_count = 2};
+
+	mini_open(&d, model_create(&desc));
+	mini_start(&d);
+	top = mini_page(&d);
+	frame = model_page_alloc(d.m, 0, 9);
+	mini_map(&d, top, 0x10000, frame, 3);
+	mini_attach(&d, DEV, top, DID, TT_SS);
+	assert_true(can_write(DEV, 0x10000));
+}
+
+static void torn_context_entry(void **state)
+{
+	uint64_t slot;
+
+	(void)state;
+	watched("plain", 0);
+	slot = mini_context(&d, DEV);
+	/* High half first, while the entry is present. */
+	mini_store(&d, slot + 8, 6ull << 8 | 2);
+	only(MODEL_V_CHANGE);
+	mini_close(&d, false);
+}
+
+static void whole_context_entry_at_once(void **state)
+{
+	__uint128_t *slot, is;
+
+	(void)state;
+	watched("plain", 0);
+	slot = model_ptr(d.m, mini_context(&d, DEV));
+	is = *slot;
+	/* One 16-byte store. */
+	typedef long long v2 __attribute__((vector_size(16)));
+	*(volatile v2 *)slot = (v2){(long long)(mini_page(&d) | 1), 6 << 8 | 2};
+	assert_true(is != *slot);
+	mini_close(&d, true);
+}
+
+static void clear_first_then_rewrite(void **state)
+{
+	uint64_t slot;
+
+	(void)state;
+	watched("plain", 0);
+	slot = mini_context(&d, DEV);
+	mini_store(&d, slot, 0);
+	mini_flush_context(&d, GRAN_NARROW, DID, DEV);
+	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
+	mini_store(&d, slot + 8, 6ull << 8 | 2);
+	mini_store(&d, slot, mini_page(&d) | 1);
+	assert_int_equal(model_checkpoint(d.m), 0);
+	mini_close(&d, true);
+}
+
+static void page_size_changed_in_one_step(void **state)
+{
+	uint64_t slot;
+
+	(void)state;
+	watched("plain", 0);
+	slot = mini_slot(&d, top, mini_levels(&d), 0x10000, 2);
+	mini_store(&d, slot, 0x400000 | SS_PS | 3);
+	expect(MODEL_V_CHANGE);
+}
+
+static void eager_unit_sees_everything_that_was_present(void **state)
+{
+	(void)state;
+	watched("plain", MODEL_EAGER);
+	/* Mapped and unmapped without a flush, and without any DMA. */
+	mini_map(&d, top, 0x20000, frame, 3);
+	mini_store(&d, mini_slot(&d, top, mini_levels(&d), 0x20000, 1), 0);
+	assert_int_equal(model_checkpoint(d.m), 1);
+	only(MODEL_V_STALE);
+	mini_close(&d, false);
+}
+
+static void eager_unit_walks_into_new_tables(void **state)
+{
+	uint64_t table, upper;
+
+	(void)state;
+	watched("plain", MODEL_EAGER);
+	/* A table is published, then filled. */
+	upper = mini_slot(&d, top, mini_levels(&d), 0x40000000, 2);
+	table = mini_page(&d);
+	mini_store(&d, upper, table | 3);
+	mini_store(&d, table, frame | 3);
+	mini_store(&d, table, 0);
+	assert_int_equal(model_checkpoint(d.m), 1);
+	mini_close(&d, false);
+}
+
+static void prefetch_shows_missing_flushes_without_dma(void **state)
+{
+	(void)state;
+	ready("plain");
+	mini_map(&d, top, 0x20000, frame, 3);
+	model_prefetch(d.m);
+	mini_store(&d, mini_slot(&d, top, mini_levels(&d), 0x20000, 1), 0);
+	assert_int_equal(model_checkpoint(d.m), 1);
+	mini_close(&d, false);
+}
+
+#define T(f) cmocka_unit_test(f)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(domain_ids),
+		T(reserved_bits_in_entries),
+		T(mapping_of_forbidden_places),
+		T(walk_through_a_freed_table),
+		T(device_reaches_a_foreign_page),
+		T(enumeration_shows_what_memory_says),
+		T(torn_context_entry),
+		T(whole_context_entry_at_once),
+		T(clear_first_then_rewrite),
+		T(page_size_changed_in_one_step),
+		T(eager_unit_sees_everything_that_was_present),
+		T(eager_unit_walks_into_new_tables),
+		T(prefetch_shows_missing_flushes_without_dma),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Memory that is given away before the unit has forgotten it, and writes of a
+ * device that are still under way then.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include "support/attached.h"
+
+static void frame_freed_before_flush(void **state)
+{
+	(void)state;
+	ready("plain");
+	set_leaf(0x10000, 0);
+	model_page_free(d.m, frame, 0);
+	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
+	expect_at_checkpoint(MODEL_V_FREE);
+}
+
+static void frame_in_a_large_page_freed_before_flush(void **state)
+{
+	uint64_t slot, run;
+
+	(void)state;
+	ready("plain");
+	run = model_page_alloc(d.m, 9, OWNER);
+	slot = mini_slot(&d, top, mini_levels(&d), 0x40000000, 2);
+	mini_store(&d, slot, run | SS_PS | 3);
+	assert_true(can_write(DEV, 0x40001000));
+	mini_store(&d, slot, 0);
+	model_page_free(d.m, run + 0x5000, 0);
+	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
+	expect_at_checkpoint(MODEL_V_FREE);
+}
+
+static void table_freed_before_flush(void **state)
+{
+	uint64_t slot, table;
+
+	(void)state;
+	ready("plain");
+	slot = mini_slot(&d, top, mini_levels(&d), 0x10000, 2);
+	table = *(uint64_t *)model_ptr(d.m, slot) & ~0xfffull;
+	mini_store(&d, slot, 0);
+	model_page_free(d.m, table, 0);
+	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
+	expect_at_checkpoint(MODEL_V_FREE);
+}
+
+static void top_table_freed_while_a_context_leads_to_it(void **state)
+{
+	(void)state;
+	ready("plain");
+	mini_store(&d, mini_context(&d, DEV), 0);
+	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
+	model_violations_clear(d.m); /* the order was wrong, too */
+	model_page_free(d.m, top, 0);
+	mini_flush_context(&d, GRAN_NARROW, DID, DEV);
+	expect_at_checkpoint(MODEL_V_FREE);
+}
+
+static void hardware_tables_freed_while_in_use(void **state)
+{
+	(void)state;
+	ready("plain");
+	mini_start_interrupts(&d);
+	model_page_free(d.m, d.root, 0);
+	model_page_free(d.m, d.irt, 0);
+	model_page_free(d.m, d.ring, 0);
+	assert_int_equal(model_violations_of(d.m, MODEL_V_FREE), 3);
+	mini_close(&d, false);
+}
+
+static void status_word_freed_before_its_wait(void **state)
+{
+	(void)state;
+	ready("plain");
+	mini_queue(&d, 1ull << 32 | BIT(5) | DESC_WAIT, d.status);
+	mini_ring(&d);
+	mini_read32(&d, GSTS);
+	model_page_free(d.m, d.status, 0);
+	expect_at_checkpoint(MODEL_V_FREE);
+}
+
+static void posted_write_lands_late(void **state)
+{
+	uint64_t v = 0x55;
+
+	(void)state;
+	ready("plain");
+	assert_int_equal(
+		model_dma_post(d.m, 0, DEV, 0x10000, &v, 8), MODEL_DMA_OK);
+	assert_int_not_equal(*(uint64_t *)model_ptr(d.m, frame), 0x55);
+	set_leaf(0x10000, 0);
+	mini_flush_iotlb(&d, GRAN_NARROW, DID, 0x10000, 0, false);
+	assert_int_equal(*(uint64_t *)model_ptr(d.m, frame), 0x55);
+	model_page_free(d.m, frame, 0);
+	mini_close(&d, true);
+}
+
+static void posted_write_not_drained(void **state)
+{
+	uint64_t v = 0x55;
+
+	(void)state;
+	ready("plain");
+	model_dma_post(d.m, 0, DEV, 0x10000, &v, 8);
+	set_leaf(0x10000, 0);
+	/* A flush without DR and DW. */
+	mini_queue(&d, DESC_IOTLB | GRAN_DOMAIN << 4 | DID << 16, 0);
+	mini_wait(&d);
+	model_page_free(d.m, frame, 0);
+	expect_at_checkpoint(MODEL_V_FREE);
+}
+
+static void reading_pushes_posted_writes(void **state)
+{
+	uint64_t v = 0x55, w = 0;
+
+	(void)state;
+	ready("plain");
+	model_dma_post(d.m, 0, DEV, 0x10000, &v, 8);
+	model_dma_read(d.m, 0, DEV, 0x10000, &w, 8);
+	assert_int_equal(w, 0x55);
+	assert_int_equal(model_posted(d.m), 0);
+	mini_close(&d, true);
+}
+
+#define T(f) cmocka_unit_test(f)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(frame_freed_before_flush),
+		T(frame_in_a_large_page_freed_before_flush),
+		T(table_freed_before_flush),
+		T(top_table_freed_while_a_context_leads_to_it),
+		T(hardware_tables_freed_while_in_use),
+		T(status_word_freed_before_its_wait),
+		T(posted_write_lands_late),
+		T(posted_write_not_drained),
+		T(reading_pushes_posted_writes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

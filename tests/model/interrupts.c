@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Interrupt remapping: what gets through, what is refused, and entries that
+ * change without a flush.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include "support/attached.h"
+
+#define IRTE(vector) ((uint64_t)(vector) << 16 | ENTRY_P)
+#define FROM(sid) (1ull << 18 | (sid))
+#define MSI(index) (0xfee00000ull | (index) << 5 | BIT(4) | BIT(3))
+
+static void entry(unsigned index, uint64_t lo, uint64_t hi)
+{
+	mini_store(&d, d.irt + index * 16 + 8, hi);
+	mini_store(&d, d.irt + index * 16, lo);
+}
+
+static struct model_interrupt got;
+
+static void keep(void *ctx, struct model *m, const struct model_interrupt *irq)
+{
+	(void)ctx;
+	(void)m;
+	got = *irq;
+}
+
+static void interrupts_are_remapped(void **state)
+{
+	(void)state;
+	ready("plain");
+	mini_start_interrupts(&d);
+	model_on_interrupt(d.m, keep, NULL);
+	entry(9, IRTE(0x77) | 3ull << 40, FROM(DEV));
+	assert_true(model_msi(d.m, 0, DEV, MSI(9), 0));
+	assert_int_equal(got.vector, 0x77);
+	assert_int_equal(got.destination, 3);
+	assert_true(got.remapped);
+	/* Sub-handles count from the handle. */
+	assert_true(model_msi(d.m, 0, DEV, MSI(8), 1));
+	assert_false(model_msi(d.m, 0, DEV, MSI(8), 2));
+	assert_int_equal(model_last_fault(d.m), F_IR_NP);
+	mini_close(&d, true);
+}
+
+static void interrupt_attacks_are_refused(void **state)
+{
+	uint32_t v = 0x41;
+
+	(void)state;
+	ready("plain");
+	mini_start_interrupts(&d);
+	entry(9, IRTE(0x77), FROM(DEV));
+	assert_false(model_msi(d.m, 0, OTHER, MSI(9), 0));
+	assert_int_equal(model_last_fault(d.m), F_IR_SID);
+	assert_false(model_msi(d.m, 0, DEV, 0xfee00000, 0x41));
+	assert_int_equal(model_last_fault(d.m), F_IR_COMPAT);
+	assert_false(model_msi(d.m, 0, DEV, MSI(300), 0));
+	assert_int_equal(model_last_fault(d.m), F_IR_INDEX);
+	assert_int_equal(model_dma_write(d.m, 0, DEV, 0xfee00000, &v, 4),
+		MODEL_DMA_BLOCKED);
+	assert_int_equal(model_dma_write(d.m, 0, DEV, MSI(9), &v, 4),
+		MODEL_DMA_BLOCKED); /* sub-handle 0x41 */
+	v = 0;
+	assert_int_equal(
+		model_dma_write(d.m, 0, DEV, MSI(9), &v, 4), MODEL_DMA_OK);
+	assert_int_equal(model_dma_read(d.m, 0, DEV, 0xfee00000, &v, 4),
+		MODEL_DMA_BLOCKED);
+	mini_close(&d, true);
+}
+
+static void entry_open_to_all(void **state)
+{
+	(void)state;
+	ready("plain");
+	mini_start_interrupts(&d);
+	entry(9, IRTE(0x77), 0);
+	assert_true(model_msi(d.m, 0, OTHER, MSI(9), 0));
+	expect_at_checkpoint(MODEL_V_INTERRUPT);
+}
+
+static void compatibility_format_let_through(void **state)
+{
+	(void)state;
+	ready("plain");
+	mini_start_interrupts(&d);
+	mini_command(&d, G_CFI, true);
+	assert_true(model_msi(d.m, 0, DEV, 0xfee00000, 0x41));
+	expect_at_checkpoint(MODEL_V_INTERRUPT);
+}
+
+static void wide_ids_need_eim(void **state)
+{
+	(void)state;
+	ready("no-eim");
+	mini_write64(&d, IRTA, d.irt | BIT(11) | 7);
+	mini_command(&d, G_IRTP, true);
+	expect_at_checkpoint(MODEL_V_UNSUPPORTED);
+}
+
+static void interrupt_entry_without_flush(void **state)
+{
+	(void)state;
+	ready("plain");
+	mini_start_interrupts(&d);
+	mini_store(&d, d.irt + 3 * 16 + 8, FROM(DEV));
+	mini_store(&d, d.irt + 3 * 16, IRTE(0x50));
+	assert_true(model_msi(d.m, 0, DEV, MSI(3), 0));
+	mini_store(&d, d.irt + 3 * 16, 0);
+	assert_true(model_msi(d.m, 0, DEV, MSI(3), 0));
+	mini_flush_irte(&d, false, 4);
+	assert_true(model_msi(d.m, 0, DEV, MSI(3), 0));
+	expect_at_checkpoint(MODEL_V_STALE);
+}
+
+static void interrupt_entry_with_flush(void **state)
+{
+	(void)state;
+	ready("plain");
+	mini_start_interrupts(&d);
+	mini_store(&d, d.irt + 3 * 16 + 8, FROM(DEV));
+	mini_store(&d, d.irt + 3 * 16, IRTE(0x50));
+	assert_true(model_msi(d.m, 0, DEV, MSI(3), 0));
+	mini_store(&d, d.irt + 3 * 16, 0);
+	mini_flush_irte(&d, false, 3);
+	assert_false(model_msi(d.m, 0, DEV, MSI(3), 0));
+	assert_int_equal(model_last_fault(d.m), F_IR_NP);
+	assert_int_equal(model_checkpoint(d.m), 0);
+	mini_close(&d, true);
+}
+
+static void interrupt_table_enabled_unflushed(void **state)
+{
+	(void)state;
+	ready("plain");
+	mini_write64(&d, IRTA, d.irt | 7);
+	mini_command(&d, G_IRTP, true);
+	mini_command(&d, G_IRE, true);
+	expect_at_checkpoint(MODEL_V_STALE);
+}
+
+#define T(f) cmocka_unit_test(f)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(interrupts_are_remapped),
+		T(interrupt_attacks_are_refused),
+		T(entry_open_to_all),
+		T(compatibility_format_let_through),
+		T(wide_ids_need_eim),
+		T(interrupt_entry_without_flush),
+		T(interrupt_entry_with_flush),
+		T(interrupt_table_enabled_unflushed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Flushes that are all there, but in the wrong order or never waited for, and
+ * those that nobody needed.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include "support/attached.h"
+
+static void iotlb_before_context(void **state)
+{
+	(void)state;
+	ready("plain");
+	mini_store(&d, mini_context(&d, DEV), 0);
+	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
+	mini_flush_context(&d, GRAN_NARROW, DID, DEV);
+	expect_at_checkpoint(MODEL_V_ORDER);
+}
+
+static void iotlb_before_context_in_one_batch(void **state)
+{
+	(void)state;
+	ready("plain");
+	mini_queue(&d,
+		DESC_IOTLB | GRAN_DOMAIN << 4 | BIT(6) | BIT(7) | DID << 16, 0);
+	mini_queue(&d,
+		DESC_CC | GRAN_NARROW << 4 | (uint64_t)DID << 16 |
+			(uint64_t)DEV << 32,
+		0);
+	mini_wait(&d);
+	expect_at_checkpoint(MODEL_V_ORDER);
+}
+
+static void global_iotlb_before_global_context(void **state)
+{
+	(void)state;
+	cold("plain");
+	mini_queue_on(&d);
+	mini_set_root(&d);
+	mini_flush_iotlb(&d, GRAN_GLOBAL, 0, 0, 0, false);
+	mini_flush_context(&d, GRAN_GLOBAL, 0, 0);
+	mini_translation(&d, true);
+	expect_at_checkpoint(MODEL_V_ORDER);
+}
+
+static void flush_without_a_wait(void **state)
+{
+	(void)state;
+	ready("plain");
+	set_leaf(0x10000, 0);
+	mini_queue(&d,
+		DESC_IOTLB | GRAN_DOMAIN << 4 | BIT(6) | BIT(7) | DID << 16, 0);
+	mini_ring(&d);
+	model_advance(d.m, 1000000);
+	/* The head moved; nothing else happened. */
+	assert_int_equal(mini_read64(&d, IQH), mini_read64(&d, IQT));
+	assert_true(can_write(DEV, 0x10000));
+	model_checkpoint(d.m);
+	assert_int_equal(model_violations_of(d.m, MODEL_V_ORDER), 1);
+	mini_close(&d, false);
+}
+
+static void superfluous_flushes_are_counted(void **state)
+{
+	struct model_counters a, b;
+
+	(void)state;
+	ready("plain");
+	model_counters(d.m, &a);
+	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
+	model_counters(d.m, &b);
+	assert_int_equal(b.superfluous - a.superfluous, 1);
+	assert_true(can_write(DEV, 0x10000));
+	set_leaf(0x10000, 0);
+	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
+	model_counters(d.m, &a);
+	assert_int_equal(b.superfluous, a.superfluous);
+	mini_close(&d, true);
+}
+
+#define T(f) cmocka_unit_test(f)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(iotlb_before_context),
+		T(iotlb_before_context_in_one_batch),
+		T(global_iotlb_before_global_context),
+		T(flush_without_a_wait),
+		T(superfluous_flushes_are_counted),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

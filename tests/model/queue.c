@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The invalidation queue: how it is switched on and off, descriptors that
+ * stop it, and waits.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include "support/attached.h"
+
+static void queue_enabled_with_a_tail(void **state)
+{
+	(void)state;
+	cold("plain");
+	mini_write64(&d, IQT, 16);
+	only(MODEL_V_QUEUE);
+	model_violations_clear(d.m);
+	mini_write64(&d, IQA, d.ring);
+	mini_write32(&d, GCMD, (uint32_t)G_QIE);
+	model_advance(d.m, 10000);
+	assert_true(model_violations_of(d.m, MODEL_V_QUEUE) > 0);
+	mini_close(&d, false);
+}
+
+static void bad_descriptor_stops_the_queue(void **state)
+{
+	(void)state;
+	ready("plain");
+	mini_queue(&d, 15, 0);
+	assert_false(mini_wait(&d));
+	assert_true(mini_read32(&d, FSTS) & FSTS_IQE);
+	assert_int_equal(mini_read64(&d, IQERCD) & 15, IQEI_TYPE);
+	only(MODEL_V_QUEUE);
+	/* Repaired in place, the queue goes on. */
+	((uint64_t *)model_ptr(d.m, d.ring))[mini_read64(&d, IQH) / 8] =
+		DESC_IOTLB | GRAN_GLOBAL << 4;
+	model_violations_clear(d.m);
+	mini_write32(&d, FSTS, FSTS_IQE);
+	assert_true(mini_wait(&d));
+	mini_close(&d, true);
+}
+
+static void reserved_bits_in_descriptors(void **state)
+{
+	static const uint64_t bad[][2] = {
+		{DESC_CC, 0},
+		{DESC_CC | GRAN_GLOBAL << 4, 1},
+		{DESC_IOTLB | GRAN_GLOBAL << 4 | 1ull << 40, 0},
+		{DESC_IOTLB | GRAN_NARROW << 4, 63},
+		{DESC_DEVTLB | 1ull << 50, 0},
+		{DESC_IEC | 1ull << 5, 0},
+		{DESC_WAIT | BIT(5), 1},
+		{6, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		ready("plain");
+		mini_queue(&d, bad[i][0], bad[i][1]);
+		mini_ring(&d);
+		model_advance(d.m, 10000);
+		assert_true(mini_read32(&d, FSTS) & FSTS_IQE);
+		expect(MODEL_V_QUEUE);
+	}
+}
+
+static void descriptor_rewritten_after_the_doorbell(void **state)
+{
+	(void)state;
+	ready("plain");
+	/* A wait in front holds the next one back. */
+	mini_queue(&d, 1ull << 32 | BIT(5) | DESC_WAIT, d.status);
+	mini_queue(&d, DESC_IOTLB | GRAN_GLOBAL << 4, 0);
+	mini_ring(&d);
+	mini_read32(&d, GSTS);
+	((uint64_t *)model_ptr(d.m, d.ring))[(d.tail - 1) * 2] =
+		DESC_IOTLB | GRAN_DOMAIN << 4;
+	model_advance(d.m, 10000);
+	expect(MODEL_V_QUEUE);
+}
+
+static void queue_off_only_when_quiet(void **state)
+{
+	(void)state;
+	cold("qemu-4.0");
+	mini_queue_on(&d);
+	/* No wait was ever completed. */
+	mini_write32(&d, GCMD, 0);
+	model_advance(d.m, 10000);
+	assert_true(mini_read32(&d, GSTS) & (uint32_t)G_QIE);
+	only(MODEL_V_COMMAND);
+	model_violations_clear(d.m);
+	assert_true(mini_wait(&d));
+	mini_command(&d, G_QIE, false);
+	assert_false(mini_read32(&d, GSTS) & (uint32_t)G_QIE);
+	mini_close(&d, true);
+}
+
+static void wait_raises_an_interrupt_once(void **state)
+{
+	(void)state;
+	ready("plain");
+	mini_queue(&d, BIT(4) | DESC_WAIT, 0);
+	mini_queue(&d, BIT(4) | DESC_WAIT, 0);
+	mini_ring(&d);
+	model_advance(d.m, 10000);
+	assert_true(mini_read32(&d, ICS) & ICS_IWC);
+	assert_true(mini_read32(&d, IECTL) & CTL_IP);
+	mini_write32(&d, ICS, ICS_IWC);
+	assert_false(mini_read32(&d, IECTL) & CTL_IP);
+	mini_close(&d, true);
+}
+
+#define T(f) cmocka_unit_test(f)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(queue_enabled_with_a_tail),
+		T(bad_descriptor_stops_the_queue),
+		T(reserved_bits_in_descriptors),
+		T(descriptor_rewritten_after_the_doorbell),
+		T(queue_off_only_when_quiet),
+		T(wait_raises_an_interrupt_once),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Registers and global commands: widths, reserved bits, one change at a time,
+ * and features that a unit has not got.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include "support/attached.h"
+
+static void wide_access_to_narrow_registers(void **state)
+{
+	(void)state;
+	cold("plain");
+	mini_write64(&d, FEADDR, 0xfee00000);
+	only(MODEL_V_ACCESS);
+	model_violations_clear(d.m);
+	mini_read64(&d, FECTL);
+	expect(MODEL_V_ACCESS);
+}
+
+static void narrow_access_to_wide_registers_is_fine(void **state)
+{
+	(void)state;
+	cold("plain");
+	mini_write32(&d, RTADDR, (uint32_t)d.root);
+	mini_write32(&d, RTADDR + 4, (uint32_t)(d.root >> 32));
+	assert_int_equal(mini_read64(&d, RTADDR), d.root);
+	assert_int_equal(mini_read32(&d, CAP + 4), d.cap >> 32);
+	mini_close(&d, true);
+}
+
+static void unaligned_missing_and_read_only(void **state)
+{
+	(void)state;
+	cold("plain");
+	model_read32(d.m, d.base + 2);
+	model_write32(d.m, d.base + GSTS, 0);
+	model_write32(d.m, d.base + 0xff0, 0);
+	model_read32(d.m, d.base + GCMD);
+	assert_int_equal(model_violation_count(d.m), 4);
+	only(MODEL_V_ACCESS);
+	assert_int_equal(model_read32(d.m, d.base + 0x100000), 0xffffffff);
+	mini_close(&d, false);
+}
+
+static void reserved_and_preserved_bits(void **state)
+{
+	unsigned iotlb;
+
+	(void)state;
+	cold("no-qi");
+	iotlb = ECAP_IRO(d.ecap) + 8;
+	mini_write32(&d, FECTL, 0);
+	only(MODEL_V_RESERVED);
+	model_violations_clear(d.m);
+	mini_write64(&d, iotlb, IOTLB_IVT | 1ull << 60);
+	only(MODEL_V_RESERVED);
+	model_violations_clear(d.m);
+	model_advance(d.m, 10000);
+	mini_write64(&d, RTADDR, d.root | 0x20);
+	expect(MODEL_V_RESERVED);
+}
+
+static void two_changes_in_one_command(void **state)
+{
+	(void)state;
+	cold("plain");
+	mini_queue_on(&d);
+	mini_set_root(&d);
+	mini_flush_context(&d, GRAN_GLOBAL, 0, 0);
+	mini_flush_iotlb(&d, GRAN_GLOBAL, 0, 0, 0, false);
+	/* Echoes RTPS, which sets the root again. */
+	mini_write32(&d, GCMD, mini_read32(&d, GSTS) | (uint32_t)G_TE);
+	only(MODEL_V_COMMAND);
+	model_advance(d.m, 10000);
+	assert_true(mini_read32(&d, GSTS) & (uint32_t)G_TE);
+	model_checkpoint(d.m);
+	assert_true(model_violations_of(d.m, MODEL_V_STALE) > 0);
+	mini_close(&d, false);
+}
+
+static void command_without_waiting_for_the_last(void **state)
+{
+	(void)state;
+	cold("plain");
+	mini_write64(&d, RTADDR, d.root);
+	mini_write32(&d, GCMD, (uint32_t)G_RTP);
+	assert_false(mini_read32(&d, GSTS) & (uint32_t)G_RTP);
+	mini_write32(&d, GCMD, (uint32_t)G_QIE);
+	expect(MODEL_V_COMMAND);
+}
+
+static void shadow_that_forgets_the_queue(void **state)
+{
+	(void)state;
+	ready("plain");
+	mini_queue(&d, DESC_IOTLB | GRAN_GLOBAL << 4, 0);
+	mini_ring(&d);
+	/* Writes TE only, and so switches the queue off. */
+	mini_write32(&d, GCMD, (uint32_t)G_TE);
+	model_advance(d.m, 10000);
+	assert_true(mini_read32(&d, GSTS) & (uint32_t)G_QIE);
+	expect(MODEL_V_COMMAND);
+}
+
+static void enables_without_tables(void **state)
+{
+	(void)state;
+	cold("self-flushing");
+	mini_queue_on(&d);
+	mini_command(&d, G_IRE, true);
+	mini_write32(&d, GCMD, (uint32_t)(G_TE | G_QIE | G_IRE));
+	assert_int_equal(model_violation_count(d.m), 2);
+	expect(MODEL_V_COMMAND);
+}
+
+static void features_the_unit_lacks(void **state)
+{
+	(void)state;
+	cold("no-qi");
+	mini_write32(&d, GCMD, (uint32_t)G_QIE);
+	expect(MODEL_V_UNSUPPORTED);
+}
+
+static void register_flush_on_a_new_unit(void **state)
+{
+	(void)state;
+	cold("no-register-flush");
+	mini_flush_context(&d, GRAN_GLOBAL, 0, 0);
+	assert_int_equal(bits(mini_read64(&d, CCMD), 60, 59), 0);
+	model_violations_of(d.m, MODEL_V_UNSUPPORTED);
+	expect(MODEL_V_UNSUPPORTED);
+}
+
+static void page_flush_without_psi(void **state)
+{
+	(void)state;
+	cold("no-psi");
+	mini_write64(&d, ECAP_IRO(d.ecap), 0x1000);
+	mini_flush_iotlb(&d, GRAN_NARROW, DID, 0x1000, 0, false);
+	assert_int_equal(
+		bits(mini_read64(&d, ECAP_IRO(d.ecap) + 8), 58, 57), 0);
+	expect(MODEL_V_UNSUPPORTED);
+}
+
+static void register_flush_beside_the_queue(void **state)
+{
+	(void)state;
+	ready("plain");
+	d.queue = false;
+	mini_flush_context(&d, GRAN_GLOBAL, 0, 0);
+	assert_true(model_violations_of(d.m, MODEL_V_MIXED) > 0);
+	mini_close(&d, false);
+}
+
+static void register_flushes_overlap(void **state)
+{
+	unsigned iotlb;
+	uint64_t kept;
+
+	(void)state;
+	cold("no-qi");
+	iotlb = ECAP_IRO(d.ecap) + 8;
+	kept = mini_read64(&d, iotlb);
+	mini_write64(&d, CCMD, CCMD_ICC | 1ull << 61);
+	mini_write64(&d, iotlb, kept | IOTLB_IVT | 1ull << 60);
+	expect(MODEL_V_COMMAND);
+}
+
+static void status_rises_late(void **state)
+{
+	(void)state;
+	cold("plain");
+	mini_write64(&d, RTADDR, d.root);
+	mini_write32(&d, GCMD, (uint32_t)G_RTP);
+	assert_false(mini_read32(&d, GSTS) & (uint32_t)G_RTP);
+	model_advance(d.m, 10000);
+	assert_true(mini_read32(&d, GSTS) & (uint32_t)G_RTP);
+	mini_close(&d, true);
+}
+
+#define T(f) cmocka_unit_test(f)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(wide_access_to_narrow_registers),
+		T(narrow_access_to_wide_registers_is_fine),
+		T(unaligned_missing_and_read_only),
+		T(reserved_and_preserved_bits),
+		T(two_changes_in_one_command),
+		T(command_without_waiting_for_the_last),
+		T(shadow_that_forgets_the_queue),
+		T(enables_without_tables),
+		T(features_the_unit_lacks),
+		T(register_flush_on_a_new_unit),
+		T(page_flush_without_psi),
+		T(register_flush_beside_the_queue),
+		T(register_flushes_overlap),
+		T(status_rises_late),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/* A device with one page mapped, and what a test of the model asks then. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include "attached.h"
+
+struct mini d;
+uint64_t top, frame;
+
+void cold(const char *kind)
+{
+	mini_open(&d, model_create_simple(kind, MODEL_LAZY, 1));
+}
+
+void ready(const char *kind)
+{
+	uint64_t v;
+
+	cold(kind);
+	mini_start(&d);
+	top = mini_page(&d);
+	frame = model_page_alloc(d.m, 0, OWNER);
+	mini_map(&d, top, 0x10000, frame, 3);
+	mini_attach(&d, DEV, top, DID, TT_SS);
+	assert_int_equal(
+		model_dma_read(d.m, 0, DEV, 0x10000, &v, 8), MODEL_DMA_OK);
+	assert_int_equal(model_checkpoint(d.m), 0);
+}
+
+bool can_write(uint16_t dev, uint64_t iova)
+{
+	uint64_t v = 1;
+
+	return model_dma_write(d.m, 0, dev, iova, &v, 8) == MODEL_DMA_OK;
+}
+
+void set_leaf(uint64_t iova, uint64_t v)
+{
+	mini_store(&d, mini_slot(&d, top, mini_levels(&d), iova, 1), v);
+}
+
+void only(enum model_rule rule)
+{
+	if (!model_violations_of(d.m, rule) ||
+		model_violations_of(d.m, rule) != model_violation_count(d.m))
+		model_report(d.m, stderr);
+	assert_true(model_violations_of(d.m, rule) > 0);
+	assert_int_equal(
+		model_violations_of(d.m, rule), model_violation_count(d.m));
+}
+
+void expect(enum model_rule rule)
+{
+	only(rule);
+	mini_close(&d, false);
+}
+
+void expect_at_checkpoint(enum model_rule rule)
+{
+	model_checkpoint(d.m);
+	expect(rule);
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What most tests of the model start from: one unit, one device attached to one
+ * domain with one page mapped, and used once. A test then does one thing wrong
+ * and names the rule that must catch it.
+ */
+#ifndef TESTS_MODEL_ATTACHED_H
+#define TESTS_MODEL_ATTACHED_H
+
+#include "mini.h"
+
+#define DEV MODEL_BDF(0, 3, 0)
+#define OTHER MODEL_BDF(0, 4, 0)
+#define ATS MODEL_BDF(0, 2, 0)
+#define DID 5
+#define OWNER 9
+
+extern struct mini d;
+/** The domain's top table, and the frame mapped at 0x10000. */
+extern uint64_t top, frame;
+
+/** A unit of that kind with nothing switched on. */
+void cold(const char *kind);
+/** Everything on, DEV attached to DID, 0x10000 mapped and read once. */
+void ready(const char *kind);
+
+bool can_write(uint16_t dev, uint64_t iova);
+/** Stores a last-level entry, without a flush. */
+void set_leaf(uint64_t iova, uint64_t v);
+
+/** This rule was broken, and no other. */
+void only(enum model_rule rule);
+/** The same; ends the test. */
+void expect(enum model_rule rule);
+/** The same, once all that the unit has cached was compared with memory. */
+void expect_at_checkpoint(enum model_rule rule);
+
+#endif
