@@ -30,7 +30,7 @@ Q := $(if $(V),,@)
 
 packages := $(S)/tools/install-packages
 PACKAGES_BUILD := build $(if $(findstring clang,$(CC)),clang)
-package-targets := $(addprefix packages-,build run iso test check fuzz coverage)
+package-targets := $(addprefix packages-,build run iso test check fuzz coverage bench)
 .PHONY: $(package-targets)
 packages-build: ; @$(packages) $(PACKAGES_BUILD)
 packages-run: ; @$(packages) $(PACKAGES_BUILD) run
@@ -38,6 +38,7 @@ packages-iso: ; @$(packages) $(PACKAGES_BUILD) iso
 packages-test: ; @$(packages) $(PACKAGES_BUILD) run iso test
 packages-check: ; @$(packages) $(PACKAGES_BUILD) check
 packages-fuzz: ; @$(packages) $(PACKAGES_BUILD) fuzz
+packages-bench: ; @$(packages) $(PACKAGES_BUILD) bench
 packages-coverage: ; @$(packages) $(PACKAGES_BUILD) run test coverage
 
 # --- the kernel -------------------------------------------------------------
@@ -147,11 +148,12 @@ $(O)/iommu.iso: $(O)/kernel.elf $(O)/initramfs.cpio $(S)/tools/make-iso \
 
 clean:
 	rm -rf $(addprefix $(O)/,kernel user user.d host test run lib size \
-		tools iommu-decode coverage fuzz kernel.elf kernel.map \
+		tools iommu-decode coverage fuzz bench kernel.elf kernel.map \
 		initramfs.cpio iommu.iso iommu.iso.log libiommu.a coverage.txt)
 
 include $(S)/tests/tests.mk
 include $(S)/tests/more.mk
+include $(S)/bench/host/host.mk
 include $(S)/tools/iommu-decode/tools.mk
 
 help:
