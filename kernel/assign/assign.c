@@ -443,6 +443,7 @@ static int give(struct assignment *a)
 		goto undo;
 	}
 	list_push_back(&assignments, &a->link);
+	d->silenced = false;
 	pci_set_owner(d, a->space);
 	pci_set_memory(d, true);
 	pci_set_master(d, true);
@@ -696,8 +697,10 @@ void __assign_silence(uint16_t segment, uint16_t requester)
 	struct pci_device *d = pci_find(
 		segment, (uint8_t)(requester >> 8), (uint8_t)requester);
 
-	if (d)
-		quiet(d);
+	if (!d || d->silenced)
+		return;
+	d->silenced = true;
+	quiet(d);
 }
 
 /* -------------------------------------------------------------------- boot */

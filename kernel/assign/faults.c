@@ -117,6 +117,7 @@ static void report(const struct iommu_fault *f)
 	tell(&owner, device, f);
 }
 
+/* The library has blocked it and said so, once. */
 static void check_storm(const struct iommu_fault *f)
 {
 	struct iommu_device_info info;
@@ -125,9 +126,6 @@ static void check_storm(const struct iommu_fault *f)
 		info.state != IOMMU_DEVICE_QUARANTINED)
 		return;
 	__assign_silence(f->device.segment, f->device.requester);
-	kprintf("iommu: %02x:%02x.%x is blocked: too many faults\n",
-		f->device.requester >> 8, f->device.requester >> 3 & 0x1f,
-		f->device.requester & 7);
 }
 
 void __faults_drain(void)

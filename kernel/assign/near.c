@@ -68,7 +68,7 @@ static void between(const struct space *s, const struct region *below,
 	char name[NAME_SIZE], distance[24];
 
 	if (past >= FAR && before >= FAR) {
-		ksnprintf(buf, size, "far from all of its memory");
+		ksnprintf(buf, size, "far from all memory");
 	} else if (past <= before) {
 		name_of(s, below, below->end, name);
 		amount(past, distance, sizeof(distance));

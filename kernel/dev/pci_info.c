@@ -119,10 +119,24 @@ static void capabilities_text(const struct pci_device *d, struct text *t)
 	}
 }
 
+/* The library stopped it, for its faults or because a unit did not answer; the
+ * console said which. */
+static void blocked_text(const struct pci_device *d, struct text *t)
+{
+	struct iommu_device_info info;
+
+	if (host_iommu &&
+		iommu_device_info(host_iommu, host_device_id(d), &info) ==
+			IOMMU_OK &&
+		info.state == IOMMU_DEVICE_QUARANTINED)
+		text_printf(t,
+			"blocked: reaches no memory until it is "
+			"attached anew\n");
+}
+
 static void group_text(const struct pci_device *d, struct text *t)
 {
-	struct iommu_device_id id = {.segment = d->segment,
-		.requester = (uint16_t)(d->bus << 8 | d->devfn)};
+	struct iommu_device_id id = host_device_id(d);
 	struct iommu_device_id members[MAX_GROUP];
 	unsigned count = 0;
 	bool remapped = false;
@@ -162,4 +176,5 @@ void pci_info_text(struct pci_device *d, struct text *t)
 		text_printf(t, "owner: none; blocked, could not be stopped\n");
 	else
 		text_printf(t, "owner: none\n");
+	blocked_text(d, t);
 }

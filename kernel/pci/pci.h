@@ -41,6 +41,7 @@ struct pci_device {
 	struct space *owner;
 	struct device_interrupts *interrupts;
 	bool broken;
+	bool silenced; /* after a storm of faults, until it is attached anew */
 	volatile uint8_t *rom_window; /* dev/pci.c */
 	uint8_t sizing; /* BARs whose size was asked, assign/config.c */
 	uint64_t released_ns;

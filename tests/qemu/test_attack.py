@@ -9,8 +9,8 @@ import pytest
 from conftest import ICOUNT, run_script
 
 
-def attack(name, arguments=(), timeout=240, **variables):
-    status, text = run_script(name, 'dmattack 00:03.0\n', arguments,
+def attack(name, arguments=(), timeout=240, only='', **variables):
+    status, text = run_script(name, f'dmattack 00:03.0 {only}\n', arguments,
                               timeout=timeout, **variables)
     assert status == 0, text[-4000:]
     assert re.search(r'dmattack: [0-9]+ warded off, 0 got through', text)
@@ -33,6 +33,18 @@ def test_hostile_owner_in_real_time():
 def test_hostile_owner_without_interrupt_remapping():
     attack('test_attack.owner.no_remapping', ICOUNT,
            IOMMU='intremap=off,caching-mode=on,device-iotlb=on,aw-bits=48')
+
+
+def test_a_pid_that_comes_again():
+    attack('test_attack.owner.pid', ICOUNT, only='a_pid_again')
+
+
+def test_a_storm_of_faults_ends_in_one_line():
+    status, text = run_script(
+        'test_attack.storm', 'dmattack 00:03.0 faults_without_end && '
+        'unet -c 2 00:02.0 ping 10.0.2.2\n')
+    assert status == 0, text[-4000:]
+    assert text.count('00:02.0 is blocked: too many faults') == 1
 
 
 @pytest.mark.parametrize('cpus', [1, 4])

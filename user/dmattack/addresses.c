@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Addresses that never were the attacker's. */
+#include <dirent.h>
+
 #include "attack.h"
 
 static char secret[PAGE] __attribute__((aligned(4096)));
@@ -78,14 +80,43 @@ static void own_addresses_with_high_bits(void)
 	CHECK(all_are((char *)p, 's', PAGE));
 }
 
+/* The addresses that a device's info gives for its registers. */
+static int refused_registers(const char *info)
+{
+	unsigned long long base;
+	int count = 0;
+
+	for (const char *p = info; (p = strstr(p, ": memory 0x")); p++)
+		if (sscanf(p, ": memory %llx", &base) == 1 && base) {
+			refused(base);
+			count++;
+		}
+	return count;
+}
+
+/* From device to device, past the processor: by the addresses on the bus. */
 static void other_devices_registers(void)
 {
-	static const uint64_t addresses[] = {0xfebc0000, 0xfeb80000, 0xfea00000,
-		0xfe000000, 0xfec00000 /* I/O APIC */, 0xfed00000 /* timer */};
+	static const uint64_t fixed[] = {
+		0xfec00000 /* I/O APIC */, 0xfed00000 /* timer */};
+	DIR *all = opendir(UDEV_PCI);
+	struct dirent *e;
+	int count = 0;
 
+	CHECK(all);
 	take();
-	for (size_t i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++)
-		refused(addresses[i]);
+	while ((e = readdir(all))) {
+		char path[300], *info;
+
+		snprintf(path, sizeof(path), UDEV_PCI "/%s/info", e->d_name);
+		info = udev_read_file(path);
+		count += info ? refused_registers(info) : 0;
+		free(info);
+	}
+	closedir(all);
+	CHECK(count >= 3); /* its own, the disk's, the network card's */
+	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
+		refused(fixed[i]);
 }
 
 /* Another process keeps a secret at the very same virtual address. */
@@ -151,14 +182,14 @@ static void forged_interrupts(void)
 }
 
 const struct attack address_attacks[] = {
-	{"own_memory_is_reached", own_memory_is_reached},
-	{"kernel_half", kernel_half},
-	{"kernel_half_without_its_sign", kernel_half_without_its_sign},
-	{"physical_addresses", physical_addresses},
-	{"own_addresses_with_high_bits", own_addresses_with_high_bits},
-	{"other_devices_registers", other_devices_registers},
-	{"other_processes", other_processes},
-	{"interrupt_window", interrupt_window},
-	{"forged_interrupts", forged_interrupts},
+	ATTACK(own_memory_is_reached),
+	ATTACK(kernel_half),
+	ATTACK(kernel_half_without_its_sign),
+	ATTACK(physical_addresses),
+	ATTACK(own_addresses_with_high_bits),
+	ATTACK(other_devices_registers),
+	ATTACK(other_processes),
+	ATTACK(interrupt_window),
+	ATTACK(forged_interrupts),
 	{0},
 };

@@ -23,10 +23,20 @@
 struct attack {
 	const char *name;
 	void (*run)(void);
+	int long_one; /* only when asked for by name */
 };
 
+#define ATTACK(function)                           \
+	{                                          \
+		.name = #function, .run = function \
+	}
+#define LONG_ATTACK(function)                                     \
+	{                                                         \
+		.name = #function, .run = function, .long_one = 1 \
+	}
+
 extern const struct attack address_attacks[], change_attacks[], life_attacks[],
-	file_attacks[], pci_attacks[];
+	file_attacks[], pci_attacks[], storm_attacks[];
 
 extern struct udev target;
 extern volatile void *edu; /* its registers, after take() */
@@ -40,6 +50,9 @@ _Noreturn void failed(const char *file, int line, const char *what);
 void take(void);
 
 char *get_pages(size_t n);
+
+/* A line of #iommu/mappings names the process. */
+int is_listed(pid_t pid);
 
 /* The device writes n bytes of the value to the address. It waits until the
  * device is done, refused or not. */

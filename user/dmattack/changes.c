@@ -182,15 +182,15 @@ static void never_written_memory(void)
 }
 
 const struct attack change_attacks[] = {
-	{"unmapped", unmapped},
-	{"unmapped_with_its_table", unmapped_with_its_table},
-	{"made_read_only", made_read_only},
-	{"made_inaccessible", made_inaccessible},
-	{"moved", moved},
-	{"dropped", dropped},
-	{"behind_the_break", behind_the_break},
-	{"replaced", replaced},
-	{"fresh_memory", fresh_memory},
-	{"never_written_memory", never_written_memory},
+	ATTACK(unmapped),
+	ATTACK(unmapped_with_its_table),
+	ATTACK(made_read_only),
+	ATTACK(made_inaccessible),
+	ATTACK(moved),
+	ATTACK(dropped),
+	ATTACK(behind_the_break),
+	ATTACK(replaced),
+	ATTACK(fresh_memory),
+	ATTACK(never_written_memory),
 	{0},
 };

@@ -162,13 +162,13 @@ static void absurd_commands(void)
 }
 
 const struct attack file_attacks[] = {
-	{"program_text", program_text},
-	{"private_file_mapping", private_file_mapping},
-	{"read_only_file_mapping", read_only_file_mapping},
-	{"truncated_file_mapping", truncated_file_mapping},
-	{"configuration_space", configuration_space},
-	{"registers_of_others", registers_of_others},
-	{"registers_beyond_the_end", registers_beyond_the_end},
-	{"absurd_commands", absurd_commands},
+	ATTACK(program_text),
+	ATTACK(private_file_mapping),
+	ATTACK(read_only_file_mapping),
+	ATTACK(truncated_file_mapping),
+	ATTACK(configuration_space),
+	ATTACK(registers_of_others),
+	ATTACK(registers_beyond_the_end),
+	ATTACK(absurd_commands),
 	{0},
 };

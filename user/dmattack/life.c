@@ -8,18 +8,6 @@ int after_exec(uint64_t address);
 
 static char shared_address[PAGE] __attribute__((aligned(4096)));
 
-static int is_listed(pid_t pid)
-{
-	char *text = udev_read_file(UDEV_IOMMU "/mappings"), line[32];
-	int listed;
-
-	CHECK(text);
-	snprintf(line, sizeof(line), " pid = %d\n", (int)pid);
-	listed = strstr(text, line) != NULL;
-	free(text);
-	return listed;
-}
-
 /* Memory at the transfer's address and everything free: none may change. */
 static void survive(uint64_t address)
 {
@@ -269,16 +257,48 @@ static void busy_address_space(void)
 	CHECK(waitpid(pid, NULL, 0) == pid);
 }
 
+/* The pid in a line for attach names a process, not whoever has the number
+ * later. The numbers start again after some 32,000. */
+static void a_pid_again(void)
+{
+	pid_t first = fork(), pid = 0;
+	int status;
+
+	CHECK(first >= 0);
+	if (first == 0) {
+		pause();
+		_exit(1);
+	}
+	CHECK(udev_attach_to(&target, first) == 0 && is_listed(first));
+	CHECK(kill(first, SIGKILL) == 0);
+	CHECK(waitpid(first, &status, 0) == first);
+	for (int tries = 0; pid != first && tries < 70000; tries++) {
+		pid = vfork();
+		CHECK(pid >= 0);
+		if (pid == 0)
+			_exit(getpid() == first ? is_listed(first) ||
+						udev_map(&target, 0, NULL) ||
+						udev_ctl(&target, "reset") !=
+							-EPERM ||
+						udev_detach(&target) != -ENXIO
+						: 0);
+		CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+	}
+	CHECK(pid == first);
+	take();
+}
+
 const struct attack life_attacks[] = {
-	{"detached_in_the_middle", detached_in_the_middle},
-	{"registers_after_detach", registers_after_detach},
-	{"exited_in_the_middle", exited_in_the_middle},
-	{"killed_in_the_middle", killed_in_the_middle},
-	{"crashed_in_the_middle", crashed_in_the_middle},
-	{"executed_in_the_middle", executed_in_the_middle},
-	{"forked", forked},
-	{"forked_child_drives", forked_child_drives},
-	{"a_second_owner", a_second_owner},
-	{"busy_address_space", busy_address_space},
+	ATTACK(detached_in_the_middle),
+	ATTACK(registers_after_detach),
+	ATTACK(exited_in_the_middle),
+	ATTACK(killed_in_the_middle),
+	ATTACK(crashed_in_the_middle),
+	ATTACK(executed_in_the_middle),
+	ATTACK(forked),
+	ATTACK(forked_child_drives),
+	ATTACK(a_second_owner),
+	ATTACK(busy_address_space),
+	LONG_ATTACK(a_pid_again),
 	{0},
 };

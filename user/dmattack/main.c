@@ -18,6 +18,7 @@ static const struct attack *const tables[] = {
 	life_attacks,
 	file_attacks,
 	pci_attacks,
+	storm_attacks,
 };
 
 void failed(const char *file, int line, const char *what)
@@ -47,6 +48,18 @@ char *get_pages(size_t n)
 
 	CHECK(p != MAP_FAILED);
 	return p;
+}
+
+int is_listed(pid_t pid)
+{
+	char *text = udev_read_file(UDEV_IOMMU "/mappings"), line[32];
+	int listed;
+
+	CHECK(text);
+	snprintf(line, sizeof(line), " pid = %d\n", (int)pid);
+	listed = strstr(text, line) != NULL;
+	free(text);
+	return listed;
 }
 
 void device_fill(uint64_t address, int value, size_t n)
@@ -151,12 +164,12 @@ static int warded_off(const struct attack *a)
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-static int chosen(const char *name, int argc, char **argv)
+static int chosen(const struct attack *a, int argc, char **argv)
 {
 	for (int i = 0; i < argc; i++)
-		if (!strcmp(argv[i], name))
+		if (!strcmp(argv[i], a->name))
 			return 1;
-	return argc == 0;
+	return argc == 0 && !a->long_one;
 }
 
 /* Run again by exec: whether the device was taken away on the way. */
@@ -178,7 +191,7 @@ int main(int argc, char **argv)
 	}
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
 		for (const struct attack *a = tables[i]; a->name; a++) {
-			if (!chosen(a->name, argc - 2, argv + 2))
+			if (!chosen(a, argc - 2, argv + 2))
 				continue;
 			int ok = warded_off(a);
 

@@ -23,6 +23,52 @@ static void raise_interrupt(void)
 	udev_write32(edu, EDU_INTERRUPT_RAISE, 1);
 }
 
+/* Somebody else in this address space raises one, a moment from now. */
+static int raise_later(void *arg)
+{
+	(void)arg;
+	usleep(50000);
+	raise_interrupt();
+	return 0;
+}
+
+static pid_t thread_raises(void)
+{
+	static char stack[16384] __attribute__((aligned(16)));
+	pid_t pid = clone(raise_later, stack + sizeof(stack),
+		CLONE_VM | CLONE_FILES | SIGCHLD, NULL);
+
+	CHECK(pid > 0);
+	return pid;
+}
+
+/* What is right: a read takes the count, does not wait if told so, and poll
+ * says when there is something. */
+static void interrupts_are_counted(void)
+{
+	int quick = enable_interrupt(), waiting;
+	struct pollfd p = {.fd = quick, .events = POLLIN};
+	uint64_t count = 0;
+	pid_t pid;
+
+	CHECK(read(quick, &count, sizeof(count)) < 0 && errno == EAGAIN);
+	CHECK(poll(&p, 1, 0) == 0);
+	for (int i = 0; i < 3; i++) {
+		raise_interrupt();
+		usleep(20000); /* two at once may be one */
+	}
+	CHECK(poll(&p, 1, 1000) == 1 && p.revents == POLLIN);
+	CHECK(read(quick, &count, sizeof(count)) == sizeof(count));
+	CHECK(count == 3);
+	CHECK(read(quick, &count, 4) < 0 && errno == EINVAL);
+	waiting = udev_open(&target, "irq", O_RDONLY);
+	CHECK(waiting >= 0);
+	pid = thread_raises();
+	CHECK(read(waiting, &count, sizeof(count)) == sizeof(count));
+	CHECK(count == 1);
+	CHECK(waitpid(pid, NULL, 0) == pid);
+}
+
 /* Of a vector that was another owner's, nothing is left to read, and nothing
  * comes to the next one. */
 static void interrupt_after_detach(void)
@@ -187,12 +233,13 @@ static void the_dead(void)
 }
 
 const struct attack pci_attacks[] = {
-	{"interrupt_after_detach", interrupt_after_detach},
-	{"waiting_while_detached", waiting_while_detached},
-	{"interrupts_of_others", interrupts_of_others},
-	{"message_of_ones_own", message_of_ones_own},
-	{"msix_table", msix_table},
-	{"owners_racing", owners_racing},
-	{"the_dead", the_dead},
-	{NULL, NULL},
+	ATTACK(interrupts_are_counted),
+	ATTACK(interrupt_after_detach),
+	ATTACK(waiting_while_detached),
+	ATTACK(interrupts_of_others),
+	ATTACK(message_of_ones_own),
+	ATTACK(msix_table),
+	ATTACK(owners_racing),
+	ATTACK(the_dead),
+	{0},
 };
