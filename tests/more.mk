@@ -18,7 +18,7 @@ $(O)/libiommu.a: $(lib-objects)
 	@rm -f $@
 	$(Q)ar rcs $@ $^
 
-.PHONY: lib size coverage fuzz
+.PHONY: lib size coverage mutate fuzz
 lib: packages-build $(O)/libiommu.a
 	@echo "$(O)/libiommu.a; headers: $(S)/include/iommu"
 
@@ -51,13 +51,37 @@ check: check-reference
 
 # --- make coverage ----------------------------------------------------------
 
+# Programs that run the library or the model in a process, built anew below the
+# O of the sub-make, without sanitizers: those add branches of their own.
+.PHONY: host-programs
+host-programs: packages-test $(call test-programs,unit) \
+		$(call test-programs,model) $(kernel-test-programs)
+host-programs-in = $(MAKE) --no-print-directory -C $(S) O=$(O)/$1
+counting := HOST_OPTIMIZE='-O0 --coverage -fprofile-update=atomic'
+
 coverage: packages-coverage
-	$(Q)$(MAKE) --no-print-directory -C $(S) O=$(O)/coverage \
-		CC='$(CC) --coverage' test-unit test-model
+	@find $(O)/coverage -name '*.gcda' -delete 2>/dev/null || true
+	$(Q)+$(call host-programs-in,coverage) $(counting) \
+		test-unit test-model test-kernel
 	$(Q)gcovr -r $(S) --object-directory $(O)/coverage/host \
-		-f '$(S)/iommu/' -f '$(S)/model/' --txt $(O)/coverage.txt \
-		--print-summary $(O)/coverage/host
-	@echo "line by line: $(O)/coverage.txt"
+		-f '$(S)/iommu/' -f '$(S)/model/' --exclude-unreachable-branches \
+		--json $(O)/coverage.json --txt $(O)/coverage.txt $(O)/coverage/host
+	@$(S)/tools/coverage $(O)/coverage.json $(S)/tests/uncovered.txt
+
+# --- make mutate ------------------------------------------------------------
+# MUTANTS=n or all, SEED=n, FILES='model/*.c', JOBS=n.
+
+mutated := $(patsubst $(S)/%,%,$(wildcard $(addprefix $(S)/,\
+	$(or $(FILES),iommu/*.c iommu/vtd/*.c))))
+mutated-flags := -std=gnu17 -O1 -fPIC -w -I$(S)/include \
+	-I$(S)/model/include -I$(S) -I$(S)/kernel -I$(S)/iommu
+mutate: packages-coverage
+	$(Q)+$(call host-programs-in,coverage) $(counting) host-programs
+	$(Q)+$(call host-programs-in,mutate) TESTED=so \
+		HOST_OPTIMIZE='-O1 -fPIC -w' host-programs
+	@CC='$(CC)' CFLAGS='$(mutated-flags)' \
+		MUTANTS='$(MUTANTS)' SEED='$(or $(SEED),1)' JOBS='$(JOBS)' \
+		nice -n 15 $(PYTHON) -B $(S)/tools/mutate $(O) $(mutated)
 
 # --- make fuzz: tests/fuzz/NAME.c, corpus in tests/fuzz/corpus/NAME ----------
 

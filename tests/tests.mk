@@ -5,8 +5,10 @@
 
 kinds := unit model qtest
 host-cc := $(CC)
-host-flags := -std=gnu17 -O1 -g -fno-omit-frame-pointer -Wall -Wextra \
-	-fsanitize=address,undefined -fno-sanitize-recover=all \
+# make coverage counts what was written, not what an optimizer made of it.
+HOST_OPTIMIZE ?= -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
+host-flags := -std=gnu17 -g -fno-omit-frame-pointer -Wall -Wextra \
+	$(HOST_OPTIMIZE) \
 	-I$(S)/include -I$(S)/model/include -I$(S) -I$(S)/kernel
 host-library-flags := $(library-warnings) -I$(S)/iommu
 
@@ -31,17 +33,22 @@ $(O)/host/%.c.o: $(S)/%.c | packages-test
 	@mkdir -p $(@D)
 	$(Q)$(host-cc) $(host-flags) -MMD -MP -c -o $@ $<
 
-# An archive, so that a test of one part does not need the others to link.
+# An archive, so that a test of one part does not need the others to link; a
+# shared library (TESTED=so) when tools/mutate exchanges it below the tests.
+TESTED ?= a
+tested-library := $(O)/host/libtested.$(TESTED)
+$(O)/host/libtested.so: $(call host-object,$(library-sources) $(model-sources))
+	$(Q)$(host-cc) -shared -Wl,-soname,$(@F) -o $@ $^
 $(O)/host/libtested.a: $(call host-object,$(library-sources) $(model-sources))
 	@rm -f $@
 	$(Q)ar rcs $@ $^
 
 define test-rule
 $(call test-programs,$1): $(O)/test/%: $(O)/host/tests/%.c.o \
-		$(call test-support,$1) $(O)/host/libtested.a
+		$(call test-support,$1) $(tested-library)
 	@mkdir -p $$(@D)
 	$(Q)$(host-cc) $(host-flags) -o $$@ $$(filter %.o,$$^) \
-		$(O)/host/libtested.a -lcmocka -lpthread -lm
+		$(tested-library) -lcmocka -lpthread -lm
 endef
 $(foreach k,$(kinds),$(eval $(call test-rule,$k)))
 

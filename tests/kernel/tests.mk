@@ -36,9 +36,9 @@ $(O)/host/libkernel.a: $(kernel-archived)
 
 $(O)/test/kernel/assign: $(kernel-assign-objects)
 $(kernel-test-programs): $(O)/test/%: $(O)/host/tests/%.c.o \
-		$(O)/host/libkernel.a $(O)/host/libtested.a
+		$(O)/host/libkernel.a $(tested-library)
 	@mkdir -p $(@D)
-	$(Q)$(host-cc) $(host-flags) -o $@ $(filter %.o,$^) $(filter %.a,$^) \
+	$(Q)$(host-cc) $(host-flags) -o $@ $(filter %.o,$^) $(filter %.a %.so,$^) \
 		-lcmocka -lpthread
 
 .PHONY: test-kernel
