@@ -102,3 +102,23 @@ def test_attach_says_what_is_not_protected(boot, machine):
     assert says not in machine.ok('cat /sys/iommu/attach')
     m = boot(IOMMU='intremap=off,caching-mode=on,aw-bits=48')
     assert says in m.ok('cat /sys/iommu/attach')
+
+
+def masters(machine):
+    """Functions whose command register lets them start requests."""
+    text = machine.ok('cd /sys/pci; for d in *; do echo $d $(dd if=$d/config '
+                      'bs=1 skip=4 count=1 2>/dev/null | od -An -tu1); done; '
+                      'cd /')
+    pairs = [line.split() for line in text.splitlines()]
+    assert len(pairs) >= 8
+    return [name for name, command in pairs if int(command) & 4]
+
+
+def test_only_an_owned_device_is_bus_master(boot):
+    """SeaBIOS leaves the disk and others able to start requests."""
+    m = boot(**MACHINE)
+    assert masters(m) == []
+    m.ok('echo 0:4.0 1 >/sys/iommu/attach')
+    assert masters(m) == ['00:04.0']
+    m.ok('echo 0:4.0 >/sys/iommu/detach')
+    assert masters(m) == []
