@@ -2,7 +2,8 @@
 /*
  * Finding every function, bus by bus. A bus number is visited once, whatever
  * bridges say, so wrongly numbered bridges make no circle. Numbers are
- * firmware's; a bridge that has none is not followed.
+ * firmware's; a bridge that has none is not followed. A bus that no bridge
+ * claims and that answers all the same belongs to a further root.
  */
 #include "pci/local.h"
 #include "acpi/acpi.h"
@@ -14,7 +15,8 @@ struct list pci_devices = LIST_INIT(pci_devices);
 
 /* Of the segment being scanned. */
 static struct {
-	bool wanted, visited;
+	bool wanted;  /* a root, or a bridge leads here */
+	bool claimed; /* a bridge passes on what is for it */
 	struct pci_device *parent;
 } buses[256];
 
@@ -51,6 +53,8 @@ static void follow_bridge(struct pci_device *d)
 	}
 	buses[d->secondary].wanted = true;
 	buses[d->secondary].parent = d;
+	for (unsigned bus = d->secondary; bus <= d->subordinate; bus++)
+		buses[bus].claimed = true;
 }
 
 /* A bridge must pass on what the functions below are allowed to send. */
@@ -156,13 +160,26 @@ static void scan_bus(uint16_t segment, uint8_t bus)
 	}
 }
 
+static bool answers(uint16_t segment, uint8_t bus)
+{
+	for (unsigned dev = 0; dev < 32; dev++) {
+		uint16_t vendor =
+			pci_config_read(segment, bus, dev << 3, PCI_VENDOR, 2);
+
+		if (vendor != 0xffff && vendor != 0)
+			return true;
+	}
+	return false;
+}
+
 /* Bridges lead to higher numbers only: one pass sees all. */
 static void scan_segment(uint16_t segment, uint8_t root)
 {
 	memset(buses, 0, sizeof(buses));
 	buses[root].wanted = true;
 	for (unsigned bus = root; bus < 256; bus++)
-		if (buses[bus].wanted)
+		if (buses[bus].wanted ||
+			(!buses[bus].claimed && answers(segment, bus)))
 			scan_bus(segment, bus);
 }
 

@@ -127,6 +127,23 @@ def test_more_devices(boot):
     assert m.ok('udma -q 00:04.0') == ''
 
 
+def test_devices_behind_bridges_and_another_root(boot):
+    edu = '-device edu,dma_mask=0xffffffffffffffff'
+    m = boot(DEVICES='-device pcie-pci-bridge,id=old,bus=pcie.0,addr=4 '
+             f'{edu},bus=old,addr=3 '
+             '-device ioh3420,id=door,bus=pcie.0,addr=5,chassis=3 '
+             '-device x3130-upstream,id=up,bus=door '
+             '-device xio3130-downstream,id=down,bus=up,chassis=4 '
+             f'{edu},bus=down '
+             '-device pxb-pcie,id=root,bus_nr=0x40,bus=pcie.0,addr=6 '
+             '-device pcie-root-port,id=far,bus=root,chassis=9 '
+             f'{edu},bus=far')
+    found = m.ok("grep -l 1234:11e8 /sys/pci/*/info | cut -d/ -f4").split()
+    assert len(found) == 4 and found[-1] == '41:00.0', found
+    for name in found:
+        m.ok(f'udma -q {name} && udma -q -f 7 {name}')
+
+
 @pytest.mark.parametrize('firmware', ['bios', 'uefi'])
 def test_iso(boot, firmware):
     m = boot(BOOT='iso', FIRMWARE=firmware, timeout=180)
