@@ -45,19 +45,27 @@ static int attach_text(struct node *file, struct text *t)
 		"(device numbers are hexadecimal, the pid is decimal)\n");
 }
 
+/* "bus:device.function pid"; the pid is 0 if it was left out. */
+static int parse(const char *file, const char *line, size_t n,
+	struct pci_address *at, int *pid)
+{
+	const char *wrong = strlen(line) == n ? parse_assignment(line, at, pid)
+					      : "a zero byte";
+
+	return wrong ? assign_complain(file, -EINVAL, "%s", wrong) : 0;
+}
+
 static int attach_command(struct node *file, const char *line, size_t n)
 {
 	struct pci_address at;
-	const char *wrong;
-	int pid;
+	int pid, err = parse("attach", line, n, &at, &pid);
 
 	(void)file;
-	wrong = strlen(line) == n ? parse_assignment(line, &at, &pid)
-				  : "a zero byte";
-	if (!wrong && !pid)
-		wrong = "a process is wanted after the device";
-	if (wrong)
-		return assign_complain("attach", -EINVAL, "%s", wrong);
+	if (err)
+		return err;
+	if (!pid)
+		return assign_complain("attach", -EINVAL,
+			"a process is wanted after the device");
 	return assign_attach(at, pid);
 }
 
@@ -73,15 +81,10 @@ static int detach_text(struct node *file, struct text *t)
 static int detach_command(struct node *file, const char *line, size_t n)
 {
 	struct pci_address at;
-	const char *wrong;
-	int pid;
+	int pid, err = parse("detach", line, n, &at, &pid);
 
 	(void)file;
-	wrong = strlen(line) == n ? parse_assignment(line, &at, &pid)
-				  : "a zero byte";
-	if (wrong)
-		return assign_complain("detach", -EINVAL, "%s", wrong);
-	return assign_detach(at, pid);
+	return err ? err : assign_detach(at, pid);
 }
 
 static int info_text(struct node *file, struct text *t)
