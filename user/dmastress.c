@@ -10,7 +10,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#include "udev.h"
+#include "stress.h"
 #include "edu.h"
 
 #define CANARY (4ul << 20)
@@ -22,33 +22,12 @@
 #define TOLERANCE_KB 256
 
 static struct udev device;
-static uint64_t state;
 static char *canary;
-
-static uint64_t random64(void)
-{
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return state;
-}
 
 static void die(const char *what, int round)
 {
 	printf("dmastress: round %d: %s\n", round, what);
 	exit(1);
-}
-
-static long free_kb(void)
-{
-	char *text = udev_read_file("/proc/meminfo"), *at;
-	long kb = -1;
-
-	at = text ? strstr(text, "MemFree:") : NULL;
-	if (at)
-		sscanf(at, "MemFree: %ld", &kb);
-	free(text);
-	return kb;
 }
 
 /* The victim: transfers, and mappings that come and go meanwhile. */
@@ -130,19 +109,19 @@ int main(int argc, char **argv)
 	int c, rounds = 500;
 	long before = 0, lost;
 
-	state = (uint64_t)time(NULL) * 2654435761u | 1;
+	seed = (uint64_t)time(NULL) * 2654435761u | 1;
 	while ((c = getopt(argc, argv, "n:s:")) != -1) {
 		if (c == 'n')
 			rounds = atoi(optarg);
 		else if (c == 's')
-			state = strtoull(optarg, NULL, 0) | 1;
+			seed = strtoull(optarg, NULL, 0) | 1;
 		else
 			return 2;
 	}
 	if (udev_parse(&device, optind < argc ? argv[optind] : "00:03.0"))
 		return 2;
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	printf("dmastress: seed %llu\n", (unsigned long long)state);
+	printf("dmastress: seed %llu\n", (unsigned long long)seed);
 	for (int round = 0; round < rounds + WARM_UP; round++) {
 		if (round == WARM_UP)
 			before = free_kb();

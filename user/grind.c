@@ -8,25 +8,15 @@
  * Not for a machine one needs: it writes and deletes below /tmp/grind.
  */
 #define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
+
+#include "stress.h"
 
 #define FOLDER "/tmp/grind"
 #define CALLS_PER_WORKER 400
 #define HIGHEST_CALL 450
-
-static uint64_t state;
 
 static const long never[] = {SYS_reboot, SYS_mount, SYS_umount2, SYS_kill,
 	SYS_tkill, SYS_tgkill, SYS_rt_sigqueueinfo, SYS_rt_tgsigqueueinfo,
@@ -41,14 +31,6 @@ static const char *const paths[] = {"a", "b", "c", "d/a", "d/b", "d", ".", "..",
 	"", "/dev/null", "/dev/zero", "/proc/self/stat", "/proc/self/maps",
 	"/proc/meminfo", "/proc/self/exe", "/bin/true", "/none", "a/b",
 	"/sys/iommu", "/sys/iommu/info", "/sys/iommu/mappings", "/sys/pci"};
-
-static uint64_t random64(void)
-{
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return state;
-}
 
 static int is_forbidden(long nr)
 {
@@ -165,10 +147,10 @@ int main(int argc, char **argv)
 {
 	int c, rounds = 50, workers = 4;
 
-	state = (uint64_t)time(NULL) * 2654435761u | 1;
+	seed = (uint64_t)time(NULL) * 2654435761u | 1;
 	while ((c = getopt(argc, argv, "s:r:w:")) != -1) {
 		if (c == 's')
-			state = strtoull(optarg, NULL, 0) | 1;
+			seed = strtoull(optarg, NULL, 0) | 1;
 		else if (c == 'r')
 			rounds = atoi(optarg);
 		else if (c == 'w')
@@ -178,7 +160,7 @@ int main(int argc, char **argv)
 	}
 	if (workers < 1 || workers > 64)
 		return 2;
-	printf("grind: seed %llu\n", (unsigned long long)state);
+	printf("grind: seed %llu\n", (unsigned long long)seed);
 	fflush(stdout);
 	mkdir(FOLDER, 0777);
 	mkdir(FOLDER "/d", 0777);

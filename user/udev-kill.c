@@ -14,7 +14,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#include "udev.h"
+#include "stress.h"
 
 #define WARM_UP 5
 #define TOLERANCE_KB 64 /* the console and this process change a little */
@@ -32,32 +32,10 @@ struct state {
 	long domain_ids;
 };
 
-static uint64_t seed;
-
-static uint64_t random64(void)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return seed;
-}
-
 static void die(const char *what, unsigned round)
 {
 	fprintf(stderr, "\nudev-kill: round %u: %s\n", round, what);
 	exit(1);
-}
-
-static long free_kb(void)
-{
-	char *text = udev_read_file("/proc/meminfo"), *at;
-	long kb = -1;
-
-	at = text ? strstr(text, "MemFree:") : NULL;
-	if (at)
-		kb = strtol(at + 8, NULL, 10);
-	free(text);
-	return kb;
 }
 
 /* Of all units together; -1: not said. */
@@ -179,14 +157,16 @@ static int run(const struct options *o)
 	for (unsigned round = 0; round < o->rounds + WARM_UP; round++) {
 		if (round == WARM_UP)
 			before = look();
-		killed += (unsigned)one_round(o, round);
+		int was_killed = one_round(o, round);
+
+		killed += was_killed && round >= WARM_UP;
 		if (round % 10 == 9)
 			fprintf(stderr, "\r%u rounds", round + 1 - WARM_UP);
 	}
 	lost = lost_kb(before.free_kb);
 	after = look();
 	printf("\n%u rounds, %u killed, %u done before; %ld kB lost\n",
-		o->rounds, killed, o->rounds + WARM_UP - killed, lost);
+		o->rounds, killed, o->rounds - killed, lost);
 	if (before.free_kb < 0 || lost > TOLERANCE_KB)
 		die("memory is lost", o->rounds);
 	if (!same(before.interrupts, after.interrupts))
