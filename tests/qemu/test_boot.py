@@ -208,6 +208,20 @@ def test_variables_reach_qemu():
     assert 'intel-iommu' not in command_line(IOMMU='none')
 
 
+@pytest.mark.parametrize('name, value, words', [
+    ('SCRIPT', '/nothing/there', 'is not a file'),
+    ('FILES', '/dev/null', 'is not a folder'),
+    ('QEMU', 'no-such-program', 'is not a program')])
+def test_what_cannot_be_run_is_named(name, value, words):
+    done = subprocess.run(
+        [os.path.join(SOURCE, 'tools/qemu')], text=True,
+        env=environment({name: value, 'RUN': folder_for('test_boot.wrong')}),
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT)
+    assert done.returncode == 1
+    assert done.stdout == f'qemu: {name}={value} {words}\n'
+
+
 def host_tree(folder, device='0000:00:04.0'):
     """A sysfs with one device, bound to a driver, with virtual functions."""
     pci = os.path.join(folder, 'bus/pci')
