@@ -30,7 +30,8 @@ Q := $(if $(V),,@)
 
 packages := $(S)/tools/install-packages
 PACKAGES_BUILD := build $(if $(findstring clang,$(CC)),clang)
-package-targets := $(addprefix packages-,build run iso test check fuzz coverage bench)
+package-targets := $(addprefix packages-,build run iso test check fuzz \
+	coverage bench bench-host)
 .PHONY: $(package-targets)
 packages-build: ; @$(packages) $(PACKAGES_BUILD)
 packages-run: ; @$(packages) $(PACKAGES_BUILD) run
@@ -38,15 +39,17 @@ packages-iso: ; @$(packages) $(PACKAGES_BUILD) iso
 packages-test: ; @$(packages) $(PACKAGES_BUILD) run iso test
 packages-check: ; @$(packages) $(PACKAGES_BUILD) check
 packages-fuzz: ; @$(packages) $(PACKAGES_BUILD) fuzz
-packages-bench: ; @$(packages) $(PACKAGES_BUILD) bench
+packages-bench: ; @$(packages) $(PACKAGES_BUILD) run bench
+packages-bench-host: ; @$(packages) $(PACKAGES_BUILD) bench-host
 packages-coverage: ; @$(packages) $(PACKAGES_BUILD) run test coverage
 
 # --- the kernel -------------------------------------------------------------
 
 library-sources := $(patsubst $(S)/%,%,$(wildcard $(S)/iommu/*.c \
 	$(S)/iommu/vtd/*.c))
-kernel-sources := $(patsubst $(S)/%,%,$(wildcard $(S)/kernel/*/*.c \
-	$(S)/kernel/*/*.S))
+# kernel/bench is linked into an image of its own, see bench/bench.mk.
+kernel-sources := $(filter-out kernel/bench/%,$(patsubst $(S)/%,%,\
+	$(wildcard $(S)/kernel/*/*.c $(S)/kernel/*/*.S)))
 kernel-objects := $(patsubst %,$(O)/kernel/%.o,$(kernel-sources) \
 	$(library-sources))
 
@@ -60,10 +63,12 @@ kernel-includes := -I$(S)/kernel -I$(S)/include -I$(S)
 # The library sees its own headers and nothing of the kernel's.
 library-includes := -I$(S)/include -I$(S)/iommu
 
+kernel-link = $(LD) -n -z max-page-size=4096 -z noexecstack --build-id=none \
+	--no-warn-rwx-segments -T $(S)/kernel/boot/kernel.ld \
+	-Map $(@:.elf=.map) -o $@ $(filter %.o,$^)
+
 $(O)/kernel.elf: $(kernel-objects) $(S)/kernel/boot/kernel.ld
-	$(Q)$(LD) -n -z max-page-size=4096 -z noexecstack --build-id=none \
-		--no-warn-rwx-segments -T $(S)/kernel/boot/kernel.ld \
-		-Map $(O)/kernel.map -o $@ $(kernel-objects)
+	$(Q)$(kernel-link)
 
 $(O)/kernel/iommu/%.c.o: $(S)/iommu/%.c | packages-build
 	@mkdir -p $(@D)
@@ -155,6 +160,7 @@ include $(S)/tests/tests.mk
 include $(S)/tests/more.mk
 include $(S)/bench/host/host.mk
 include $(S)/tools/iommu-decode/tools.mk
+include $(S)/bench/bench.mk
 
 help:
 	@cat $(S)/tools/help.txt

@@ -17,7 +17,7 @@ $(O)/bench/ops: $(S)/bench/host/ops.c $(bench-objects)
 		-o $@ $^
 
 .PHONY: bench-host
-bench-host: packages-bench $(O)/bench/ops
+bench-host: packages-bench-host $(O)/bench/ops
 	@$(S)/bench/host/count $(O)/bench/ops $(O)/bench/dumps
 
 -include $(bench-objects:.o=.d)

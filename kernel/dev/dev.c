@@ -9,4 +9,6 @@ void dev_init(void)
 	dev_pci_init();
 	dev_iommu_init();
 	dev_dmar_init();
+	if (dev_bench_init)
+		dev_bench_init();
 }

@@ -12,4 +12,7 @@ void dev_pci_init(void);
 void dev_iommu_init(void);
 void dev_dmar_init(void);
 
+/* Only in the image of `make bench`: "#bench". */
+void dev_bench_init(void) __attribute__((weak));
+
 #endif
