@@ -37,7 +37,7 @@ struct fault_owner {
 /* Report every record that the units have collected. Holds the assign lock. */
 void __faults_drain(void);
 
-/* Implemented by assign.c. __: the assign lock is held. */
+/* Implemented by owners.c. __: the assign lock is held. */
 
 /* Count a fault for the owner, and do or prepare what it chose. */
 struct iommu_fault;

@@ -9,7 +9,7 @@ kernel-tested := $(addprefix kernel/,$(addprefix mem/,change.c fill.c heap.c \
 	$(addprefix assign/,address.c config.c) lib/text.c)
 # Of one program only: elsewhere support/devices.c answers the memory code.
 kernel-assign-tested := $(addprefix kernel/assign/,assign.c faults.c \
-	interrupts.c near.c)
+	interrupts.c near.c owners.c permit.c share.c start.c)
 kernel-test-support := $(patsubst $(S)/%,%,\
 	$(wildcard $(S)/tests/kernel/support/*.c))
 kernel-test-programs := $(patsubst $(S)/tests/%.c,$(O)/test/%,\
