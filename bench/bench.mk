@@ -12,8 +12,9 @@ $(O)/bench/kernel.elf: $(kernel-objects) $(bench-kernel-objects) \
 	@mkdir -p $(@D)
 	$(Q)$(kernel-link)
 
-.PHONY: bench
-bench: packages-bench all $(O)/bench/kernel.elf
+.PHONY: bench bench-kernel
+bench-kernel: $(O)/bench/kernel.elf
+bench: packages-bench all bench-kernel
 	@$(PYTHON) -B $(S)/bench/run $(PART)
 
 -include $(bench-kernel-objects:.o=.d)

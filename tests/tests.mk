@@ -62,7 +62,7 @@ all-test-programs += $(fs-test-program)
 test-programs: packages-test $(all-test-programs)
 
 run-tests := $(PYTHON) $(S)/tools/run-tests
-test: packages-test all iso $(all-test-programs)
+test: packages-test all iso bench-kernel $(all-test-programs)
 	@$(run-tests) $(all-test-programs) --pytest $(S)/tests/qemu
 
 define test-kind-rule
@@ -72,7 +72,7 @@ endef
 $(foreach k,$(kinds),$(eval $(call test-kind-rule,$k)))
 
 # ONLY='-k name' chooses among the tests in QEMU.
-test-qemu: packages-test all iso
+test-qemu: packages-test all iso bench-kernel
 	@$(run-tests) --pytest $(S)/tests/qemu $(ONLY)
 
 check: check-format check-headers
