@@ -1,0 +1,771 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * DMA spaces at their edges: addresses run out and come back, CPUs have their
+ * own, memory or the unit fails in the middle of a call, one call interrupts
+ * another.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <iommu/dma.h>
+#include "support/rig.h"
+
+enum {
+	ORDER = 8,
+	PAGE = 4096,
+	/** The least that a space looks at: one chunk of its bitmap. */
+	CHUNK = 128 << 20,
+	MOST = CHUNK / PAGE,
+	/** Pages that a CPU may keep for itself. */
+	KEPT = 32,
+};
+
+struct play {
+	struct rig r;
+	struct iommu_domain *domain;
+	struct iommu_dma *dma;
+	uint64_t memory;
+};
+
+static unsigned current_cpu;
+
+static unsigned cpu_index(void *ctx)
+{
+	(void)ctx;
+	return current_cpu;
+}
+
+static void open_domain(struct play *p, const char *kind,
+	enum iommu_domain_kind what, unsigned cpus)
+{
+	struct iommu_domain_config config = {.kind = what};
+
+	memset(p, 0, sizeof(*p));
+	rig_open(&p->r, kind, MODEL_LAZY, 1);
+	p->r.options.cpus = cpus;
+	p->r.options.timeout_ns = 1000000;
+	p->r.options.device_timeout_ns = 1000000;
+	p->r.hooks.cpu_index = cpu_index;
+	current_cpu = 0;
+	rig_start_ok(&p->r);
+	p->memory = model_page_alloc(p->r.m, ORDER, 9);
+	memset(model_ptr(p->r.m, p->memory), 0, (size_t)PAGE << ORDER);
+	assert_int_equal(
+		iommu_domain_create(p->r.iommu, &config, &p->domain), IOMMU_OK);
+	assert_int_equal(
+		iommu_attach(p->r.iommu, rig_id(RIG_DEV), p->domain), IOMMU_OK);
+}
+
+static void open_play(struct play *p, const char *kind,
+	enum iommu_domain_kind what, const struct iommu_dma_config *config,
+	unsigned cpus)
+{
+	open_domain(p, kind, what, cpus);
+	assert_int_equal(
+		iommu_dma_create(p->domain, config, &p->dma), IOMMU_OK);
+}
+
+static void close_domain(struct play *p)
+{
+	assert_int_equal(iommu_detach(p->r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
+	assert_int_equal(iommu_domain_destroy(p->domain), IOMMU_OK);
+	model_page_free(p->r.m, p->memory, ORDER);
+	rig_close(&p->r);
+}
+
+static void close_play(struct play *p)
+{
+	assert_int_equal(iommu_dma_destroy(p->dma), IOMMU_OK);
+	close_domain(p);
+}
+
+static enum iommu_status map(
+	struct play *p, size_t size, uint64_t mask, uint64_t *out)
+{
+	iommu_iova_t iova = {0};
+	enum iommu_status status = iommu_dma_map(p->dma, iommu_phys(p->memory),
+		size, mask, IOMMU_BOTH_WAYS, &iova);
+
+	*out = iova.v;
+	return status;
+}
+
+static enum iommu_status unmap(struct play *p, size_t size, uint64_t iova)
+{
+	return iommu_dma_unmap(p->dma, iommu_iova(iova), size, IOMMU_BOTH_WAYS);
+}
+
+/* ---- addresses ---- */
+
+/** Single pages until there are none; then exactly what is given back. */
+static void pages_run_out_and_come_back(void **state)
+{
+	struct iommu_dma_config config = {0};
+	static uint64_t iova[MOST];
+	unsigned count = 0;
+	uint64_t one;
+	struct play p;
+
+	(void)state;
+	open_play(&p, "plain", IOMMU_DOMAIN_MAPPED, &config, 1);
+	while (map(&p, PAGE, CHUNK - 1, &iova[count]) == IOMMU_OK) {
+		assert_true(iova[count] && iova[count] < CHUNK);
+		count++;
+		assert_true(count < MOST);
+	}
+	/* All but page 0, and what lies in the CPU's magazine below an
+	 * address that is too high. */
+	assert_in_range(count, MOST - 1 - KEPT, MOST - 1);
+	assert_int_equal(map(&p, PAGE, CHUNK - 1, &one), IOMMU_WIDTH);
+	/* Above the mask there are more. */
+	assert_int_equal(map(&p, PAGE, 2ull * CHUNK - 1, &one), IOMMU_OK);
+	assert_true(one >= CHUNK);
+	assert_int_equal(unmap(&p, PAGE, one), IOMMU_OK);
+	for (unsigned n = 0; n < count; n += 97) {
+		assert_int_equal(unmap(&p, PAGE, iova[n]), IOMMU_OK);
+		assert_int_equal(map(&p, PAGE, CHUNK - 1, &one), IOMMU_OK);
+		assert_true(one < CHUNK);
+		iova[n] = one;
+	}
+	for (unsigned n = 0; n < count; n++)
+		assert_int_equal(unmap(&p, PAGE, iova[n]), IOMMU_OK);
+	close_play(&p);
+}
+
+/** Long runs, which do not travel through the magazines. */
+static void long_runs_run_out_and_come_back(void **state)
+{
+	static const size_t sizes[] = {
+		33 * PAGE, 64 * PAGE, 65 * PAGE, 200 * PAGE, 256 * PAGE};
+	struct iommu_dma_config config = {0};
+	static uint64_t iova[MOST / 33];
+	struct play p;
+
+	(void)state;
+	for (unsigned k = 0; k < 5; k++) {
+		unsigned long pages = (sizes[k] / PAGE + 63) / 64 * 64;
+		unsigned count = 0;
+		uint64_t again;
+
+		open_play(&p, "plain", IOMMU_DOMAIN_MAPPED, &config, 1);
+		while (map(&p, sizes[k], CHUNK - 1, &iova[count]) == IOMMU_OK) {
+			for (unsigned n = 0; n < count; n++)
+				assert_true(iova[count] >= iova[n] + sizes[k] ||
+					iova[n] >= iova[count] + sizes[k]);
+			count++;
+		}
+		/* The first 64 pages are spoilt by page 0. */
+		assert_int_equal(count, (MOST - 64) / pages);
+		assert_true(rig_can_write(
+			&p.r, RIG_DEV, iova[count - 1] + sizes[k] - 8));
+		assert_int_equal(
+			unmap(&p, sizes[k], iova[count / 2]), IOMMU_OK);
+		assert_int_equal(
+			map(&p, sizes[k], CHUNK - 1, &again), IOMMU_OK);
+		assert_int_equal(again, iova[count / 2]);
+		for (unsigned n = 0; n < count; n++)
+			assert_int_equal(
+				unmap(&p, sizes[k], iova[n]), IOMMU_OK);
+		close_play(&p);
+	}
+}
+
+static void reserved_addresses_are_left_out(void **state)
+{
+	struct iommu_dma_config config = {0};
+	static uint64_t iova[MOST];
+	unsigned count = 0;
+	struct play p;
+
+	(void)state;
+	open_play(&p, "plain", IOMMU_DOMAIN_MAPPED, &config, 1);
+	assert_int_equal(iommu_dma_reserve(p.dma, iommu_iova(0x100800), 0x1800),
+		IOMMU_OK);
+	/* Twice is once; beyond the space is nowhere. */
+	assert_int_equal(iommu_dma_reserve(p.dma, iommu_iova(0x101000), 0x1000),
+		IOMMU_OK);
+	assert_int_equal(
+		iommu_dma_reserve(p.dma, iommu_iova(1ull << 60), 0x1000),
+		IOMMU_OK);
+	while (map(&p, PAGE, CHUNK - 1, &iova[count]) == IOMMU_OK) {
+		assert_true(iova[count] < 0x100000 || iova[count] > 0x101fff);
+		count++;
+	}
+	assert_in_range(count, MOST - 3 - KEPT, MOST - 3);
+	for (unsigned n = 0; n < count; n++)
+		assert_int_equal(unmap(&p, PAGE, iova[n]), IOMMU_OK);
+	close_play(&p);
+}
+
+static void guard_pages_stay_unmapped(void **state)
+{
+	struct iommu_dma_config config = {.guard = true};
+	uint64_t iova[64];
+	struct play p;
+
+	(void)state;
+	open_play(&p, "plain", IOMMU_DOMAIN_MAPPED, &config, 1);
+	for (unsigned n = 0; n < 64; n++)
+		assert_int_equal(
+			map(&p, (n % 4 + 1) * PAGE, ~0ull, &iova[n]), IOMMU_OK);
+	for (unsigned n = 0; n < 64; n++) {
+		uint64_t after = iova[n] + (n % 4 + 1) * PAGE;
+
+		assert_true(rig_can_write(&p.r, RIG_DEV, after - 8));
+		assert_false(rig_can_read(&p.r, RIG_DEV, after));
+	}
+	for (unsigned n = 0; n < 64; n++)
+		assert_int_equal(
+			unmap(&p, (n % 4 + 1) * PAGE, iova[n]), IOMMU_OK);
+	close_play(&p);
+}
+
+/* ---- CPUs ---- */
+
+/** Each CPU defers and caches for itself; a number that is none is CPU 0. */
+static void cpus_share_the_addresses(void **state)
+{
+	struct iommu_dma_config config = {.deferred = true, .defer_count = 8};
+	uint64_t iova[8][40];
+	struct play p;
+
+	(void)state;
+	open_play(&p, "plain", IOMMU_DOMAIN_MAPPED, &config, 6);
+	for (unsigned round = 0; round < 3; round++) {
+		for (unsigned n = 0; n < 40; n++)
+			for (unsigned cpu = 0; cpu < 8; cpu++) {
+				current_cpu = cpu < 6 ? cpu : 1000 + cpu;
+				assert_int_equal(map(&p, PAGE, 0xffffffff,
+							 &iova[cpu][n]),
+					IOMMU_OK);
+			}
+		for (unsigned n = 0; n < 8 * 40; n++)
+			for (unsigned k = 0; k < n; k++)
+				assert_true(iova[n / 40][n % 40] !=
+					iova[k / 40][k % 40]);
+		for (unsigned n = 0; n < 40; n++)
+			for (unsigned cpu = 0; cpu < 8; cpu++) {
+				/* Given back by another CPU. */
+				current_cpu = (cpu + round) % 8;
+				assert_int_equal(unmap(&p, PAGE, iova[cpu][n]),
+					IOMMU_OK);
+			}
+	}
+	assert_int_equal(iommu_dma_flush(p.dma), IOMMU_OK);
+	for (unsigned n = 0; n < 40; n++)
+		assert_false(rig_can_read(&p.r, RIG_DEV, iova[3][n]));
+	close_play(&p);
+}
+
+static struct play *interrupted;
+static uint64_t spare[4];
+static unsigned interrupts;
+
+/** What an interrupt in the middle of a flush may do. */
+static void interrupt(struct model_host *h)
+{
+	struct play *p = interrupted;
+
+	(void)h;
+	if (interrupts == 2)
+		return;
+	interrupts++;
+	assert_int_equal(unmap(p, PAGE, spare[interrupts]), IOMMU_OK);
+	assert_false(rig_can_read(&p->r, RIG_DEV, spare[interrupts]));
+	/* Nothing to be done for the CPU that is interrupted. */
+	assert_int_equal(iommu_dma_tick(p->dma), IOMMU_OK);
+}
+
+/** A CPU is flushing its deferred unmaps when an interrupt unmaps too: that
+ *  one is not deferred. */
+static void interrupted_flush_is_gone_around(void **state)
+{
+	struct iommu_dma_config config = {.deferred = true};
+	struct play p;
+
+	(void)state;
+	open_play(&p, "plain", IOMMU_DOMAIN_MAPPED, &config, 1);
+	for (unsigned n = 0; n < 4; n++) {
+		assert_int_equal(map(&p, PAGE, ~0ull, &spare[n]), IOMMU_OK);
+		assert_true(rig_can_read(&p.r, RIG_DEV, spare[n]));
+	}
+	assert_int_equal(unmap(&p, PAGE, spare[0]), IOMMU_OK);
+	interrupted = &p;
+	interrupts = 0;
+	p.r.host.on_relax = interrupt;
+	assert_int_equal(iommu_dma_flush(p.dma), IOMMU_OK);
+	p.r.host.on_relax = NULL;
+	assert_int_equal(interrupts, 2);
+	assert_false(rig_can_read(&p.r, RIG_DEV, spare[0]));
+	assert_true(rig_can_read(&p.r, RIG_DEV, spare[3]));
+	assert_int_equal(unmap(&p, PAGE, spare[3]), IOMMU_OK);
+	close_play(&p);
+}
+
+/** Deferred unmaps are flushed when the space ends, whatever their age. */
+static void end_flushes_what_was_deferred(void **state)
+{
+	struct iommu_dma_config config = {.deferred = true};
+	struct play p;
+	uint64_t iova;
+
+	(void)state;
+	open_play(&p, "plain", IOMMU_DOMAIN_MAPPED, &config, 1);
+	assert_int_equal(map(&p, PAGE, ~0ull, &iova), IOMMU_OK);
+	assert_true(rig_can_read(&p.r, RIG_DEV, iova));
+	assert_int_equal(unmap(&p, PAGE, iova), IOMMU_OK);
+	assert_int_equal(iommu_dma_destroy(p.dma), IOMMU_OK);
+	assert_false(rig_can_read(&p.r, RIG_DEV, iova));
+	close_domain(&p);
+
+	open_play(&p, "plain", IOMMU_DOMAIN_MAPPED, &config, 1);
+	assert_int_equal(map(&p, PAGE, ~0ull, &iova), IOMMU_OK);
+	assert_true(rig_can_read(&p.r, RIG_DEV, iova));
+	assert_int_equal(unmap(&p, PAGE, iova), IOMMU_OK);
+	assert_int_equal(iommu_dma_flush(p.dma), IOMMU_OK);
+	assert_false(rig_can_read(&p.r, RIG_DEV, iova));
+	close_play(&p);
+}
+
+/* ---- identity, copies, lists ---- */
+
+static void make_pieces(struct play *p, struct iommu_dma_piece *piece)
+{
+	for (unsigned n = 0; n < 5; n++)
+		piece[n] = (struct iommu_dma_piece){
+			iommu_phys(p->memory + n * 0x3000 + 0x10 * n),
+			0x800 + n};
+}
+
+static void lists_go_piece_by_piece(void **state)
+{
+	static const struct {
+		enum iommu_domain_kind kind;
+		struct iommu_dma_config config;
+	} row[] = {{IOMMU_DOMAIN_IDENTITY, {0}},
+		{IOMMU_DOMAIN_IDENTITY, {.deferred = true}},
+		{IOMMU_DOMAIN_MAPPED, {.untrusted = true}},
+		{IOMMU_DOMAIN_MAPPED, {.untrusted = true, .deferred = true}}};
+	struct iommu_dma_piece piece[5];
+	struct iommu_dma_range range[5];
+	struct play p;
+	unsigned count;
+
+	(void)state;
+	for (unsigned k = 0; k < 4; k++) {
+		bool identity = row[k].kind == IOMMU_DOMAIN_IDENTITY;
+
+		open_play(&p, "plain", row[k].kind, &row[k].config, 1);
+		make_pieces(&p, piece);
+		assert_int_equal(iommu_dma_map_list(p.dma, piece, 5, ~0ull,
+					 IOMMU_BOTH_WAYS, range, &count),
+			IOMMU_OK);
+		assert_int_equal(count, 5);
+		for (unsigned n = 0; n < 5; n++) {
+			assert_int_equal(range[n].size, piece[n].size);
+			assert_int_equal(
+				range[n].iova.v == piece[n].phys.v, identity);
+			assert_true(
+				rig_can_write(&p.r, RIG_DEV, range[n].iova.v));
+		}
+		assert_int_equal(iommu_dma_destroy(p.dma), IOMMU_IN_USE);
+		assert_int_equal(iommu_dma_unmap_list(
+					 p.dma, range, count, IOMMU_BOTH_WAYS),
+			IOMMU_OK);
+		for (unsigned n = 0; n < 5; n++) {
+			uint64_t *word = model_ptr(p.r.m, piece[n].phys.v);
+
+			assert_int_equal(*word, 0x1234);
+			assert_int_equal(
+				rig_can_write(&p.r, RIG_DEV, range[n].iova.v),
+				identity);
+		}
+		if (!identity)
+			assert_int_equal(iommu_dma_unmap_list(p.dma, range,
+						 count, IOMMU_BOTH_WAYS),
+				IOMMU_BAD_ARGUMENT);
+		close_play(&p);
+	}
+}
+
+static void identity_cannot_move_a_buffer(void **state)
+{
+	struct iommu_dma_config config = {0};
+	struct iommu_dma_piece piece[2];
+	struct iommu_dma_range range[2];
+	unsigned count;
+	struct play p;
+	iommu_iova_t at;
+	uint64_t iova;
+	void *virt;
+
+	(void)state;
+	open_play(&p, "plain", IOMMU_DOMAIN_IDENTITY, &config, 1);
+	assert_int_equal(
+		map(&p, PAGE, p.memory + PAGE - 2, &iova), IOMMU_WIDTH);
+	assert_int_equal(map(&p, PAGE, p.memory + PAGE - 1, &iova), IOMMU_OK);
+	assert_int_equal(unmap(&p, PAGE, iova), IOMMU_OK);
+	/* The second piece does not fit: the first is taken back. */
+	piece[0] = (struct iommu_dma_piece){iommu_phys(p.memory), PAGE};
+	piece[1] = (struct iommu_dma_piece){iommu_phys(p.memory + PAGE), PAGE};
+	assert_int_equal(
+		iommu_dma_map_list(p.dma, piece, 2, p.memory + PAGE - 1,
+			IOMMU_BOTH_WAYS, range, &count),
+		IOMMU_WIDTH);
+	assert_int_equal(iommu_dma_map_list(p.dma, piece, 1, p.memory,
+				 IOMMU_BOTH_WAYS, range, &count),
+		IOMMU_WIDTH);
+	assert_int_equal(
+		iommu_dma_reserve(p.dma, iommu_iova(p.memory), PAGE), IOMMU_OK);
+	assert_int_equal(
+		iommu_dma_alloc(p.dma, 1, ~0ull, &virt, &at), IOMMU_OK);
+	assert_int_equal(at.v,
+		(uint64_t)((char *)virt - (char *)model_direct_map(p.r.m)));
+	assert_int_equal(iommu_dma_free(p.dma, 1, virt, at), IOMMU_OK);
+	close_play(&p);
+}
+
+static void long_lists_are_refused(void **state)
+{
+	enum {
+		PIECES = 80
+	};
+	struct iommu_dma_config config = {0};
+	struct iommu_dma_piece piece[PIECES];
+	struct iommu_dma_range range[PIECES];
+	unsigned count;
+	struct play p;
+
+	(void)state;
+	open_play(&p, "plain", IOMMU_DOMAIN_MAPPED, &config, 1);
+	for (unsigned n = 0; n < PIECES; n++)
+		piece[n] = (struct iommu_dma_piece){
+			iommu_phys(p.memory), 256 * PAGE};
+	/* At most half a chunk: 64 such pieces. */
+	assert_int_equal(iommu_dma_map_list(p.dma, piece, 65, ~0ull,
+				 IOMMU_BOTH_WAYS, range, &count),
+		IOMMU_WIDTH);
+	assert_int_equal(iommu_dma_map_list(p.dma, piece, 64, ~0ull,
+				 IOMMU_BOTH_WAYS, range, &count),
+		IOMMU_OK);
+	assert_int_equal(count, 1);
+	assert_int_equal(range[0].size, CHUNK / 2);
+	assert_true(
+		rig_can_write(&p.r, RIG_DEV, range[0].iova.v + CHUNK / 2 - 8));
+	assert_int_equal(iommu_dma_unmap_list(p.dma, range, 1, IOMMU_BOTH_WAYS),
+		IOMMU_OK);
+	assert_int_equal(iommu_dma_map_list(p.dma, piece, 1, 0xfffff,
+				 IOMMU_BOTH_WAYS, range, &count),
+		IOMMU_WIDTH);
+	close_play(&p);
+}
+
+static void parts_of_a_copy_are_carried(void **state)
+{
+	struct iommu_dma_config config = {.untrusted = true};
+	iommu_iova_t iova, other;
+	uint64_t word = 0, *cpu;
+	struct play p;
+
+	(void)state;
+	open_play(&p, "plain", IOMMU_DOMAIN_MAPPED, &config, 1);
+	cpu = model_ptr(p.r.m, p.memory);
+	/* Without any copy there is nothing to carry. */
+	iommu_dma_sync(p.dma, iommu_iova(0x5000), 8, IOMMU_TO_DEVICE);
+	assert_int_equal(iommu_dma_map(p.dma, iommu_phys(p.memory + 0x100), 64,
+				 ~0ull, IOMMU_BOTH_WAYS, &iova),
+		IOMMU_OK);
+	cpu[0x100 / 8] = 1;
+	cpu[0x108 / 8] = 2;
+	iommu_dma_sync(p.dma, iommu_iova(iova.v + 8), 8, IOMMU_TO_DEVICE);
+	model_dma_read(p.r.m, 0, RIG_DEV, iova.v, &word, 8);
+	assert_int_equal(word, 0);
+	model_dma_read(p.r.m, 0, RIG_DEV, iova.v + 8, &word, 8);
+	assert_int_equal(word, 2);
+	/* More than the buffer has is cut, beyond it is nothing. */
+	iommu_dma_sync(p.dma, iova, 1 << 20, IOMMU_TO_DEVICE);
+	model_dma_read(p.r.m, 0, RIG_DEV, iova.v, &word, 8);
+	assert_int_equal(word, 1);
+	cpu[0x140 / 8] = 3;
+	iommu_dma_sync(p.dma, iommu_iova(iova.v + 64), 8, IOMMU_TO_DEVICE);
+	model_dma_read(p.r.m, 0, RIG_DEV, iova.v + 64, &word, 8);
+	assert_int_equal(word, 0);
+	/* In front of it, on the same page: carried from its start. */
+	cpu[0x100 / 8] = 4;
+	iommu_dma_sync(p.dma, iommu_iova(iova.v - 0x10), 8, IOMMU_TO_DEVICE);
+	model_dma_read(p.r.m, 0, RIG_DEV, iova.v, &word, 8);
+	assert_int_equal(word, 4);
+	/* Some other buffer's address, one without a copy. */
+	assert_int_equal(iommu_dma_map(p.dma, iommu_phys(p.memory + 0x4000),
+				 PAGE, ~0ull, IOMMU_BOTH_WAYS, &other),
+		IOMMU_OK);
+	for (unsigned n = 0; n < 64; n++)
+		iommu_dma_sync(p.dma, iommu_iova(other.v + n * PAGE), 8,
+			IOMMU_FROM_DEVICE);
+	assert_int_equal(cpu[0x100 / 8], 4);
+	assert_int_equal(
+		iommu_dma_unmap(p.dma, other, PAGE, IOMMU_BOTH_WAYS), IOMMU_OK);
+	/* What only goes to the device does not come back. */
+	assert_int_equal(
+		iommu_dma_unmap(p.dma, iova, 64, IOMMU_BOTH_WAYS), IOMMU_OK);
+	cpu[0] = 5;
+	assert_int_equal(iommu_dma_map(p.dma, iommu_phys(p.memory), 8, ~0ull,
+				 IOMMU_TO_DEVICE, &iova),
+		IOMMU_OK);
+	cpu[0] = 6;
+	assert_int_equal(
+		iommu_dma_unmap(p.dma, iova, 8, IOMMU_TO_DEVICE), IOMMU_OK);
+	assert_int_equal(cpu[0], 6);
+	close_play(&p);
+}
+
+/** Two copies whose addresses fall on one another in the table of copies. */
+static void copies_are_told_apart(void **state)
+{
+	enum {
+		COPIES = 200
+	};
+	struct iommu_dma_config config = {.untrusted = true};
+	iommu_iova_t iova[COPIES];
+	struct play p;
+
+	(void)state;
+	open_play(&p, "plain", IOMMU_DOMAIN_MAPPED, &config, 1);
+	for (unsigned n = 0; n < COPIES; n++) {
+		uint64_t *cpu = model_ptr(p.r.m, p.memory + n * PAGE);
+
+		*cpu = n;
+		assert_int_equal(
+			iommu_dma_map(p.dma, iommu_phys(p.memory + n * PAGE), 8,
+				~0ull, IOMMU_BOTH_WAYS, &iova[n]),
+			IOMMU_OK);
+		*cpu = 1000 + n;
+	}
+	for (unsigned n = 0; n < COPIES; n++) {
+		uint64_t word = 0;
+
+		iommu_dma_sync(p.dma, iova[n], 8, IOMMU_TO_DEVICE);
+		model_dma_read(p.r.m, 0, RIG_DEV, iova[n].v, &word, 8);
+		assert_int_equal(word, 1000 + n);
+	}
+	for (unsigned n = 0; n < COPIES; n++)
+		assert_int_equal(iommu_dma_unmap(p.dma, iova[(n * 7) % COPIES],
+					 8, IOMMU_BOTH_WAYS),
+			IOMMU_OK);
+	close_play(&p);
+}
+
+static void too_big_a_copy_is_refused(void **state)
+{
+	struct iommu_dma_config config = {.untrusted = true};
+	iommu_iova_t iova;
+	struct play p;
+
+	(void)state;
+	open_play(&p, "plain", IOMMU_DOMAIN_MAPPED, &config, 1);
+	assert_int_equal(iommu_dma_map(p.dma, iommu_phys(p.memory + 8),
+				 256 * PAGE, ~0ull, IOMMU_TO_DEVICE, &iova),
+		IOMMU_NO_MEMORY);
+	assert_int_equal(iommu_dma_map(p.dma, iommu_phys(p.memory + 8),
+				 256 * PAGE - 8, ~0ull, IOMMU_TO_DEVICE, &iova),
+		IOMMU_OK);
+	assert_int_equal(
+		iommu_dma_unmap(p.dma, iova, 256 * PAGE - 8, IOMMU_TO_DEVICE),
+		IOMMU_OK);
+	close_play(&p);
+}
+
+/* ---- when something fails ---- */
+
+/** One of everything. Returns the first status that is not IOMMU_OK; what was
+ *  mapped is unmapped. */
+static enum iommu_status one_of_each(struct play *p)
+{
+	struct iommu_dma_piece piece[5];
+	struct iommu_dma_range range[5];
+	enum iommu_status status;
+	iommu_iova_t at;
+	unsigned count;
+	void *virt;
+
+	make_pieces(p, piece);
+	status = iommu_dma_map(p->dma, iommu_phys(p->memory + 8), 0x4000, ~0ull,
+		IOMMU_BOTH_WAYS, &at);
+	if (status != IOMMU_OK)
+		return status;
+	assert_int_equal(
+		iommu_dma_unmap(p->dma, at, 0x4000, IOMMU_BOTH_WAYS), IOMMU_OK);
+	status = iommu_dma_map_list(
+		p->dma, piece, 5, ~0ull, IOMMU_BOTH_WAYS, range, &count);
+	if (status != IOMMU_OK)
+		return status;
+	assert_int_equal(
+		iommu_dma_unmap_list(p->dma, range, count, IOMMU_BOTH_WAYS),
+		IOMMU_OK);
+	status = iommu_dma_alloc(p->dma, 1, ~0ull, &virt, &at);
+	if (status != IOMMU_OK)
+		return status;
+	assert_int_equal(iommu_dma_free(p->dma, 1, virt, at), IOMMU_OK);
+	return IOMMU_OK;
+}
+
+static void nth_allocation_fails(void **state)
+{
+	static const struct iommu_dma_config configs[] = {
+		{0}, {.deferred = true}, {.untrusted = true}};
+
+	(void)state;
+	for (unsigned k = 0; k < 3; k++) {
+		enum iommu_status status = IOMMU_NO_MEMORY;
+		unsigned n = 0;
+
+		while (status != IOMMU_OK) {
+			struct play p;
+
+			assert_true(++n < 100);
+			open_domain(&p, "plain", IOMMU_DOMAIN_MAPPED, 3);
+			model_fail_alloc(p.r.m, n, false);
+			status =
+				iommu_dma_create(p.domain, &configs[k], &p.dma);
+			if (status == IOMMU_OK) {
+				status = one_of_each(&p);
+				model_fail_alloc(p.r.m, 0, false);
+				/* Nothing is mapped, all of it works. */
+				assert_int_equal(one_of_each(&p), IOMMU_OK);
+				assert_int_equal(
+					iommu_dma_destroy(p.dma), IOMMU_OK);
+			}
+			model_fail_alloc(p.r.m, 0, false);
+			/* No address left means no memory for its bitmap. */
+			assert_true(status == IOMMU_OK ||
+				status == IOMMU_NO_MEMORY ||
+				status == IOMMU_WIDTH);
+			close_domain(&p);
+		}
+		assert_true(n > 6);
+	}
+}
+
+/** What the unit did not confirm keeps its address and its copy. */
+static void unconfirmed_addresses_are_not_reused(void **state)
+{
+	static const struct iommu_dma_config configs[] = {
+		{0}, {.deferred = true, .defer_count = 1}, {.untrusted = true}};
+
+	(void)state;
+	for (unsigned k = 0; k < 3; k++) {
+		iommu_iova_t iova, rings;
+		enum iommu_status status;
+		uint64_t again;
+		struct play p;
+		void *virt;
+
+		open_play(&p, "plain", IOMMU_DOMAIN_MAPPED, &configs[k], 1);
+		assert_int_equal(iommu_dma_map(p.dma, iommu_phys(p.memory + 8),
+					 8, ~0ull, IOMMU_BOTH_WAYS, &iova),
+			IOMMU_OK);
+		assert_int_equal(
+			iommu_dma_alloc(p.dma, 0, ~0ull, &virt, &rings),
+			IOMMU_OK);
+		assert_true(rig_can_write(&p.r, RIG_DEV, iova.v));
+		model_unit_hang(p.r.m, 0, 0);
+		status = iommu_dma_unmap(p.dma, iova, 8, IOMMU_BOTH_WAYS);
+		assert_true(status == IOMMU_UNIT_LOST ||
+			status == IOMMU_UNCONFIRMED);
+		status = iommu_dma_free(p.dma, 0, virt, rings);
+		assert_true(status == IOMMU_UNIT_LOST ||
+			status == IOMMU_UNCONFIRMED);
+		for (unsigned n = 0; n < 100; n++) {
+			assert_int_equal(
+				map(&p, PAGE, ~0ull, &again), IOMMU_OK);
+			assert_true(again != (iova.v & ~0xfffull));
+			assert_true(again != rings.v);
+		}
+		assert_int_equal(model_violation_count(p.r.m), 0);
+		rig_close_anyhow(&p.r);
+	}
+}
+
+/** On a unit that caches absent entries a map waits too. */
+static void unconfirmed_maps_keep_their_address(void **state)
+{
+	static const struct iommu_dma_config configs[] = {
+		{0}, {.untrusted = true}};
+
+	(void)state;
+	for (unsigned k = 0; k < 2; k++)
+		for (unsigned what = 0; what < 3; what++) {
+			struct iommu_dma_piece piece[5];
+			struct iommu_dma_range range[5];
+			enum iommu_status status;
+			iommu_iova_t iova;
+			unsigned count;
+			struct play p;
+			void *virt;
+
+			open_play(&p, "caching", IOMMU_DOMAIN_MAPPED,
+				&configs[k], 1);
+			make_pieces(&p, piece);
+			model_unit_hang(p.r.m, 0, 0);
+			if (what == 0)
+				status = iommu_dma_map(p.dma, piece[1].phys, 8,
+					~0ull, IOMMU_BOTH_WAYS, &iova);
+			else if (what == 1)
+				status = iommu_dma_map_list(p.dma, piece, 5,
+					~0ull, IOMMU_BOTH_WAYS, range, &count);
+			else
+				status = iommu_dma_alloc(
+					p.dma, 0, ~0ull, &virt, &iova);
+			assert_true(status == IOMMU_UNIT_LOST ||
+				status == IOMMU_UNCONFIRMED);
+			assert_int_equal(iommu_dma_destroy(p.dma), IOMMU_OK);
+			assert_int_equal(model_violation_count(p.r.m), 0);
+			rig_close_anyhow(&p.r);
+		}
+}
+
+/** A space that ends while its unit is lost says so. */
+static void lost_unit_is_told_at_the_end(void **state)
+{
+	struct iommu_dma_config config = {.deferred = true};
+	struct play p;
+	uint64_t iova;
+
+	(void)state;
+	open_play(&p, "plain", IOMMU_DOMAIN_MAPPED, &config, 2);
+	assert_int_equal(map(&p, PAGE, ~0ull, &iova), IOMMU_OK);
+	assert_int_equal(unmap(&p, PAGE, iova), IOMMU_OK);
+	model_unit_hang(p.r.m, 0, 0);
+	assert_int_not_equal(iommu_dma_destroy(p.dma), IOMMU_OK);
+	rig_close_anyhow(&p.r);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(pages_run_out_and_come_back),
+		cmocka_unit_test(long_runs_run_out_and_come_back),
+		cmocka_unit_test(reserved_addresses_are_left_out),
+		cmocka_unit_test(guard_pages_stay_unmapped),
+		cmocka_unit_test(cpus_share_the_addresses),
+		cmocka_unit_test(interrupted_flush_is_gone_around),
+		cmocka_unit_test(end_flushes_what_was_deferred),
+		cmocka_unit_test(lists_go_piece_by_piece),
+		cmocka_unit_test(identity_cannot_move_a_buffer),
+		cmocka_unit_test(long_lists_are_refused),
+		cmocka_unit_test(parts_of_a_copy_are_carried),
+		cmocka_unit_test(copies_are_told_apart),
+		cmocka_unit_test(too_big_a_copy_is_refused),
+		cmocka_unit_test(nth_allocation_fails),
+		cmocka_unit_test(unconfirmed_addresses_are_not_reused),
+		cmocka_unit_test(unconfirmed_maps_keep_their_address),
+		cmocka_unit_test(lost_unit_is_told_at_the_end),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
