@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Open files: counts, and the rules that are the same for all of them. */
+#include "fs/anonymous.h"
 #include "fs/fs.h"
 #include "lib/errno.h"
 #include "lib/string.h"
@@ -32,6 +33,7 @@ void file_put(struct file *f)
 {
 	if (!f || __atomic_sub_fetch(&f->refs, 1, __ATOMIC_ACQ_REL))
 		return;
+	epoll_forget(f);
 	if (f->ops && f->ops->release)
 		f->ops->release(f);
 	inode_put(f->inode);

@@ -8,6 +8,7 @@
 #define FS_FILE_H
 
 #include "lib/types.h"
+#include "lib/list.h"
 #include "lib/lock.h"
 #include "lib/uio.h"
 
@@ -88,8 +89,9 @@ struct file {
 	struct mutex lock;   /* guards pos across read and write */
 	uint64_t pos;
 	bool seekable;
-	void *data; /* the operations' own */
-	char *path; /* as opened, absolute; heap; may be NULL */
+	void *data;          /* the operations' own */
+	char *path;          /* as opened, absolute; heap; may be NULL */
+	struct list watches; /* epoll's; zero: none ever */
 };
 
 void file_get(struct file *f);

@@ -50,6 +50,14 @@ struct mutex {
 	struct waitq waiters;
 };
 
+#define MUTEX_INIT(name)                                   \
+	{                                                  \
+		.waiters = {                               \
+			SPINLOCK_INIT,                     \
+			LIST_INIT((name).waiters.sleepers) \
+		}                                          \
+	}
+
 void mutex_init(struct mutex *m);
 void mutex_lock(struct mutex *m);
 bool mutex_try(struct mutex *m);

@@ -6,6 +6,7 @@
  * They run with interrupts on and no lock held.
  *
  *   file.c     names, descriptors, reading and writing        (with fs/)
+ *   poll.c     poll and select; epoll.c: epoll and eventfd
  *   mem.c      mmap and its relatives                         (with mem/)
  *   process.c  fork, exec, exit, wait, process numbers        (with proc/)
  *   signal.c   dispositions, masks, sending

@@ -6,6 +6,7 @@
 #include "linux/copy.h"
 #include "mem/mem.h"
 #include "mem/user.h"
+#include "proc/signal.h"
 
 long copy_path(uintptr_t user, char **out)
 {
@@ -68,4 +69,18 @@ uint64_t deadline_of_wall(uint64_t wall_ns)
 	if (wall_ns <= wall)
 		return now;
 	return now + (wall_ns - wall);
+}
+
+long take_call_mask(uintptr_t user, size_t size)
+{
+	uint64_t mask;
+
+	if (!user)
+		return 0;
+	if (size != sizeof(mask))
+		return -EINVAL;
+	if (copy_from_user(&mask, user, sizeof(mask)))
+		return -EFAULT;
+	signal_mask_for_call(mask);
+	return 0;
 }

@@ -25,6 +25,10 @@ struct timeval64 timeval_of(uint64_t ns);
 /* A struct rusage; only times are told. */
 long copy_usage_to_user(uintptr_t user, uint64_t user_ns, uint64_t system_ns);
 
+/* Take a signal mask for the time of the call; `size` as user mode gives it.
+ * NULL: none. */
+long take_call_mask(uintptr_t user, size_t size);
+
 /* The time_ns() at which the wall clock will show this. */
 uint64_t deadline_of_wall(uint64_t wall_ns);
 

@@ -8,7 +8,6 @@
 #include "lib/string.h"
 #include "mem/mem.h"
 #include "mem/user.h"
-#include "proc/signal.h"
 #include "proc/wait.h"
 
 struct pollfd {
@@ -68,21 +67,6 @@ static void put_all(struct waited *w, unsigned n)
 	for (unsigned i = 0; i < n; i++)
 		file_put(w[i].file);
 	kfree(w);
-}
-
-/* A signal mask for the time of the call; `size` as user mode gives it. */
-static long take_mask(uintptr_t addr, size_t size)
-{
-	uint64_t mask;
-
-	if (!addr)
-		return 0;
-	if (size != sizeof(mask))
-		return -EINVAL;
-	if (copy_from_user(&mask, addr, sizeof(mask)))
-		return -EFAULT;
-	signal_mask_for_call(mask);
-	return 0;
 }
 
 /* --- poll ----------------------------------------------------------------- */
@@ -166,7 +150,7 @@ SYSCALL(ppoll)
 	long n = take_timeout(arg[2], &deadline);
 
 	if (!n)
-		n = take_mask(arg[3], arg[4]);
+		n = take_call_mask(arg[3], arg[4]);
 	if (!n)
 		n = do_poll(arg[0], (unsigned)arg[1], deadline);
 	if (n >= 0)
@@ -309,7 +293,7 @@ SYSCALL(pselect6)
 	if (!n && arg[5])
 		n = copy_from_user(mask, arg[5], sizeof(mask));
 	if (!n)
-		n = take_mask(mask[0], mask[1]);
+		n = take_call_mask(mask[0], mask[1]);
 	if (!n)
 		n = do_select((unsigned)arg[0], arg + 1, deadline);
 	if (n >= 0)

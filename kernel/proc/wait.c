@@ -250,17 +250,25 @@ void poll_register(struct poller *p, struct poll_source *s)
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
+static void __poller_wake(struct poller *p)
+{
+	p->woken = true;
+	wake_all(&p->queue);
+}
+
 void poll_wake(struct poll_source *s)
 {
-	struct poll_entry *e;
+	struct poll_entry *e, *above;
 
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (list_empty(&s->entries))
 		return;
 	spin_lock(&poll_lock);
 	list_for_each (e, &s->entries, link) {
-		e->poller->woken = true;
-		wake_all(&e->poller->queue);
+		__poller_wake(e->poller);
+		if (e->poller->above)
+			list_for_each (above, &e->poller->above->entries, link)
+				__poller_wake(above->poller);
 	}
 	spin_unlock(&poll_lock);
 }
@@ -277,6 +285,7 @@ void poller_init(struct poller *p)
 {
 	waitq_init(&p->queue);
 	p->woken = p->failed = false;
+	p->above = NULL;
 	list_init(&p->entries);
 }
 
@@ -293,6 +302,17 @@ int poller_wait(struct poller *p, uint64_t deadline)
 	p->woken = false;
 	spin_unlock(&poll_lock);
 	return err;
+}
+
+bool poller_woken(struct poller *p)
+{
+	bool woken;
+
+	spin_lock(&poll_lock);
+	woken = p->woken;
+	p->woken = false;
+	spin_unlock(&poll_lock);
+	return woken;
 }
 
 void poller_done(struct poller *p)

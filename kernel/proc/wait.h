@@ -74,9 +74,13 @@ struct poller {
 	bool woken;
 	bool failed; /* out of memory while registering */
 	struct list entries;
+	/* Who is woken as well, and stays registered for ever: not with pollers
+	 * that have an `above` themselves. May be NULL. */
+	struct poll_source *above;
 };
 void poller_init(struct poller *p);
 int poller_wait(struct poller *p, uint64_t deadline);
+bool poller_woken(struct poller *p); /* since it was last asked or waited */
 void poller_done(struct poller *p);
 
 #endif

@@ -289,6 +289,11 @@ void poll_source_gone(struct poll_source *s)
 	(void)s;
 }
 
+void epoll_forget(struct file *f)
+{
+	(void)f;
+}
+
 void poll_wake(struct poll_source *s)
 {
 	(void)s;

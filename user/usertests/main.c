@@ -19,6 +19,7 @@ static const struct test *const tables[] = {
 	process_tests,
 	exec_tests,
 	limit_tests,
+	event_tests,
 };
 
 void failed(const char *file, int line, const char *what)

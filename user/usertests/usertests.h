@@ -32,7 +32,7 @@ struct test {
 /* One table per file, ended by an empty entry. */
 extern const struct test pointer_tests[], memory_tests[], cpu_tests[],
 	signal_tests[], file_tests[], process_tests[], exec_tests[],
-	limit_tests[];
+	limit_tests[], event_tests[];
 
 #define PAGE 4096ul
 
