@@ -219,6 +219,8 @@ static enum iommu_status find_usable(
 
 	if (status != IOMMU_OK)
 		return status;
+	if (iommu->state == INSTANCE_HANDED_OVER)
+		return IOMMU_WRONG_STATE;
 	switch (unit_state((*out)->unit)) {
 	case IOMMU_UNIT_FAILED:
 		return IOMMU_UNIT_LOST;
@@ -250,7 +252,9 @@ enum iommu_status core_attach(
 		return status;
 
 	entry.did = dev->did;
-	status = open_entries(&party, &entry);
+	status = core_disinherit(iommu, dev);
+	if (status == IOMMU_OK)
+		status = open_entries(&party, &entry);
 	if (status != IOMMU_OK) {
 		release(iommu, &party, status == IOMMU_NO_MEMORY);
 		return status;
@@ -361,10 +365,21 @@ enum iommu_status iommu_detach(struct iommu *iommu, struct iommu_device_id id)
 
 	if (!iommu->units)
 		return IOMMU_NO_UNIT;
+	if (iommu->state == INSTANCE_HANDED_OVER)
+		return IOMMU_WRONG_STATE;
 	dev = core_device_known(iommu, id);
 	if (!dev) {
 		status = core_device(iommu, id, &dev);
-		return status == IOMMU_NO_DEVICE ? status : IOMMU_NOT_ATTACHED;
+		if (status != IOMMU_OK)
+			return status == IOMMU_NO_DEVICE ? status
+							 : IOMMU_NOT_ATTACHED;
+	}
+	if (core_inherits(dev)) {
+		status = core_disinherit(iommu, dev);
+		if (status == IOMMU_OK || status == IOMMU_NO_MEMORY)
+			return status;
+		core_device_quarantine(iommu, dev);
+		return status;
 	}
 	if (core_is_parked(dev))
 		return IOMMU_NOT_ATTACHED;
@@ -378,11 +393,15 @@ enum iommu_status iommu_detach(struct iommu *iommu, struct iommu_device_id id)
 enum iommu_status core_device_quarantine(
 	struct iommu *iommu, struct device *dev)
 {
-	enum iommu_status status = core_detach(iommu, dev);
+	enum iommu_status status = core_detach(iommu, dev), old = IOMMU_OK;
 	unsigned long state;
 
 	if (status == IOMMU_BUSY)
 		return status;
+	if (dev->unit)
+		old = core_disinherit(iommu, dev);
+	if (old != IOMMU_OK)
+		status = old;
 	state = core_lock(iommu, &iommu->lock);
 	if (dev->state == IOMMU_DEVICE_BLOCKED)
 		dev->state = IOMMU_DEVICE_QUARANTINED;
@@ -429,12 +448,13 @@ enum iommu_status iommu_device_removed(
 	struct iommu *iommu, struct iommu_device_id id)
 {
 	struct device *dev = core_device_known(iommu, id);
-	enum iommu_status status;
+	enum iommu_status status, old;
 
 	if (!dev)
-		return IOMMU_OK;
+		return core_disinherit_gone(iommu, id);
 	core_device_mute(iommu, dev);
 	status = core_detach(iommu, dev);
+	old = core_disinherit_gone(iommu, id);
 	__atomic_store_n(&dev->mute, false, __ATOMIC_RELEASE);
-	return status == IOMMU_NOT_ATTACHED ? IOMMU_OK : status;
+	return status == IOMMU_NOT_ATTACHED ? old : status;
 }

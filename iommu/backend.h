@@ -47,6 +47,19 @@ struct unit_ops {
 	enum iommu_status (*detach)(struct unit *unit,
 		const struct entry *entry, const struct device *dev);
 
+	/** The next requester id, from `from` on, whose entry is an earlier
+	 *  owner's. */
+	bool (*next_inherited)(
+		const struct unit *unit, unsigned from, uint16_t *out_rid);
+	/** Ends an earlier owner's entry if there is one; *out_ats: the
+	 *  device, NULL if there is none, used a TLB of its own. */
+	enum iommu_status (*disinherit)(struct unit *unit, uint16_t rid,
+		const struct device *dev, bool *out_ats);
+	/** All such entries are gone: so are their ids and interrupts. */
+	enum iommu_status (*end_inheritance)(struct unit *unit);
+	/** Leaves translation on for a next owner. */
+	enum iommu_status (*hand_over)(struct unit *unit, bool blocked);
+
 	/** Stops the recording of faults of an absent entry. */
 	enum iommu_status (*hush)(struct unit *unit, uint16_t rid);
 
@@ -117,6 +130,8 @@ struct unit {
 	struct did_map dids;
 	unsigned attached;  /* I */
 	unsigned tlb_users; /* I: devices whose own TLB is on */
+	unsigned inherited; /* A: entries of an earlier owner */
+	bool haunted;       /* A: one of them was not confirmed to be gone */
 	struct iommu_stats stats __attribute__((aligned(8))); /* A */
 };
 
@@ -160,6 +175,11 @@ static inline void unit_read_stats(
 	for (n = 0; n < sizeof(*out) / sizeof(*to); n++)
 		to[n] = __atomic_load_n(&from[n], __ATOMIC_RELAXED);
 }
+
+/* ---- domain.c ---- */
+
+/** Takes a free id, from the hint on. I held. */
+bool __did_take(struct did_map *map, uint16_t *out);
 
 /* ---- vtd/ ---- */
 

@@ -271,6 +271,8 @@ enum iommu_status iommu_device_info(struct iommu *iommu,
 	} else if (dev->state == IOMMU_DEVICE_ATTACHED) {
 		out->domain = dev->domain;
 		out->did = dev->did;
+	} else if (dev->state == IOMMU_DEVICE_BLOCKED && core_inherits(dev)) {
+		out->state = IOMMU_DEVICE_INHERITED;
 	}
 	core_unlock(iommu, &iommu->lock, state);
 	return status;

@@ -98,8 +98,7 @@ unsigned iommu_domain_duties(const struct iommu_domain *domain)
 
 /* ---- ids ---- */
 
-/** Takes a free id, from the hint on. I held. */
-static bool __did_take(struct did_map *map, uint16_t *out)
+bool __did_take(struct did_map *map, uint16_t *out)
 {
 	unsigned words = (map->count + 63) / 64, n;
 

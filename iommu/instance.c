@@ -95,7 +95,8 @@ enum iommu_status iommu_destroy(struct iommu *iommu)
 		return IOMMU_OK;
 	if (anything_attached(iommu))
 		return IOMMU_IN_USE;
-	core_unpark_all(iommu);
+	if (iommu->state != INSTANCE_HANDED_OVER)
+		core_unpark_all(iommu);
 	status = end_units(iommu);
 	vtd_forget(iommu);
 	core_segments_end(iommu);

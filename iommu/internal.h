@@ -67,6 +67,7 @@ enum instance_state {
 	INSTANCE_DISCOVERED,
 	INSTANCE_STARTED,
 	INSTANCE_SUSPENDED,
+	INSTANCE_HANDED_OVER,
 };
 
 /** A fault as the interrupt handler leaves it. */
@@ -315,6 +316,16 @@ void core_park_all(struct iommu *iommu);
 void core_unpark_all(struct iommu *iommu);
 /** How many domains are for parking. */
 unsigned core_parkings(const struct iommu *iommu);
+
+/* ---- stage.c ---- */
+
+/** Whether a device still reaches what an earlier owner's tables map. */
+bool core_inherits(const struct device *dev);
+/** Ends that for a device and its group. */
+enum iommu_status core_disinherit(struct iommu *iommu, struct device *dev);
+/** Ends that for a function that is gone. */
+enum iommu_status core_disinherit_gone(
+	struct iommu *iommu, struct iommu_device_id id);
 
 /* ---- topology.c ---- */
 

@@ -510,7 +510,7 @@ size_t cache_reaches(struct unit *u, uint64_t pa, const char **how)
 		*how = "a cached translation";
 	else if (p->table_refs)
 		*how = "a cached table pointer";
-	else if (u->root_set && (u->r[R_GSTS] & G_TE) &&
+	else if (u->root_set && (u->r[R_GSTS] & G_TE) && !u->ttm &&
 		(u->root & ~0xfffull) == pa)
 		*how = "its root table";
 	else if ((u->r[R_GSTS] & G_IRE) && u->irt_set && pa >= u->irt &&

@@ -57,6 +57,19 @@ enum iommu_quirk {
 	IOMMU_QUIRK_X58_INTREMAP = 1u << 2,
 };
 
+/** What becomes of translations that iommu_start() finds switched on. */
+enum iommu_take_over {
+	/** All devices are blocked at once. */
+	IOMMU_TAKE_OVER_BLOCKED = 0,
+	/** A device goes on reaching what the tables found map for it, and its
+	 *  interrupts go on arriving, until the host attaches or detaches the
+	 *  device or one of its group, or calls iommu_inherited_end(). Until
+	 *  then the host reuses no memory of the earlier owner. Entries that
+	 *  the unit could not use, or a unit that runs in scalable mode, are
+	 *  not gone on with: those devices are blocked. */
+	IOMMU_TAKE_OVER_KEPT,
+};
+
 /** What a host may choose. Fill with iommu_options_default() first. */
 struct iommu_options {
 	/** Longest wait for one hardware answer. Default 1 s. */
@@ -72,6 +85,7 @@ struct iommu_options {
 	 *  off: a device with ATS is trusted with physical addresses. */
 	enum iommu_choice ats;
 	enum iommu_interface interface;
+	enum iommu_take_over take_over;
 	/** Whether a device for which firmware reserved memory (RMRR) may be
 	 *  attached to mapped and shared domains. A mapped domain gets the
 	 *  regions, each at its own address; a shared one must have them.
@@ -140,13 +154,16 @@ const char *iommu_reason(const struct iommu *iommu);
 /**
  * Switches translation on in every usable unit (VT-d: cold enable or take-over
  * of a unit that firmware left on). From then on a device reaches no memory
- * until it is attached. Interrupt remapping is switched on too where units and
- * options allow; the host must have its interrupt sources masked then. Bus
- * mastering of all devices should be off. Waits; may allocate.
+ * until it is attached, unless iommu_options.take_over says otherwise. A unit
+ * that was on gets this instance's tables without a pause, except one in
+ * another table mode that cannot change it while on (no CAP.ESRTPS). Interrupt
+ * remapping is switched on too where units and options allow; the host must
+ * have its interrupt sources masked then. Bus mastering of all devices should
+ * be off. Waits; may allocate.
  *
  * IOMMU_OK if every unit is on. IOMMU_UNIT_LOST if one did not answer (the
- * others are on; iommu_reason() names it). IOMMU_NO_UNIT, IOMMU_NO_MEMORY (all
- * off), IOMMU_WRONG_STATE before discovery or when already started.
+ * others are on; iommu_reason() names it). IOMMU_NO_UNIT, IOMMU_NO_MEMORY (none
+ * was switched on), IOMMU_WRONG_STATE before discovery or when already started.
  */
 enum iommu_status iommu_start(struct iommu *iommu) IOMMU_MUST_CHECK;
 
@@ -245,6 +262,9 @@ enum iommu_device_state {
 	/** Blocked for good: an invalidation was never confirmed or the
 	 *  device's faults were a storm. iommu_device_revive() ends it. */
 	IOMMU_DEVICE_QUARANTINED,
+	/** Not attached; it reaches what an earlier owner's tables map
+	 *  (IOMMU_TAKE_OVER_KEPT). */
+	IOMMU_DEVICE_INHERITED,
 };
 
 /** A snapshot of one device. */
@@ -314,7 +334,8 @@ enum iommu_status iommu_device_duties(struct iommu *iommu,
  * IOMMU_RESERVED_MEMORY, IOMMU_GROUP_BUSY, IOMMU_OFF, IOMMU_UNIT_LOST,
  * IOMMU_WIDTH (no offered root fits this unit), IOMMU_UNSUPPORTED (identity on
  * a unit with neither pass-through nor large pages), IOMMU_NO_DOMAIN_ID,
- * IOMMU_NO_MEMORY, IOMMU_DEVICE_BROKEN (quarantined): nothing changed.
+ * IOMMU_NO_MEMORY, IOMMU_DEVICE_BROKEN (quarantined), IOMMU_WRONG_STATE (handed
+ * over): nothing changed, but that the device may have lost what it inherited.
  * IOMMU_UNCONFIRMED: the device was blocked again and quarantined, treat the
  * domain's pages as if the device had been attached for a moment.
  */
@@ -331,7 +352,9 @@ enum iommu_status iommu_attach(struct iommu *iommu, struct iommu_device_id id,
  * IOMMU_UNCONFIRMED, IOMMU_UNIT_LOST: the entry is not present, but the
  * hardware did not confirm; the device is quarantined and the pages it could
  * reach must not be reused. IOMMU_NO_UNIT, IOMMU_NO_DEVICE,
- * IOMMU_NOT_ATTACHED, IOMMU_BUSY (an attach or detach is under way).
+ * IOMMU_NOT_ATTACHED, IOMMU_BUSY (an attach or detach is under way),
+ * IOMMU_WRONG_STATE after iommu_hand_over(). A device that inherited access
+ * from an earlier owner is blocked by this call, too.
  */
 enum iommu_status iommu_detach(
 	struct iommu *iommu, struct iommu_device_id id) IOMMU_MUST_CHECK;
@@ -626,5 +649,6 @@ enum iommu_status iommu_flush_all(
 #include <iommu/irq.h>
 #include <iommu/fault.h>
 #include <iommu/report.h>
+#include <iommu/stage.h>
 
 #endif

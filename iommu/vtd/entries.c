@@ -73,10 +73,9 @@ void vtd_tables_free(struct vtd_unit *unit)
 	unit->root = NULL;
 }
 
-enum iommu_status vtd_root_set(struct vtd_unit *unit)
+enum iommu_status vtd_root_point(struct vtd_unit *unit)
 {
 	enum iommu_status status;
-	struct vtd_plan plan;
 
 	if (unit->traits.write_buffer) {
 		status = vtd_gcmd(unit, VTD_WBF, true);
@@ -84,9 +83,13 @@ enum iommu_status vtd_root_set(struct vtd_unit *unit)
 			return status;
 	}
 	vtd_write64(unit, VTD_RTADDR, unit->root_phys.v);
-	status = vtd_gcmd(unit, VTD_SRTP, true);
-	if (status != IOMMU_OK)
-		return status;
+	return vtd_gcmd(unit, VTD_SRTP, true);
+}
+
+enum iommu_status vtd_root_flush(struct vtd_unit *unit)
+{
+	struct vtd_plan plan;
+
 	vtd_plan_root_pointer(&unit->traits, &plan);
 	return vtd_run(unit, &plan);
 }

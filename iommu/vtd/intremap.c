@@ -25,11 +25,14 @@ bool vtd_irt_wanted(const struct vtd_unit *unit)
 		!(iommu->dmar->quirks & IOMMU_QUIRK_X58_INTREMAP);
 }
 
-static unsigned entries_wanted(const struct iommu *iommu)
+static unsigned entries_wanted(const struct vtd_unit *unit)
 {
+	const struct iommu *iommu = unit->unit.iommu;
+	unsigned wanted = (unsigned)core_max(
+		iommu->options.interrupt_entries, vtd_irt_found(unit));
 	unsigned count = 256;
 
-	while (count < iommu->options.interrupt_entries && count < 65536)
+	while (count < wanted && count < 65536)
 		count *= 2;
 	return count;
 }
@@ -41,7 +44,7 @@ enum iommu_status vtd_irt_make(struct vtd_unit *unit)
 
 	if (irt->entry)
 		return IOMMU_OK;
-	irt->count = entries_wanted(iommu);
+	irt->count = entries_wanted(unit);
 	while (((size_t)PAGE_SIZE << irt->order) < irt->count * 16)
 		irt->order++;
 	while (((size_t)PAGE_SIZE << irt->taken_order) * 8 < irt->count)

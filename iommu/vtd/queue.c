@@ -554,6 +554,14 @@ void vtd_queue_free(struct vtd_unit *unit)
 	queue->done = NULL;
 }
 
+enum iommu_status vtd_queue_end_with_wait(struct vtd_unit *unit)
+{
+	struct vtd_plan plan = {.count = 1};
+
+	plan.command[0] = (struct vtd_command){.op = VTD_OP_IOTLB_GLOBAL};
+	return vtd_run(unit, &plan);
+}
+
 enum iommu_status vtd_queue_on(struct vtd_unit *unit)
 {
 	struct vtd_queue *queue = &unit->queue;
@@ -570,47 +578,9 @@ enum iommu_status vtd_queue_on(struct vtd_unit *unit)
 
 enum iommu_status vtd_queue_off(struct vtd_unit *unit)
 {
-	struct vtd_plan plan = {.count = 1};
-	enum iommu_status status;
+	enum iommu_status status = vtd_queue_end_with_wait(unit);
 
-	/* The last descriptor must be a wait (6.5.2.1): run one more. */
-	plan.command[0] = (struct vtd_command){.op = VTD_OP_IOTLB_GLOBAL};
-	status = vtd_run(unit, &plan);
-	if (status != IOMMU_OK)
-		return status;
-	return vtd_gcmd(unit, VTD_QIE, false);
-}
-
-/** Polls until the unit has fetched everything. */
-static void queue_drains(struct vtd_unit *unit)
-{
-	struct vtd_deadline deadline;
-
-	vtd_deadline_start(&deadline, unit->unit.iommu->options.timeout_ns);
-	while (VTD_IQ_INDEX(vtd_read64(unit, VTD_IQH)) !=
-		VTD_IQ_INDEX(vtd_read64(unit, VTD_IQT)))
-		if (vtd_deadline_turn(unit, &deadline, true))
-			return;
-}
-
-/*
- * A queue may be switched off when it is empty and its last descriptor was a
- * wait (VT-d 6.5.2). Every earlier owner ends with a wait; appending one would
- * mean to write to memory that only a register names.
- */
-enum iommu_status vtd_queue_quiesce(struct vtd_unit *unit)
-{
-	if (!(vtd_read32(unit, VTD_GSTS) & VTD_QIE))
-		return IOMMU_OK;
-	/* A queue that stands on an error fetches again when the error is
-	 * cleared; nothing of it is wanted any more. */
-	if (vtd_read32(unit, VTD_FSTS) & (VTD_FSTS_IQE | VTD_FSTS_ITE)) {
-		vtd_write64(unit, VTD_IQT, vtd_read64(unit, VTD_IQH));
-		vtd_write32(unit, VTD_FSTS,
-			VTD_FSTS_IQE | VTD_FSTS_ITE | VTD_FSTS_ICE);
-	}
-	queue_drains(unit);
-	return vtd_gcmd(unit, VTD_QIE, false);
+	return status == IOMMU_OK ? vtd_gcmd(unit, VTD_QIE, false) : status;
 }
 
 static const char *const type_name[16] = {

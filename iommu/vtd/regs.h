@@ -96,6 +96,14 @@ enum {
 /** What of GSTS may be written back to GCMD: not the one-shot commands. */
 #define VTD_GSTS_KEEP 0x96ffffffu
 
+/* 11.4.5 RTADDR */
+#define VTD_RTADDR_TTM(value) ((unsigned)VTD_FIELD(value, 11, 10))
+#define VTD_RTADDR_MODE(ttm) ((uint64_t)(ttm) << 10)
+enum {
+	VTD_TTM_LEGACY = 0,
+	VTD_TTM_ABORT = 3,
+};
+
 /* 11.4.6 CCMD */
 #define VTD_CCMD_ICC VTD_BIT(63)
 #define VTD_CCMD_CIRG(g) ((uint64_t)(g) << 61)

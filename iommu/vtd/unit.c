@@ -1,26 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A unit's life: cold enable or take-over (VT-d 10, 11.4.4), off and on,
- * suspend and resume, the end.
+ * A unit's life: enabled (VT-d 10, 11.4.4), off and on, suspend and resume, the
+ * end.
  */
 #include "unit.h"
-
-/** Rests of firmware or an earlier system: translation, remapping, queue. */
-static enum iommu_status take_over(struct vtd_unit *unit)
-{
-	enum iommu_status status = IOMMU_OK;
-	uint32_t found = vtd_read32(unit, VTD_GSTS);
-
-	if (found & VTD_TE)
-		status = vtd_gcmd(unit, VTD_TE, false);
-	if (status == IOMMU_OK && found & VTD_IRE)
-		status = vtd_gcmd(unit, VTD_IRE, false);
-	if (status == IOMMU_OK && found & VTD_CFI)
-		status = vtd_gcmd(unit, VTD_CFI, false);
-	if (status == IOMMU_OK)
-		status = vtd_queue_quiesce(unit);
-	return status;
-}
 
 /** Protected memory regions only end when translation protects (11.4.16). */
 static enum iommu_status open_protected_memory(struct vtd_unit *unit)
@@ -51,16 +34,24 @@ static enum iommu_status make_memory(struct vtd_unit *unit)
 }
 
 /** Everything up to translation itself. */
-static enum iommu_status set_up(struct vtd_unit *unit)
+static enum iommu_status set_up(struct vtd_unit *unit, bool first)
 {
 	enum iommu_status status = IOMMU_OK;
 
 	vtd_fault_stop(unit);
-	status = take_over(unit);
+	status = vtd_take_over(unit, first);
+	if (status == IOMMU_OK)
+		status = vtd_root_point(unit);
+	/* The queue starts in the mode that its descriptors are made for. */
 	if (status == IOMMU_OK && unit->unit.queued)
 		status = vtd_queue_on(unit);
 	if (status == IOMMU_OK)
-		status = vtd_root_set(unit);
+		status = vtd_root_flush(unit);
+	/* If nothing had to be flushed, the queue has not run a wait yet; the
+	 * next owner can only switch off one that has. */
+	if (status == IOMMU_OK && unit->unit.queued &&
+		unit->traits.root_flushes)
+		status = vtd_queue_end_with_wait(unit);
 	if (status != IOMMU_OK)
 		return status;
 	vtd_fault_start(unit);
@@ -96,7 +87,7 @@ static enum iommu_status prepare(struct unit *neutral)
 	enum iommu_status status = make_memory(unit);
 
 	if (status == IOMMU_OK)
-		status = set_up(unit);
+		status = set_up(unit, true);
 	if (status != IOMMU_OK && status != IOMMU_NO_MEMORY)
 		vtd_lost(unit, iommu_status_text(status));
 	return status;
@@ -109,7 +100,9 @@ static enum iommu_status translate(struct unit *neutral, bool on)
 
 	if (on) {
 		/* TE needs the root pointer set anew (11.4.4). */
-		status = vtd_root_set(unit);
+		status = vtd_root_point(unit);
+		if (status == IOMMU_OK)
+			status = vtd_root_flush(unit);
 		if (status == IOMMU_OK)
 			status = translation_on(unit);
 	} else {
@@ -145,7 +138,7 @@ static enum iommu_status resume(struct unit *neutral)
 {
 	struct vtd_unit *unit = vtd_of(neutral);
 	bool on = unit_state(neutral) == IOMMU_UNIT_ON;
-	enum iommu_status status = set_up(unit);
+	enum iommu_status status = set_up(unit, false);
 
 	if (status == IOMMU_OK && on)
 		status = translation_on(unit);
@@ -167,7 +160,9 @@ static enum iommu_status end(struct unit *neutral)
 	struct iommu *iommu = neutral->iommu;
 	enum iommu_status status = IOMMU_OK;
 
-	if (unit_state(neutral) == IOMMU_UNIT_FAILED)
+	if (unit->needs_no_memory)
+		status = IOMMU_OK;
+	else if (unit_state(neutral) == IOMMU_UNIT_FAILED)
 		status = IOMMU_UNCONFIRMED;
 	else if (unit->root)
 		status = all_off(unit);
@@ -177,6 +172,8 @@ static enum iommu_status end(struct unit *neutral)
 		iommu->host.regs_unmap(
 			iommu->host.ctx, unit->regs, unit->regs_size);
 	core_pages_free(iommu, neutral->dids.taken, neutral->dids.phys,
+		neutral->dids.order);
+	core_pages_free(iommu, unit->inherited_ids, unit->inherited_ids_phys,
 		neutral->dids.order);
 	vtd_unit_free(unit);
 	return status;
@@ -292,6 +289,10 @@ const struct unit_ops vtd_ops = {
 	.end = end,
 	.attach = vtd_attach,
 	.detach = vtd_detach,
+	.next_inherited = vtd_next_inherited,
+	.disinherit = vtd_disinherit,
+	.end_inheritance = vtd_end_inheritance,
+	.hand_over = vtd_hand_over,
 	.hush = vtd_hush,
 	.flush = flush,
 	.flush_wait = flush_wait,

@@ -77,6 +77,11 @@ struct vtd_unit {
 	unsigned fault_offset; /* C */
 	unsigned fault_count;  /* C */
 	unsigned iotlb_offset; /* C */
+	/** Ids of domains of an earlier owner, as the map of taken ones. */
+	uint64_t *inherited_ids; /* I */
+	iommu_phys_t inherited_ids_phys;
+	/** Left in a mode in which the hardware reads no memory. */
+	bool needs_no_memory; /* S */
 	char reason_text[96];
 };
 
@@ -147,9 +152,10 @@ enum iommu_status vtd_registers_run(
 enum iommu_status vtd_queue_make(struct vtd_unit *unit);
 enum iommu_status vtd_queue_on(struct vtd_unit *unit);
 enum iommu_status vtd_queue_off(struct vtd_unit *unit);
+/** Runs a wait: a queue can be switched off if its last descriptor was one
+ *  (6.5.2.1). */
+enum iommu_status vtd_queue_end_with_wait(struct vtd_unit *unit);
 void vtd_queue_free(struct vtd_unit *unit);
-/** Switches off a queue that firmware or an earlier system left on. */
-enum iommu_status vtd_queue_quiesce(struct vtd_unit *unit);
 void vtd_queue_report(struct vtd_unit *unit, struct text *text);
 
 /** What a wait for a ticket ends with: a status, or "do it again". */
@@ -183,13 +189,33 @@ void vtd_entry_replace_low(
 void vtd_write_back(const struct vtd_unit *unit, const void *at, size_t size);
 enum iommu_status vtd_tables_make(struct vtd_unit *unit);
 void vtd_tables_free(struct vtd_unit *unit);
-enum iommu_status vtd_root_set(struct vtd_unit *unit);
+/** Gives the unit its root table; vtd_root_flush() follows. */
+enum iommu_status vtd_root_point(struct vtd_unit *unit);
+/** Makes it forget what came from another one. */
+enum iommu_status vtd_root_flush(struct vtd_unit *unit);
 enum iommu_status vtd_attach(struct unit *unit, const struct entry *entry);
 enum iommu_status vtd_detach(
 	struct unit *unit, const struct entry *entry, const struct device *dev);
 enum iommu_status vtd_hush(struct unit *unit, uint16_t rid);
 bool vtd_inspect(const struct unit *unit, uint16_t rid, struct entry *out,
 	struct iommu_walk *walk);
+
+/* ---- old_queue.c, takeover.c ---- */
+
+/** Switches off a queue that firmware or an earlier system left on. */
+enum iommu_status vtd_queue_quiesce(struct vtd_unit *unit);
+
+/** Takes over what firmware or an earlier system left on. first: when the
+ *  unit is prepared; else after a suspend, when nothing is worth keeping. */
+enum iommu_status vtd_take_over(struct vtd_unit *unit, bool first);
+/** Entries of the interrupt table to be kept, 0: none. */
+unsigned vtd_irt_found(const struct vtd_unit *unit);
+bool vtd_next_inherited(
+	const struct unit *unit, unsigned from, uint16_t *out_rid);
+enum iommu_status vtd_disinherit(struct unit *unit, uint16_t rid,
+	const struct device *dev, bool *out_ats);
+enum iommu_status vtd_end_inheritance(struct unit *unit);
+enum iommu_status vtd_hand_over(struct unit *unit, bool blocked);
 
 /* ---- fault.c ---- */
 

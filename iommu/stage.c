@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is inherited from an earlier owner of the units, and what is left for
+ * the next. A device loses what it inherited with its first attach or detach,
+ * and the whole group with it: no member may go on reaching the old owner's
+ * memory next to a member that has a new one.
+ */
+#include "backend.h"
+
+static unsigned inherited(const struct unit *unit)
+{
+	return __atomic_load_n(&unit->inherited, __ATOMIC_ACQUIRE);
+}
+
+unsigned iommu_inherited_count(const struct iommu *iommu)
+{
+	unsigned count = 0, n;
+
+	for (n = 0; n < iommu->units; n++)
+		count += inherited(iommu->unit[n]);
+	return count;
+}
+
+bool core_inherits(const struct device *dev)
+{
+	uint16_t rid;
+
+	return dev->unit && inherited(dev->unit) &&
+		dev->unit->ops->next_inherited(
+			dev->unit, dev->id.requester, &rid) &&
+		rid == dev->id.requester;
+}
+
+static bool carries(const struct device *dev, uint16_t rid)
+{
+	uint16_t own[MAX_RIDS];
+	unsigned count = core_device_rids(dev, own), n;
+
+	for (n = 0; n < count; n++)
+		if (own[n] == rid)
+			return true;
+	return false;
+}
+
+/** Whether an inherited entry has to go when the device gets another owner. */
+static enum iommu_status concerns(
+	struct iommu *iommu, const struct device *dev, uint16_t rid, bool *out)
+{
+	struct iommu_device_id id = {dev->id.segment, rid};
+	enum iommu_status status;
+	struct device *other;
+
+	*out = carries(dev, rid);
+	if (*out)
+		return IOMMU_OK;
+	status = core_device(iommu, id, &other);
+	if (status == IOMMU_NO_MEMORY)
+		return status;
+	/* An id without a function is a bridge's or a phantom's. */
+	*out = status == IOMMU_NO_DEVICE ? rid >> 8 == dev->id.requester >> 8
+					 : other->group == dev->group;
+	return IOMMU_OK;
+}
+
+/** A device whose TLB did not answer: the entry is gone, so what the TLB holds
+ *  is refused, but nobody gets the device. */
+static void keep_back(struct iommu *iommu, struct device *dev)
+{
+	unsigned long state = core_lock(iommu, &iommu->lock);
+
+	if (dev->state == IOMMU_DEVICE_BLOCKED)
+		dev->state = IOMMU_DEVICE_QUARANTINED;
+	core_unlock(iommu, &iommu->lock, state);
+}
+
+/** IOMMU_DEVICE_BROKEN if the device does not answer. */
+static enum iommu_status end_one(struct unit *unit, uint16_t rid)
+{
+	struct iommu_device_id id = {unit->segment, rid};
+	struct iommu *iommu = unit->iommu;
+	struct device *dev = NULL;
+	enum iommu_status status;
+	bool ats;
+
+	status = core_device(iommu, id, &dev);
+	if (status == IOMMU_NO_MEMORY)
+		return status;
+	/* What is not there has no TLB. */
+	if (status == IOMMU_NO_DEVICE)
+		dev = NULL;
+	status = unit->ops->disinherit(unit, rid, dev, &ats);
+	if (status != IOMMU_OK)
+		__atomic_store_n(&unit->haunted, true, __ATOMIC_RELEASE);
+	if (!ats || !dev || !dev->ats)
+		return status;
+	if (iommu->host.pci_write)
+		core_ats_switch(dev, false);
+	if (!core_device_is_mute(iommu, id))
+		return status;
+	keep_back(iommu, dev);
+	return status == IOMMU_OK ? IOMMU_DEVICE_BROKEN : status;
+}
+
+enum iommu_status core_disinherit(struct iommu *iommu, struct device *dev)
+{
+	enum iommu_status status = IOMMU_OK;
+	struct unit *unit = dev->unit;
+	unsigned from;
+	uint16_t rid;
+	bool hit;
+
+	if (!inherited(unit))
+		return IOMMU_OK;
+	for (from = 0; status == IOMMU_OK &&
+		unit->ops->next_inherited(unit, from, &rid);
+		from = rid + 1u) {
+		status = concerns(iommu, dev, rid, &hit);
+		if (status == IOMMU_OK && hit)
+			status = end_one(unit, rid);
+	}
+	return status;
+}
+
+enum iommu_status core_disinherit_gone(
+	struct iommu *iommu, struct iommu_device_id id)
+{
+	enum iommu_status status = IOMMU_OK;
+	unsigned n;
+
+	for (n = 0; n < iommu->units && status == IOMMU_OK; n++) {
+		struct unit *unit = iommu->unit[n];
+
+		if (unit->segment == id.segment && inherited(unit))
+			status = end_one(unit, id.requester);
+	}
+	return status == IOMMU_DEVICE_BROKEN ? IOMMU_OK : status;
+}
+
+/** Ends the entries of a unit, then what they used. */
+static enum iommu_status end_unit(struct unit *unit)
+{
+	enum iommu_status status = IOMMU_OK, one;
+	unsigned from;
+	uint16_t rid;
+
+	if (__atomic_load_n(&unit->haunted, __ATOMIC_ACQUIRE))
+		status = IOMMU_UNCONFIRMED;
+	for (from = 0; unit->ops->next_inherited(unit, from, &rid);
+		from = rid + 1u) {
+		one = end_one(unit, rid);
+		if (one != IOMMU_OK && one != IOMMU_DEVICE_BROKEN)
+			status = one;
+	}
+	/* What was not confirmed keeps its ids. */
+	return status == IOMMU_OK ? unit->ops->end_inheritance(unit) : status;
+}
+
+static bool is_alive(const struct unit *unit)
+{
+	return unit_state(unit) == IOMMU_UNIT_ON ||
+		unit_state(unit) == IOMMU_UNIT_OFF;
+}
+
+enum iommu_status iommu_inherited_end(struct iommu *iommu)
+{
+	enum iommu_status status = IOMMU_OK, one;
+	unsigned n;
+
+	if (iommu->state != INSTANCE_STARTED)
+		return IOMMU_WRONG_STATE;
+	for (n = 0; n < iommu->units; n++) {
+		if (!is_alive(iommu->unit[n]))
+			continue;
+		one = end_unit(iommu->unit[n]);
+		if (one != IOMMU_OK)
+			status = one;
+	}
+	return status;
+}
+
+enum iommu_status iommu_hand_over(struct iommu *iommu, enum iommu_hand_over how)
+{
+	bool blocked = how == IOMMU_HAND_OVER_BLOCKED;
+	enum iommu_status status = IOMMU_OK, one;
+	unsigned n;
+
+	if (iommu->state != INSTANCE_STARTED)
+		return IOMMU_WRONG_STATE;
+	if ((unsigned)how > IOMMU_HAND_OVER_KEPT)
+		return IOMMU_BAD_ARGUMENT;
+	for (n = 0; blocked && n < iommu->units; n++)
+		if (unit_attached(iommu->unit[n]))
+			return IOMMU_IN_USE;
+	if (blocked) {
+		core_unpark_all(iommu);
+		status = iommu_inherited_end(iommu);
+	}
+	for (n = 0; n < iommu->units; n++) {
+		struct unit *unit = iommu->unit[n];
+
+		if (unit_state(unit) != IOMMU_UNIT_ON)
+			continue;
+		one = unit->ops->hand_over(unit, blocked);
+		if (one != IOMMU_OK)
+			status = one;
+	}
+	iommu->state = INSTANCE_HANDED_OVER;
+	__atomic_store_n(&iommu->on, false, __ATOMIC_RELEASE);
+	return status;
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The invalidation queue of an earlier owner, switched off.
+ *
+ * That takes an empty queue whose last descriptor was a wait (VT-d 6.5.2.1). If
+ * the memory behind the last slot shows anything else, the owner was stopped
+ * half-way or never used its queue; and a unit that met a descriptor that it
+ * refused may take that for the last one. Then a wait is put into the old
+ * queue. It is the only store to memory that just a register names, and the
+ * hardware would read that memory in any case.
+ */
+#include "unit.h"
+
+/** Polls until the unit has fetched everything. */
+static void queue_drains(struct vtd_unit *unit)
+{
+	struct vtd_deadline deadline;
+
+	vtd_deadline_start(&deadline, unit->unit.iommu->options.timeout_ns);
+	while (VTD_IQ_INDEX(vtd_read64(unit, VTD_IQH)) !=
+		VTD_IQ_INDEX(vtd_read64(unit, VTD_IQT)))
+		if (vtd_deadline_turn(unit, &deadline, true))
+			return;
+}
+
+/** The slot at a byte offset of the old queue; NULL if it is not memory. */
+static struct vtd_entry *slot_at(const struct vtd_unit *unit, uint64_t offset)
+{
+	const struct iommu_host *host = &unit->unit.iommu->host;
+	uint64_t at = (vtd_read64(unit, VTD_IQA) & ~0xfffull) + offset;
+	char *page;
+
+	if (at >> unit->unit.phys_bits)
+		return NULL;
+	page = host->phys_to_virt(
+		host->ctx, iommu_phys(at & ~(uint64_t)(PAGE_SIZE - 1)));
+	if (!page)
+		return NULL;
+	return (struct vtd_entry *)(void *)(page + (at & (PAGE_SIZE - 1)));
+}
+
+static bool wait_arrives(struct vtd_unit *unit, uint32_t wanted)
+{
+	struct vtd_deadline deadline;
+
+	vtd_deadline_start(&deadline, unit->unit.iommu->options.timeout_ns);
+	while (__atomic_load_n(unit->queue.done, __ATOMIC_ACQUIRE) != wanted)
+		if (vtd_deadline_turn(unit, &deadline, true))
+			return false;
+	return true;
+}
+
+static void end_with_wait(struct vtd_unit *unit, bool after_error)
+{
+	uint64_t queue = vtd_read64(unit, VTD_IQA);
+	uint64_t size = (uint64_t)PAGE_SIZE << VTD_IQA_QS(queue);
+	uint64_t head = (uint64_t)VTD_IQ_INDEX(vtd_read64(unit, VTD_IQH)) << 4;
+	unsigned width = queue & VTD_IQA_DW ? 32 : 16;
+	struct vtd_entry *last = slot_at(unit, (head + size - width) % size);
+	struct vtd_entry *next = slot_at(unit, head % size);
+
+	if (!last || !next || !unit->queue.done ||
+		(VTD_DESC_TYPE(last->low) == VTD_DESC_WAIT && !after_error))
+		return;
+	*unit->queue.done = 0;
+	next->high = unit->queue.done_phys.v;
+	next->low = VTD_DESC_WAIT | VTD_DESC_WAIT_SW | VTD_DESC_WAIT_FN |
+		1ull << 32;
+	if (width == 32)
+		next[1] = (struct vtd_entry){0, 0};
+	vtd_write64(unit, VTD_IQT, (head + width) % size);
+	if (!wait_arrives(unit, 1))
+		core_log(unit->unit.iommu, IOMMU_LOG_WARNING,
+			"unit at 0x%jx: the queue found does not move",
+			(uintmax_t)unit->unit.base.v);
+}
+
+enum iommu_status vtd_queue_quiesce(struct vtd_unit *unit)
+{
+	bool error;
+
+	if (!(vtd_read32(unit, VTD_GSTS) & VTD_QIE))
+		return IOMMU_OK;
+	/* A queue that stands on an error fetches again when the error is
+	 * cleared; nothing of it is wanted any more. */
+	error = vtd_read32(unit, VTD_FSTS) & (VTD_FSTS_IQE | VTD_FSTS_ITE);
+	if (error) {
+		vtd_write64(unit, VTD_IQT, vtd_read64(unit, VTD_IQH));
+		vtd_write32(unit, VTD_FSTS,
+			VTD_FSTS_IQE | VTD_FSTS_ITE | VTD_FSTS_ICE);
+	}
+	queue_drains(unit);
+	end_with_wait(unit, error);
+	return vtd_gcmd(unit, VTD_QIE, false);
+}

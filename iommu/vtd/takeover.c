@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A unit that firmware or an earlier system left on, and leaving one on for the
+ * next.
+ *
+ * The host chooses what becomes of the translations found. Blocked: the unit
+ * gets a root table without entries. Kept: the entries found are copied, each
+ * marked as inherited in a bit that the hardware ignores (9.3, bits 70:67), and
+ * the unit gets the copy; the tables behind the entries stay where they are.
+ * Each entry goes when the host attaches or detaches its device, all of them
+ * with vtd_end_inheritance(). Either way the root pointer is swapped while
+ * translation is on (6.6): there is no moment without protection, unless the
+ * unit runs in another table mode and cannot change it (11.4.5).
+ *
+ * What was found is not trusted: pointers are followed through phys_to_virt
+ * only, and an entry that this unit could not use is left out.
+ */
+#include "unit.h"
+
+/** In the high half of a context entry. */
+#define INHERITED VTD_BIT(3)
+/** In the low half of an interrupt entry: available to software (9.9). */
+#define IRTE_INHERITED VTD_BIT(8)
+/** Reserved bits of a context entry (9.3), apart from the pointer's. */
+#define CTX_RESERVED_LOW 0xff0ull
+#define CTX_RESERVED_HIGH (~0xffffffull | VTD_BIT(7))
+
+static bool keeps(const struct vtd_unit *unit)
+{
+	return unit->unit.iommu->options.take_over == IOMMU_TAKE_OVER_KEPT;
+}
+
+/** Entries of an earlier owner, or NULL where there is no memory. */
+static const struct vtd_entry *found_page(
+	const struct vtd_unit *unit, uint64_t at)
+{
+	const struct iommu_host *host = &unit->unit.iommu->host;
+
+	if (!at || at >> unit->unit.phys_bits)
+		return NULL;
+	return host->phys_to_virt(host->ctx, iommu_phys(at));
+}
+
+/* ---- root and context entries ---- */
+
+/** Whether this unit can go on using an entry. */
+static bool is_sound(const struct vtd_unit *unit, const struct vtd_entry *e)
+{
+	unsigned type = VTD_CTX_TT_OF(e->low);
+	const struct unit *u = &unit->unit;
+
+	if (e->low & CTX_RESERVED_LOW || e->high & CTX_RESERVED_HIGH ||
+		VTD_CTX_DID_OF(e->high) >= u->dids.count ||
+		!(u->levels >> (VTD_CTX_AW_OF(e->high) + 2) & 1))
+		return false;
+	if (type == VTD_TT_PASS)
+		return u->pass_through;
+	return type <= VTD_TT_TABLES_ATS &&
+		(type == VTD_TT_TABLES || u->device_tlb) &&
+		!((e->low & ~0xfffull) >> u->phys_bits);
+}
+
+typedef enum iommu_status visit_found(struct vtd_unit *unit, unsigned rid,
+	const struct vtd_entry *entry, void *arg);
+
+/** Visits the entries found that can be used. */
+static enum iommu_status each_found(
+	struct vtd_unit *unit, uint64_t root, visit_found *visit, void *arg)
+{
+	const struct vtd_entry *bus_entry = found_page(unit, root);
+	enum iommu_status status = IOMMU_OK;
+	unsigned rid;
+
+	for (rid = 0; bus_entry && rid < BUSES * DEVFNS; rid++) {
+		const struct vtd_entry *of_bus = &bus_entry[rid >> 8], *table;
+		struct vtd_entry entry;
+
+		table = of_bus->low & VTD_ROOT_P
+			? found_page(unit, of_bus->low & VTD_ADDRESS_MASK)
+			: NULL;
+		if (!table) {
+			rid |= 0xff;
+			continue;
+		}
+		entry = table[rid & 0xff];
+		if (entry.low & VTD_CTX_P && is_sound(unit, &entry))
+			status = visit(unit, rid, &entry, arg);
+		if (status != IOMMU_OK)
+			break;
+	}
+	return status;
+}
+
+/** Where the ids go that this library uses itself: 0, never, and 1. */
+struct moved {
+	uint16_t to[2];
+	bool used[2];
+};
+
+static void reserve_id(struct vtd_unit *unit, uint16_t did)
+{
+	unit->unit.dids.taken[did / 64] |= VTD_BIT(did % 64);
+	unit->inherited_ids[did / 64] |= VTD_BIT(did % 64);
+}
+
+static enum iommu_status note_id(struct vtd_unit *unit, unsigned rid,
+	const struct vtd_entry *entry, void *arg)
+{
+	uint16_t did = VTD_CTX_DID_OF(entry->high);
+	struct moved *moved = arg;
+
+	(void)rid;
+	if (did > IDENTITY_DID)
+		reserve_id(unit, did);
+	else
+		moved->used[did] = true;
+	return IOMMU_OK;
+}
+
+static enum iommu_status move_ids(struct vtd_unit *unit, struct moved *moved)
+{
+	struct iommu *iommu = unit->unit.iommu;
+	bool found = true;
+	unsigned n;
+
+	for (n = 0; n < 2 && found; n++) {
+		unsigned long state;
+
+		if (!moved->used[n])
+			continue;
+		state = core_lock(iommu, &iommu->lock);
+		found = __did_take(&unit->unit.dids, &moved->to[n]);
+		if (found)
+			reserve_id(unit, moved->to[n]);
+		core_unlock(iommu, &iommu->lock, state);
+	}
+	return found ? IOMMU_OK : IOMMU_NO_DOMAIN_ID;
+}
+
+/** The context table of a bus, which nobody walks yet. */
+static struct vtd_entry *own_table(struct vtd_unit *unit, unsigned bus)
+{
+	struct vtd_entry *table = unit->context[bus];
+
+	if (table)
+		return table;
+	table = core_pages(unit->unit.iommu, 0, &unit->context_phys[bus]);
+	if (!table)
+		return NULL;
+	vtd_write_back(unit, table, PAGE_SIZE);
+	vtd_entry_publish(unit, &unit->root[bus],
+		(struct vtd_entry){
+			.low = unit->context_phys[bus].v | VTD_ROOT_P});
+	__atomic_store_n(&unit->context[bus], table, __ATOMIC_RELEASE);
+	return table;
+}
+
+static enum iommu_status copy_entry(struct vtd_unit *unit, unsigned rid,
+	const struct vtd_entry *entry, void *arg)
+{
+	struct vtd_entry *table = own_table(unit, rid >> 8);
+	uint16_t did = VTD_CTX_DID_OF(entry->high);
+	const struct moved *moved = arg;
+
+	if (!table)
+		return IOMMU_NO_MEMORY;
+	if (did <= IDENTITY_DID)
+		did = moved->to[did];
+	vtd_entry_publish(unit, &table[rid & 0xff],
+		(struct vtd_entry){.low = entry->low,
+			.high = VTD_CTX_AW_OF(entry->high) | VTD_CTX_DID(did) |
+				INHERITED});
+	unit->unit.inherited++;
+	return IOMMU_OK;
+}
+
+static enum iommu_status copy_tables(struct vtd_unit *unit, uint64_t root)
+{
+	struct iommu *iommu = unit->unit.iommu;
+	struct moved moved = {{0, 0}, {false, false}};
+	enum iommu_status status;
+
+	if (!unit->inherited_ids)
+		unit->inherited_ids = core_pages(iommu, unit->unit.dids.order,
+			&unit->inherited_ids_phys);
+	if (!unit->inherited_ids)
+		return IOMMU_NO_MEMORY;
+	unit->unit.inherited = 0;
+	status = each_found(unit, root, note_id, &moved);
+	if (status == IOMMU_OK)
+		status = move_ids(unit, &moved);
+	if (status == IOMMU_OK)
+		status = each_found(unit, root, copy_entry, &moved);
+	core_log(iommu, IOMMU_LOG_INFO,
+		"unit at 0x%jx: %u entries of an earlier owner are kept",
+		(uintmax_t)unit->unit.base.v, unit->unit.inherited);
+	return status;
+}
+
+/* ---- interrupt entries ---- */
+
+unsigned vtd_irt_found(const struct vtd_unit *unit)
+{
+	if (!keeps(unit) || !(vtd_read32(unit, VTD_GSTS) & VTD_IRE))
+		return 0;
+	return 2u << (vtd_read64(unit, VTD_IRTA) & 0xf);
+}
+
+/** Copies the interrupt entries found. False: they cannot be gone on with. */
+static bool copy_interrupts(struct vtd_unit *unit)
+{
+	uint64_t found = vtd_read64(unit, VTD_IRTA);
+	unsigned count = 2u << (found & 0xf), n;
+	struct vtd_irt *irt = &unit->irt;
+
+	/* EIME must not change while remapping is on (11.4.31). */
+	if (!irt->entry || !!(found & VTD_IRTA_EIME) != irt->x2apic)
+		return false;
+	if ((found & ~0xfffull) == irt->phys.v)
+		return true;
+	for (n = 0; n < count && n < irt->count; n++) {
+		const struct vtd_entry *page = found_page(unit,
+			(found & ~0xfffull) + (uint64_t)n / 256 * PAGE_SIZE);
+
+		if (!page)
+			return false;
+		if (!(page[n % 256].low & VTD_IRTE_P))
+			continue;
+		irt->taken[n / 64] |= VTD_BIT(n % 64);
+		vtd_entry_publish(unit, &irt->entry[n],
+			(struct vtd_entry){
+				.low = page[n % 256].low | IRTE_INHERITED,
+				.high = page[n % 256].high});
+	}
+	return true;
+}
+
+/** Forgets the interrupt entries that were kept. */
+static enum iommu_status end_interrupts(struct vtd_unit *unit)
+{
+	struct iommu *iommu = unit->unit.iommu;
+	struct vtd_irt *irt = &unit->irt;
+	enum iommu_status status;
+	struct vtd_plan plan;
+	unsigned long state;
+	bool any = false;
+	unsigned n;
+
+	for (n = 0; irt->entry && n < irt->count; n++)
+		if (irt->entry[n].low & IRTE_INHERITED) {
+			vtd_entry_replace_low(
+				unit, &irt->entry[n], IRTE_INHERITED);
+			any = true;
+		}
+	if (!any)
+		return IOMMU_OK;
+	/* A mask beyond every unit's largest: all entries. */
+	vtd_plan_interrupt(&unit->traits, 0, 16, true, &plan);
+	status = vtd_run(unit, &plan);
+	if (status != IOMMU_OK)
+		return status;
+	state = core_lock(iommu, &unit->table_lock);
+	for (n = 0; n < irt->count; n++)
+		if (irt->entry[n].low == IRTE_INHERITED) {
+			vtd_entry_erase(unit, &irt->entry[n]);
+			irt->taken[n / 64] &= ~VTD_BIT(n % 64);
+		}
+	core_unlock(iommu, &unit->table_lock, state);
+	return IOMMU_OK;
+}
+
+/* ---- taking over ---- */
+
+/** What to do about translation that is on. */
+static enum iommu_status adopt_translation(struct vtd_unit *unit)
+{
+	uint64_t root = vtd_read64(unit, VTD_RTADDR);
+	bool legacy = VTD_RTADDR_TTM(root) == VTD_TTM_LEGACY;
+
+	if (legacy && keeps(unit) && (root & ~0xfffull) != unit->root_phys.v)
+		return copy_tables(unit, root & ~0xfffull);
+	if (legacy || VTD_CAP_ESRTPS(unit->unit.cap))
+		return IOMMU_OK;
+	core_log(unit->unit.iommu, IOMMU_LOG_WARNING,
+		"unit at 0x%jx is off for a moment: it was left in another "
+		"mode and cannot change that while on",
+		(uintmax_t)unit->unit.base.v);
+	return vtd_gcmd(unit, VTD_TE, false);
+}
+
+enum iommu_status vtd_take_over(struct vtd_unit *unit, bool first)
+{
+	enum iommu_status status = IOMMU_OK;
+	uint32_t found = vtd_read32(unit, VTD_GSTS);
+
+	if (found & VTD_TE)
+		status = first ? adopt_translation(unit)
+			       : vtd_gcmd(unit, VTD_TE, false);
+	if (status == IOMMU_OK && found & VTD_IRE &&
+		!(first && keeps(unit) && copy_interrupts(unit)))
+		status = vtd_gcmd(unit, VTD_IRE, false);
+	if (status == IOMMU_OK && found & VTD_CFI)
+		status = vtd_gcmd(unit, VTD_CFI, false);
+	if (status == IOMMU_OK)
+		status = vtd_queue_quiesce(unit);
+	return status;
+}
+
+/* ---- what was inherited ends ---- */
+
+static struct vtd_entry *slot_of(const struct vtd_unit *unit, uint16_t rid)
+{
+	struct vtd_entry *table =
+		__atomic_load_n(&unit->context[rid >> 8], __ATOMIC_ACQUIRE);
+
+	return table ? &table[rid & 0xff] : NULL;
+}
+
+static bool is_inherited(const struct vtd_entry *slot)
+{
+	return slot && slot->low & VTD_CTX_P && slot->high & INHERITED;
+}
+
+bool vtd_next_inherited(
+	const struct unit *neutral, unsigned from, uint16_t *out_rid)
+{
+	const struct vtd_unit *unit = vtd_of(neutral);
+	unsigned rid;
+
+	for (rid = from; rid < BUSES * DEVFNS; rid++) {
+		if (!slot_of(unit, (uint16_t)rid)) {
+			rid |= 0xff;
+		} else if (is_inherited(slot_of(unit, (uint16_t)rid))) {
+			*out_rid = (uint16_t)rid;
+			return true;
+		}
+	}
+	return false;
+}
+
+enum iommu_status vtd_disinherit(struct unit *neutral, uint16_t rid,
+	const struct device *dev, bool *out_ats)
+{
+	struct vtd_unit *unit = vtd_of(neutral);
+	struct vtd_entry *slot = slot_of(unit, rid), entry;
+	struct iommu *iommu = neutral->iommu;
+	enum iommu_status status;
+	struct vtd_plan plan;
+	unsigned long state;
+	bool mine;
+
+	*out_ats = false;
+	state = core_lock(iommu, &unit->table_lock);
+	mine = is_inherited(slot);
+	if (mine) {
+		entry = *slot;
+		vtd_entry_retire(unit, slot);
+	}
+	core_unlock(iommu, &unit->table_lock, state);
+	if (!mine)
+		return IOMMU_OK;
+	__atomic_fetch_sub(&neutral->inherited, 1, __ATOMIC_RELEASE);
+	*out_ats = VTD_CTX_TT_OF(entry.low) == VTD_TT_TABLES_ATS;
+	vtd_plan_context_removed(
+		&unit->traits, rid, VTD_CTX_DID_OF(entry.high), &plan);
+	/* Device TLBs are not asked while translation is off (6.5.2.5). */
+	if (*out_ats && dev && unit_state(neutral) == IOMMU_UNIT_ON &&
+		!__atomic_load_n(&dev->mute, __ATOMIC_ACQUIRE))
+		vtd_plan_device_tlb(rid, NULL, &plan);
+	status = vtd_run(unit, &plan);
+	if (status == IOMMU_OK)
+		vtd_entry_erase(unit, slot);
+	return status;
+}
+
+enum iommu_status vtd_end_inheritance(struct unit *neutral)
+{
+	struct vtd_unit *unit = vtd_of(neutral);
+	struct iommu *iommu = neutral->iommu;
+	unsigned long state;
+	unsigned n;
+
+	if (unit->inherited_ids) {
+		state = core_lock(iommu, &iommu->lock);
+		for (n = 0; n < (neutral->dids.count + 63) / 64; n++) {
+			neutral->dids.taken[n] &= ~unit->inherited_ids[n];
+			unit->inherited_ids[n] = 0;
+		}
+		core_unlock(iommu, &iommu->lock, state);
+	}
+	return end_interrupts(unit);
+}
+
+/* ---- handing over ---- */
+
+/** Refuses everything without a table in memory (11.4.5, abort-DMA mode). */
+static enum iommu_status abort_dma(struct vtd_unit *unit)
+{
+	enum iommu_status status;
+
+	vtd_write64(unit, VTD_RTADDR, VTD_RTADDR_MODE(VTD_TTM_ABORT));
+	status = vtd_gcmd(unit, VTD_SRTP, true);
+	if (status == IOMMU_OK)
+		unit->needs_no_memory = true;
+	return status;
+}
+
+/**
+ * Translation stays on; the queue goes off, so that the next owner finds no
+ * memory that it would have to keep valid for it. The mode can only change
+ * while translation is on where setting the root pointer flushes (11.4.5).
+ */
+enum iommu_status vtd_hand_over(struct unit *neutral, bool blocked)
+{
+	struct vtd_unit *unit = vtd_of(neutral);
+	enum iommu_status status = IOMMU_OK;
+
+	vtd_fault_stop(unit);
+	if (blocked && vtd_read32(unit, VTD_GSTS) & VTD_IRE)
+		status = vtd_gcmd(unit, VTD_IRE, false);
+	if (status == IOMMU_OK && neutral->queued)
+		status = vtd_queue_off(unit);
+	if (status == IOMMU_OK && blocked && VTD_ECAP_ADMS(neutral->ecap) &&
+		VTD_CAP_ESRTPS(neutral->cap))
+		status = abort_dma(unit);
+	if (status != IOMMU_OK)
+		return status;
+	/* For this instance the unit is as good as lost: nothing is flushed,
+	 * and no memory that it may read is given back. */
+	neutral->reason = "handed over";
+	__atomic_store_n(&neutral->state, IOMMU_UNIT_FAILED, __ATOMIC_RELEASE);
+	return IOMMU_OK;
+}

@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One system after the other on the same units: what is kept, what is blocked,
+ * and that there is no moment in between. Two instances of the library stand
+ * for the two systems; after every register access of the second a device is
+ * tried.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "support/rig.h"
+
+#define RW (IOMMU_READ | IOMMU_WRITE)
+#define AT 0x7000ull
+#define VECTOR 0x61
+
+static struct rig *watched;
+static bool kept; /* what must be true after each register access */
+static unsigned accesses;
+static void (*plain_write)(void *, void *, uint32_t, unsigned, uint64_t);
+
+static void write_and_look(
+	void *ctx, void *regs, uint32_t offset, unsigned width, uint64_t value)
+{
+	plain_write(ctx, regs, offset, width, value);
+	accesses++;
+	if (!watched)
+		return;
+	assert_false(rig_can_read(watched, RIG_ATS, AT));
+	if (kept)
+		assert_true(rig_can_read(watched, RIG_DEV, AT));
+}
+
+/** A system that came before. */
+struct earlier {
+	struct rig r;
+	struct rig_space space;
+	uint64_t frame;
+	struct iommu_irq irq;
+	struct iommu_msi_message message;
+	bool remapped;
+};
+
+static void send(struct earlier *e, struct rig *r, bool arrives)
+{
+	unsigned before;
+
+	if (!e->remapped)
+		return;
+	before = r->host.device_interrupts;
+	model_msi(r->m, 0, RIG_DEV, e->message.address, e->message.data);
+	assert_int_equal(r->host.device_interrupts - before, arrives);
+	if (arrives)
+		assert_int_equal(r->host.last_interrupt.vector, VECTOR);
+}
+
+static void live_earlier(struct earlier *e, struct model *m)
+{
+	struct iommu_irq_target target = {.destination = 1, .vector = VECTOR};
+	struct rig *r = &e->r;
+
+	rig_open_machine(r, m);
+	rig_start_ok(r);
+	e->frame = rig_frame(r, 9);
+	rig_space_open(&e->space, r);
+	rig_space_set(&e->space, AT, e->frame | RW);
+	assert_int_equal(rig_space_attach(&e->space, RIG_DEV), IOMMU_OK);
+	assert_int_equal(
+		rig_space_attach(&e->space, RIG_BEHIND_BRIDGE), IOMMU_OK);
+	assert_true(rig_can_write(r, RIG_DEV, AT));
+	assert_int_equal(
+		iommu_irq_remapped(r->iommu, rig_id(RIG_DEV), &e->remapped),
+		IOMMU_OK);
+	if (e->remapped) {
+		assert_int_equal(
+			iommu_irq_alloc(r->iommu, rig_id(RIG_DEV), 1, &e->irq),
+			IOMMU_OK);
+		assert_int_equal(
+			iommu_irq_set(r->iommu, &e->irq, 0, &target), IOMMU_OK);
+		assert_int_equal(
+			iommu_irq_message(r->iommu, &e->irq, 0, &e->message),
+			IOMMU_OK);
+	}
+	send(e, r, true);
+}
+
+/** The next system; *r lies in memory that m owns already. */
+static void start_next(
+	struct rig *r, struct model *m, enum iommu_take_over take_over)
+{
+	rig_open_machine(r, m);
+	r->options.take_over = take_over;
+	watched = r;
+	kept = take_over == IOMMU_TAKE_OVER_KEPT;
+	plain_write = r->hooks.reg_write;
+	r->hooks.reg_write = write_and_look;
+	accesses = 0;
+	rig_start_ok(r);
+	assert_true(accesses > 3);
+	watched = NULL;
+}
+
+static enum iommu_device_state state_of(struct rig *r, uint16_t bdf)
+{
+	struct iommu_device_info info;
+
+	assert_int_equal(
+		iommu_device_info(r->iommu, rig_id(bdf), &info), IOMMU_OK);
+	return info.state;
+}
+
+static void no_violation(struct rig *r)
+{
+	if (model_violation_count(r->m))
+		model_report(r->m, stderr);
+	assert_int_equal(model_violation_count(r->m), 0);
+}
+
+/** What the first left is used, then replaced device by device. */
+static void succeed(const struct model_personality *kind, enum model_mode mode,
+	bool handed_over)
+{
+	struct model *m = model_create_usual(kind, mode, 0, 3, false);
+	struct iommu_domain *domain;
+	struct earlier e = {0};
+	struct rig r;
+
+	live_earlier(&e, m);
+	if (handed_over) {
+		assert_int_equal(
+			iommu_hand_over(e.r.iommu, IOMMU_HAND_OVER_KEPT),
+			IOMMU_OK);
+		no_violation(&e.r);
+		assert_true(rig_can_write(&e.r, RIG_DEV, AT));
+		send(&e, &e.r, true);
+	}
+	start_next(&r, m, IOMMU_TAKE_OVER_KEPT);
+	send(&e, &r, true);
+	/* The bridge's id and the function's behind it. */
+	assert_int_equal(iommu_inherited_count(r.iommu), 3);
+	assert_int_equal(state_of(&r, RIG_DEV), IOMMU_DEVICE_INHERITED);
+	assert_int_equal(state_of(&r, RIG_OTHER), IOMMU_DEVICE_BLOCKED);
+	assert_true(rig_can_read(&r, RIG_BEHIND_BRIDGE, AT));
+
+	/* A new owner: nothing of the old one is left, nor for the group. */
+	domain = rig_mapped_domain(&r);
+	assert_int_equal(
+		iommu_attach(r.iommu, rig_id(RIG_DEV), domain), IOMMU_OK);
+	assert_false(rig_can_read(&r, RIG_DEV, AT));
+	assert_true(rig_can_read(&r, RIG_BEHIND_BRIDGE, AT));
+	assert_int_equal(
+		iommu_attach(r.iommu, rig_id(MODEL_BDF(2, 0, 0)), domain),
+		IOMMU_OK);
+	assert_false(rig_can_read(&r, RIG_BEHIND_BRIDGE, AT));
+	assert_int_equal(iommu_inherited_count(r.iommu), 0);
+	send(&e, &r, true);
+	assert_int_equal(iommu_inherited_end(r.iommu), IOMMU_OK);
+	send(&e, &r, false);
+	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
+	assert_int_equal(
+		iommu_detach(r.iommu, rig_id(MODEL_BDF(2, 0, 0))), IOMMU_OK);
+	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	/* The old owner's memory is free: the model would know better. */
+	rig_space_free(&e.space);
+	model_page_free(m, e.frame, 0);
+	rig_check(&r);
+	assert_int_equal(iommu_destroy(r.iommu), IOMMU_OK);
+	no_violation(&r);
+	model_destroy(m);
+}
+
+static bool chosen(const struct model_personality *p)
+{
+	return rig_kind_usable(p) && !(p->quirks & MODEL_QUIRK_HIDDEN_RWBF);
+}
+
+static void what_was_left_is_kept(void **state)
+{
+	const struct model_personality *p;
+
+	(void)state;
+	for (p = model_personalities; p->name; p++) {
+		if (!chosen(p))
+			continue;
+		succeed(p, MODEL_LAZY, true);
+		succeed(p, MODEL_RANDOM, true);
+		succeed(p, MODEL_LAZY, false);
+	}
+}
+
+/** Without a wish to keep anything: nobody reaches anything, at once. */
+static void what_was_left_is_blocked_without_a_pause(void **state)
+{
+	const struct model_personality *p;
+
+	(void)state;
+	for (p = model_personalities; p->name; p++) {
+		struct model *m;
+		struct earlier e = {0};
+		struct rig r;
+
+		if (!chosen(p))
+			continue;
+		m = model_create_usual(p, MODEL_LAZY, 0, 3, false);
+		live_earlier(&e, m);
+		start_next(&r, m, IOMMU_TAKE_OVER_BLOCKED);
+		assert_false(rig_can_read(&r, RIG_DEV, AT));
+		assert_int_equal(iommu_inherited_count(r.iommu), 0);
+		send(&e, &r, false);
+		assert_int_equal(iommu_destroy(r.iommu), IOMMU_OK);
+		no_violation(&r);
+		model_destroy(m);
+	}
+}
+
+static void detach_ends_what_was_inherited(void **state)
+{
+	struct model *m = model_create_simple("plain", MODEL_LAZY, 1);
+	struct earlier e = {0};
+	struct rig r;
+
+	(void)state;
+	live_earlier(&e, m);
+	assert_int_equal(rig_space_attach(&e.space, RIG_BEHIND_PORT), IOMMU_OK);
+	start_next(&r, m, IOMMU_TAKE_OVER_KEPT);
+	assert_int_equal(
+		iommu_detach(r.iommu, rig_id(RIG_OTHER)), IOMMU_NOT_ATTACHED);
+	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
+	assert_int_equal(
+		iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_NOT_ATTACHED);
+	assert_false(rig_can_read(&r, RIG_DEV, AT));
+	assert_int_equal(state_of(&r, RIG_DEV), IOMMU_DEVICE_BLOCKED);
+	/* What comes into the place of a device that is gone inherits
+	 * nothing. */
+	assert_true(rig_can_read(&r, RIG_BEHIND_PORT, AT));
+	model_device_remove(m, 0, RIG_BEHIND_PORT);
+	assert_int_equal(iommu_device_removed(r.iommu, rig_id(RIG_BEHIND_PORT)),
+		IOMMU_OK);
+	assert_int_equal(iommu_inherited_count(r.iommu), 2);
+	assert_int_equal(iommu_suspend(r.iommu), IOMMU_OK);
+	assert_int_equal(iommu_inherited_end(r.iommu), IOMMU_WRONG_STATE);
+	model_unit_reset(m, 0);
+	assert_int_equal(iommu_resume(r.iommu), IOMMU_OK);
+	/* A sleep does not end it. */
+	assert_true(rig_can_read(&r, RIG_BEHIND_BRIDGE, AT));
+	assert_int_equal(iommu_inherited_count(r.iommu), 2);
+	assert_int_equal(iommu_inherited_end(r.iommu), IOMMU_OK);
+	assert_int_equal(iommu_inherited_count(r.iommu), 0);
+	assert_false(rig_can_read(&r, RIG_BEHIND_BRIDGE, AT));
+	assert_int_equal(iommu_destroy(r.iommu), IOMMU_OK);
+	no_violation(&r);
+	model_destroy(m);
+}
+
+/** The pages that an instance took must be back where that was promised. */
+static void left_blocked(void **state)
+{
+	static const struct {
+		const char *kind;
+		enum iommu_status end;
+	} kinds[] = {{"plain", IOMMU_UNCONFIRMED},
+		{"caching-non-coherent", IOMMU_UNCONFIRMED},
+		{"no-qi", IOMMU_UNCONFIRMED}, {"abort-dma", IOMMU_OK}};
+	size_t k;
+
+	(void)state;
+	for (k = 0; k < sizeof kinds / sizeof kinds[0]; k++) {
+		struct model *m =
+			model_create_simple(kinds[k].kind, MODEL_LAZY, 1);
+		struct iommu_domain *domain;
+		struct rig r, next;
+
+		rig_open_machine(&r, m);
+		rig_start_ok(&r);
+		domain = rig_mapped_domain(&r);
+		assert_int_equal(iommu_attach(r.iommu, rig_id(RIG_DEV), domain),
+			IOMMU_OK);
+		assert_int_equal(
+			iommu_hand_over(r.iommu, IOMMU_HAND_OVER_BLOCKED),
+			IOMMU_IN_USE);
+		assert_int_equal(
+			iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
+		assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+		assert_int_equal(
+			iommu_hand_over(r.iommu, IOMMU_HAND_OVER_BLOCKED),
+			IOMMU_OK);
+		assert_false(iommu_is_on(r.iommu));
+		no_violation(&r);
+		assert_false(rig_can_read(&r, RIG_DEV, AT));
+		/* The fault tells which of the two ways it is. */
+		assert_int_equal(model_last_fault(m),
+			kinds[k].end == IOMMU_OK ? 0x33 : 0x02);
+		assert_int_equal(iommu_destroy(r.iommu), kinds[k].end);
+		if (kinds[k].end == IOMMU_OK)
+			assert_int_equal(model_pages_in_use(m, 0), 0);
+		assert_false(rig_can_read(&r, RIG_DEV, AT));
+		no_violation(&r);
+
+		start_next(&next, m, IOMMU_TAKE_OVER_BLOCKED);
+		assert_int_equal(iommu_attach(next.iommu, rig_id(RIG_DEV),
+					 iommu_domain_identity(next.iommu)),
+			IOMMU_OK);
+		assert_int_equal(
+			iommu_detach(next.iommu, rig_id(RIG_DEV)), IOMMU_OK);
+		assert_int_equal(iommu_destroy(next.iommu), IOMMU_OK);
+		no_violation(&next);
+		model_destroy(m);
+	}
+}
+
+static void handed_over_is_hands_off(void **state)
+{
+	struct model *m = model_create_simple("plain", MODEL_LAZY, 1);
+	struct earlier e = {0};
+	struct rig *r = &e.r;
+
+	(void)state;
+	live_earlier(&e, m);
+	assert_int_equal(iommu_hand_over(r->iommu, (enum iommu_hand_over)2),
+		IOMMU_BAD_ARGUMENT);
+	assert_int_equal(
+		iommu_hand_over(r->iommu, IOMMU_HAND_OVER_KEPT), IOMMU_OK);
+	assert_int_equal(iommu_hand_over(r->iommu, IOMMU_HAND_OVER_KEPT),
+		IOMMU_WRONG_STATE);
+	assert_int_equal(
+		iommu_detach(r->iommu, rig_id(RIG_DEV)), IOMMU_WRONG_STATE);
+	assert_int_equal(iommu_attach(r->iommu, rig_id(RIG_OTHER),
+				 iommu_domain_identity(r->iommu)),
+		IOMMU_WRONG_STATE);
+	assert_int_equal(iommu_power(r->iommu, false), IOMMU_WRONG_STATE);
+	assert_int_equal(iommu_suspend(r->iommu), IOMMU_WRONG_STATE);
+	assert_int_equal(iommu_inherited_end(r->iommu), IOMMU_WRONG_STATE);
+	assert_int_equal(iommu_flush(e.space.domain, IOMMU_REMOVED,
+				 iommu_iova(AT), 4096),
+		IOMMU_UNIT_LOST);
+	assert_int_equal(iommu_destroy(r->iommu), IOMMU_IN_USE);
+	assert_true(rig_can_read(r, RIG_DEV, AT));
+	no_violation(r);
+	model_destroy(m);
+}
+
+/** Tables of an earlier owner that make no sense. What the hardware does with
+ *  them is its owner's fault; reading them must not be ours. */
+static void garbage_is_survived(void **state)
+{
+	const char *text = getenv("SEED");
+	unsigned seed = text ? (unsigned)strtoul(text, NULL, 0) : 1;
+
+	(void)state;
+	print_message("SEED=%u\n", seed);
+	for (unsigned n = 0; n < 60; n++) {
+		struct model *m =
+			model_create_simple("plain", MODEL_LAZY, seed + n);
+		struct rig first, r;
+		uint64_t page[3];
+
+		srand(seed + n);
+		rig_open_machine(&first, m);
+		rig_start_ok(&first);
+		for (unsigned i = 0; i < 3; i++)
+			page[i] = rig_frame(&first, 9);
+		for (unsigned i = 0; i < 3 * 512; i++) {
+			uint64_t *word = model_ptr(m, page[i / 512]);
+			uint64_t value = (uint64_t)rand() << 32 ^
+				(uint64_t)rand() << 8 ^ (uint64_t)rand();
+
+			/* Some lead to each other, some far out. */
+			if (rand() & 1)
+				value = page[rand() % 3] | (rand() & 0xfff);
+			if (rand() & 1 && i & 1)
+				value &= 0xffff07;
+			word[i % 512] = value;
+		}
+		model_write64(m, model_unit_base(m, 0) + 0x20,
+			rand() & 7 ? page[0] : (uint64_t)rand() << 20);
+		model_write64(m, model_unit_base(m, 0) + 0xb8,
+			page[1] | (rand() & 0x80f));
+		rig_open_machine(&r, m);
+		r.options.take_over = IOMMU_TAKE_OVER_KEPT;
+		rig_start_ok(&r);
+		assert_int_equal(iommu_inherited_end(r.iommu), IOMMU_OK);
+		assert_int_equal(iommu_inherited_count(r.iommu), 0);
+		assert_int_equal(iommu_destroy(r.iommu), IOMMU_OK);
+		model_destroy(m);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_was_left_is_kept),
+		cmocka_unit_test(what_was_left_is_blocked_without_a_pause),
+		cmocka_unit_test(detach_ends_what_was_inherited),
+		cmocka_unit_test(left_blocked),
+		cmocka_unit_test(handed_over_is_hands_off),
+		cmocka_unit_test(garbage_is_survived),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
