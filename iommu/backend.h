@@ -63,6 +63,9 @@ struct unit_ops {
 	/** Stops the recording of faults of an absent entry. */
 	enum iommu_status (*hush)(struct unit *unit, uint16_t rid);
 
+	/** Flushes what a batch recorded for one domain id. */
+	enum iommu_status (*flush_now)(struct unit *unit, uint16_t did,
+		const struct iommu_batch *batch);
 	/** Starts flushing what a batch recorded for one domain id. */
 	enum iommu_status (*flush)(struct unit *unit, uint16_t did,
 		const struct iommu_batch *batch, struct ticket *out);
@@ -164,16 +167,20 @@ static inline unsigned unit_attached(const struct unit *unit)
 	return __atomic_load_n(&unit->attached, __ATOMIC_RELAXED);
 }
 
-/** A snapshot of the counters, one by one. */
+/** A snapshot of the counters, one by one. Waits that ended at once are not
+ *  counted as such; they are what the others leave. */
 static inline void unit_read_stats(
 	const struct unit *unit, struct iommu_stats *out)
 {
 	const word64 *from = (const word64 *)(const void *)&unit->stats;
-	uint64_t *to = (uint64_t *)(void *)out;
+	uint64_t *to = (uint64_t *)(void *)out, slow = 0;
 	unsigned n;
 
 	for (n = 0; n < sizeof(*out) / sizeof(*to); n++)
 		to[n] = __atomic_load_n(&from[n], __ATOMIC_RELAXED);
+	for (n = 1; n < IOMMU_LATENCY_SLOTS; n++)
+		slow += out->latency[n];
+	out->latency[0] = out->waits > slow ? out->waits - slow : 0;
 }
 
 /* ---- domain.c ---- */

@@ -18,73 +18,55 @@ void iommu_batch_init(struct iommu_batch *batch, struct iommu_domain *domain)
 	batch->pages = NULL;
 }
 
-/** Joins the new last range with an earlier one that it touches. */
-static bool join(struct iommu_batch *batch, unsigned changes, uint64_t first,
-	uint64_t last)
+/** Makes all ranges one: a unit would hardly flush so many singly. */
+static __attribute__((noinline)) void make_one(struct iommu_batch *batch)
 {
 	unsigned n;
 
-	for (n = 0; n < batch->count; n++) {
-		uint64_t f = batch->range[n].first, l = batch->range[n].last;
-
-		if (first > l && first - l > 1)
-			continue;
-		if (f > last && f - last > 1)
-			continue;
-		batch->range[n].first = core_min(f, first);
-		batch->range[n].last = core_max(l, last);
-		batch->range[n].changes |= changes;
-		return true;
+	for (n = 1; n < batch->count; n++) {
+		batch->range[0].first =
+			core_min(batch->range[0].first, batch->range[n].first);
+		batch->range[0].last =
+			core_max(batch->range[0].last, batch->range[n].last);
+		batch->range[0].changes |= batch->range[n].changes;
 	}
-	return false;
+	batch->count = 1;
 }
 
-/** The range that grows least when it takes the new one in. */
-static unsigned nearest(
-	const struct iommu_batch *batch, uint64_t first, uint64_t last)
+/** Whether [first, last] touches or overlaps range n. */
+static inline bool meets(const struct iommu_batch *batch, unsigned n,
+	uint64_t first, uint64_t last)
 {
-	uint64_t best_growth = ~0ull;
-	unsigned best = 0, n;
+	uint64_t f = batch->range[n].first, l = batch->range[n].last;
 
-	for (n = 0; n < batch->count; n++) {
-		uint64_t f = batch->range[n].first, l = batch->range[n].last;
-		uint64_t growth =
-			(core_max(l, last) - core_min(f, first)) - (l - f);
-
-		if (growth < best_growth) {
-			best_growth = growth;
-			best = n;
-		}
-	}
-	return best;
+	return !(first > l && first - l > 1) && !(f > last && f - last > 1);
 }
 
 void iommu_batch_add(struct iommu_batch *batch, unsigned changes,
 	iommu_iova_t iova, uint64_t size)
 {
 	uint64_t first = iova.v & ~(uint64_t)(PAGE_SIZE - 1);
-	uint64_t last = iova.v + size - 1;
-	unsigned n;
+	uint64_t last = iova.v + (size - 1);
+	unsigned n = batch->count;
 
 	if (!size || !changes)
 		return;
-	if (last < iova.v)
-		last = ~0ull;
-	last |= PAGE_SIZE - 1;
+	last = (last < iova.v ? ~0ull : last) | (PAGE_SIZE - 1);
 	batch->changes |= changes;
-	if (join(batch, changes, first, last))
-		return;
-	if (batch->count < IOMMU_BATCH_RANGES) {
+	/* Ranges mostly come in order, so only the newest is looked at. */
+	if (n && meets(batch, n - 1, first, last)) {
+		n--;
+		first = core_min(first, batch->range[n].first);
+		last = core_max(last, batch->range[n].last);
+		changes |= batch->range[n].changes;
+	} else {
+		if (n == IOMMU_BATCH_RANGES)
+			make_one(batch);
 		n = batch->count++;
-		batch->range[n].first = first;
-		batch->range[n].last = last;
-		batch->range[n].changes = changes;
-		return;
 	}
-	n = nearest(batch, first, last);
-	batch->range[n].first = core_min(batch->range[n].first, first);
-	batch->range[n].last = core_max(batch->range[n].last, last);
-	batch->range[n].changes |= changes;
+	batch->range[n].first = first;
+	batch->range[n].last = last;
+	batch->range[n].changes = changes;
 }
 
 static enum iommu_status worse(enum iommu_status a, enum iommu_status b)
@@ -124,52 +106,53 @@ static enum iommu_status flush_some(
 	return status;
 }
 
-/** The usual case: one unit. */
-static enum iommu_status flush_one(
-	const struct iommu_batch *batch, unsigned index)
-{
-	const struct iommu_domain *domain = batch->domain;
-	struct unit *unit = domain->iommu->unit[index];
-	uint16_t did = domain->on[index].did;
-	struct ticket ticket;
-	enum iommu_status status = unit->ops->flush(unit, did, batch, &ticket);
-
-	if (status != IOMMU_OK || !ticket.end)
-		return status;
-	return unit->ops->flush_wait(unit, did, batch, &ticket);
-}
-
-static enum iommu_status flush_units(
+static __attribute__((noinline)) enum iommu_status flush_units(
 	const struct iommu_batch *batch, uint64_t units)
 {
 	enum iommu_status status = IOMMU_OK;
 
-	if (units && !(units & (units - 1)))
-		return flush_one(batch, (unsigned)__builtin_ctzll(units));
 	while (units)
 		status = worse(status, flush_some(batch, &units));
 	return status;
 }
 
-enum iommu_status iommu_batch_flush(struct iommu_batch *batch)
+/** Flushes what the batch says on all units of its domain. */
+static inline enum iommu_status flush_ranges(const struct iommu_batch *batch)
 {
 	struct iommu_domain *domain = batch->domain;
-	enum iommu_status status;
+	enum iommu_status status = IOMMU_OK;
+	uint64_t units;
 
-	if (!batch->changes)
-		return IOMMU_OK;
 	/* The caller's stores to entries come before this load: either it
 	 * sees a unit that is just being entered, or that unit's first walk
 	 * sees the entries. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	status = flush_units(
-		batch, __atomic_load_n(&domain->units, __ATOMIC_ACQUIRE));
+	units = __atomic_load_n(&domain->units, __ATOMIC_ACQUIRE);
+	if (units && !(units & (units - 1))) {
+		unsigned index = (unsigned)__builtin_ctzll(units);
+		struct unit *unit = domain->iommu->unit[index];
+
+		status = unit->ops->flush_now(
+			unit, domain->on[index].did, batch);
+	} else if (units) {
+		status = flush_units(batch, units);
+	}
 	/* What a blocked device still holds is refused by the unit. */
 	if (__atomic_load_n(&domain->tlb_devices, __ATOMIC_ACQUIRE))
 		status = worse(status, core_block_mute(domain));
+	return status;
+}
+
+enum iommu_status iommu_batch_flush(struct iommu_batch *batch)
+{
+	enum iommu_status status;
+
+	if (!batch->changes)
+		return IOMMU_OK;
+	status = flush_ranges(batch);
 	if (batch->pages)
 		core_table_release(batch, status == IOMMU_OK);
-	iommu_batch_init(batch, domain);
+	iommu_batch_init(batch, batch->domain);
 	return status;
 }
 
@@ -178,9 +161,11 @@ enum iommu_status iommu_flush(struct iommu_domain *domain, unsigned changes,
 {
 	struct iommu_batch batch;
 
-	iommu_batch_init(&batch, domain);
+	batch.domain = domain;
+	batch.changes = 0;
+	batch.count = 0;
 	iommu_batch_add(&batch, changes, iova, size);
-	return iommu_batch_flush(&batch);
+	return batch.changes ? flush_ranges(&batch) : IOMMU_OK;
 }
 
 enum iommu_status iommu_flush_all(struct iommu_domain *domain, unsigned changes)

@@ -9,7 +9,6 @@
  *	pool     (P)  free lists of small objects, the page ledger
  *	unit     (U)  a unit's context tables and interrupt entries
  *	queue    (Q)  a unit's invalidation queue, its slots
- *	doorbell (D)  a unit's queue tail register
  *	register (R)  a unit's command registers
  *	fault    (F)  the ring of collected faults
  *
@@ -48,6 +47,8 @@ enum {
 	/** Ids that one device's requests may carry: its own, a bridge's,
 	 *  phantom functions'. */
 	MAX_RIDS = 10,
+	/** Leaf tables that a domain remembers. */
+	LEAF_CACHE = 8,
 };
 
 /** The window in which writes are interrupts (VT-d 3.14). */
@@ -154,18 +155,23 @@ struct device {
 
 /** The tables of a mapped domain; pgtable.c explains who may touch what. */
 struct pgtable {
-	word64 *root;            /* C */
-	iommu_phys_t phys;       /* C */
-	unsigned levels;         /* C */
-	unsigned top_shift;      /* C: of the root's index */
-	unsigned lowest_root;    /* C: least levels that any unit starts with */
-	uint64_t last;           /* C: last address */
-	uint64_t phys_last;      /* C */
-	uint64_t page_sizes;     /* C: bit n: leaves of 2^n bytes */
-	uint64_t leaf_bits;      /* C */
-	bool write_back;         /* C */
-	unsigned reserve_count;  /* P; read as a hint without */
-	iommu_phys_t reserve[4]; /* P: pages for splitting */
+	word64 *root;         /* C */
+	iommu_phys_t phys;    /* C */
+	unsigned levels;      /* C */
+	unsigned top_shift;   /* C: of the root's index */
+	unsigned lowest_root; /* C: least levels that any unit starts with */
+	uint64_t last;        /* C: last address */
+	uint64_t phys_last;   /* C */
+	uint64_t page_sizes;  /* C: bit n: leaves of 2^n bytes */
+	uint64_t leaf_bits;   /* C */
+	bool write_back;      /* C */
+	char *direct;         /* C: the host's direct map; NULL if it has
+				 none or entries must be written back */
+	uint64_t near_phys;   /* C: so far from phys_last that the short way of
+			       map.c need not look */
+	word64 leaf_cache[LEAF_CACHE]; /* A: see map.c */
+	unsigned reserve_count;        /* P; read as a hint without */
+	iommu_phys_t reserve[4];       /* P: pages for splitting */
 };
 
 /** A domain on one unit. */
@@ -356,7 +362,7 @@ unsigned topology_group(const struct iommu *iommu, uint16_t segment,
 bool topology_parent(const struct iommu *iommu, uint16_t segment, unsigned bus,
 	uint16_t *out);
 
-/* ---- pgtable.c ---- */
+/* ---- pgtable.c, tables.c, map.c ---- */
 
 struct entry;
 enum iommu_status core_table_make(
@@ -369,6 +375,9 @@ enum iommu_status core_identity_make(struct iommu *iommu);
 /** iommu_map() without telling the units; core_tell_present() follows. */
 enum iommu_status core_map_quietly(struct iommu_domain *domain, uint64_t iova,
 	uint64_t phys, uint64_t size, unsigned rights);
+/** iommu_unmap_now(), and how many bytes were mapped. */
+enum iommu_status core_unmap_now(struct iommu_domain *domain, uint64_t iova,
+	uint64_t size, uint64_t *out_removed);
 /** Flushes new entries where units ask for that. */
 enum iommu_status core_tell_present(
 	struct iommu_domain *domain, uint64_t iova, uint64_t size);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Second-stage page tables of mapped domains (VT-d 9.8), and map and unmap.
+ * Second-stage page tables of mapped domains (VT-d 9.8): ranges of any kind are
+ * entered and removed.
  *
  * There is no lock. A call only touches leaves of its own range, and ranges of
  * calls that run at the same time must not overlap; what they share are the
@@ -92,6 +93,7 @@ void core_wait_for_flush(struct edit *edit, uint64_t entry)
 		: 0;
 	page->own_phys = entry & ADDRESS;
 	edit->batch->pages = page;
+	core_leaf_forget(edit->table, entry & ADDRESS);
 }
 
 void core_table_release(struct iommu_batch *batch, bool confirmed)
@@ -277,29 +279,6 @@ static enum iommu_status map_below(struct edit *edit, word64 *table,
 	return status;
 }
 
-static bool touches_window(uint64_t first, uint64_t last)
-{
-	return first <= INTERRUPT_WINDOW_LAST && last >= INTERRUPT_WINDOW_FIRST;
-}
-
-/** Everything that can be wrong with a range. */
-static enum iommu_status check_map(const struct iommu_domain *domain,
-	uint64_t iova, uint64_t phys, uint64_t size, unsigned rights)
-{
-	uint64_t last = iova + (size - 1), phys_last = phys + (size - 1);
-
-	if (domain->kind != IOMMU_DOMAIN_MAPPED || !size ||
-		(iova | phys | size) & (PAGE_SIZE - 1) || !rights ||
-		rights & ~(unsigned)PRESENT)
-		return IOMMU_BAD_ARGUMENT;
-	if (last < iova || last > domain->table.last || phys_last < phys ||
-		phys_last > domain->table.phys_last)
-		return IOMMU_WIDTH;
-	if (touches_window(iova, last) || touches_window(phys, phys_last))
-		return IOMMU_RESERVED_RANGE;
-	return IOMMU_OK;
-}
-
 /** Takes back what a failed map did. The unit may have seen it. */
 static enum iommu_status undo(
 	struct edit *edit, uint64_t iova, enum iommu_status status)
@@ -311,73 +290,8 @@ static enum iommu_status undo(
 	return status;
 }
 
-/** Follows the tables down to the leaf's own, as long as they exist: the way of
- *  nearly every call, so it is kept short. */
-static word64 *leaf_of(const struct iommu_domain *domain, uint64_t iova)
-{
-	const struct iommu *iommu = domain->iommu;
-	char *base = iommu->host.direct_map;
-	word64 *table = domain->table.root;
-	unsigned shift = domain->table.top_shift;
-
-	for (; shift > PAGE_SHIFT; shift -= 9) {
-		uint64_t entry = load(&table[iova >> shift & (ENTRIES - 1)]);
-
-		if ((entry & (PRESENT | LARGE | IN_MEMORY)) !=
-			(PRESENT | IN_MEMORY))
-			return NULL;
-		table = base ? (word64 *)(void *)(base +
-				       (uintptr_t)(entry & ADDRESS))
-			     : table_at(iommu, entry);
-	}
-	return &table[iova >> PAGE_SHIFT & (ENTRIES - 1)];
-}
-
-/** The leaves of a range that lies in one table, or NULL. */
-static word64 *leaves_of(
-	const struct iommu_domain *domain, uint64_t iova, uint64_t last)
-{
-	if ((iova ^ last) >> (PAGE_SHIFT + 9))
-		return NULL;
-	return leaf_of(domain, iova);
-}
-
-enum iommu_status core_tell_present(
-	struct iommu_domain *domain, uint64_t iova, uint64_t size)
-{
-	if (!(iommu_domain_duties(domain) & IOMMU_DUTY_FLUSH_PRESENT))
-		return IOMMU_OK;
-	return iommu_flush(domain, IOMMU_MADE_PRESENT, iommu_iova(iova), size);
-}
-
-static void leaves_to_memory(
-	const struct iommu_domain *domain, const word64 *leaf, unsigned count)
-{
-	const struct iommu_host *host = &domain->iommu->host;
-
-	if (domain->table.write_back)
-		host->cache_flush(host->ctx, leaf, count * sizeof(*leaf));
-}
-
-/** Maps a range whose leaves are in one table that exists. */
-static enum iommu_status map_run(const struct iommu_domain *domain,
-	word64 *leaf, uint64_t value, unsigned count)
-{
-	unsigned n;
-
-	for (n = 0; n < count; n++)
-		if (load(&leaf[n]) & PRESENT)
-			return IOMMU_MAPPED;
-	for (n = 0; n < count; n++, value += PAGE_SIZE)
-		store(&leaf[n], value);
-	leaves_to_memory(domain, leaf, count);
-	return IOMMU_OK;
-}
-
-/** The general case, apart so that the usual one stays light. */
-static __attribute__((noinline)) enum iommu_status map_range(
-	struct iommu_domain *domain, uint64_t iova, uint64_t phys,
-	uint64_t last, uint64_t leaf_bits)
+enum iommu_status core_map_range(struct iommu_domain *domain, uint64_t iova,
+	uint64_t phys, uint64_t last, uint64_t leaf_bits)
 {
 	struct pgtable *table = &domain->table;
 	struct edit edit = {
@@ -393,33 +307,6 @@ static __attribute__((noinline)) enum iommu_status map_range(
 		return IOMMU_MAPPED;
 	status = map_below(&edit, table->root, table->levels, iova, last);
 	return status == IOMMU_OK ? status : undo(&edit, iova, status);
-}
-
-enum iommu_status core_map_quietly(struct iommu_domain *domain, uint64_t iova,
-	uint64_t phys, uint64_t size, unsigned rights)
-{
-	enum iommu_status status = check_map(domain, iova, phys, size, rights);
-	uint64_t last = iova + (size - 1), leaf_bits;
-	word64 *leaf;
-
-	if (status != IOMMU_OK)
-		return status;
-	leaf_bits = rights | domain->table.leaf_bits;
-	leaf = leaves_of(domain, iova, last);
-	if (leaf)
-		return map_run(domain, leaf, phys | leaf_bits,
-			(unsigned)(size >> PAGE_SHIFT));
-	return map_range(domain, iova, phys, last, leaf_bits);
-}
-
-enum iommu_status iommu_map(struct iommu_domain *domain, iommu_iova_t iova,
-	iommu_phys_t phys, uint64_t size, unsigned rights)
-{
-	enum iommu_status status =
-		core_map_quietly(domain, iova.v, phys.v, size, rights);
-
-	return status == IOMMU_OK ? core_tell_present(domain, iova.v, size)
-				  : status;
 }
 
 /* ---- unmap ---- */
@@ -508,29 +395,8 @@ static bool unmap_below(struct edit *edit, word64 *table, unsigned level,
 	return fine;
 }
 
-/** Clears leaves of one table, which stays. Returns the bytes they mapped. */
-static uint64_t clear_run(
-	const struct iommu_domain *domain, word64 *leaf, unsigned count)
-{
-	uint64_t removed = 0;
-	unsigned n;
-
-	for (n = 0; n < count; n++) {
-		if (!(load(&leaf[n]) & PRESENT))
-			continue;
-		store(&leaf[n], 0);
-		removed += PAGE_SIZE;
-	}
-	if (removed)
-		leaves_to_memory(domain, leaf, count);
-	return removed;
-}
-
-/** The general case: tables may be split and unlinked. False: a split found no
- *  page. */
-static __attribute__((noinline)) bool unmap_range(struct iommu_domain *domain,
-	uint64_t iova, uint64_t last, struct iommu_batch *batch,
-	uint64_t *out_removed)
+bool core_unmap_range(struct iommu_domain *domain, uint64_t iova, uint64_t last,
+	struct iommu_batch *batch, uint64_t *out_removed)
 {
 	struct pgtable *table = &domain->table;
 	struct edit edit = {.domain = domain,
@@ -547,43 +413,4 @@ static __attribute__((noinline)) bool unmap_range(struct iommu_domain *domain,
 			iommu_iova(edit.first), edit.last - edit.first + 1);
 	*out_removed = edit.removed;
 	return fine;
-}
-
-enum iommu_status iommu_unmap(struct iommu_domain *domain, iommu_iova_t iova,
-	uint64_t size, struct iommu_batch *batch, uint64_t *out_removed)
-{
-	uint64_t last = iova.v + (size - 1), removed;
-	word64 *leaf = NULL;
-	bool fine = true;
-
-	if (domain->kind != IOMMU_DOMAIN_MAPPED || batch->domain != domain ||
-		!size || (iova.v | size) & (PAGE_SIZE - 1) || last < iova.v ||
-		last > domain->table.last)
-		return IOMMU_BAD_ARGUMENT;
-	/* A whole table is unlinked rather than cleared. */
-	if (size < (uint64_t)PAGE_SIZE * ENTRIES)
-		leaf = leaves_of(domain, iova.v, last);
-	if (leaf) {
-		removed =
-			clear_run(domain, leaf, (unsigned)(size >> PAGE_SHIFT));
-		if (removed)
-			iommu_batch_add(batch, IOMMU_REMOVED, iova, size);
-	} else {
-		fine = unmap_range(domain, iova.v, last, batch, &removed);
-	}
-	if (out_removed)
-		*out_removed = removed;
-	return fine ? IOMMU_OK : IOMMU_NO_MEMORY;
-}
-
-enum iommu_status iommu_unmap_now(
-	struct iommu_domain *domain, iommu_iova_t iova, uint64_t size)
-{
-	struct iommu_batch batch;
-	enum iommu_status status, flushed;
-
-	iommu_batch_init(&batch, domain);
-	status = iommu_unmap(domain, iova, size, &batch, NULL);
-	flushed = iommu_batch_flush(&batch);
-	return flushed == IOMMU_OK ? status : flushed;
 }

@@ -73,6 +73,14 @@ static inline word64 *table_at(const struct iommu *iommu, uint64_t entry)
 	return core_virt(iommu, iommu_phys(entry & ADDRESS));
 }
 
+/** Maps what is known to be a sound range, absent tables included. */
+enum iommu_status core_map_range(struct iommu_domain *domain, uint64_t iova,
+	uint64_t phys, uint64_t last, uint64_t leaf_bits);
+/** Unmaps; tables may be split and unlinked. False: a split found no page. */
+bool core_unmap_range(struct iommu_domain *domain, uint64_t iova, uint64_t last,
+	struct iommu_batch *batch, uint64_t *out_removed);
+/** Takes a table that is no longer linked out of the cache of leaf tables. */
+void core_leaf_forget(struct pgtable *table, uint64_t page);
 /** Makes sure that large pages which exist can be split later. */
 bool core_reserve_fill(struct iommu_domain *domain);
 /** Puts an unlinked table's page into the edit's batch. */

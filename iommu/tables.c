@@ -42,6 +42,8 @@ static unsigned common_ground(
 		table->write_back |= !!(unit->duties & IOMMU_DUTY_WRITE_BACK);
 	}
 	table->phys_last = (1ull << phys_bits) - 1;
+	table->near_phys = table->phys_last -
+		core_min(table->phys_last, (uint64_t)ENTRIES << PAGE_SHIFT);
 	table->leaf_bits = snoop ? SNOOP : 0;
 	*out_bits = bits;
 	return count;
@@ -114,6 +116,7 @@ enum iommu_status core_table_make(
 		return IOMMU_WIDTH;
 	table->last = (1ull << iova_bits) - 1;
 	table->top_shift = shift_of(table->levels);
+	table->direct = table->write_back ? NULL : iommu->host.direct_map;
 	table->root = core_pages(iommu, 0, &table->phys);
 	if (!table->root)
 		return IOMMU_NO_MEMORY;

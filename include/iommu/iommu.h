@@ -615,9 +615,10 @@ void iommu_batch_init(struct iommu_batch *batch, struct iommu_domain *domain);
 /**
  * Records that entries for [iova, iova + size) changed; the range covers the
  * whole of every large page concerned. changes is a set of
- * enum iommu_change. Cheap: adjoining ranges merge, and beyond
- * IOMMU_BATCH_RANGES the nearest ones do. A size of 0 is ignored, a range that
- * wraps is cut at the end of the address space. Any context.
+ * enum iommu_change. Cheap: a range that adjoins the one
+ * before is merged with it, and beyond IOMMU_BATCH_RANGES all are. A size of 0
+ * is ignored, a range that wraps is cut at the end of the address space. Any
+ * context.
  */
 void iommu_batch_add(struct iommu_batch *batch, unsigned changes,
 	iommu_iova_t iova, uint64_t size);

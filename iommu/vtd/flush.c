@@ -93,14 +93,15 @@ unsigned vtd_cover_mask(uint64_t first, uint64_t last)
 	return differing ? 64u - (unsigned)__builtin_clzll(differing) : 0;
 }
 
-static bool add_pages(struct vtd_plan *plan, uint16_t did, uint64_t page,
+static inline bool add_pages(struct vtd_plan *plan, uint16_t did, uint64_t page,
 	unsigned mask, bool leaf_only)
 {
 	struct vtd_command *command;
 
 	if (plan->count >= VTD_PLAN_PAGES)
 		return false;
-	command = add(plan, VTD_OP_IOTLB_PAGES);
+	command = &plan->command[plan->count++];
+	command->op = VTD_OP_IOTLB_PAGES;
 	command->did = did;
 	command->mask = (uint8_t)mask;
 	command->leaf_only = leaf_only;
@@ -130,14 +131,13 @@ static bool large_page_escapes(
  * Covers pages first..last with aligned blocks. One block that is at most four
  * times too large is better than several; forgetting too much is only slow.
  */
-static bool cover(const struct vtd_traits *traits, struct vtd_plan *plan,
-	uint16_t did, uint64_t first, uint64_t last, bool leaf_only)
+static __attribute__((noinline)) bool cover(const struct vtd_traits *traits,
+	struct vtd_plan *plan, uint16_t did, uint64_t first, uint64_t last,
+	bool leaf_only)
 {
 	unsigned mask = vtd_cover_mask(first, last);
 	uint64_t pages = last - first + 1;
 
-	if (first == last)
-		return add_pages(plan, did, first, 0, leaf_only);
 	if (large_page_escapes(traits, first, last))
 		return false;
 	if (mask <= traits->max_mask && (1ull << mask) <= 4 * pages)
@@ -164,6 +164,22 @@ static bool must_forget(const struct vtd_traits *traits, unsigned changes)
 	return changes && traits->caching_mode;
 }
 
+/** Covers range n of a batch. False: the whole domain has to go. */
+static inline bool plan_range(const struct vtd_traits *traits, uint16_t did,
+	const struct iommu_batch *batch, unsigned n, struct vtd_plan *plan)
+{
+	uint64_t first = batch->range[n].first >> PAGE_SHIFT;
+	uint64_t last = batch->range[n].last >> PAGE_SHIFT;
+	/* Tables may have come with new leaves. */
+	bool leaf_only = !(batch->range[n].changes &
+		(IOMMU_TABLE_CHANGED | IOMMU_MADE_PRESENT));
+
+	if (!traits->page_selective)
+		return false;
+	return first == last ? add_pages(plan, did, first, 0, leaf_only)
+			     : cover(traits, plan, did, first, last, leaf_only);
+}
+
 void vtd_plan_tables(const struct vtd_traits *traits, uint16_t did,
 	const struct iommu_batch *batch, struct vtd_plan *plan)
 {
@@ -176,22 +192,12 @@ void vtd_plan_tables(const struct vtd_traits *traits, uint16_t did,
 		return;
 	}
 	for (n = 0; n < batch->count; n++) {
-		unsigned changes = batch->range[n].changes;
-		/* Tables may have come with new leaves. */
-		bool leaf_only =
-			!(changes & (IOMMU_TABLE_CHANGED | IOMMU_MADE_PRESENT));
-
-		if (!must_forget(traits, changes))
+		if (!must_forget(traits, batch->range[n].changes) ||
+			plan_range(traits, did, batch, n, plan))
 			continue;
-		if (!traits->page_selective ||
-			!cover(traits, plan, did,
-				batch->range[n].first >> PAGE_SHIFT,
-				batch->range[n].last >> PAGE_SHIFT,
-				leaf_only)) {
-			plan->count = 0;
-			add_domain(plan, did);
-			return;
-		}
+		plan->count = 0;
+		add_domain(plan, did);
+		return;
 	}
 }
 

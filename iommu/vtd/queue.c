@@ -2,9 +2,12 @@
 /*
  * Invalidation through the queue (VT-d 6.5.2).
  *
- * Submitting: descriptors and one wait go into the ring under Q; then the
- * doorbell is rung under D, for all that is in the ring by then.
- * Waiting: no lock, no register; the hardware stores the position reached.
+ * Submitting: descriptors and one wait go into the ring under Q, then the
+ * doorbell is rung; but whoever sees that another CPU is on its way to Q leaves
+ * that to it, so that many CPUs at once share one doorbell.
+ * Waiting: no lock, no register; the hardware stores the position reached. A
+ * wait that takes long looks for errors under Q, and rings what nobody rang
+ *for: the CPU relied upon may have been interrupted, by the one that waits.
  *
  * Errors (6.5.2.10), repaired by whoever meets them first, under Q:
  *   IQE  the descriptor at the head is kept as evidence and overwritten by a
@@ -71,6 +74,13 @@ static struct vtd_entry encode(
 {
 	struct vtd_entry d = {0, 0};
 
+	/* By far the most frequent. */
+	if (command->op == VTD_OP_IOTLB_PAGES) {
+		d = iotlb_descriptor(traits, VTD_PAGE, command->did);
+		d.high = command->address | command->mask |
+			(command->leaf_only ? VTD_DESC_IOTLB_IH : 0);
+		return d;
+	}
 	switch (command->op) {
 	case VTD_OP_CONTEXT_GLOBAL:
 		d.low = VTD_DESC_CONTEXT | VTD_DESC_G(VTD_GLOBAL);
@@ -81,11 +91,6 @@ static struct vtd_entry encode(
 		break;
 	case VTD_OP_IOTLB_DOMAIN:
 		return iotlb_descriptor(traits, VTD_DOMAIN, command->did);
-	case VTD_OP_IOTLB_PAGES:
-		d = iotlb_descriptor(traits, VTD_PAGE, command->did);
-		d.high = command->address | command->mask |
-			(command->leaf_only ? VTD_DESC_IOTLB_IH : 0);
-		break;
 	case VTD_OP_DEVICE_TLB:
 		return device_tlb_descriptor(command, traits->throttle);
 	case VTD_OP_INTERRUPT_GLOBAL:
@@ -138,10 +143,11 @@ static void __count(struct iommu_stats *stats, unsigned op)
 /* ---- submitting ---- */
 
 /** Puts a plan and its wait into the ring. False: no room. Q held. */
-static bool __put(
+static inline bool __put(
 	struct vtd_unit *unit, const struct vtd_plan *plan, struct ticket *out)
 {
 	struct vtd_queue *queue = &unit->queue;
+	struct iommu_stats *stats = &unit->unit.stats;
 	uint64_t tail = queue->tail;
 	uint64_t used = tail - done_position(queue, tail);
 	unsigned n;
@@ -152,60 +158,47 @@ static bool __put(
 	for (n = 0; n < plan->count; n++, tail++) {
 		queue->ring[slot_of(tail)] =
 			encode(&unit->traits, &plan->command[n]);
-		__count(&unit->unit.stats, plan->command[n].op);
+		__count(stats, plan->command[n].op);
 	}
 	queue->ring[slot_of(tail)] = wait_descriptor(queue, tail + 1);
 	out->end = ++tail;
-	unit_count_locked(&unit->unit.stats.descriptors, plan->count + 1);
-	unit_count_locked(&unit->unit.stats.waits, 1);
+	unit_count_locked(&stats->descriptors, plan->count + 1);
+	unit_count_locked(&stats->waits, 1);
 	__atomic_store_n(&queue->tail, tail, __ATOMIC_RELEASE);
 	return true;
 }
 
-/**
- * Tells the hardware about everything in the ring up to now. A CPU that had to
- * wait for the doorbell often finds its own descriptors rung for. The tail
- * register must never step back, hence the lock.
- */
-static void ring_doorbell(struct vtd_unit *unit, uint64_t wanted)
+/** Tells the hardware about everything in the ring. Under Q the tail never
+ *  steps back. */
+static void __ring_doorbell(struct vtd_unit *unit)
 {
-	struct iommu *iommu = unit->unit.iommu;
 	struct vtd_queue *queue = &unit->queue;
-	unsigned long state = core_lock(iommu, &queue->doorbell);
 
-	if (queue->rung < wanted) {
-		queue->rung = __atomic_load_n(&queue->tail, __ATOMIC_ACQUIRE);
-		vtd_write64(unit, VTD_IQT, (uint64_t)slot_of(queue->rung) << 4);
-		unit_count_locked(&unit->unit.stats.doorbells, 1);
-	}
-	core_unlock(iommu, &queue->doorbell, state);
-}
-
-/** Makes a unit that stopped at an error go on: some do when the error is
- *  cleared, others with the next write to the tail. Q held. */
-static void __ring_again(struct vtd_unit *unit)
-{
-	struct iommu *iommu = unit->unit.iommu;
-	struct vtd_queue *queue = &unit->queue;
-	unsigned long state = core_lock(iommu, &queue->doorbell);
-
+	queue->rung = queue->tail;
 	vtd_write64(unit, VTD_IQT, (uint64_t)slot_of(queue->rung) << 4);
-	core_unlock(iommu, &queue->doorbell, state);
+	unit_count_locked(&unit->unit.stats.doorbells, 1);
 }
 
-static bool put(
+static inline bool put(
 	struct vtd_unit *unit, const struct vtd_plan *plan, struct ticket *out)
 {
 	struct iommu *iommu = unit->unit.iommu;
-	unsigned long state = core_lock(iommu, &unit->queue.lock);
-	bool room = __put(unit, plan, out);
+	struct vtd_queue *queue = &unit->queue;
+	unsigned long state;
+	bool room;
 
-	core_unlock(iommu, &unit->queue.lock, state);
+	__atomic_fetch_add(&queue->coming, 1, __ATOMIC_RELAXED);
+	state = core_lock(iommu, &queue->lock);
+	room = __put(unit, plan, out);
+	if (!__atomic_sub_fetch(&queue->coming, 1, __ATOMIC_RELAXED) &&
+		queue->rung != queue->tail)
+		__ring_doorbell(unit);
+	core_unlock(iommu, &queue->lock, state);
 	return room;
 }
 
 /** Waits for room in the ring. */
-static bool put_patiently(
+static __attribute__((noinline)) enum iommu_status put_patiently(
 	struct vtd_unit *unit, const struct vtd_plan *plan, struct ticket *out)
 {
 	struct vtd_deadline deadline;
@@ -215,20 +208,11 @@ static bool put_patiently(
 	while (!put(unit, plan, out))
 		if (unit_state(&unit->unit) == IOMMU_UNIT_FAILED ||
 			vtd_deadline_turn(unit, &deadline, true))
-			return false;
-	return true;
-}
-
-static enum iommu_status queue_submit(
-	struct vtd_unit *unit, const struct vtd_plan *plan, struct ticket *out)
-{
-	if (!put(unit, plan, out) && !put_patiently(unit, plan, out))
-		return IOMMU_UNIT_LOST;
-	ring_doorbell(unit, out->end);
+			return IOMMU_UNIT_LOST;
 	return IOMMU_OK;
 }
 
-enum iommu_status vtd_submit(
+static inline enum iommu_status submit(
 	struct vtd_unit *unit, const struct vtd_plan *plan, struct ticket *out)
 {
 	*out = (struct ticket){0, 0};
@@ -238,7 +222,13 @@ enum iommu_status vtd_submit(
 		return IOMMU_UNIT_LOST;
 	if (plan->command[0].op == VTD_OP_WRITE_BUFFER || !unit->unit.queued)
 		return vtd_registers_run(unit, plan);
-	return queue_submit(unit, plan, out);
+	return put(unit, plan, out) ? IOMMU_OK : put_patiently(unit, plan, out);
+}
+
+enum iommu_status vtd_submit(
+	struct vtd_unit *unit, const struct vtd_plan *plan, struct ticket *out)
+{
+	return submit(unit, plan, out);
 }
 
 /* ---- errors ---- */
@@ -281,8 +271,10 @@ static void __repair_queue_error(struct vtd_unit *unit)
 	else
 		*slot = iotlb_descriptor(&unit->traits, VTD_GLOBAL, 0);
 	__lose(queue, head, head + 1);
+	/* Some units go on when the error is cleared, others with the next
+	 * write to the tail. */
 	vtd_write32(unit, VTD_FSTS, VTD_FSTS_IQE);
-	__ring_again(unit);
+	__ring_doorbell(unit);
 }
 
 /** Returns the device that did not answer, 0 if the unit does not say. */
@@ -297,7 +289,7 @@ static uint16_t __repair_device_timeout(struct vtd_unit *unit)
 	if (head > done)
 		__lose(queue, done, head);
 	vtd_write32(unit, VTD_FSTS, VTD_FSTS_ITE);
-	__ring_again(unit);
+	__ring_doorbell(unit);
 	return sid;
 }
 
@@ -323,7 +315,7 @@ static void blame_device(struct vtd_unit *unit, uint16_t sid)
 		core_device_mute(iommu, dev);
 }
 
-/** Looks for errors and repairs them. */
+/** Looks for errors and repairs them; rings what was left to somebody else. */
 static void look_for_errors(struct vtd_unit *unit)
 {
 	struct iommu *iommu = unit->unit.iommu;
@@ -341,23 +333,23 @@ static void look_for_errors(struct vtd_unit *unit)
 		silent = __repair_device_timeout(unit);
 	if (status & VTD_FSTS_ICE)
 		note_completion_error(unit);
+	if (unit->queue.rung != unit->queue.tail)
+		__ring_doorbell(unit);
 	core_unlock(iommu, &unit->queue.lock, state);
 	if (silent)
 		blame_device(unit, silent);
 }
 
 /** Whether a part of a ticket is among the losses. */
-static bool was_lost(struct vtd_unit *unit, struct ticket ticket)
+static __attribute__((noinline)) bool is_among_losses(
+	struct vtd_unit *unit, struct ticket ticket)
 {
 	struct vtd_queue *queue = &unit->queue;
 	struct iommu *iommu = unit->unit.iommu;
+	unsigned long state = core_lock(iommu, &queue->lock);
 	bool lost = false;
-	unsigned long state;
 	unsigned n, known;
 
-	if (ticket.first >= __atomic_load_n(&queue->lost_to, __ATOMIC_ACQUIRE))
-		return false;
-	state = core_lock(iommu, &queue->lock);
 	known = queue->losses < VTD_QUEUE_LOSSES ? queue->losses
 						 : VTD_QUEUE_LOSSES;
 	for (n = 0; n < known; n++)
@@ -368,9 +360,16 @@ static bool was_lost(struct vtd_unit *unit, struct ticket ticket)
 	return lost;
 }
 
+static inline bool was_lost(struct vtd_unit *unit, struct ticket ticket)
+{
+	return ticket.first <
+		__atomic_load_n(&unit->queue.lost_to, __ATOMIC_ACQUIRE) &&
+		is_among_losses(unit, ticket);
+}
+
 /* ---- waiting ---- */
 
-static bool reached(const struct vtd_queue *queue, struct ticket ticket)
+static inline bool reached(const struct vtd_queue *queue, struct ticket ticket)
 {
 	uint32_t done = __atomic_load_n(queue->done, __ATOMIC_ACQUIRE);
 
@@ -388,7 +387,8 @@ static void note_latency(struct iommu_stats *stats, uint64_t waited_ns)
 	unit_count(&stats->latency[slot], 1);
 }
 
-static enum vtd_outcome slow_wait(struct vtd_unit *unit, struct ticket ticket)
+static __attribute__((noinline)) enum vtd_outcome slow_wait(
+	struct vtd_unit *unit, struct ticket ticket)
 {
 	struct iommu *iommu = unit->unit.iommu;
 	struct vtd_deadline deadline;
@@ -417,16 +417,12 @@ static enum vtd_outcome slow_wait(struct vtd_unit *unit, struct ticket ticket)
 
 enum vtd_outcome vtd_wait(struct vtd_unit *unit, struct ticket ticket)
 {
-	enum vtd_outcome outcome;
+	enum vtd_outcome outcome = VTD_DONE;
 
 	if (!ticket.end)
 		return VTD_DONE;
-	if (reached(&unit->queue, ticket)) {
-		unit_count(&unit->unit.stats.latency[0], 1);
-		outcome = VTD_DONE;
-	} else {
+	if (!reached(&unit->queue, ticket))
 		outcome = slow_wait(unit, ticket);
-	}
 	if (outcome == VTD_DONE && was_lost(unit, ticket))
 		return VTD_AGAIN;
 	return outcome;
@@ -503,8 +499,9 @@ static enum vtd_outcome insist(struct vtd_unit *unit,
 	return vtd_wait(unit, ticket);
 }
 
-enum iommu_status vtd_finish(struct vtd_unit *unit, const struct vtd_plan *plan,
-	struct ticket ticket)
+/** Apart, like resubmit(). */
+static __attribute__((noinline)) enum iommu_status finish(struct vtd_unit *unit,
+	const struct vtd_plan *plan, struct ticket ticket)
 {
 	enum vtd_outcome outcome = insist(unit, plan, ticket);
 
@@ -518,11 +515,14 @@ enum iommu_status vtd_finish(struct vtd_unit *unit, const struct vtd_plan *plan,
 enum iommu_status vtd_run(struct vtd_unit *unit, const struct vtd_plan *plan)
 {
 	struct ticket ticket;
-	enum iommu_status status = vtd_submit(unit, plan, &ticket);
+	enum iommu_status status = submit(unit, plan, &ticket);
 
 	if (status != IOMMU_OK || !ticket.end)
 		return status;
-	return vtd_finish(unit, plan, ticket);
+	/* Many units are faster than this CPU gets here. */
+	if (reached(&unit->queue, ticket) && !was_lost(unit, ticket))
+		return IOMMU_OK;
+	return finish(unit, plan, ticket);
 }
 
 /* ---- life ---- */

@@ -183,8 +183,9 @@ static enum iommu_status end(struct unit *neutral)
 
 /** Runs all but the last part of a flush for devices with a TLB; *plan is the
  *  last part. */
-static enum iommu_status plan_tlbs(struct vtd_unit *unit,
-	const struct iommu_batch *batch, struct vtd_plan *plan)
+static __attribute__((noinline)) enum iommu_status plan_tlbs(
+	struct vtd_unit *unit, const struct iommu_batch *batch,
+	struct vtd_plan *plan)
 {
 	enum iommu_status status = IOMMU_OK;
 	uint16_t rid[VTD_PLAN_MAX];
@@ -216,6 +217,16 @@ static enum iommu_status make_plan(struct vtd_unit *unit, uint16_t did,
 	return plan_tlbs(unit, batch, plan);
 }
 
+static enum iommu_status flush_now(
+	struct unit *neutral, uint16_t did, const struct iommu_batch *batch)
+{
+	struct vtd_unit *unit = vtd_of(neutral);
+	struct vtd_plan plan;
+	enum iommu_status status = make_plan(unit, did, batch, &plan);
+
+	return status == IOMMU_OK ? vtd_run(unit, &plan) : status;
+}
+
 static enum iommu_status flush(struct unit *neutral, uint16_t did,
 	const struct iommu_batch *batch, struct ticket *out)
 {
@@ -234,15 +245,12 @@ static enum iommu_status flush_wait(struct unit *neutral, uint16_t did,
 {
 	struct vtd_unit *unit = vtd_of(neutral);
 	enum vtd_outcome outcome = vtd_wait(unit, *ticket);
-	enum iommu_status status;
-	struct vtd_plan plan;
 
 	if (outcome == VTD_DONE)
 		return IOMMU_OK;
 	if (outcome == VTD_FAILED)
 		return IOMMU_UNIT_LOST;
-	status = make_plan(unit, did, batch, &plan);
-	return status == IOMMU_OK ? vtd_run(unit, &plan) : status;
+	return flush_now(neutral, did, batch);
 }
 
 /* ---- a host's entries ---- */
@@ -294,6 +302,7 @@ const struct unit_ops vtd_ops = {
 	.end_inheritance = vtd_end_inheritance,
 	.hand_over = vtd_hand_over,
 	.hush = vtd_hush,
+	.flush_now = flush_now,
 	.flush = flush,
 	.flush_wait = flush_wait,
 	.interrupt = vtd_interrupt,

@@ -32,15 +32,15 @@ struct vtd_loss {
  */
 struct vtd_queue {
 	struct iommu_lock lock;
-	struct vtd_entry *ring;     /* Q */
-	iommu_phys_t phys;          /* C */
-	volatile uint32_t *done;    /* written by the hardware */
-	iommu_phys_t done_phys;     /* C */
-	word64 tail;                /* A; written under Q */
-	struct iommu_lock doorbell; /* D */
-	uint64_t rung;              /* D: the tail as the hardware knows it */
-	word64 lost_to;             /* A: end of the last loss; written Q */
-	unsigned losses;            /* Q: how many there were */
+	struct vtd_entry *ring;  /* Q */
+	iommu_phys_t phys;       /* C */
+	volatile uint32_t *done; /* written by the hardware */
+	iommu_phys_t done_phys;  /* C */
+	word64 tail;             /* A; written under Q */
+	uint64_t rung;           /* Q: the tail as the hardware knows it */
+	unsigned coming;         /* A: CPUs on their way to Q to ring */
+	word64 lost_to;          /* A: end of the last loss; written Q */
+	unsigned losses;         /* Q: how many there were */
 	struct vtd_loss loss[VTD_QUEUE_LOSSES]; /* Q */
 	struct vtd_entry bad; /* Q: the last descriptor refused */
 	unsigned bad_code;    /* Q */
@@ -171,9 +171,6 @@ enum iommu_status vtd_submit(
 enum vtd_outcome vtd_wait(struct vtd_unit *unit, struct ticket ticket);
 /** Submits, waits, repeats what the queue lost. */
 enum iommu_status vtd_run(struct vtd_unit *unit, const struct vtd_plan *plan);
-/** vtd_wait() with repeats, for a plan that was submitted before. */
-enum iommu_status vtd_finish(struct vtd_unit *unit, const struct vtd_plan *plan,
-	struct ticket ticket);
 
 /* ---- entries.c: root, context and interrupt entries ---- */
 
