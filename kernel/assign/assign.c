@@ -12,8 +12,9 @@
  * and kill: no new mapping of registers -> bus mastering off, read back ->
  * requests in flight finish -> interrupts off -> registers revoked -> context
  * entry, context cache, IOTLB with drain, wait (the library) -> reset. Only
- * then may the memory go. If the hardware does not confirm, the device is
- * broken: it stays blocked, and the space's frames are quarantined.
+ * then may the memory go. If the unit does not confirm, or the device neither
+ * stops nor can be reset, the device is broken: it stays blocked, and the
+ * space's frames are quarantined.
  *
  * A device without any way to be reset may still work on its last owner's
  * command. It rests between owners, without bus mastering, so that what it
@@ -74,11 +75,12 @@ struct assignment *__assignment_of(const struct pci_device *d)
 
 /* ------------------------------------------------------------------ detach */
 
-void __quiet(struct pci_device *d)
+bool __quiet(struct pci_device *d)
 {
-	pci_set_master(d, false);
-	pci_wait_idle(d);
+	bool off = pci_set_master(d, false), idle = pci_wait_idle(d);
+
 	pci_interrupts_off(d);
+	return off && idle;
 }
 
 static void revoke_registers(const struct pci_device *d)
@@ -97,33 +99,40 @@ static void collect_faults(struct assignment *a)
 	__faults_drain();
 }
 
+static int keep_blocked(struct assignment *a, const char *why)
+{
+	struct pci_device *d = a->device;
+
+	d->broken = true;
+	space_quarantine(a->space);
+	return assign_complain("detach", -EIO,
+		"%x:%x.%x stays blocked, its pages are quarantined: %s", d->bus,
+		PCI_DEV(d->devfn), PCI_FN(d->devfn), why);
+}
+
 int __release(struct assignment *a)
 {
 	struct pci_device *d = a->device;
 	enum iommu_status st;
+	bool stopped;
 	int err = 0;
 
 	pci_set_owner(d, NULL);
-	__quiet(d);
+	stopped = __quiet(d);
 	interrupts_release(d);
 	revoke_registers(d);
 	config_forget(d);
 	collect_faults(a); /* while the walk can still be seen */
 	st = iommu_detach(host_iommu, host_device_id(d));
-	if (st != IOMMU_OK && st != IOMMU_NOT_ATTACHED) {
-		d->broken = true;
-		space_quarantine(a->space);
-		err = assign_complain("detach", -EIO,
-			"%x:%x.%x stays blocked, its pages are quarantined: %s",
-			d->bus, PCI_DEV(d->devfn), PCI_FN(d->devfn),
-			iommu_status_text(st));
-	}
+	if (st != IOMMU_OK && st != IOMMU_NOT_ATTACHED)
+		err = keep_blocked(a, iommu_status_text(st));
 	collect_faults(a); /* nothing comes any more */
+	if (pci_reset(d) && !stopped && !err)
+		err = keep_blocked(a, "it does not stop");
+	d->released_ns = time_ns();
 	list_remove(&a->link);
 	__leave_space(a->space);
 	kfree(a);
-	pci_reset(d);
-	d->released_ns = time_ns();
 	return err;
 }
 
@@ -185,18 +194,18 @@ int assign_detach(struct pci_address at, int pid)
 
 /* ------------------------------------------------------------------ attach */
 
-/* Stop it and forget what its last owner left in it. Returns how, or NULL if it
- * did not come back: it may still do what it was told, so nobody gets it. */
+/* Stop it and forget what its last owner left in it. Returns how, or NULL if
+ * that failed: it may still do what it was told, so nobody gets it. */
 static const char *hand_over_reset(struct pci_device *d)
 {
 	enum pci_reset_kind kind = pci_reset_method(d);
+	bool stopped = __quiet(d);
 	int err;
 
-	__quiet(d);
 	err = kind == PCI_RESET_NONE ? -ENOTSUP : pci_reset(d);
 	if (!err)
 		return pci_reset_name(kind);
-	if (err != -ENOTSUP)
+	if (err != -ENOTSUP || !stopped)
 		return NULL;
 	if (d->released_ns)
 		(void)sleep_until(
@@ -226,7 +235,7 @@ static int give(struct assignment *a)
 	d->silenced = false;
 	pci_set_owner(d, a->space);
 	pci_set_memory(d, true);
-	pci_set_master(d, true);
+	(void)pci_set_master(d, true); /* if not, its owner will see */
 	return 0;
 undo:
 	__leave_space(a->space);
@@ -250,7 +259,7 @@ static int attach_to(struct pci_device *d, struct space *s, struct process *p)
 		a->reset = hand_over_reset(d);
 		err = a->reset ? give(a)
 			       : assign_refuse(d, -EIO,
-					 "it did not come back from its reset");
+					 "it could not be stopped and reset");
 	}
 	if (err)
 		kfree(a);

@@ -30,8 +30,8 @@ extern struct list assignments; /* in order of attachment */
 
 struct assignment *__assignment_of(const struct pci_device *d);
 
-/* Everything the device could do to anybody stops. */
-void __quiet(struct pci_device *d);
+/* Everything the device could do to anybody stops. False: it does not stop. */
+bool __quiet(struct pci_device *d);
 
 /* The device is its owner's no more; *a is gone. */
 int __release(struct assignment *a);

@@ -159,5 +159,5 @@ void __assign_silence(uint16_t segment, uint16_t requester)
 	if (!d || d->silenced)
 		return;
 	d->silenced = true;
-	__quiet(d);
+	(void)__quiet(d);
 }

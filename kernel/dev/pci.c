@@ -235,8 +235,7 @@ static const struct file_ops bar_fops = {.get_device = bar_range};
 
 static int set_master(struct pci_device *d, void *arg)
 {
-	pci_set_master(d, arg != NULL);
-	return 0;
+	return pci_set_master(d, arg != NULL) ? 0 : -EIO;
 }
 
 static int enable(struct pci_device *d, void *arg)

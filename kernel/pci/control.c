@@ -18,17 +18,19 @@ static void sleep_ms(unsigned ms)
 		delay_us(ms * 1000);
 }
 
-static void set_command(struct pci_device *d, uint16_t bits, bool on)
+/* Returns what they are then. */
+static bool set_command(struct pci_device *d, uint16_t bits, bool on)
 {
 	uint16_t v = pci_read16(d, PCI_COMMAND);
 
 	pci_write16(d, PCI_COMMAND, on ? v | bits : v & ~bits);
-	pci_read16(d, PCI_COMMAND);
+	v = pci_read16(d, PCI_COMMAND);
+	return v != 0xffff && v & bits;
 }
 
 void pci_set_memory(struct pci_device *d, bool on)
 {
-	set_command(d, COMMAND_MEMORY, on);
+	(void)set_command(d, COMMAND_MEMORY, on);
 }
 
 void pci_set_rom(struct pci_device *d, bool on)
@@ -37,16 +39,16 @@ void pci_set_rom(struct pci_device *d, bool on)
 		pci_write32(d, PCI_ROM, (uint32_t)d->rom.base | on);
 }
 
-void pci_set_master(struct pci_device *d, bool on)
+bool pci_set_master(struct pci_device *d, bool on)
 {
-	set_command(d, COMMAND_MASTER, on);
+	return set_command(d, COMMAND_MASTER, on) == on;
 }
 
 void pci_interrupts_off(struct pci_device *d)
 {
 	uint16_t v;
 
-	set_command(d, COMMAND_INTX_OFF, true);
+	(void)set_command(d, COMMAND_INTX_OFF, true);
 	if (d->cap_msi) {
 		v = pci_read16(d, d->cap_msi + MSI_CONTROL);
 		pci_write16(d, d->cap_msi + MSI_CONTROL, v & ~1);
@@ -81,7 +83,7 @@ bool pci_wait_idle(struct pci_device *d)
 
 	while ((state = pending(d)) > 0 && time_ns() < end)
 		sleep_ms(1);
-	return state == 0;
+	return state <= 0;
 }
 
 const char *pci_reset_name(enum pci_reset_kind kind)
@@ -249,8 +251,8 @@ int pci_reset(struct pci_device *d)
 		return -ENOTSUP;
 	if (pci_read16(d, PCI_VENDOR) != d->vendor)
 		return -EIO;
-	pci_set_master(d, false);
-	pci_wait_idle(d);
+	(void)pci_set_master(d, false);
+	(void)pci_wait_idle(d); /* the reset ends what is still under way */
 	save(d, &saved);
 	start_reset(d, kind);
 	if (!wait_answer(d))

@@ -93,12 +93,13 @@ void pci_set_memory(struct pci_device *d, bool on); /* memory decoding */
 /* The expansion ROM answers reads; memory decoding must be on too. */
 void pci_set_rom(struct pci_device *d, bool on);
 
-/* Bus mastering; off is read back, so that writes already sent by the CPU side
- * have arrived when it returns. */
-void pci_set_master(struct pci_device *d, bool on);
+/* Bus mastering; it is read back, so that writes already sent by the CPU side
+ * have arrived when it returns. False: it does not read back as asked. A
+ * function that is gone (all ones) counts as off. */
+bool pci_set_master(struct pci_device *d, bool on);
 
 /* Wait (bounded, 100 ms) until the function has no transaction pending (PCIe
- * device status). False: still pending, or unknown. */
+ * device status). False: it still has. One that cannot tell counts as idle. */
 bool pci_wait_idle(struct pci_device *d);
 
 enum pci_reset_kind {

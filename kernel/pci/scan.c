@@ -68,7 +68,7 @@ static void quiet(struct pci_device *d)
 			command | COMMAND_MASTER | COMMAND_MEMORY | COMMAND_IO |
 				COMMAND_INTX_OFF);
 	else
-		pci_set_master(d, false);
+		(void)pci_set_master(d, false);
 }
 
 /* A function that was taken out leaves its place in the list to the next one

@@ -540,6 +540,52 @@ static void a_device_that_is_lost_in_its_reset_is_nobodys(void **state)
 	surroundings_stop();
 }
 
+/* A device that keeps on being master, or busy. Where it can be reset nothing
+ * is amiss; where not, nobody gets it, nor what was its owner's. */
+static void end_with_restless_device(struct function *f, bool can_reset)
+{
+	uint64_t before;
+
+	surroundings_start(&model_personalities[0], MODEL_LAZY, 1);
+	memset(owner_of, 0, sizeof(owner_of));
+	for (int pid = 1; pid <= 2; pid++)
+		be_born(pid);
+	assert_int_equal(assign_attach(address_of(0), 1), 0);
+	owner_of[0] = 1;
+	assert_true(write_from(0, 0, 1));
+	owner_of[0] = 0;
+	functions[0].never_stops = f->never_stops;
+	functions[0].never_idle = f->never_idle;
+	functions[0].no_reset = !can_reset;
+	before = memory_counts().quarantined;
+	assert_int_equal(assign_detach(address_of(0), 0), can_reset ? 0 : -EIO);
+	assert_int_equal(functions[0].pci.broken, !can_reset);
+	assert_false(write_from(0, 0, 2)); /* whatever it tries */
+	space_put(owners[1].s);
+	if (can_reset)
+		assert_int_equal(memory_counts().quarantined, before);
+	else
+		assert_true(memory_counts().quarantined - before >= PAGES);
+	assert_int_equal(assign_attach(address_of(0), 2), can_reset ? 0 : -EIO);
+	space_put(owners[2].s);
+	if (can_reset)
+		surroundings_stop();
+	else
+		surroundings_stop_broken();
+}
+
+static void a_device_that_does_not_stop_stays_blocked(void **state)
+{
+	struct function master = {.never_stops = true};
+	struct function busy = {.never_idle = true};
+
+	(void)state;
+	end_with_restless_device(&master, true);
+	end_with_restless_device(&master, false);
+	end_with_restless_device(&busy, true);
+	end_with_restless_device(&busy, false);
+}
+
 static void an_attach_without_memory_changes_nothing(void **state)
 {
 	(void)state;
@@ -580,6 +626,7 @@ int main(int argc, char **argv)
 			memory_is_kept_from_a_unit_that_does_not_answer),
 		cmocka_unit_test(only_the_owner_acts_as_owner),
 		cmocka_unit_test(a_device_that_is_lost_in_its_reset_is_nobodys),
+		cmocka_unit_test(a_device_that_does_not_stop_stays_blocked),
 		cmocka_unit_test(an_attach_without_memory_changes_nothing),
 	};
 

@@ -109,11 +109,12 @@ void pci_set_rom(struct pci_device *d, bool on)
 	(void)on;
 }
 
-void pci_set_master(struct pci_device *d, bool on)
+bool pci_set_master(struct pci_device *d, bool on)
 {
 	turn();
-	function_of(d)->master = on;
+	function_of(d)->master = on || function_of(d)->never_stops;
 	turn();
+	return function_of(d)->master == on;
 }
 
 void pci_set_memory(struct pci_device *d, bool on)
@@ -152,7 +153,7 @@ int pci_reset(struct pci_device *d)
 		at_reset(d);
 	if (function_of(d)->no_reset)
 		return -ENOTSUP;
-	if (function_of(d)->master)
+	if (function_of(d)->master && !function_of(d)->never_stops)
 		machine_blame("a device is reset while it masters the bus");
 	function_of(d)->resets++;
 	turn();

@@ -19,7 +19,7 @@
 struct function {
 	struct pci_device pci; /* first */
 	bool master;
-	bool never_idle, no_reset, lost_in_reset;
+	bool never_stops, never_idle, no_reset, lost_in_reset;
 	unsigned resets;
 };
 
