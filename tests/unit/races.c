@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Two CPUs at the same thing: whenever one is in a hook of the host, the other
+ * does the same. One wins, both are served, nothing is lost. A hook that calls
+ * the library again plays the other CPU, so that every order is tried, not the
+ * few that threads happen to find.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+#include "support/rig.h"
+
+#define RW (IOMMU_READ | IOMMU_WRITE)
+
+static const char *const kinds[] = {
+	"plain", "no-qi", "non-coherent", "caching", "worst-memory"};
+#define KINDS (sizeof(kinds) / sizeof(*kinds))
+
+/** What the other CPU does, and at which hook of the first one's. */
+static struct {
+	struct rig *r;
+	void (*act)(struct rig *r);
+	unsigned countdown;
+	bool happened;
+	struct iommu_host real;
+} other;
+
+static void maybe(void)
+{
+	if (!other.act || !other.countdown || --other.countdown)
+		return;
+	/* Only one CPU can be played: it must not find a lock taken. */
+	if (other.r->host.locks_held) {
+		other.countdown = 1;
+		return;
+	}
+	other.happened = true;
+	other.act(other.r);
+}
+
+static void *page_alloc(void *ctx, unsigned order, iommu_phys_t *out_phys)
+{
+	void *page = other.real.page_alloc(ctx, order, out_phys);
+
+	maybe();
+	return page;
+}
+
+static unsigned long lock(void *ctx, struct iommu_lock *lock)
+{
+	maybe();
+	return other.real.lock(ctx, lock);
+}
+
+static void open_rig(struct rig *r, const char *kind)
+{
+	memset(&other, 0, sizeof(other));
+	rig_open(r, kind, MODEL_LAZY, 1);
+	other.r = r;
+	other.real = r->hooks;
+	r->hooks.page_alloc = page_alloc;
+	r->hooks.lock = lock;
+	rig_start_ok(r);
+}
+
+/** From now on, the n-th hook is where the other CPU acts. */
+static void arm(void (*act)(struct rig *r), unsigned n)
+{
+	other.act = act;
+	other.countdown = n;
+	other.happened = false;
+}
+
+static bool disarm(void)
+{
+	other.act = NULL;
+	return other.happened;
+}
+
+static struct iommu_domain *domain;
+static enum iommu_status got;
+
+/** A state to start from, what both CPUs do, and what holds afterwards. */
+struct race {
+	void (*before)(struct rig *r);
+	void (*both)(struct rig *r);
+	void (*after)(struct rig *r);
+};
+
+static void run(const struct race *race)
+{
+	for (unsigned k = 0; k < KINDS; k++) {
+		bool met = true;
+
+		for (unsigned n = 1; met; n++) {
+			struct rig r;
+
+			open_rig(&r, kinds[k]);
+			domain = rig_mapped_domain(&r);
+			if (race->before)
+				race->before(&r);
+			arm(race->both, n);
+			race->both(&r);
+			met = disarm();
+			race->after(&r);
+			assert_int_equal(
+				iommu_domain_destroy(domain), IOMMU_OK);
+			rig_close(&r);
+			assert_true(n < 200);
+			assert_true(met || n > 1);
+		}
+	}
+}
+
+/* ---- a device that nobody has looked at ---- */
+
+static void look(struct rig *r)
+{
+	struct iommu_device_info info;
+
+	assert_int_equal(
+		iommu_device_info(r->iommu, rig_id(RIG_DEV), &info), IOMMU_OK);
+	assert_int_equal(info.state, IOMMU_DEVICE_BLOCKED);
+}
+
+static void devices_are_met_once(void **state)
+{
+	static const struct race race = {NULL, look, look};
+
+	(void)state;
+	run(&race);
+}
+
+/* ---- attach ---- */
+
+static unsigned attached, busy;
+
+static void attach(struct rig *r)
+{
+	enum iommu_status status =
+		iommu_attach(r->iommu, rig_id(RIG_DEV), domain);
+
+	attached += status == IOMMU_OK;
+	busy += status == IOMMU_BUSY;
+	if (status != IOMMU_OK && status != IOMMU_BUSY)
+		fail_msg("%s", iommu_status_text(status));
+}
+
+static void map_one(struct rig *r)
+{
+	(void)r;
+	attached = busy = 0;
+	assert_int_equal(iommu_map(domain, iommu_iova(0x5000),
+				 iommu_phys(0x100000), 4096, RW),
+		IOMMU_OK);
+}
+
+static void one_is_attached(struct rig *r)
+{
+	assert_int_equal(attached, 1);
+	assert_true(busy <= 1);
+	assert_true(rig_can_write(r, RIG_DEV, 0x5000));
+	assert_int_equal(iommu_detach(r->iommu, rig_id(RIG_DEV)), IOMMU_OK);
+	assert_false(rig_can_write(r, RIG_DEV, 0x5000));
+}
+
+static void one_attach_wins(void **state)
+{
+	static const struct race race = {map_one, attach, one_is_attached};
+
+	(void)state;
+	run(&race);
+}
+
+/** Two devices of one bus: one context table. */
+static uint16_t next_device[] = {RIG_DEV, RIG_OTHER};
+static unsigned devices;
+
+static void attach_next(struct rig *r)
+{
+	uint16_t bdf = next_device[devices++ % 2];
+
+	assert_int_equal(iommu_attach(r->iommu, rig_id(bdf), domain), IOMMU_OK);
+}
+
+static void map_two(struct rig *r)
+{
+	map_one(r);
+	devices = 0;
+}
+
+static void both_reach_the_page(struct rig *r)
+{
+	if (devices == 1)
+		attach_next(r);
+	for (unsigned n = 0; n < 2; n++) {
+		assert_true(rig_can_write(r, next_device[n], 0x5000));
+		assert_int_equal(iommu_detach(r->iommu, rig_id(next_device[n])),
+			IOMMU_OK);
+	}
+}
+
+static void context_table_is_made_once(void **state)
+{
+	static const struct race race = {
+		map_two, attach_next, both_reach_the_page};
+
+	(void)state;
+	run(&race);
+}
+
+/** Identity without pass-through needs tables, made once. */
+static void attach_identity(struct rig *r)
+{
+	uint16_t bdf = next_device[devices++ % 2];
+
+	got = iommu_attach(
+		r->iommu, rig_id(bdf), iommu_domain_identity(r->iommu));
+}
+
+static void identity_tables_are_made_once(void **state)
+{
+	(void)state;
+	for (unsigned n = 1;; n += 1 + n / 16) {
+		struct rig r;
+		bool met;
+
+		open_rig(&r, "no-pt");
+		devices = 0;
+		arm(attach_identity, n);
+		attach_identity(&r);
+		met = disarm();
+		assert_int_equal(got, IOMMU_OK);
+		for (unsigned k = 0; k < devices; k++) {
+			assert_true(
+				rig_can_write(&r, next_device[k], 0x100000));
+			assert_int_equal(
+				iommu_detach(r.iommu, rig_id(next_device[k])),
+				IOMMU_OK);
+		}
+		rig_close(&r);
+		if (!met)
+			break;
+		assert_true(n < 10000);
+	}
+}
+
+/* ---- map and unmap ---- */
+
+static uint64_t pages_mapped[2];
+static unsigned maps;
+
+/** Pages side by side: the tables above are shared. */
+static void map_next(struct rig *r)
+{
+	uint64_t at = 0x40000000 + 0x1000ull * maps;
+
+	(void)r;
+	pages_mapped[maps++ % 2] = at;
+	assert_int_equal(iommu_map(domain, iommu_iova(at),
+				 iommu_phys(0x100000 + at), 4096, RW),
+		IOMMU_OK);
+}
+
+static void attach_first(struct rig *r)
+{
+	maps = 0;
+	assert_int_equal(
+		iommu_attach(r->iommu, rig_id(RIG_DEV), domain), IOMMU_OK);
+}
+
+static void pages_are_there(struct rig *r)
+{
+	iommu_phys_t phys;
+
+	for (unsigned n = 0; n < maps; n++) {
+		assert_int_equal(iommu_iova_to_phys(domain,
+					 iommu_iova(pages_mapped[n]), &phys),
+			IOMMU_OK);
+		assert_int_equal(phys.v, 0x100000 + pages_mapped[n]);
+	}
+	assert_int_equal(
+		iommu_unmap_now(domain, iommu_iova(0x40000000), 0x40000000),
+		IOMMU_OK);
+	rig_check(r);
+	assert_int_equal(iommu_detach(r->iommu, rig_id(RIG_DEV)), IOMMU_OK);
+}
+
+static void tables_are_made_once(void **state)
+{
+	static const struct race race = {
+		attach_first, map_next, pages_are_there};
+
+	(void)state;
+	run(&race);
+}
+
+/** Two holes in one large page: it is split once. */
+static void map_large(struct rig *r)
+{
+	attach_first(r);
+	assert_int_equal(iommu_map(domain, iommu_iova(0x40000000),
+				 iommu_phys(0x200000), 0x200000, RW),
+		IOMMU_OK);
+}
+
+static void cut_next(struct rig *r)
+{
+	(void)r;
+	pages_mapped[maps % 2] = 0x40000000 + 0x7000ull * maps;
+	assert_int_equal(
+		iommu_unmap_now(domain,
+			iommu_iova(0x40000000 + 0x7000ull * maps++), 4096),
+		IOMMU_OK);
+}
+
+static void holes_are_there(struct rig *r)
+{
+	for (unsigned n = 0; n < maps; n++) {
+		assert_false(rig_can_write(r, RIG_DEV, pages_mapped[n]));
+		assert_true(
+			rig_can_write(r, RIG_DEV, pages_mapped[n] + 0x1000));
+	}
+	assert_int_equal(
+		iommu_unmap_now(domain, iommu_iova(0x40000000), 0x200000),
+		IOMMU_OK);
+	assert_int_equal(iommu_detach(r->iommu, rig_id(RIG_DEV)), IOMMU_OK);
+}
+
+static void large_pages_are_split_once(void **state)
+{
+	static const struct race race = {map_large, cut_next, holes_are_there};
+
+	(void)state;
+	run(&race);
+}
+
+/* ---- detach against everything ---- */
+
+static void detach(struct rig *r)
+{
+	got = iommu_detach(r->iommu, rig_id(RIG_DEV));
+	assert_true(got == IOMMU_OK || got == IOMMU_BUSY ||
+		got == IOMMU_NOT_ATTACHED);
+	attached += got == IOMMU_OK;
+}
+
+static void map_and_attach(struct rig *r)
+{
+	map_one(r);
+	assert_int_equal(
+		iommu_attach(r->iommu, rig_id(RIG_DEV), domain), IOMMU_OK);
+	assert_true(rig_can_write(r, RIG_DEV, 0x5000));
+}
+
+static void one_was_detached(struct rig *r)
+{
+	assert_int_equal(attached, 1);
+	assert_false(rig_can_write(r, RIG_DEV, 0x5000));
+}
+
+static void one_detach_wins(void **state)
+{
+	static const struct race race = {
+		map_and_attach, detach, one_was_detached};
+
+	(void)state;
+	run(&race);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(devices_are_met_once),
+		cmocka_unit_test(one_attach_wins),
+		cmocka_unit_test(context_table_is_made_once),
+		cmocka_unit_test(identity_tables_are_made_once),
+		cmocka_unit_test(tables_are_made_once),
+		cmocka_unit_test(large_pages_are_split_once),
+		cmocka_unit_test(one_detach_wins),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

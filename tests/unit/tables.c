@@ -1,0 +1,531 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Tables of every depth: which one a unit gets, small pages joined to large
+ * ones and cut again, where an address leads, and what happens when there is no
+ * page for a table.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "support/rig.h"
+
+#define RW (IOMMU_READ | IOMMU_WRITE)
+#define M2 0x200000ull
+#define G1 0x40000000ull
+
+struct play {
+	struct rig r;
+	struct iommu_domain *domain;
+	struct iommu_batch batch;
+};
+
+static void open_play(struct play *p, const char *kind, enum model_mode mode)
+{
+	rig_open(&p->r, kind, mode, 1);
+	rig_start_ok(&p->r);
+	p->domain = rig_mapped_domain(&p->r);
+	iommu_batch_init(&p->batch, p->domain);
+	assert_int_equal(
+		iommu_attach(p->r.iommu, rig_id(RIG_DEV), p->domain), IOMMU_OK);
+}
+
+static void close_play(struct play *p)
+{
+	assert_int_equal(iommu_unmap_now(p->domain, iommu_iova(0), 1ull << 39),
+		IOMMU_OK);
+	assert_int_equal(iommu_detach(p->r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
+	assert_int_equal(iommu_domain_destroy(p->domain), IOMMU_OK);
+	rig_close(&p->r);
+}
+
+static void map(struct play *p, uint64_t iova, uint64_t phys, uint64_t size,
+	unsigned rights)
+{
+	assert_int_equal(iommu_map(p->domain, iommu_iova(iova),
+				 iommu_phys(phys), size, rights),
+		IOMMU_OK);
+}
+
+/** Small pages, so that nothing large is made at once. */
+static void map_small(struct play *p, uint64_t iova, uint64_t phys,
+	uint64_t size, unsigned rights)
+{
+	for (uint64_t at = 0; at < size; at += 4096)
+		map(p, iova + at, phys + at, 4096, rights);
+}
+
+static void join(struct play *p, uint64_t iova, uint64_t size)
+{
+	assert_int_equal(
+		iommu_join(p->domain, iommu_iova(iova), size, &p->batch),
+		IOMMU_OK);
+}
+
+static void flush(struct play *p)
+{
+	assert_int_equal(iommu_batch_flush(&p->batch), IOMMU_OK);
+	rig_check(&p->r);
+}
+
+static uint64_t leads_to(struct play *p, uint64_t iova)
+{
+	iommu_phys_t phys;
+
+	assert_int_equal(iommu_iova_to_phys(p->domain, iommu_iova(iova), &phys),
+		IOMMU_OK);
+	return phys.v;
+}
+
+/** The size of the page behind an address, by the tables the device walks. */
+static uint64_t page_size;
+
+static void note_size(void *arg, const char *text, size_t length)
+{
+	char line[256] = {0};
+	const char *at;
+
+	(void)arg;
+	memcpy(line, text, length < 255 ? length : 255);
+	at = strstr(line, " bytes");
+	if (!at)
+		return;
+	while (at > line && at[-1] != ' ')
+		at--;
+	page_size = (uint64_t)atoll(at);
+}
+
+static uint64_t size_at(struct play *p, uint64_t iova)
+{
+	page_size = 0;
+	assert_int_equal(iommu_report_walk(p->r.iommu, rig_id(RIG_DEV),
+				 iommu_iova(iova), note_size, NULL),
+		IOMMU_OK);
+	return page_size;
+}
+
+/* ---- join ---- */
+
+static void small_pages_become_large(void **state)
+{
+	static const char *const kinds[] = {"plain", "caching", "non-coherent",
+		"write-buffer", "worst-memory", "no-snoop-control"};
+
+	(void)state;
+	for (unsigned k = 0; k < 12; k++) {
+		unsigned before;
+		struct play p;
+
+		open_play(&p, kinds[k / 2], k & 1 ? MODEL_LAZY : MODEL_RANDOM);
+		map_small(&p, 3 * M2, 5 * M2, M2, RW);
+		assert_int_equal(size_at(&p, 3 * M2), 4096);
+		assert_true(rig_can_write(&p.r, RIG_DEV, 3 * M2));
+		assert_true(rig_can_write(&p.r, RIG_DEV, 4 * M2 - 8));
+		before =
+			(unsigned)model_pages_in_use(p.r.m, MODEL_OWNER_DRIVER);
+		join(&p, 3 * M2, M2);
+		assert_int_equal(size_at(&p, 3 * M2), M2);
+		assert_int_equal(
+			leads_to(&p, 3 * M2 + 0x12345), 5 * M2 + 0x12345);
+		flush(&p);
+		assert_true(rig_can_write(&p.r, RIG_DEV, 3 * M2 + 0x1000));
+		/* The table went back; at most the reserve was filled. */
+		assert_true(model_pages_in_use(p.r.m, MODEL_OWNER_DRIVER) <=
+			before + 3);
+		/* Cut again, without an allocation. */
+		p.r.host.forbid_alloc = true;
+		assert_int_equal(iommu_unmap_now(p.domain,
+					 iommu_iova(3 * M2 + 0x5000), 4096),
+			IOMMU_OK);
+		p.r.host.forbid_alloc = false;
+		assert_false(rig_can_write(&p.r, RIG_DEV, 3 * M2 + 0x5000));
+		assert_true(rig_can_write(&p.r, RIG_DEV, 3 * M2 + 0x6000));
+		close_play(&p);
+	}
+}
+
+static void join_goes_up_to_1g(void **state)
+{
+	struct play p;
+
+	(void)state;
+	open_play(&p, "plain", MODEL_BENIGN);
+	for (uint64_t at = 0; at < G1; at += M2)
+		map(&p, G1 + at, G1 + at, M2, IOMMU_READ);
+	assert_int_equal(size_at(&p, G1), M2);
+	join(&p, G1, G1);
+	flush(&p);
+	assert_int_equal(size_at(&p, G1 + 5 * M2), G1);
+	assert_int_equal(leads_to(&p, 2 * G1 - 1), 2 * G1 - 1);
+	close_play(&p);
+	/* Not where the unit has no such pages. */
+	open_play(&p, "no-gigabyte", MODEL_BENIGN);
+	for (uint64_t at = 0; at < G1; at += M2)
+		map(&p, G1 + at, G1 + at, M2, IOMMU_READ);
+	join(&p, G1, G1);
+	flush(&p);
+	assert_int_equal(size_at(&p, G1), M2);
+	close_play(&p);
+	open_play(&p, "small-pages", MODEL_BENIGN);
+	map_small(&p, M2, M2, M2, RW);
+	join(&p, M2, M2);
+	flush(&p);
+	assert_int_equal(size_at(&p, M2), 4096);
+	close_play(&p);
+}
+
+static void what_differs_is_not_joined(void **state)
+{
+	(void)state;
+	for (unsigned n = 0; n < 7; n++) {
+		uint64_t from = M2, size = M2;
+		struct play p;
+
+		open_play(&p, "plain", MODEL_LAZY);
+		switch (n) {
+		case 0: /* a hole at the start */
+			map_small(&p, M2 + 4096, M2 + 4096, M2 - 4096, RW);
+			break;
+		case 1: /* a hole at the end */
+			map_small(&p, M2, M2, M2 - 4096, RW);
+			break;
+		case 2: /* rights */
+			map_small(&p, M2, M2, M2 - 4096, RW);
+			map(&p, 2 * M2 - 4096, 2 * M2 - 4096, 4096, IOMMU_READ);
+			break;
+		case 3: /* not aligned */
+			map_small(&p, M2, M2 + 4096, M2, RW);
+			break;
+		case 4: /* not contiguous */
+			map_small(&p, M2, M2, M2 / 2, RW);
+			map_small(&p, 3 * M2 / 2, 4 * M2, M2 / 2, RW);
+			break;
+		case 5: /* only a part is asked for: its end is missing */
+			map_small(&p, M2, M2, M2, RW);
+			size = M2 - 4096;
+			break;
+		case 6: /* its start is missing */
+			map_small(&p, M2, M2, M2, RW);
+			from = M2 + 4096;
+			size = M2 - 4096;
+			break;
+		}
+		join(&p, from, size);
+		assert_int_equal(p.batch.changes, 0);
+		assert_int_equal(size_at(&p, M2 + 4096), 4096);
+		close_play(&p);
+	}
+}
+
+static void no_memory_for_the_reserve_means_no_join(void **state)
+{
+	(void)state;
+	for (unsigned n = 1; n < 8; n++) {
+		struct play p;
+
+		open_play(&p, "plain", MODEL_LAZY);
+		map_small(&p, M2, M2, M2, RW);
+		model_fail_alloc(p.r.m, n, true);
+		join(&p, M2, M2);
+		model_fail_alloc(p.r.m, 0, false);
+		flush(&p);
+		/* Joined or not, it can be cut. */
+		p.r.host.forbid_alloc = true;
+		assert_int_equal(
+			iommu_unmap_now(p.domain, iommu_iova(M2 + 4096), 4096),
+			IOMMU_OK);
+		p.r.host.forbid_alloc = false;
+		assert_false(rig_can_write(&p.r, RIG_DEV, M2 + 4096));
+		assert_true(rig_can_write(&p.r, RIG_DEV, M2));
+		close_play(&p);
+	}
+}
+
+/** More large pages cut at once than the reserve has pages for. */
+static void reserve_runs_out(void **state)
+{
+	enum iommu_status status;
+	uint64_t removed = 0;
+	struct play p;
+
+	(void)state;
+	open_play(&p, "plain", MODEL_LAZY);
+	map(&p, M2, M2, 16 * M2, RW);
+	model_fail_alloc(p.r.m, 1, true);
+	for (unsigned n = 0; n < 16; n++) {
+		status =
+			iommu_unmap(p.domain, iommu_iova((n + 1) * M2 + 0x3000),
+				4096, &p.batch, &removed);
+		assert_int_equal(removed, status == IOMMU_OK ? 4096 : 0);
+		if (status != IOMMU_OK)
+			break;
+		assert_false(n == 15);
+	}
+	assert_int_equal(status, IOMMU_NO_MEMORY);
+	model_fail_alloc(p.r.m, 0, false);
+	flush(&p);
+	assert_false(rig_can_write(&p.r, RIG_DEV, M2 + 0x3000));
+	/* What could not be cut is still whole. */
+	assert_true(rig_can_write(&p.r, RIG_DEV, 16 * M2 + 0x3000));
+	close_play(&p);
+}
+
+/* ---- where an address leads ---- */
+
+static void address_of_every_kind(void **state)
+{
+	struct iommu_domain_config blocked = {.kind = IOMMU_DOMAIN_BLOCKED};
+	struct iommu_domain *none;
+	iommu_phys_t phys;
+	struct play p;
+
+	(void)state;
+	open_play(&p, "plain", MODEL_LAZY);
+	assert_int_equal(iommu_iova_to_phys(iommu_domain_identity(p.r.iommu),
+				 iommu_iova(0x12345), &phys),
+		IOMMU_OK);
+	assert_int_equal(phys.v, 0x12345);
+	assert_int_equal(
+		iommu_domain_create(p.r.iommu, &blocked, &none), IOMMU_OK);
+	assert_int_equal(iommu_iova_to_phys(none, iommu_iova(0x1000), &phys),
+		IOMMU_BAD_ARGUMENT);
+	assert_int_equal(iommu_domain_destroy(none), IOMMU_OK);
+	map(&p, G1, G1, G1, RW);
+	assert_int_equal(leads_to(&p, G1 + 0x3456789), G1 + 0x3456789);
+	close_play(&p);
+}
+
+/** A shared domain is walked from the deepest root that the host offers. */
+static void address_in_shared_tables(void **state)
+{
+	(void)state;
+	for (unsigned levels = 3; levels <= 5; levels++) {
+		struct iommu_domain_config config = {
+			.kind = IOMMU_DOMAIN_SHARED};
+		struct iommu_domain *domain;
+		struct rig_space space;
+		iommu_phys_t phys;
+		struct rig r;
+
+		rig_open(&r, "plain", MODEL_BENIGN, 1);
+		rig_start_ok(&r);
+		rig_space_open(&space, &r);
+		rig_space_set(&space, 0x5000, 0x7000 | RW);
+		config.roots.levels3 = iommu_phys(space.root[3]);
+		if (levels >= 4)
+			config.roots.levels4 = iommu_phys(space.root[4]);
+		if (levels == 5)
+			config.roots.levels5 = iommu_phys(space.root[5]);
+		assert_int_equal(iommu_domain_create(r.iommu, &config, &domain),
+			IOMMU_OK);
+		assert_int_equal(
+			iommu_iova_to_phys(domain, iommu_iova(0x5678), &phys),
+			IOMMU_OK);
+		assert_int_equal(phys.v, 0x7678);
+		assert_int_equal(
+			iommu_iova_to_phys(domain, iommu_iova(0x6000), &phys),
+			IOMMU_NOT_MAPPED);
+		assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+		rig_space_close(&space);
+		rig_close(&r);
+	}
+}
+
+/* ---- depth ---- */
+
+/** Two units of different depth share a domain. */
+static void units_of_two_depths(void **state)
+{
+	static const char *const pairs[][2] = {{"39-bit", "48-bit"},
+		{"48-bit", "57-bit"}, {"39-bit", "57-bit"},
+		{"57-bit", "39-bit"}, {"39-bit", "no-gigabyte"}};
+
+	(void)state;
+	for (unsigned k = 0; k < 5; k++)
+		for (unsigned bits = 30; bits <= 57; bits += 9) {
+			struct iommu_domain_config config = {
+				.kind = IOMMU_DOMAIN_MAPPED, .iova_bits = bits};
+			struct iommu_domain *domain;
+			enum iommu_status a, b;
+			uint64_t last = (1ull << bits) - 4096;
+			struct rig r;
+
+			rig_open_machine(&r,
+				model_create_pair(
+					model_personality_find(pairs[k][0]),
+					model_personality_find(pairs[k][1]),
+					MODEL_LAZY, 0, 1, false));
+			rig_start_ok(&r);
+			a = iommu_domain_create(r.iommu, &config, &domain);
+			/* Never wider than the narrower unit. */
+			if (a != IOMMU_OK) {
+				assert_int_equal(a, IOMMU_WIDTH);
+				assert_true(bits > 39);
+				rig_close(&r);
+				continue;
+			}
+			a = iommu_attach(r.iommu, rig_id(RIG_DEV), domain);
+			b = iommu_attach(r.iommu, rig_id(RIG_OTHER), domain);
+			assert_int_equal(a, IOMMU_OK);
+			assert_int_equal(b, IOMMU_OK);
+			assert_int_equal(
+				iommu_map(domain, iommu_iova(last),
+					iommu_phys(0x100000), 4096, RW),
+				IOMMU_OK);
+			assert_true(rig_can_write(&r, RIG_DEV, last));
+			assert_true(rig_can_write(&r, RIG_OTHER, last));
+			/* The tables that both start at are never freed. */
+			assert_int_equal(iommu_unmap_now(domain, iommu_iova(0),
+						 1ull << bits),
+				IOMMU_OK);
+			assert_false(rig_can_write(&r, RIG_DEV, last));
+			assert_int_equal(
+				iommu_map(domain, iommu_iova(0x5000),
+					iommu_phys(0x100000), 4096, RW),
+				IOMMU_OK);
+			assert_true(rig_can_write(&r, RIG_DEV, 0x5000));
+			assert_true(rig_can_write(&r, RIG_OTHER, 0x5000));
+			assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_DEV)),
+				IOMMU_OK);
+			assert_int_equal(
+				iommu_detach(r.iommu, rig_id(RIG_OTHER)),
+				IOMMU_OK);
+			assert_int_equal(
+				iommu_domain_destroy(domain), IOMMU_OK);
+			rig_close(&r);
+		}
+}
+
+static void identity_tables_map_everything(void **state)
+{
+	static const char *const kinds[] = {"no-pt", "no-pt"};
+
+	(void)state;
+	for (unsigned k = 0; k < 2; k++) {
+		struct model_personality kind =
+			*model_personality_find(kinds[k]);
+		struct rig r;
+
+		if (k) /* 2 MiB pages at most: the lowest 512 GiB only */
+			kind.cap &= ~(1ull << 35);
+		rig_open_machine(
+			&r, model_create_usual(&kind, MODEL_LAZY, 0, 1, false));
+		rig_start_ok(&r);
+		for (unsigned round = 0; round < 2; round++) {
+			assert_int_equal(
+				iommu_attach(r.iommu, rig_id(RIG_DEV),
+					iommu_domain_identity(r.iommu)),
+				IOMMU_OK);
+			assert_int_equal(
+				iommu_attach(r.iommu, rig_id(RIG_OTHER),
+					iommu_domain_identity(r.iommu)),
+				IOMMU_OK);
+			assert_true(rig_can_write(&r, RIG_DEV, 0x100000));
+			assert_true(rig_can_write(&r, RIG_OTHER, 0x3ff0000));
+			assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_DEV)),
+				IOMMU_OK);
+			assert_int_equal(
+				iommu_detach(r.iommu, rig_id(RIG_OTHER)),
+				IOMMU_OK);
+		}
+		rig_close(&r);
+	}
+}
+
+/* ---- no page for a table ---- */
+
+/** Whatever call cannot be done leaves nothing of itself. */
+static void nth_table_is_not_to_be_had(void **state)
+{
+	static const char *const kinds[] = {"plain", "caching", "small-pages"};
+
+	(void)state;
+	for (unsigned k = 0; k < 3; k++) {
+		enum iommu_status status = IOMMU_NO_MEMORY;
+		unsigned n = 0;
+
+		while (status != IOMMU_OK) {
+			iommu_phys_t phys;
+			struct play p;
+
+			assert_true(++n < 50);
+			open_play(&p, kinds[k], MODEL_LAZY);
+			model_fail_alloc(p.r.m, n, true);
+			/* Crosses tables: some are made before one fails. */
+			status = iommu_map(p.domain, iommu_iova(G1 - 4096),
+				iommu_phys(0x100000), M2 + 8192, RW);
+			model_fail_alloc(p.r.m, 0, false);
+			if (status != IOMMU_OK) {
+				assert_int_equal(status, IOMMU_NO_MEMORY);
+				for (uint64_t at = G1 - 4096; at < G1 + M2;
+					at += 4096)
+					assert_int_equal(
+						iommu_iova_to_phys(p.domain,
+							iommu_iova(at), &phys),
+						IOMMU_NOT_MAPPED);
+				assert_false(
+					rig_can_read(&p.r, RIG_DEV, G1 - 4096));
+				map(&p, G1 - 4096, 0x100000, M2 + 8192, RW);
+			}
+			assert_true(rig_can_write(&p.r, RIG_DEV, G1 - 4096));
+			assert_true(rig_can_write(&p.r, RIG_DEV, G1 + M2));
+			close_play(&p);
+		}
+		assert_true(n > 2);
+	}
+}
+
+static void domain_without_tables_is_not_made(void **state)
+{
+	struct iommu_domain_config config = {.kind = IOMMU_DOMAIN_MAPPED};
+	const struct model_personality *narrow =
+		model_personality_find("39-bit");
+
+	(void)state;
+	for (unsigned n = 1;; n++) {
+		struct iommu_domain *domain = NULL;
+		enum iommu_status status;
+		struct rig r;
+
+		rig_open_machine(&r,
+			model_create_pair(narrow,
+				model_personality_find("48-bit"), MODEL_LAZY, 0,
+				1, false));
+		rig_start_ok(&r);
+		model_fail_alloc(r.m, n, false);
+		status = iommu_domain_create(r.iommu, &config, &domain);
+		model_fail_alloc(r.m, 0, false);
+		if (status == IOMMU_OK)
+			assert_int_equal(
+				iommu_domain_destroy(domain), IOMMU_OK);
+		else
+			assert_int_equal(status, IOMMU_NO_MEMORY);
+		rig_close(&r);
+		if (status == IOMMU_OK)
+			break;
+		assert_true(n < 10);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(small_pages_become_large),
+		cmocka_unit_test(join_goes_up_to_1g),
+		cmocka_unit_test(what_differs_is_not_joined),
+		cmocka_unit_test(no_memory_for_the_reserve_means_no_join),
+		cmocka_unit_test(reserve_runs_out),
+		cmocka_unit_test(address_of_every_kind),
+		cmocka_unit_test(address_in_shared_tables),
+		cmocka_unit_test(units_of_two_depths),
+		cmocka_unit_test(identity_tables_map_everything),
+		cmocka_unit_test(nth_table_is_not_to_be_had),
+		cmocka_unit_test(domain_without_tables_is_not_made),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
