@@ -11,126 +11,54 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "iommu/vtd/dmar.h"
-
-struct builder {
-	uint8_t bytes[1024];
-	size_t size;
-	size_t record;
-};
-
-static void put(struct builder *b, unsigned width, uint64_t value)
-{
-	while (width--) {
-		b->bytes[b->size++] = (uint8_t)value;
-		value >>= 8;
-	}
-}
-
-static void finish(struct builder *b)
-{
-	uint8_t sum = 0;
-
-	b->bytes[4] = (uint8_t)b->size;
-	b->bytes[5] = (uint8_t)(b->size >> 8);
-	b->bytes[9] = 0;
-	for (size_t n = 0; n < b->size; n++)
-		sum = (uint8_t)(sum + b->bytes[n]);
-	b->bytes[9] = (uint8_t)-sum;
-}
-
-static void start(struct builder *b)
-{
-	memset(b, 0, sizeof(*b));
-	memcpy(b->bytes, "DMAR", 4);
-	b->bytes[8] = 1;
-	b->bytes[36] = 45;
-	b->bytes[37] = DMAR_INTR_REMAP;
-	b->size = 48;
-}
-
-static void record(struct builder *b, unsigned type)
-{
-	b->record = b->size;
-	put(b, 2, type);
-	put(b, 2, 0);
-}
-
-static void close_record(struct builder *b)
-{
-	size_t size = b->size - b->record;
-
-	b->bytes[b->record + 2] = (uint8_t)size;
-	b->bytes[b->record + 3] = (uint8_t)(size >> 8);
-}
-
-static void scope(struct builder *b, unsigned type, unsigned id, unsigned bus,
-	unsigned hops)
-{
-	put(b, 1, type);
-	put(b, 1, 6 + 2 * hops);
-	put(b, 2, 0);
-	put(b, 1, id);
-	put(b, 1, bus);
-	while (hops--)
-		put(b, 2, hops + 1);
-}
-
-static void unit(struct builder *b, unsigned flags, uint64_t base)
-{
-	record(b, DMAR_DRHD);
-	put(b, 1, flags);
-	put(b, 1, 3);
-	put(b, 2, 2);
-	put(b, 8, base);
-}
+#include "support/table.h"
 
 /** A table with every structure type. */
 static void all_types(struct builder *b)
 {
-	start(b);
-	unit(b, 0, 0xfed90000);
-	scope(b, DMAR_SCOPE_ENDPOINT, 0, 0, 1);
-	scope(b, DMAR_SCOPE_IOAPIC, 5, 0xf0, 1);
-	scope(b, DMAR_SCOPE_BRIDGE, 0, 0, 3);
-	close_record(b);
-	unit(b, DMAR_INCLUDE_ALL, 0xfed91000);
-	close_record(b);
-	record(b, DMAR_RMRR);
-	put(b, 2, 0);
-	put(b, 2, 2);
-	put(b, 8, 0x7f000000);
-	put(b, 8, 0x7fffffff);
-	scope(b, DMAR_SCOPE_ENDPOINT, 0, 0, 1);
-	close_record(b);
-	record(b, DMAR_ATSR);
-	put(b, 2, DMAR_ALL_PORTS);
-	put(b, 2, 2);
-	close_record(b);
-	record(b, DMAR_RHSA);
-	put(b, 4, 0);
-	put(b, 8, 0xfed90000);
-	put(b, 4, 3);
-	close_record(b);
-	record(b, DMAR_ANDD);
-	put(b, 3, 0);
-	put(b, 1, 9);
-	put(b, 8, 0x004b42532e5fULL);
-	close_record(b);
-	record(b, DMAR_SATC);
-	put(b, 2, 1);
-	put(b, 2, 2);
-	scope(b, DMAR_SCOPE_ENDPOINT, 0, 0, 1);
-	close_record(b);
-	record(b, DMAR_SIDP);
-	put(b, 2, 0);
-	put(b, 2, 2);
-	scope(b, DMAR_SCOPE_ACPI, 0, 0, 1);
-	close_record(b);
-	record(b, 77);
-	put(b, 4, 1);
-	close_record(b);
-	finish(b);
+	table_start(b);
+	table_unit(b, 0, 0xfed90000);
+	table_scope(b, DMAR_SCOPE_ENDPOINT, 0, 0, 1);
+	table_scope(b, DMAR_SCOPE_IOAPIC, 5, 0xf0, 1);
+	table_scope(b, DMAR_SCOPE_BRIDGE, 0, 0, 3);
+	table_close(b);
+	table_unit(b, DMAR_INCLUDE_ALL, 0xfed91000);
+	table_close(b);
+	table_record(b, DMAR_RMRR);
+	table_put(b, 2, 0);
+	table_put(b, 2, 2);
+	table_put(b, 8, 0x7f000000);
+	table_put(b, 8, 0x7fffffff);
+	table_scope(b, DMAR_SCOPE_ENDPOINT, 0, 0, 1);
+	table_close(b);
+	table_record(b, DMAR_ATSR);
+	table_put(b, 2, DMAR_ALL_PORTS);
+	table_put(b, 2, 2);
+	table_close(b);
+	table_record(b, DMAR_RHSA);
+	table_put(b, 4, 0);
+	table_put(b, 8, 0xfed90000);
+	table_put(b, 4, 3);
+	table_close(b);
+	table_record(b, DMAR_ANDD);
+	table_put(b, 3, 0);
+	table_put(b, 1, 9);
+	table_put(b, 8, 0x004b42532e5fULL);
+	table_close(b);
+	table_record(b, DMAR_SATC);
+	table_put(b, 2, 1);
+	table_put(b, 2, 2);
+	table_scope(b, DMAR_SCOPE_ENDPOINT, 0, 0, 1);
+	table_close(b);
+	table_record(b, DMAR_SIDP);
+	table_put(b, 2, 0);
+	table_put(b, 2, 2);
+	table_scope(b, DMAR_SCOPE_ACPI, 0, 0, 1);
+	table_close(b);
+	table_record(b, 77);
+	table_put(b, 4, 1);
+	table_close(b);
+	table_finish(b);
 }
 
 static unsigned warnings;
@@ -256,7 +184,7 @@ static void damage_is_named(void **state)
 		assert_true(dmar_next(&table, &at, &r));
 		b.bytes[at + 2] = (uint8_t)length[n];
 		b.bytes[at + 3] = (uint8_t)(length[n] >> 8);
-		finish(&b);
+		table_finish(&b);
 		assert_int_equal(walk(&b, b.size), 1);
 		assert_string_equal(
 			last_warning, "a structure with an impossible length");
@@ -265,20 +193,20 @@ static void damage_is_named(void **state)
 	/* A scope of length 0 must not hold the walk up. */
 	all_types(&b);
 	b.bytes[48 + 16 + 1] = 0;
-	finish(&b);
+	table_finish(&b);
 	assert_int_equal(walk(&b, b.size), 9);
 	assert_int_equal(warnings, 2);
 
-	start(&b);
-	unit(&b, 0, 0);
-	close_record(&b);
-	unit(&b, DMAR_INCLUDE_ALL, 0x1000);
-	close_record(&b);
-	unit(&b, DMAR_INCLUDE_ALL, 0x2000);
-	close_record(&b);
-	unit(&b, 0, 0x1000);
-	close_record(&b);
-	finish(&b);
+	table_start(&b);
+	table_unit(&b, 0, 0);
+	table_close(&b);
+	table_unit(&b, DMAR_INCLUDE_ALL, 0x1000);
+	table_close(&b);
+	table_unit(&b, DMAR_INCLUDE_ALL, 0x2000);
+	table_close(&b);
+	table_unit(&b, 0, 0x1000);
+	table_close(&b);
+	table_finish(&b);
 	b.bytes[9] ^= 1;
 	assert_int_equal(walk(&b, b.size), 4);
 	assert_int_equal(warnings, 4);
