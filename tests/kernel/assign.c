@@ -586,6 +586,36 @@ static void a_device_that_does_not_stop_stays_blocked(void **state)
 	end_with_restless_device(&busy, false);
 }
 
+/* Torn out while it was owned: its configuration space is all ones, so it seems
+ * to be off and idle and cannot be reset. Nothing is kept for its sake. */
+static void a_device_that_was_torn_out_is_let_go(void **state)
+{
+	uint64_t before;
+
+	(void)state;
+	surroundings_start(&model_personalities[0], MODEL_LAZY, 1);
+	memset(owner_of, 0, sizeof(owner_of));
+	for (int pid = 1; pid <= PROCESSES; pid++)
+		be_born(pid);
+	assert_int_equal(assign_attach(address_of(0), 1), 0);
+	assert_int_equal(assign_attach(address_of(1), 1), 0);
+	functions[0].lost_in_reset = true;
+	before = memory_counts().quarantined;
+	assign_device_gone(&functions[0].pci);
+	assert_true(functions[0].pci.absent);
+	assert_false(functions[0].pci.broken);
+	assert_null(functions[0].pci.owner);
+	owner_of[1] = 1; /* its other device stays */
+	check();
+	assert_int_equal(assign_detach(address_of(0), 0), -ENXIO);
+	assign_device_gone(&functions[0].pci); /* and once more */
+	assert_int_equal(memory_counts().quarantined, before);
+	functions[0].lost_in_reset = false;
+	for (int pid = 1; pid <= PROCESSES; pid++)
+		space_put(owners[pid].s);
+	surroundings_stop();
+}
+
 static void an_attach_without_memory_changes_nothing(void **state)
 {
 	(void)state;
@@ -627,6 +657,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(only_the_owner_acts_as_owner),
 		cmocka_unit_test(a_device_that_is_lost_in_its_reset_is_nobodys),
 		cmocka_unit_test(a_device_that_does_not_stop_stays_blocked),
+		cmocka_unit_test(a_device_that_was_torn_out_is_let_go),
 		cmocka_unit_test(an_attach_without_memory_changes_nothing),
 	};
 
