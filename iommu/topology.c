@@ -289,6 +289,28 @@ static bool is_isolated(
 		       wanted) == wanted;
 }
 
+static bool is_leaky_port(
+	const struct iommu *iommu, uint16_t segment, uint16_t rid, unsigned arg)
+{
+	(void)arg;
+	return port_type(iommu, segment, rid) == PORT_DOWNSTREAM &&
+		!is_isolated(iommu, segment, rid);
+}
+
+/** Whether a port's neighbours cannot be reached through it, nor it through
+ *  them: a switch is as tight as the worst of its downstream ports. */
+static bool port_is_isolated(
+	const struct iommu *iommu, uint16_t segment, uint16_t port)
+{
+	uint16_t leaky;
+
+	if (!is_isolated(iommu, segment, port))
+		return false;
+	return port_type(iommu, segment, port) != PORT_DOWNSTREAM ||
+		!search_bus(
+			iommu, segment, port >> 8, is_leaky_port, 0, &leaky);
+}
+
 /** Whether every port from a bridge up to the root is isolated. */
 static bool way_up_is_isolated(
 	const struct iommu *iommu, uint16_t segment, uint16_t bridge)
@@ -296,7 +318,7 @@ static bool way_up_is_isolated(
 	unsigned depth;
 
 	for (depth = 0; depth < MAX_DEPTH; depth++) {
-		if (!is_isolated(iommu, segment, bridge))
+		if (!port_is_isolated(iommu, segment, bridge))
 			return false;
 		if (!(bridge >> 8) ||
 			!topology_parent(iommu, segment, bridge >> 8, &bridge))
@@ -307,8 +329,8 @@ static bool way_up_is_isolated(
 
 /**
  * The function that stands for a group: the topmost bridge below which nothing
- * keeps devices apart; the first function of a device whose functions can reach
- * each other; or the function itself.
+ * keeps devices apart, for a switch its upstream port; the first function of a
+ * device whose functions can reach each other; or the function itself.
  */
 static uint16_t find_group(
 	const struct iommu *iommu, uint16_t segment, uint16_t rid)
@@ -317,8 +339,12 @@ static uint16_t find_group(
 	uint16_t key = rid, bridge;
 
 	for (depth = 0; depth < MAX_DEPTH && bus; depth++) {
+		bool leaks =
+			port_type(iommu, segment, key) == PORT_DOWNSTREAM &&
+			!port_is_isolated(iommu, segment, key);
+
 		if (!topology_parent(iommu, segment, bus, &bridge) ||
-			way_up_is_isolated(iommu, segment, bridge))
+			(!leaks && way_up_is_isolated(iommu, segment, bridge)))
 			break;
 		key = bridge;
 		bus = bridge >> 8;

@@ -168,6 +168,30 @@ static void ports_need_access_control(void **state)
 	}
 }
 
+/** What leaks into a port's neighbours reaches them, tight as they are. */
+static void switch_is_as_tight_as_its_worst_port(void **state)
+{
+	(void)state;
+	begin();
+	board_bridge(MODEL_BDF(0, 1, 0), BOARD_ROOT_PORT, 1, 5);
+	board_acs(MODEL_BDF(0, 1, 0), ACS_ALL);
+	board_bridge(MODEL_BDF(1, 0, 0), BOARD_UPSTREAM, 2, 5);
+	board_bridge(MODEL_BDF(2, 0, 0), BOARD_DOWNSTREAM, 3, 3);
+	board_acs(MODEL_BDF(2, 0, 0), ACS_ALL);
+	board_bridge(MODEL_BDF(2, 1, 0), BOARD_DOWNSTREAM, 4, 4);
+	board_add(MODEL_BDF(3, 0, 0), BOARD_ENDPOINT);
+	board_add(MODEL_BDF(4, 0, 0), BOARD_ENDPOINT);
+	/* Another slot of the machine is none of their business. */
+	board_bridge(MODEL_BDF(0, 2, 0), BOARD_ROOT_PORT, 6, 6);
+	board_acs(MODEL_BDF(0, 2, 0), ACS_ALL);
+	board_add(MODEL_BDF(6, 0, 0), BOARD_ENDPOINT);
+	look();
+	group_is(MODEL_BDF(3, 0, 0), 1, MODEL_BDF(4, 0, 0));
+	group_is(MODEL_BDF(4, 0, 0), 1, MODEL_BDF(3, 0, 0));
+	group_is(MODEL_BDF(6, 0, 0), 0);
+	end();
+}
+
 /** A root port without it joins all below it, not its neighbours. */
 static void group_ends_at_the_root(void **state)
 {
@@ -468,6 +492,7 @@ int main(void)
 		cmocka_unit_test(bridges_lend_their_ids),
 		cmocka_unit_test(bus_without_a_bridge),
 		cmocka_unit_test(ports_need_access_control),
+		cmocka_unit_test(switch_is_as_tight_as_its_worst_port),
 		cmocka_unit_test(group_ends_at_the_root),
 		cmocka_unit_test(functions_reach_each_other),
 		cmocka_unit_test(access_control_must_stick),
