@@ -266,6 +266,8 @@ void cpu_early(void)
 	boot_cpu.cpu.kernel_stack = (uint64_t)boot_stack_top;
 	boot_cpu.cpu.online = true;
 	cpu_init_this(&boot_cpu.cpu);
+	/* Every page is writable or executable, never both. */
 	if (!cpu_features.nx)
-		kprintf("cpu: no NX, data is executable\n");
+		panic("this CPU has no NX (firmware may have switched execute "
+		      "disable off)");
 }
