@@ -4,8 +4,9 @@
  *
  * A domain has an id in each unit on which devices of it are attached. The id
  * is taken with the first device and free again with the last, after the unit
- * has confirmed that it forgot everything under that id; if it has not, the id
- * is never used again.
+ * has confirmed for each of them that it forgot everything under that id. If it
+ * has not for one, a context entry with the id may still be cached: the id is
+ * never used again, and the domain's tables are never given back.
  */
 #include "backend.h"
 
@@ -66,7 +67,8 @@ enum iommu_status iommu_domain_destroy(struct iommu_domain *domain)
 	core_unlock(iommu, &iommu->lock, state);
 	if (busy)
 		return IOMMU_IN_USE;
-	core_table_free(domain);
+	if (!domain->walked)
+		core_table_free(domain);
 	core_pool_put(iommu, &iommu->domain_pool, domain);
 	return IOMMU_OK;
 }
@@ -143,6 +145,7 @@ enum iommu_status __domain_enter(struct iommu_domain *domain, struct unit *unit)
 	struct domain_unit *on = &domain->on[unit->index];
 
 	if (!on->users) {
+		on->spent = false;
 		on->did = IDENTITY_DID;
 		if (domain != domain->iommu->identity &&
 			!__did_take(&unit->dids, &on->did))
@@ -157,16 +160,18 @@ enum iommu_status __domain_enter(struct iommu_domain *domain, struct unit *unit)
 }
 
 void __domain_leave(
-	struct iommu_domain *domain, struct unit *unit, bool reusable)
+	struct iommu_domain *domain, struct unit *unit, bool confirmed)
 {
 	struct domain_unit *on = &domain->on[unit->index];
 
+	on->spent |= !confirmed;
+	domain->walked |= !confirmed;
 	__atomic_fetch_sub(&domain->devices, 1, __ATOMIC_RELEASE);
 	if (--on->users)
 		return;
 	__atomic_fetch_and(
 		&domain->units, ~(1ull << unit->index), __ATOMIC_SEQ_CST);
 	__note_duties(domain);
-	if (reusable)
+	if (!on->spent)
 		__did_give(&unit->dids, on->did);
 }

@@ -178,6 +178,7 @@ struct pgtable {
 struct domain_unit {
 	uint16_t did;   /* I; read without lock while users > 0 */
 	uint16_t users; /* I */
+	bool spent;     /* I: a device left without confirmation */
 };
 
 struct iommu_domain {
@@ -189,6 +190,7 @@ struct iommu_domain {
 	word64 units;                    /* A: bit n: unit n has users */
 	unsigned devices;                /* A */
 	unsigned duties;                 /* A */
+	bool walked; /* I: a unit may still walk its tables */
 	struct domain_unit on[MAX_UNITS];
 	struct device *tlb_devices; /* I, A: devices whose TLB is on */
 	struct pgtable table;       /* mapped */
@@ -409,7 +411,7 @@ enum iommu_status __domain_enter(
 /** Takes a user away; frees the id with the last one if it may be reused.
  *  Lock I held. */
 void __domain_leave(
-	struct iommu_domain *domain, struct unit *unit, bool reusable);
+	struct iommu_domain *domain, struct unit *unit, bool confirmed);
 
 /* ---- instance.c ---- */
 

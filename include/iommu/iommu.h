@@ -437,7 +437,8 @@ enum iommu_status iommu_domain_create(struct iommu *iommu,
 	struct iommu_domain **out_domain) IOMMU_MUST_CHECK;
 
 /**
- * Ends a domain. All its domain ids were flushed by the last detach.
+ * Ends a domain. All its domain ids were flushed by the last detach; if one of
+ * its detaches was not confirmed, its tables stay in the library's quarantine.
  * IOMMU_IN_USE if a device is attached or a batch of the domain is not
  * finished. NULL is accepted. Never waits.
  */

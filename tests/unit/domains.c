@@ -150,6 +150,85 @@ static void ids_run_out_with_a_status(void **state)
 	rig_close(&r);
 }
 
+/* ---- a queue that refuses everything while it is told to ---- */
+
+static struct iommu_host honest;
+static bool refusing;
+static uint64_t unseen_tail;
+
+enum {
+	FSTS = 0x34,
+	IQH = 0x80,
+	IQT = 0x88
+};
+
+static uint64_t refusing_read(
+	void *ctx, void *regs, uint32_t offset, unsigned width)
+{
+	uint64_t v = honest.reg_read(ctx, regs, offset, width);
+
+	if (refusing && offset == FSTS)
+		return v | 1 << 4; /* IQE */
+	/* The descriptor before the last. */
+	return refusing && offset == IQH ? unseen_tail - 16 : v;
+}
+
+static void refusing_write(
+	void *ctx, void *regs, uint32_t offset, unsigned width, uint64_t value)
+{
+	if (refusing && offset == IQT)
+		unseen_tail = value;
+	else
+		honest.reg_write(ctx, regs, offset, width, value);
+}
+
+static unsigned did_of(struct rig *r, uint16_t bdf)
+{
+	struct iommu_device_info info;
+
+	assert_int_equal(
+		iommu_device_info(r->iommu, rig_id(bdf), &info), IOMMU_OK);
+	return info.did;
+}
+
+/* Its context entry may still be cached, and would lead the next owner of the
+ * id to its tables, and it to theirs. */
+static void id_of_an_unconfirmed_leaver_is_never_used_again(void **state)
+{
+	struct iommu_domain *dom, *next;
+	unsigned did;
+	struct rig r;
+	size_t pages;
+
+	(void)state;
+	rig_open(&r, "plain", MODEL_BENIGN, 1);
+	honest = r.hooks;
+	r.hooks.reg_read = refusing_read;
+	r.hooks.reg_write = refusing_write;
+	rig_start_ok(&r);
+	dom = rig_mapped_domain(&r);
+	assert_int_equal(iommu_attach(r.iommu, rig_id(RIG_DEV), dom), IOMMU_OK);
+	assert_int_equal(
+		iommu_attach(r.iommu, rig_id(RIG_OTHER), dom), IOMMU_OK);
+	did = did_of(&r, RIG_OTHER);
+	refusing = true;
+	assert_int_equal(
+		iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_UNCONFIRMED);
+	refusing = false;
+	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_OTHER)), IOMMU_OK);
+	next = rig_mapped_domain(&r);
+	assert_int_equal(
+		iommu_attach(r.iommu, rig_id(RIG_OTHER), next), IOMMU_OK);
+	assert_int_not_equal(did_of(&r, RIG_OTHER), did);
+	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_OTHER)), IOMMU_OK);
+	assert_int_equal(iommu_domain_destroy(next), IOMMU_OK);
+	/* Nor are its tables given back. */
+	pages = model_pages_in_use(r.m, 0);
+	assert_int_equal(iommu_domain_destroy(dom), IOMMU_OK);
+	assert_int_equal(model_pages_in_use(r.m, 0), pages);
+	rig_close_anyhow(&r);
+}
+
 static void refusals(void **state)
 {
 	struct iommu_domain *dom;
@@ -186,6 +265,8 @@ int main(void)
 		cmocka_unit_test(bridge_is_one_group),
 		cmocka_unit_test(domain_ids_come_round),
 		cmocka_unit_test(ids_run_out_with_a_status),
+		cmocka_unit_test(
+			id_of_an_unconfirmed_leaver_is_never_used_again),
 		cmocka_unit_test(refusals),
 	};
 
