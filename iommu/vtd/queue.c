@@ -286,8 +286,12 @@ static uint16_t __repair_device_timeout(struct vtd_unit *unit)
 	uint64_t done = done_position(queue, queue->tail);
 
 	unit_count_locked(&unit->unit.stats.device_timeouts, 1);
-	if (head > done)
+	if (head > done) {
 		__lose(queue, done, head);
+		/* The waits among them are dropped: nobody else says that
+		 * their slots are free again. */
+		__atomic_store_n(queue->done, (uint32_t)head, __ATOMIC_RELEASE);
+	}
 	vtd_write32(unit, VTD_FSTS, VTD_FSTS_ITE);
 	__ring_doorbell(unit);
 	return sid;

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 #include <string.h>
+#include "iommu/vtd/unit.h"
 #include "support/rig.h"
 
 #define RW (IOMMU_READ | IOMMU_WRITE)
@@ -171,6 +172,35 @@ static void without_the_option_the_tlb_stays_off(void **state)
 	rig_close(&r);
 }
 
+/* A ring that was full when a device's silence emptied it has room again. */
+static void slots_of_dropped_waits_are_free(void **state)
+{
+	const unsigned most = VTD_QUEUE_SLOTS / (VTD_PLAN_MAX + 1);
+	struct vtd_plan plan = {.count = VTD_PLAN_MAX};
+	struct ticket ticket;
+	struct vtd_unit *unit;
+	struct play p;
+
+	(void)state;
+	open_play(&p, "plain", MODEL_LAZY);
+	model_ats_behave(p.r.m, 0, RIG_ATS, MODEL_ATS_NEVER);
+	unit = vtd_of(p.r.iommu->unit[0]);
+	for (unsigned n = 0; n < VTD_PLAN_MAX; n++)
+		plan.command[n] = (struct vtd_command){.op = VTD_OP_DEVICE_TLB,
+			.sid = RIG_ATS,
+			.mask = VTD_MASK_ALL};
+	for (unsigned n = 0; n < most; n++)
+		assert_int_equal(vtd_submit(unit, &plan, &ticket), IOMMU_OK);
+	assert_int_equal(vtd_wait(unit, ticket), VTD_AGAIN);
+	for (unsigned n = 0; n < VTD_PLAN_MAX; n++)
+		plan.command[n] =
+			(struct vtd_command){.op = VTD_OP_IOTLB_GLOBAL};
+	assert_int_equal(vtd_run(unit, &plan), IOMMU_OK);
+	assert_int_equal(
+		iommu_unmap_now(p.domain, iommu_iova(AT), 4096), IOMMU_OK);
+	close_play(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -178,6 +208,7 @@ int main(void)
 		cmocka_unit_test(late_answer_is_waited_for),
 		cmocka_unit_test(silent_device_is_blamed_and_blocked),
 		cmocka_unit_test(without_the_option_the_tlb_stays_off),
+		cmocka_unit_test(slots_of_dropped_waits_are_free),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
