@@ -24,8 +24,9 @@ struct cpu {
 	volatile bool online;
 	struct thread *thread; /* running now */
 	struct thread *idle;
-	struct space *space; /* whose tables CR3 holds; NULL: kernel's */
-	void *arch;          /* GDT, TSS: cpu/ only */
+	struct space *space;      /* whose tables CR3 holds; NULL: kernel's */
+	struct space *next_space; /* whose it is about to hold; else space */
+	void *arch;               /* GDT, TSS: cpu/ only */
 };
 
 static inline struct cpu *this_cpu(void)

@@ -61,6 +61,13 @@ void shootdown_interrupt(void)
 	__atomic_fetch_and(&request.missing, ~self, __ATOMIC_RELEASE);
 }
 
+/* A CPU between two spaces counts for both. */
+static bool is_in(const struct cpu *cpu, const struct space *s)
+{
+	return __atomic_load_n(&cpu->space, __ATOMIC_SEQ_CST) == s ||
+		__atomic_load_n(&cpu->next_space, __ATOMIC_SEQ_CST) == s;
+}
+
 /* Not more than one IPI to each CPU that runs in the space now. */
 static void ask_others(void)
 {
@@ -70,9 +77,7 @@ static void ask_others(void)
 	self = this_cpu()->id;
 	obey();
 	for (unsigned i = 0; i < cpu_count; i++) {
-		if (i == self ||
-			__atomic_load_n(&cpus[i]->space, __ATOMIC_SEQ_CST) !=
-				request.space)
+		if (i == self || !is_in(cpus[i], request.space))
 			continue;
 		__atomic_fetch_or(
 			&request.missing, 1ull << i, __ATOMIC_RELEASE);

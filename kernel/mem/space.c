@@ -85,9 +85,11 @@ void space_switch(struct space *s)
 		return;
 	/* Said before the tables are loaded: a shootdown that starts between
 	 * the two reaches this CPU, one that started before has changed the
-	 * entries already. */
-	__atomic_store_n(&cpu->space, s, __ATOMIC_SEQ_CST);
+	 * entries already. The old tables are denied after that only: until
+	 * then this CPU may walk them, if only by speculation. */
+	__atomic_store_n(&cpu->next_space, s, __ATOMIC_SEQ_CST);
 	tlb_load(cr3);
+	__atomic_store_n(&cpu->space, s, __ATOMIC_RELEASE);
 }
 
 /* fork: one entry of the parent into the child. */

@@ -335,6 +335,31 @@ static void the_last_put_makes_every_cpu_leave(void **state)
 		assert_null(cpus[i]->space);
 }
 
+static struct space *left;
+
+static void unmap_meanwhile(void)
+{
+	machine_cpu(0);
+	assert_int_equal(space_munmap(left, A, K), 0);
+}
+
+/* Between "I take other tables" and their loading lies an instruction, during
+ * which the old ones can be walked. */
+static void a_cpu_that_leaves_a_space_is_still_asked(void **state)
+{
+	struct space *s = left = space_create();
+
+	(void)state;
+	anon(s, A, K, 0);
+	machine_cpu(1);
+	cpu_put(s, A, 1);
+	walker_switching = unmap_meanwhile;
+	space_switch(NULL);
+	assert_null(walker_switching);
+	machine_cpu(0);
+	gone(s);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, machine_start, machine_stop)
 
 int main(void)
@@ -355,6 +380,7 @@ int main(void)
 		TEST(resident_pages_are_told),
 		TEST(maps_has_a_line_for_each_region),
 		TEST(the_last_put_makes_every_cpu_leave),
+		TEST(a_cpu_that_leaves_a_space_is_still_asked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -373,7 +373,7 @@ int machine_start(void **state)
 		machine_boot(OWN_BASE, RAM_SIZE);
 	}
 	for (unsigned i = 0; i < TEST_CPUS; i++) {
-		cpu_memory[i].space = NULL;
+		cpu_memory[i].space = cpu_memory[i].next_space = NULL;
 		cpu_memory[i].off_depth = 0;
 	}
 	machine_note[0] = 0;

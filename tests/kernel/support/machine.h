@@ -83,6 +83,8 @@ extern char machine_console[256];
 /* walker.c: cached translations that name this frame. */
 extern uint32_t walker_refs[];
 void walker_reset(void);
+/* Called once, by a CPU that is about to load other tables. */
+extern void (*walker_switching)(void);
 
 /* devices.c, if the test has it: what a failed test left. */
 void devices_reset(void);

@@ -186,10 +186,18 @@ void walker_reset(void)
 
 /* -------------------------------------------------------------------- CPUs */
 
+void (*walker_switching)(void);
+
 void tlb_load(uint64_t top)
 {
+	void (*switching)(void) = walker_switching;
 	unsigned self = this_cpu()->id;
 
+	walker_switching = NULL;
+	if (switching) {
+		switching();
+		machine_cpu(self);
+	}
 	tlb_drop(cpu_tlbs[self], 0, UINT64_MAX, true);
 	cpu_roots[self] = top;
 }
