@@ -30,13 +30,15 @@ Q := $(if $(V),,@)
 
 packages := $(S)/tools/install-packages
 PACKAGES_BUILD := build $(if $(findstring clang,$(CC)),clang)
-package-targets := $(addprefix packages-,build run iso test check fuzz \
+package-targets := $(addprefix packages-,build run iso test check models prove fuzz \
 	coverage bench bench-host)
 .PHONY: $(package-targets)
 packages-build: ; @$(packages) $(PACKAGES_BUILD)
 packages-run: ; @$(packages) $(PACKAGES_BUILD) run
 packages-iso: ; @$(packages) $(PACKAGES_BUILD) iso
-packages-test: ; @$(packages) $(PACKAGES_BUILD) run iso test
+packages-test: ; @$(packages) $(PACKAGES_BUILD) run iso test models
+packages-models: ; @$(packages) $(PACKAGES_BUILD) models
+packages-prove: ; @$(packages) $(PACKAGES_BUILD) prove
 packages-check: ; @$(packages) $(PACKAGES_BUILD) check
 packages-fuzz: ; @$(packages) $(PACKAGES_BUILD) fuzz
 packages-bench: ; @$(packages) $(PACKAGES_BUILD) run bench

@@ -56,6 +56,8 @@ include $(S)/tests/kernel/tests.mk
 all-test-programs += $(kernel-test-programs)
 include $(S)/tests/fs/tests.mk
 all-test-programs += $(fs-test-program)
+include $(S)/tests/models/tests.mk
+all-test-programs += $(models-program)
 
 .PHONY: test test-unit test-model test-qtest test-qemu test-programs \
 	check check-format check-headers

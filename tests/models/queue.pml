@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Several CPUs share one invalidation queue: each puts its flushes and a wait
+ * into the ring, one rings for all, each waits for its own position; what the
+ * hardware lost is noticed and repeated.
+ *
+ *	step here	in iommu/vtd/queue.c
+ *	put()		put_patiently() -> put() -> __put()
+ *	ring_bell()	ring_doorbell()
+ *	head_position()	__head_position()
+ *	repair()	look_for_errors() -> __repair_queue_error(),
+ *			__repair_device_timeout(), __lose(), __ring_again()
+ *	lost_one()	was_lost()
+ *	the loop	vtd_wait() -> slow_wait(), insist() -> resubmit()
+ *
+ * A submission is one flush and its wait. The hardware refuses a descriptor
+ * (IQE: stays at it) or a device's TLB does not answer (ITE: the wait fetched
+ * meanwhile is dropped) at most ERRORS times; it goes on when the error is
+ * cleared. Positions are small here and never wrap; slots do.
+ *
+ * Shown: whoever is told "done" had its flush carried out, or replaced by a
+ * larger one and repeated; nobody waits for ever; the tail never steps back.
+ *
+ * right: plain
+ * right: WITH_ERRORS
+ * right: THREE
+ * wrong: EARLY_TAIL	the tail is raised before the descriptors are written
+ * wrong: NO_BELL_LOCK	an older tail is written to the register after a newer
+ * wrong: ONE_FLAG	one "done" for all: somebody else's wait answers
+ * wrong: EXACT		waits for its own position only, which was overtaken
+ * wrong: NO_ROOM+THREE	descriptors are overwritten before they are fetched
+ * wrong: LOSS_IGNORED+WITH_ERRORS	a later wait answers for a lost flush
+ * wrong: LOSS_LATE+WITH_ERRORS	the error is cleared before the loss is noted
+ * wrong: NO_RING_AGAIN+WITH_ERRORS	the hardware waits for a tail write
+ * wrong: SLOTS_LOST+WITH_ERRORS+FULL	nothing says that dropped slots are free
+ * wrong: NO_RECHECK+WITH_ERRORS	the error was repaired by another meanwhile
+ */
+#if defined(FULL) || defined(THREE)
+#define CPUS 3
+#else
+#define CPUS 2
+#endif
+#if defined(THREE) || (defined(FULL) && defined(WITH_ERRORS))
+#define ROUNDS 1
+#else
+#define ROUNDS 2
+#endif
+#define SLOTS 6
+#if defined(WITH_ERRORS) && defined(FULL)
+#define ERRORS 2
+#elif defined(WITH_ERRORS)
+#define ERRORS 1
+#else
+#define ERRORS 0
+#endif
+
+#define EMPTY 0
+#define FLUSH 1
+#define WAIT  2
+#define LARGER 3 /* a global flush in the place of a refused descriptor */
+
+byte kind[SLOTS], value[SLOTS];	/* the ring: whose flush, which position */
+byte tail, rung;		/* positions */
+byte head_reg, tail_reg;	/* slots */
+byte done;			/* the status word, in memory */
+bool queue_lock, bell_lock;
+bool stopped, refused, timed_out;	/* FSTS.IQE and ITE */
+bool device_silent;
+byte errors;
+byte loss_first[2], loss_end[2], losses, lost_to;
+bool carried_out[CPUS * ROUNDS];
+
+#define LOCK(l) atomic { !l -> l = true }
+#define UNLOCK(l) l = false
+#define LOST(a, b) ((losses > 0 && loss_first[0] < b && loss_end[0] > a) || \
+	(losses > 1 && loss_first[1] < b && loss_end[1] > a))
+
+#ifdef EXACT
+#define REACHED (done == end_at)
+#elif defined(ONE_FLAG)
+#define REACHED (done != 0)
+#else
+#define REACHED (done >= end_at)
+#endif
+
+#ifdef NO_ROOM
+#define ROOM true
+#else
+#define ROOM (tail - done + 2 < SLOTS)
+#endif
+
+/* ---- hardware ---- */
+
+inline next()
+{
+	head_reg = (head_reg + 1) % SLOTS
+}
+
+active proctype unit()
+{
+end:	do
+	:: atomic { head_reg != tail_reg && !stopped ->
+		assert(kind[head_reg] != EMPTY);
+		if
+		:: kind[head_reg] == FLUSH ->
+			carried_out[value[head_reg]] = true;
+			next()
+		:: kind[head_reg] == FLUSH && errors < ERRORS ->
+			errors++; refused = true; stopped = true
+		:: kind[head_reg] == FLUSH && errors < ERRORS &&
+			!device_silent ->
+			errors++; device_silent = true;
+			next()
+		:: kind[head_reg] == LARGER -> next()
+		:: kind[head_reg] == WAIT && !device_silent ->
+			done = value[head_reg];
+			next()
+		:: kind[head_reg] == WAIT && device_silent ->
+			/* fetched, and dropped with the time-out */
+			next();
+			device_silent = false;
+			timed_out = true; stopped = true
+		fi
+	   }
+	:: atomic { device_silent && !stopped ->
+		device_silent = false;
+		timed_out = true; stopped = true
+	   }
+	od
+}
+
+/* ---- software ---- */
+
+inline put(id)
+{
+	do
+	:: LOCK(queue_lock);
+		if
+		:: ROOM -> break
+		:: else -> UNLOCK(queue_lock);
+			/* Errors are repaired by those who wait for what is
+			 * in the ring. */
+			ROOM
+		fi
+	od;
+	first_at = tail;
+	end_at = tail + 2;
+#ifdef EARLY_TAIL
+	tail = end_at;
+#endif
+#ifdef ONE_FLAG
+	done = 0;
+#endif
+	kind[first_at % SLOTS] = FLUSH;
+	value[first_at % SLOTS] = id;
+	kind[(first_at + 1) % SLOTS] = WAIT;
+	value[(first_at + 1) % SLOTS] = end_at;
+	tail = end_at;
+	UNLOCK(queue_lock)
+}
+
+inline ring_bell()
+{
+#ifdef NO_BELL_LOCK
+	if
+	:: rung < end_at ->
+		d_step { seen = tail; rung = seen };
+		tail_reg = seen % SLOTS
+	:: else
+	fi
+#else
+	LOCK(bell_lock);
+	if
+	:: rung < end_at ->
+		rung = tail;
+		tail_reg = rung % SLOTS
+	:: else
+	fi;
+	UNLOCK(bell_lock)
+#endif
+}
+
+inline head_position()
+{
+	seen = tail - ((tail % SLOTS) + SLOTS - head_reg) % SLOTS
+}
+
+inline lose(a, b)
+{
+	loss_first[losses % 2] = a;
+	loss_end[losses % 2] = b;
+	losses++;
+	if
+	:: b > lost_to -> lost_to = b
+	:: else
+	fi
+}
+
+/* The registers clear, and the hardware goes on: some units when the error is
+ * cleared, others with the next write to the tail. */
+inline go_on()
+{
+#ifndef NO_RING_AGAIN
+	LOCK(bell_lock);
+	tail_reg = rung % SLOTS;
+	stopped = false;
+	UNLOCK(bell_lock)
+#else
+	skip
+#endif
+}
+
+inline repair_refused()
+{
+	head_position();
+	if
+	:: kind[seen % SLOTS] == WAIT -> value[seen % SLOTS] = seen + 1
+	:: else -> kind[seen % SLOTS] = LARGER
+	fi;
+#ifdef LOSS_LATE
+	refused = false;
+	go_on();
+	lose(seen, seen + 1)
+#else
+	lose(seen, seen + 1);
+	refused = false;
+	go_on()
+#endif
+}
+
+inline repair_timed_out()
+{
+	head_position();
+	from = done;
+#ifdef LOSS_LATE
+	timed_out = false;
+	go_on();
+#endif
+	if
+	:: seen > from -> lose(from, seen);
+#ifndef SLOTS_LOST
+		done = seen
+#endif
+	:: else
+	fi;
+#ifndef LOSS_LATE
+	timed_out = false;
+	go_on()
+#endif
+}
+
+inline repair()
+{
+	LOCK(queue_lock);
+	if
+#ifdef NO_RECHECK
+	:: was_refused -> repair_refused(); was_refused = false
+#endif
+	:: refused -> repair_refused()
+	:: timed_out -> repair_timed_out()
+	:: else
+	fi;
+	UNLOCK(queue_lock)
+}
+
+#ifdef NO_RECHECK
+#define NOTE was_refused = refused
+#else
+#define NOTE skip
+#endif
+
+inline lost_one()
+{
+	lost = false;
+	if
+	:: first_at < lost_to ->
+		LOCK(queue_lock);
+		lost = LOST(first_at, end_at);
+		UNLOCK(queue_lock)
+	:: else
+	fi
+}
+
+proctype cpu(byte number)
+{
+	byte round, id, first_at, end_at, seen, from;
+	bool lost, was_refused;
+
+	do
+	:: round < ROUNDS ->
+		id = number * ROUNDS + round;
+		carried_out[id] = false;
+again:		put(id);
+		ring_bell();
+		do
+		:: REACHED ->
+#ifdef LOSS_IGNORED
+			lost = false;
+#else
+			lost_one();
+#endif
+			break
+		:: !REACHED && (refused || timed_out) -> NOTE; repair()
+		:: !REACHED && LOST(first_at, end_at) ->
+			lost_one();
+			if
+			:: lost -> break
+			:: else
+			fi
+		od;
+		if
+		:: lost -> goto again
+		:: else
+		fi;
+		assert(carried_out[id]);
+		round++
+	:: else -> break
+	od
+}
+
+init
+{
+	byte n;
+
+	atomic {
+		do
+		:: n < CPUS -> run cpu(n); n++
+		:: else -> break
+		od
+	}
+}
