@@ -174,6 +174,37 @@ static void children_do_not_inherit_registers(void **state)
 /* -------------------------------------------------------------- what is
  * refused */
 
+/* The memory type of a mapped register: PCD and PWT, the PAT's entry. */
+static uint64_t type_of_registers(bool combining)
+{
+	struct file *f =
+		file_of_registers((struct device_range){.base = 0xe0000000,
+			.size = 4 * K,
+			.writable = true,
+			.write_combining = combining});
+	struct space *s = space_create();
+	int64_t at = space_mmap(s, 0, K, RW, MAP_SHARED, f, 0);
+	struct leaf l;
+	uint64_t type;
+
+	assert_true(at > 0);
+	cpu_put(s, (uint64_t)at, 1);
+	assert_true(
+		tables_next(&s->tables, (uint64_t)at, (uint64_t)at + K, &l));
+	type = l.entry->v & (PTE_CACHE_DISABLE | PTE_WRITE_THROUGH);
+	file_put(f);
+	gone(s);
+	return type;
+}
+
+static void registers_are_uncached_or_combine(void **state)
+{
+	(void)state;
+	assert_int_equal(type_of_registers(false),
+		PTE_CACHE_DISABLE | PTE_WRITE_THROUGH);
+	assert_int_equal(type_of_registers(true), PTE_WRITE_THROUGH);
+}
+
 static void ranges_that_make_no_sense_are_refused(void **state)
 {
 	struct space *s = space_create();
@@ -373,6 +404,7 @@ int main(void)
 		TEST(fork_of_a_fork_keeps_all_apart),
 		TEST(a_page_that_is_no_longer_shared_is_not_copied),
 		TEST(children_do_not_inherit_registers),
+		TEST(registers_are_uncached_or_combine),
 		TEST(ranges_that_make_no_sense_are_refused),
 		TEST(nothing_but_user_memory_faults_in),
 		TEST(shared_memory_ends_somewhere),
