@@ -43,30 +43,31 @@ int change_flush(struct change *c)
 
 static void mark_dying(struct change *c, uint64_t start, uint64_t end)
 {
-	struct space *s = c->space;
+	struct tables *t = &c->space->tables;
 	struct leaf l;
 
-	while (tables_next(&s->tables, start, end, &l)) {
+	for (bool more = tables_next(t, start, end, &l); more;
+		more = tables_after(t, end, &l)) {
 		uint64_t keep = PTE_ADDR | PTE_REGISTERS | PTE_LARGE;
 
 		if (pte_present(*l.entry))
 			change_add(c, l.addr, leaf_end(&l), CHANGE_REMOVED);
-		tables_set(&s->tables, l.entry,
-			(pte_t){(l.entry->v & keep) | PTE_DYING});
-		start = leaf_end(&l);
+		tables_set(
+			t, l.entry, (pte_t){(l.entry->v & keep) | PTE_DYING});
 	}
 }
 
 static void free_dying(
 	struct space *s, uint64_t start, uint64_t end, bool quarantine)
 {
+	struct tables *t = &s->tables;
 	struct leaf l;
 
-	while (tables_next(&s->tables, start, end, &l)) {
+	for (bool more = tables_next(t, start, end, &l); more;
+		more = tables_after(t, end, &l)) {
 		pte_t e = *l.entry;
 
-		tables_set(&s->tables, l.entry, (pte_t){0});
-		start = leaf_end(&l);
+		tables_set(t, l.entry, (pte_t){0});
 		if (e.v & PTE_REGISTERS)
 			continue;
 		s->resident -= pte_span(l.level) / PAGE_SIZE;
@@ -149,11 +150,10 @@ static void protect_leaf(
 
 void protect(struct change *c, const struct region *r)
 {
-	uint64_t at = r->start;
+	struct tables *t = &c->space->tables;
 	struct leaf l;
 
-	while (tables_next(&c->space->tables, at, r->end, &l)) {
+	for (bool more = tables_next(t, r->start, r->end, &l); more;
+		more = tables_after(t, r->end, &l))
 		protect_leaf(c, r, &l);
-		at = leaf_end(&l);
-	}
 }

@@ -163,6 +163,18 @@ static int fill_write(
 	return err;
 }
 
+static int fill_entry(struct change *c, const struct region *r, pte_t *e,
+	uint64_t addr, bool write)
+{
+	if (!pte_present(*e) && r->flags & REGION_REGISTERS)
+		return fill_registers(c, r, e, addr);
+	if (!pte_present(*e))
+		return fill_missing(c, r, e, addr, write);
+	if (write && !(e->v & PTE_WRITE))
+		return fill_write(c, r, e, addr);
+	return 0;
+}
+
 int fill(struct change *c, const struct region *r, uint64_t addr, bool write)
 {
 	pte_t *e;
@@ -171,15 +183,7 @@ int fill(struct change *c, const struct region *r, uint64_t addr, bool write)
 	if (r->flags & REGION_HUGE)
 		return fill_huge(c, r, addr);
 	e = tables_entry(&c->space->tables, addr, 1, true);
-	if (!e)
-		return -ENOMEM;
-	if (!pte_present(*e) && r->flags & REGION_REGISTERS)
-		return fill_registers(c, r, e, addr);
-	if (!pte_present(*e))
-		return fill_missing(c, r, e, addr, write);
-	if (write && !(e->v & PTE_WRITE))
-		return fill_write(c, r, e, addr);
-	return 0;
+	return e ? fill_entry(c, r, e, addr, write) : -ENOMEM;
 }
 
 #define FAULT_WRITE 2
@@ -231,22 +235,46 @@ static int populate_stack(
 	return err;
 }
 
+/* Pages whose entries are in one table. Beyond the end of a file there is
+ * nothing to reach. */
+static int populate_table(
+	struct change *c, const struct region *r, uint64_t start, uint64_t end)
+{
+	bool write = r->prot & PROT_WRITE;
+	uint64_t ready = PTE_PRESENT | (write ? PTE_WRITE : 0);
+	pte_t *e = tables_entry(&c->space->tables, start, 1, true);
+	int err = e ? 0 : -ENOMEM;
+
+	for (; !err && start < end; start += PAGE_SIZE, e++) {
+		if ((e->v & ready) == ready)
+			continue;
+		err = fill_entry(c, r, e, start, write);
+		if (err == -ENXIO)
+			err = 0;
+		sched_breathe();
+	}
+	return err;
+}
+
 static int populate_region(
 	struct change *c, const struct region *r, uint64_t start, uint64_t end)
 {
-	uint64_t step = r->flags & REGION_HUGE ? LARGE_PAGE_SIZE : PAGE_SIZE;
+	int err = 0;
 
 	if (r->flags & REGION_GROWSDOWN)
 		return populate_stack(c, r, start, end);
-	for (uint64_t at = start; at < end; at += step) {
-		int err = fill(c, r, at, r->prot & PROT_WRITE);
+	while (!err && start < end) {
+		uint64_t next =
+			ALIGN_DOWN(start, LARGE_PAGE_SIZE) + LARGE_PAGE_SIZE;
 
-		/* Beyond the end of a file there is nothing to reach. */
-		if (err && err != -ENXIO)
-			return err;
+		if (r->flags & REGION_HUGE)
+			err = fill(c, r, start, r->prot & PROT_WRITE);
+		else
+			err = populate_table(c, r, start, MIN(next, end));
 		sched_breathe();
+		start = next;
 	}
-	return 0;
+	return err;
 }
 
 int populate(struct space *s, uint64_t start, uint64_t end)

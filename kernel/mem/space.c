@@ -136,7 +136,7 @@ static int fork_leaf(struct change *c, struct space *child,
 static int fork_region(
 	struct change *c, struct space *child, const struct region *r)
 {
-	uint64_t at = r->start;
+	struct tables *t = &c->space->tables;
 	struct leaf l;
 	int err = 0;
 
@@ -145,9 +145,9 @@ static int fork_region(
 	if (r->file)
 		file_get(r->file);
 	region_insert(child, r);
-	while (!err && tables_next(&c->space->tables, at, r->end, &l)) {
+	for (bool more = tables_next(t, r->start, r->end, &l); more && !err;
+		more = tables_after(t, r->end, &l)) {
 		err = fork_leaf(c, child, r, &l);
-		at = leaf_end(&l);
 		sched_breathe();
 	}
 	return err;

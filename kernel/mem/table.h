@@ -121,6 +121,20 @@ static inline uint64_t leaf_end(const struct leaf *l)
 	return l->addr + pte_span(l->level);
 }
 
+/* The leaf after *l, as tables_next() from its end: mostly beside it. No table
+ * was freed in between. */
+static inline bool tables_after(struct tables *t, uint64_t end, struct leaf *l)
+{
+	uint64_t next = leaf_end(l);
+
+	if (l->level != 1 || !pte_index(next, 1) || next >= end ||
+		!l->entry[1].v)
+		return tables_next(t, next, end, l);
+	l->entry++;
+	l->addr = next;
+	return true;
+}
+
 /* Unlink the tables that serve only [start, end): their parents' entries become
  * dying. Both are multiples of 2 MiB. Returns whether there were any. */
 bool tables_unlink(struct tables *t, uint64_t start, uint64_t end);
