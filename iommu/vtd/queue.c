@@ -142,29 +142,44 @@ static void __count(struct iommu_stats *stats, unsigned op)
 
 /* ---- submitting ---- */
 
+/** Whether so many descriptors and a wait fit into the ring. Q held. */
+static inline bool __has_room(const struct vtd_queue *queue, unsigned count)
+{
+	uint64_t used = queue->tail - done_position(queue, queue->tail);
+
+	return used + count + 1 < VTD_QUEUE_SLOTS;
+}
+
+/** Ends a submission that is in the ring up to `at` with its wait. Q held. */
+static inline struct ticket __put_wait(struct vtd_unit *unit, uint64_t at)
+{
+	struct vtd_queue *queue = &unit->queue;
+	struct ticket ticket = {.first = queue->tail, .end = at + 1};
+
+	queue->ring[slot_of(at)] = wait_descriptor(queue, at + 1);
+	unit_count_locked(
+		&unit->unit.stats.descriptors, ticket.end - ticket.first);
+	unit_count_locked(&unit->unit.stats.waits, 1);
+	__atomic_store_n(&queue->tail, at + 1, __ATOMIC_RELEASE);
+	return ticket;
+}
+
 /** Puts a plan and its wait into the ring. False: no room. Q held. */
-static inline bool __put(
+static bool __put(
 	struct vtd_unit *unit, const struct vtd_plan *plan, struct ticket *out)
 {
 	struct vtd_queue *queue = &unit->queue;
-	struct iommu_stats *stats = &unit->unit.stats;
-	uint64_t tail = queue->tail;
-	uint64_t used = tail - done_position(queue, tail);
+	uint64_t at = queue->tail;
 	unsigned n;
 
-	if (used + plan->count + 1 >= VTD_QUEUE_SLOTS)
+	if (!__has_room(queue, plan->count))
 		return false;
-	out->first = tail;
-	for (n = 0; n < plan->count; n++, tail++) {
-		queue->ring[slot_of(tail)] =
+	for (n = 0; n < plan->count; n++, at++) {
+		queue->ring[slot_of(at)] =
 			encode(&unit->traits, &plan->command[n]);
-		__count(stats, plan->command[n].op);
+		__count(&unit->unit.stats, plan->command[n].op);
 	}
-	queue->ring[slot_of(tail)] = wait_descriptor(queue, tail + 1);
-	out->end = ++tail;
-	unit_count_locked(&stats->descriptors, plan->count + 1);
-	unit_count_locked(&stats->waits, 1);
-	__atomic_store_n(&queue->tail, tail, __ATOMIC_RELEASE);
+	*out = __put_wait(unit, at);
 	return true;
 }
 
@@ -179,21 +194,30 @@ static void __ring_doorbell(struct vtd_unit *unit)
 	unit_count_locked(&unit->unit.stats.doorbells, 1);
 }
 
-static inline bool put(
-	struct vtd_unit *unit, const struct vtd_plan *plan, struct ticket *out)
+static inline unsigned long queue_enter(struct vtd_unit *unit)
 {
-	struct iommu *iommu = unit->unit.iommu;
-	struct vtd_queue *queue = &unit->queue;
-	unsigned long state;
-	bool room;
+	__atomic_fetch_add(&unit->queue.coming, 1, __ATOMIC_RELAXED);
+	return core_lock(unit->unit.iommu, &unit->queue.lock);
+}
 
-	__atomic_fetch_add(&queue->coming, 1, __ATOMIC_RELAXED);
-	state = core_lock(iommu, &queue->lock);
-	room = __put(unit, plan, out);
+/** Rings for everybody, unless another CPU is coming that will. */
+static inline void queue_leave(struct vtd_unit *unit, unsigned long state)
+{
+	struct vtd_queue *queue = &unit->queue;
+
 	if (!__atomic_sub_fetch(&queue->coming, 1, __ATOMIC_RELAXED) &&
 		queue->rung != queue->tail)
 		__ring_doorbell(unit);
-	core_unlock(iommu, &queue->lock, state);
+	core_unlock(unit->unit.iommu, &queue->lock, state);
+}
+
+static bool put(
+	struct vtd_unit *unit, const struct vtd_plan *plan, struct ticket *out)
+{
+	unsigned long state = queue_enter(unit);
+	bool room = __put(unit, plan, out);
+
+	queue_leave(unit, state);
 	return room;
 }
 
@@ -529,6 +553,25 @@ enum iommu_status vtd_run(struct vtd_unit *unit, const struct vtd_plan *plan)
 	return finish(unit, plan, ticket);
 }
 
+bool vtd_run_page(struct vtd_unit *unit, uint16_t did, uint64_t page_and_hint,
+	struct ticket *out)
+{
+	struct vtd_queue *queue = &unit->queue;
+	unsigned long state = queue_enter(unit);
+	uint64_t at = queue->tail;
+
+	*out = (struct ticket){0, 0};
+	if (__has_room(queue, 1)) {
+		queue->ring[slot_of(at)] = (struct vtd_entry){
+			.low = queue->page_flush | VTD_DESC_DID(did),
+			.high = page_and_hint};
+		unit_count_locked(&unit->unit.stats.page_flushes, 1);
+		*out = __put_wait(unit, at + 1);
+	}
+	queue_leave(unit, state);
+	return out->end && reached(queue, *out) && !was_lost(unit, *out);
+}
+
 /* ---- life ---- */
 
 enum iommu_status vtd_queue_make(struct vtd_unit *unit)
@@ -540,6 +583,7 @@ enum iommu_status vtd_queue_make(struct vtd_unit *unit)
 		return IOMMU_OK;
 	queue->ring = core_pages(iommu, VTD_QUEUE_ORDER, &queue->phys);
 	queue->done = core_pages(iommu, 0, &queue->done_phys);
+	queue->page_flush = iotlb_descriptor(&unit->traits, VTD_PAGE, 0).low;
 	if (queue->ring && queue->done)
 		return IOMMU_OK;
 	vtd_queue_free(unit);

@@ -217,10 +217,9 @@ static enum iommu_status make_plan(struct vtd_unit *unit, uint16_t did,
 	return plan_tlbs(unit, batch, plan);
 }
 
-static enum iommu_status flush_now(
-	struct unit *neutral, uint16_t did, const struct iommu_batch *batch)
+static __attribute__((noinline)) enum iommu_status flush_by_plan(
+	struct vtd_unit *unit, uint16_t did, const struct iommu_batch *batch)
 {
-	struct vtd_unit *unit = vtd_of(neutral);
 	struct vtd_plan plan;
 	enum iommu_status status = make_plan(unit, did, batch, &plan);
 
@@ -250,7 +249,24 @@ static enum iommu_status flush_wait(struct unit *neutral, uint16_t did,
 		return IOMMU_OK;
 	if (outcome == VTD_FAILED)
 		return IOMMU_UNIT_LOST;
-	return flush_now(neutral, did, batch);
+	return flush_by_plan(unit, did, batch);
+}
+
+static enum iommu_status flush_now(
+	struct unit *neutral, uint16_t did, const struct iommu_batch *batch)
+{
+	struct vtd_unit *unit = vtd_of(neutral);
+	struct ticket ticket;
+	uint64_t page;
+
+	if (!neutral->queued || unit_state(neutral) == IOMMU_UNIT_FAILED ||
+		!vtd_plan_one_page(&unit->traits, batch, &page) ||
+		__atomic_load_n(&batch->domain->tlb_devices, __ATOMIC_ACQUIRE))
+		return flush_by_plan(unit, did, batch);
+	if (vtd_run_page(unit, did, page, &ticket))
+		return IOMMU_OK;
+	return ticket.end ? flush_wait(neutral, did, batch, &ticket)
+			  : flush_by_plan(unit, did, batch);
 }
 
 /* ---- a host's entries ---- */

@@ -34,6 +34,7 @@ struct vtd_queue {
 	struct iommu_lock lock;
 	struct vtd_entry *ring;  /* Q */
 	iommu_phys_t phys;       /* C */
+	uint64_t page_flush;     /* C: descriptor for domain 0, low half */
 	volatile uint32_t *done; /* written by the hardware */
 	iommu_phys_t done_phys;  /* C */
 	word64 tail;             /* A; written under Q */
@@ -171,6 +172,11 @@ enum iommu_status vtd_submit(
 enum vtd_outcome vtd_wait(struct vtd_unit *unit, struct ticket ticket);
 /** Submits, waits, repeats what the queue lost. */
 enum iommu_status vtd_run(struct vtd_unit *unit, const struct vtd_plan *plan);
+/** The most frequent of all plans, vtd_plan_one_page()'s, through the queue.
+ *  False: not done yet; *out is what to wait for, its end 0 if the queue was
+ *  full. */
+bool vtd_run_page(struct vtd_unit *unit, uint16_t did, uint64_t page_and_hint,
+	struct ticket *out);
 
 /* ---- entries.c: root, context and interrupt entries ---- */
 
