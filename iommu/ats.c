@@ -18,9 +18,12 @@ enum {
 bool core_ats_wanted(const struct device *dev, enum iommu_domain_kind kind)
 {
 	const struct iommu *iommu = dev->unit->iommu;
+	enum iommu_choice choice = iommu->options.ats;
+	bool wanted = choice == IOMMU_ON ||
+		(choice == IOMMU_AUTO && dev->properties & IOMMU_NEEDS_TLB);
 
-	return iommu->options.ats == IOMMU_ON && dev->ats &&
-		dev->unit->device_tlb && iommu->host.pci_write &&
+	return wanted && dev->ats && dev->unit->device_tlb &&
+		iommu->host.pci_write &&
 		(kind == IOMMU_DOMAIN_MAPPED || kind == IOMMU_DOMAIN_SHARED) &&
 		vtd_ats_allowed(iommu, dev->id.segment, dev->id.requester);
 }

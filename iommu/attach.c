@@ -111,6 +111,8 @@ static enum iommu_status __reserve(
 		return IOMMU_GROUP_BUSY;
 	if (leader->group_changing)
 		return IOMMU_BUSY;
+	if (dev->properties & IOMMU_NO_SNOOP_CONTROL && domain->table.leaf_bits)
+		return IOMMU_FORMAT;
 	if (dev->reserved_memory && open && domain != dev->parking &&
 		!iommu->options.allow_reserved_memory)
 		return IOMMU_RESERVED_MEMORY;

@@ -214,6 +214,20 @@ void vtd_reserved_get(const struct iommu *iommu, unsigned n,
 /** The unit and source id of an I/O APIC or HPET; false if unknown. */
 bool vtd_irq_source(const struct iommu *iommu, bool hpet, unsigned id,
 	struct unit **out_unit, uint16_t *out_source);
+/** The id of a device that the firmware names by its ACPI path. */
+bool vtd_acpi_device(const struct iommu *iommu, const char *name,
+	struct iommu_device_id *out);
+/** Whether an id is that of an ACPI device, not of a PCI function. */
+bool vtd_is_acpi_device(
+	const struct iommu *iommu, uint16_t segment, uint16_t rid);
+/** A set of enum iommu_property. */
+unsigned vtd_properties(
+	const struct iommu *iommu, uint16_t segment, uint16_t rid);
+/** The memory node next to the unit at this register address. */
+bool vtd_near_memory(
+	const struct iommu *iommu, uint64_t base, uint32_t *out_node);
+enum iommu_status vtd_firmware(
+	const struct iommu *iommu, struct iommu_firmware *out);
 void vtd_report_warnings(const struct iommu *iommu, struct text *text);
 void vtd_report_quirks(const struct iommu *iommu, struct text *text);
 const char *vtd_fault_text(uint8_t reason);

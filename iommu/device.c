@@ -117,6 +117,20 @@ static struct device *enter_device(
 	return other;
 }
 
+/** Devices that only ACPI knows have no configuration space, and no
+ *  neighbours. */
+static void find(const struct iommu *iommu, struct iommu_device_id id,
+	struct topology *out)
+{
+	if (vtd_is_acpi_device(iommu, id.segment, id.requester))
+		*out = (struct topology){.present = true,
+			.alias = id.requester,
+			.group = id.requester,
+			.scope_rid = id.requester};
+	else
+		topology_read(iommu, id, out);
+}
+
 static void describe(struct iommu *iommu, struct iommu_device_id id,
 	const struct topology *topology, struct device *dev)
 {
@@ -126,6 +140,8 @@ static void describe(struct iommu *iommu, struct iommu_device_id id,
 	dev->phantom = topology->phantom;
 	dev->ats = topology->ats;
 	dev->bridge = topology->bridge;
+	dev->properties =
+		(uint8_t)vtd_properties(iommu, id.segment, topology->scope_rid);
 	dev->unit = vtd_unit_for(iommu, id.segment, topology->scope_rid);
 	if (dev->unit && unit_state(dev->unit) == IOMMU_UNIT_REFUSED)
 		dev->unit = NULL;
@@ -141,7 +157,7 @@ static enum iommu_status make_device(
 	struct device *dev;
 	struct bus *bus;
 
-	topology_read(iommu, id, &topology);
+	find(iommu, id, &topology);
 	if (!topology.present)
 		return IOMMU_NO_DEVICE;
 	segment = known_segment(iommu, id.segment);
@@ -168,7 +184,7 @@ static enum iommu_status meet(struct iommu *iommu, struct device *dev)
 	struct topology topology;
 	unsigned long state;
 
-	topology_read(iommu, dev->id, &topology);
+	find(iommu, dev->id, &topology);
 	if (!topology.present)
 		return IOMMU_NO_DEVICE;
 	state = core_lock(iommu, &iommu->lock);
@@ -264,6 +280,8 @@ enum iommu_status iommu_device_info(struct iommu *iommu,
 		.unit = dev->unit ? dev->unit->index : 0,
 		.reserved_memory = dev->reserved_memory,
 		.alias = dev->alias,
+		.properties = dev->properties,
+		.tlb_on = dev->ats_on,
 		.faults = __atomic_load_n(&dev->faults, __ATOMIC_RELAXED),
 	};
 	if (core_is_parked(dev)) {
@@ -275,7 +293,18 @@ enum iommu_status iommu_device_info(struct iommu *iommu,
 		out->state = IOMMU_DEVICE_INHERITED;
 	}
 	core_unlock(iommu, &iommu->lock, state);
+	state = core_lock(iommu, &iommu->faults.lock);
+	out->last_fault = dev->last_fault;
+	core_unlock(iommu, &iommu->faults.lock, state);
 	return status;
+}
+
+enum iommu_status iommu_acpi_device(const struct iommu *iommu, const char *name,
+	struct iommu_device_id *out)
+{
+	if (!name || !out)
+		return IOMMU_BAD_ARGUMENT;
+	return vtd_acpi_device(iommu, name, out) ? IOMMU_OK : IOMMU_NO_DEVICE;
 }
 
 enum iommu_status iommu_device_group(struct iommu *iommu,

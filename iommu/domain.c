@@ -38,6 +38,7 @@ enum iommu_status iommu_domain_create(struct iommu *iommu,
 	domain->owner = config->owner;
 	domain->kind = config->kind;
 	domain->roots = config->roots;
+	domain->no_snoop_control = config->no_snoop_control;
 	if (config->kind == IOMMU_DOMAIN_MAPPED)
 		status = core_table_make(domain, config->iova_bits);
 	if (status != IOMMU_OK) {

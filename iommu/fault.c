@@ -71,13 +71,21 @@ bool iommu_interrupt_all(struct iommu *iommu)
 	return any;
 }
 
-/** Counts a device's faults within a second; true when it is a storm. */
-static bool is_storm(struct iommu *iommu, struct device *dev, uint64_t time_ns)
+/** Notes a device's fault and counts those within a second; true when it is a
+ *  storm. */
+static bool is_storm(struct iommu *iommu, struct device *dev,
+	const struct iommu_fault *fault)
 {
 	unsigned limit = iommu->options.fault_storm;
 	unsigned long state = core_lock(iommu, &iommu->faults.lock);
+	uint64_t time_ns = fault->time_ns;
 	bool storm;
 
+	dev->last_fault = (struct iommu_last_fault){.time_ns = time_ns,
+		.reason = fault->reason,
+		.write = fault->write,
+		.address = fault->kind == IOMMU_FAULT_DMA ? fault->address.v
+							  : fault->index};
 	if (time_ns - dev->storm_start_ns > SECOND_NS) {
 		dev->storm_start_ns = time_ns;
 		dev->storm_count = 0;
@@ -131,7 +139,7 @@ bool iommu_fault_next(struct iommu *iommu, struct iommu_fault *out)
 		return true;
 	__atomic_fetch_add(&dev->faults, 1, __ATOMIC_RELAXED);
 	out->domain = __atomic_load_n(&dev->domain, __ATOMIC_ACQUIRE);
-	if (is_storm(iommu, dev, raw.time_ns))
+	if (is_storm(iommu, dev, out))
 		stop_storm(iommu, dev, unit, out->device.requester);
 	return true;
 }

@@ -257,12 +257,24 @@ static bool any_device_tlb(const struct iommu *iommu)
 	return false;
 }
 
+static bool must_stay_on(const struct iommu *iommu)
+{
+	struct iommu_firmware firmware;
+
+	if (iommu->options.stay_on != IOMMU_AUTO)
+		return iommu->options.stay_on == IOMMU_ON;
+	return vtd_firmware(iommu, &firmware) == IOMMU_OK &&
+		firmware.dma_opt_in;
+}
+
 enum iommu_status iommu_power(struct iommu *iommu, bool on)
 {
 	enum iommu_status status;
 
 	if (iommu->state != INSTANCE_STARTED)
 		return IOMMU_WRONG_STATE;
+	if (!on && must_stay_on(iommu))
+		return IOMMU_FORBIDDEN;
 	if (!on && any_device_tlb(iommu))
 		return IOMMU_IN_USE;
 	status = on ? each_unit(iommu, IOMMU_UNIT_OFF, on_one)
@@ -328,7 +340,14 @@ enum iommu_status iommu_unit_info(
 		.interrupt_remapping = unit->remapping,
 		.attached = unit_attached(unit),
 	};
+	out->has_node = vtd_near_memory(iommu, unit->base.v, &out->node);
 	return IOMMU_OK;
+}
+
+enum iommu_status iommu_firmware(
+	const struct iommu *iommu, struct iommu_firmware *out)
+{
+	return out ? vtd_firmware(iommu, out) : IOMMU_BAD_ARGUMENT;
 }
 
 unsigned iommu_reserved_count(const struct iommu *iommu)

@@ -142,15 +142,17 @@ struct device {
 			      */
 	bool group_changing; /* I: a member is on its way */
 	uint16_t group_users; /* I: attached devices whose group this is */
-	struct iommu_domain *domain;       /* I: also while changing */
-	struct iommu_domain *parking;      /* S: its reserved memory alone */
-	struct iommu_domain *group_domain; /* I */
-	struct device *next_in_domain;     /* I: devices with a TLB */
-	uint16_t ats;                      /* C: capability offset, 0 = none */
-	bool ats_on;                       /* I */
-	word64 faults;                     /* A */
-	uint64_t storm_start_ns;           /* F */
-	unsigned storm_count;              /* F */
+	struct iommu_domain *domain;        /* I: also while changing */
+	struct iommu_domain *parking;       /* S: its reserved memory alone */
+	struct iommu_domain *group_domain;  /* I */
+	struct device *next_in_domain;      /* I: devices with a TLB */
+	uint16_t ats;                       /* C: capability offset, 0 = none */
+	bool ats_on;                        /* I */
+	uint8_t properties;                 /* C: enum iommu_property */
+	word64 faults;                      /* A */
+	struct iommu_last_fault last_fault; /* F */
+	uint64_t storm_start_ns;            /* F */
+	unsigned storm_count;               /* F */
 };
 
 /** The tables of a mapped domain; pgtable.c explains who may touch what. */
@@ -187,6 +189,7 @@ struct iommu_domain {
 	enum iommu_domain_kind kind;     /* C */
 	unsigned iova_bits;              /* C: mapped */
 	struct iommu_shared_roots roots; /* C */
+	bool no_snoop_control;           /* C: mapped */
 	word64 units;                    /* A: bit n: unit n has users */
 	unsigned devices;                /* A */
 	unsigned duties;                 /* A */

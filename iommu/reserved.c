@@ -48,7 +48,8 @@ enum iommu_status core_map_reserved(
 
 static enum iommu_status make_parking(struct iommu *iommu, struct device *dev)
 {
-	struct iommu_domain_config config = {.kind = IOMMU_DOMAIN_MAPPED};
+	struct iommu_domain_config config = {.kind = IOMMU_DOMAIN_MAPPED,
+		.no_snoop_control = dev->properties & IOMMU_NO_SNOOP_CONTROL};
 	struct iommu_domain *domain;
 	enum iommu_status status, undone;
 

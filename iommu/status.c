@@ -34,6 +34,7 @@ static const char *const sentence[IOMMU_STATUS_COUNT] = {
 	[IOMMU_NOT_MAPPED] = "a part of the range is not mapped",
 	[IOMMU_RESERVED_RANGE] = "the range touches reserved addresses",
 	[IOMMU_IN_USE] = "devices are attached",
+	[IOMMU_FORBIDDEN] = "protection must stay on",
 };
 
 const char *iommu_status_text(enum iommu_status status)

@@ -109,6 +109,8 @@ enum iommu_status core_table_make(
 
 	if (!common_ground(iommu, table, &most))
 		return IOMMU_NO_UNIT;
+	if (domain->no_snoop_control)
+		table->leaf_bits = 0;
 	if (!iova_bits)
 		iova_bits = most;
 	if (iova_bits < 21 || iova_bits > most ||
@@ -169,7 +171,9 @@ static uint64_t identity_last(const struct pgtable *table)
  */
 enum iommu_status core_identity_make(struct iommu *iommu)
 {
-	struct iommu_domain_config config = {.kind = IOMMU_DOMAIN_MAPPED};
+	/* Pass-through does not force snooping either. */
+	struct iommu_domain_config config = {
+		.kind = IOMMU_DOMAIN_MAPPED, .no_snoop_control = true};
 	struct iommu_domain *domain, *none = NULL;
 	enum iommu_status status;
 	uint64_t above = INTERRUPT_WINDOW_LAST + 1ull, last;

@@ -134,8 +134,17 @@ bool interrupt_request(
 	unsigned handle, index;
 	struct cirte e;
 
-	if (!(u->r[R_GSTS] & G_IRE))
+	if (!(u->r[R_GSTS] & G_IRE)) {
+		if (u->r[R_ECAP] & ECAP_IRREQ) {
+			fault(u, sid, 0, F_IR_NEEDED);
+			return false;
+		}
 		return pass_unremapped(u, sid, address, data);
+	}
+	if (u->r[R_ECAP] & ECAP_EIMER && !u->eime) {
+		fault(u, sid, 0, F_IR_NOT_EIM);
+		return false;
+	}
 	if (!(address & BIT(4))) {
 		if (!(u->quirks & MODEL_QUIRK_CFI_IGNORED) &&
 			(u->eime || !(u->r[R_GSTS] & G_CFI))) {

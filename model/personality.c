@@ -77,6 +77,8 @@ const struct model_personality model_personalities[] = {
 	{"no-register-flush", 0x60, PLAIN_CAP, PLAIN_ECAP, 0, 46},
 	{"abort-dma", 0x50, PLAIN_CAP | CAP_ESRTPS | CAP_ESIRTPS,
 		PLAIN_ECAP | ECAP_ADMS, 0, 46},
+	{"x2apic-only", 0x50, PLAIN_CAP, PLAIN_ECAP | ECAP_EIMER | ECAP_IRREQ,
+		0, 46},
 	{"no-drain", 0x10, PLAIN_CAP & ~(CAP_DWD | CAP_DRD), PLAIN_ECAP, 0, 46},
 	{"no-zlr", 0x10, PLAIN_CAP & ~CAP_ZLR, PLAIN_ECAP, 0, 46},
 	{"small-pages", 0x10, PLAIN_CAP & ~(3ull << 34), PLAIN_ECAP, 0, 46},

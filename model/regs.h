@@ -96,6 +96,8 @@ static inline uint64_t bits(uint64_t v, unsigned hi, unsigned lo)
 #define ECAP_RPS BIT(49)
 #define ECAP_PMS BIT(51)
 #define ECAP_ADMS BIT(52)
+#define ECAP_EIMER BIT(61)
+#define ECAP_IRREQ BIT(62)
 
 /* GCMD and GSTS */
 #define G_TE BIT(31)
@@ -191,6 +193,8 @@ enum {
 	F_IR_COMPAT = 0x25,
 	F_IR_SID = 0x26,
 	F_IR_MALFORMED = 0x29,
+	F_IR_NOT_EIM = 0x2a,
+	F_IR_NEEDED = 0x2b,
 	F_TTM = 0x30,
 	F_ABORT_DMA = 0x33,
 };

@@ -81,9 +81,18 @@ struct iommu_options {
 	/** 32-bit APIC ids in interrupt entries; only where ECAP.EIM. Set
 	 *  to IOMMU_ON by hosts whose CPUs run in x2APIC mode. */
 	enum iommu_choice x2apic;
-	/** Address translation services of devices (device TLBs). AUTO is
-	 *  off: a device with ATS is trusted with physical addresses. */
+	/** Address translation services of devices (device TLBs). A device
+	 *  with ATS is trusted with physical addresses, so AUTO is on only
+	 *  for those that do not work without (IOMMU_NEEDS_TLB). */
 	enum iommu_choice ats;
+	/** Whether iommu_power() refuses to switch off: for hosts that were
+	 *  launched measured, or promise protection. AUTO: if firmware opted
+	 *  in (iommu_firmware.dma_opt_in). */
+	enum iommu_choice stay_on;
+	/** Bit n: the host's interrupts come through an I/O APIC with id n.
+	 *  Remapping would block one that firmware's table does not name, so
+	 *  interrupt_remapping AUTO is off then. Zero: not checked. */
+	uint64_t ioapics[4];
 	enum iommu_interface interface;
 	enum iommu_take_over take_over;
 	/** Whether a device for which firmware reserved memory (RMRR) may be
@@ -175,8 +184,9 @@ enum iommu_status iommu_start(struct iommu *iommu) IOMMU_MUST_CHECK;
  * Waits. The host does not attach or detach at the same time.
  *
  * IOMMU_OK also if nothing had to be done. IOMMU_IN_USE (off, while a device
- * uses a TLB of its own), IOMMU_UNIT_LOST,
- * IOMMU_WRONG_STATE before iommu_start().
+ * uses a TLB of its own), IOMMU_FORBIDDEN (off, against
+ * iommu_options.stay_on), IOMMU_UNIT_LOST, IOMMU_WRONG_STATE before
+ * iommu_start().
  */
 enum iommu_status iommu_power(struct iommu *iommu, bool on) IOMMU_MUST_CHECK;
 
@@ -227,7 +237,27 @@ struct iommu_unit_info {
 	bool interrupt_remapping;
 	/** Devices attached to a domain through this unit. */
 	unsigned attached;
+	/** The memory node (ACPI proximity domain) next to the unit, if
+	 *  firmware says so (RHSA). */
+	bool has_node;
+	uint32_t node;
 };
+
+/** What firmware's table says about the whole platform (VT-d 8.1). */
+struct iommu_firmware {
+	/** Bits of a physical address. */
+	unsigned address_bits;
+	/** The platform supports interrupt remapping. */
+	bool interrupt_remapping;
+	/** Firmware asks that processors are not switched to x2APIC mode. */
+	bool x2apic_opt_out;
+	/** Firmware wants DMA to be restricted from boot on. */
+	bool dma_opt_in;
+};
+
+/** Fills *out. IOMMU_NO_TABLE, IOMMU_BAD_ARGUMENT. Any context. */
+enum iommu_status iommu_firmware(
+	const struct iommu *iommu, struct iommu_firmware *out) IOMMU_MUST_CHECK;
 
 /** How many units the firmware named, refused ones included. Any context. */
 unsigned iommu_unit_count(const struct iommu *iommu);
@@ -267,6 +297,29 @@ enum iommu_device_state {
 	IOMMU_DEVICE_INHERITED,
 };
 
+/** What firmware says about a device that is part of the chipset or processor
+ *  (SATC and SIDP, VT-d 8.8 and 8.9). */
+enum iommu_property {
+	/** It does not work without a TLB of its own. */
+	IOMMU_NEEDS_TLB = 1u << 0,
+	/** Its TLB is hardened against whoever drives the device. */
+	IOMMU_HARDENED_TLB = 1u << 1,
+	/** Its tables must not force snooping: a mapped domain for it is made
+	 *  with iommu_domain_config.no_snoop_control. */
+	IOMMU_NO_SNOOP_CONTROL = 1u << 2,
+};
+
+/** A device's last fault, as far as it was drained. */
+struct iommu_last_fault {
+	/** iommu_host.now_ns() when the record was collected. */
+	uint64_t time_ns;
+	/** See iommu_fault_text(); 0: there was none. */
+	uint8_t reason;
+	bool write;
+	/** DMA: the page-aligned address. Interrupts: the entry's index. */
+	uint64_t address;
+};
+
 /** A snapshot of one device. */
 struct iommu_device_info {
 	enum iommu_device_state state;
@@ -281,9 +334,23 @@ struct iommu_device_info {
 	/** Its requests may carry this other id (behind a PCIe-to-PCI
 	 *  bridge); equal to the device's own if not. */
 	uint16_t alias;
+	/** A set of enum iommu_property. */
+	unsigned properties;
+	/** It uses a TLB of its own now. */
+	bool tlb_on;
 	/** Faults counted. */
 	uint64_t faults;
+	struct iommu_last_fault last_fault;
 };
+
+/**
+ * The id of a device that firmware knows by its ACPI path (ANDD, VT-d 8.6), for
+ * instance "\\_SB.PCI0.I2C1"; the name must be equal byte for byte. The id is
+ * good for every call here, although configuration space shows nothing there.
+ * IOMMU_NO_DEVICE, IOMMU_BAD_ARGUMENT. Any context.
+ */
+enum iommu_status iommu_acpi_device(const struct iommu *iommu, const char *name,
+	struct iommu_device_id *out) IOMMU_MUST_CHECK;
 
 /**
  * Looks a device up, through configuration space for bridges, and fills *out.
@@ -332,7 +399,8 @@ enum iommu_status iommu_device_duties(struct iommu *iommu,
  *
  * IOMMU_NO_UNIT, IOMMU_NO_DEVICE, IOMMU_UNCOVERED, IOMMU_BRIDGE, IOMMU_BUSY,
  * IOMMU_RESERVED_MEMORY, IOMMU_GROUP_BUSY, IOMMU_OFF, IOMMU_UNIT_LOST,
- * IOMMU_WIDTH (no offered root fits this unit), IOMMU_UNSUPPORTED (identity on
+ * IOMMU_WIDTH (no offered root fits this unit), IOMMU_FORMAT (the domain forces
+ * snooping, the device forbids it), IOMMU_UNSUPPORTED (identity on
  * a unit with neither pass-through nor large pages), IOMMU_NO_DOMAIN_ID,
  * IOMMU_NO_MEMORY, IOMMU_DEVICE_BROKEN (quarantined), IOMMU_WRONG_STATE (handed
  * over): nothing changed, but that the device may have lost what it inherited.
@@ -424,6 +492,9 @@ struct iommu_domain_config {
 	/** Mapped domains only: bits of the address space, 0 = as many as
 	 *  every unit translates. */
 	unsigned iova_bits;
+	/** Mapped domains only: never force snooping, for a device with
+	 *  IOMMU_NO_SNOOP_CONTROL. */
+	bool no_snoop_control;
 };
 
 /**

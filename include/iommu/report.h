@@ -21,7 +21,8 @@ typedef void iommu_sink(void *arg, const char *text, size_t length);
  */
 void iommu_report_info(struct iommu *iommu, iommu_sink *sink, void *arg);
 
-/** What was odd in the firmware's table, a line each. */
+/** What is odd, a line each: in the firmware's table, in a unit's capabilities,
+ *  and in which units differ from each other. */
 void iommu_report_warnings(struct iommu *iommu, iommu_sink *sink, void *arg);
 
 /** Every quirk known: its condition and whether it took effect. */

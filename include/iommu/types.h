@@ -136,6 +136,8 @@ enum iommu_status {
 	IOMMU_RESERVED_RANGE,
 	/** Devices are attached to the domain. */
 	IOMMU_IN_USE,
+	/** The host's own options, or firmware's wish, forbid it. */
+	IOMMU_FORBIDDEN,
 	/** The number of statuses; never returned. */
 	IOMMU_STATUS_COUNT
 };

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From the firmware's table to units, and from a requester to its unit.
- *
- * The table is copied once; later questions walk the copy. Scopes are resolved
- * when they are asked about, because bus numbers may change until then.
+ * From the firmware's table to units. The table is copied once; later questions
+ * (scopes.c) walk the copy.
  */
 #include "unit.h"
 
@@ -19,17 +17,6 @@ _Static_assert(sizeof(struct vtd_unit) <= PAGE_SIZE << VTD_UNIT_ORDER,
 void vtd_unit_free(struct vtd_unit *unit)
 {
 	core_pages_free(unit->unit.iommu, unit, unit->phys, VTD_UNIT_ORDER);
-}
-
-static bool find_record(const struct iommu *iommu, unsigned type, size_t *at,
-	struct dmar_record *out)
-{
-	if (!iommu->dmar)
-		return false;
-	while (dmar_next(&iommu->dmar->table, at, out))
-		if (out->type == type && !dmar_record_flaw(out))
-			return true;
-	return false;
 }
 
 /* ---- keeping the table ---- */
@@ -207,30 +194,6 @@ static enum iommu_status make_dids(struct unit *unit)
 	return IOMMU_OK;
 }
 
-/**
- * Follows a scope's path (8.3.1): each hop but the last is a bridge whose
- * secondary bus is where the next one lives. False if a bridge is missing.
- */
-static bool resolve(const struct iommu *iommu, uint16_t segment,
-	const struct dmar_scope *scope, uint16_t *out_rid)
-{
-	unsigned bus = scope->bus;
-	unsigned n;
-
-	for (n = 0;; n++) {
-		const uint8_t *hop = &scope->path[2 * n];
-		uint16_t rid = (uint16_t)(bus << 8 | (hop[0] & 0x1fu) << 3 |
-			(hop[1] & 7u));
-
-		*out_rid = rid;
-		if (n + 1 == scope->hops)
-			return true;
-		if (!topology_is_bridge(iommu, segment, rid))
-			return false;
-		bus = topology_config(iommu, segment, rid, 0x19, 1);
-	}
-}
-
 /** Whether a unit translates for graphics devices only. */
 static bool is_for_graphics(
 	const struct iommu *iommu, const struct dmar_record *record)
@@ -245,7 +208,7 @@ static bool is_for_graphics(
 	while (dmar_scope_next(record, &at, &scope)) {
 		/* Base class 3 is display. */
 		if (scope.type != DMAR_SCOPE_ENDPOINT ||
-			!resolve(iommu, record->segment, &scope, &rid) ||
+			!vtd_resolve(iommu, record->segment, &scope, &rid) ||
 			topology_config(iommu, record->segment, rid, 0xb, 1) !=
 				3)
 			return false;
@@ -329,7 +292,7 @@ enum iommu_status vtd_discover(
 		return status;
 	dmar_check(&iommu->dmar->table, log_warning, iommu);
 	vtd_quirks_find(iommu);
-	while (find_record(iommu, DMAR_DRHD, &at, &record)) {
+	while (vtd_find_record(iommu, DMAR_DRHD, &at, &record)) {
 		if (named_before(iommu, record.base) ||
 			iommu->units == MAX_UNITS)
 			continue;
@@ -337,201 +300,11 @@ enum iommu_status vtd_discover(
 		if (status != IOMMU_OK)
 			return status;
 	}
+	vtd_audit_log(iommu);
 	if (iommu->units)
 		return IOMMU_OK;
 	core_reason(iommu, "the firmware's DMAR table names no unit");
 	return IOMMU_BAD_TABLE;
-}
-
-/* ---- scopes ---- */
-
-/** Whether a scope names a requester. */
-static bool scope_covers(const struct iommu *iommu, uint16_t segment,
-	const struct dmar_scope *scope, uint16_t rid)
-{
-	unsigned first, last;
-	uint16_t named;
-
-	if (scope->type != DMAR_SCOPE_ENDPOINT &&
-		scope->type != DMAR_SCOPE_BRIDGE)
-		return false;
-	if (!resolve(iommu, segment, scope, &named))
-		return false;
-	if (named == rid)
-		return true;
-	if (scope->type != DMAR_SCOPE_BRIDGE ||
-		!topology_is_bridge(iommu, segment, named))
-		return false;
-	first = topology_config(iommu, segment, named, 0x19, 1);
-	last = topology_config(iommu, segment, named, 0x1a, 1);
-	return first && first <= (unsigned)rid >> 8 &&
-		(unsigned)rid >> 8 <= last;
-}
-
-static bool record_covers(const struct iommu *iommu,
-	const struct dmar_record *record, uint16_t segment, uint16_t rid)
-{
-	struct dmar_scope scope;
-	size_t at = 0;
-
-	if (record->segment != segment)
-		return false;
-	while (dmar_scope_next(record, &at, &scope))
-		if (scope_covers(iommu, segment, &scope, rid))
-			return true;
-	return false;
-}
-
-static struct unit *unit_at(const struct iommu *iommu, uint64_t base)
-{
-	unsigned n;
-
-	for (n = 0; n < iommu->units; n++)
-		if (iommu->unit[n]->base.v == base)
-			return iommu->unit[n];
-	return NULL;
-}
-
-struct unit *vtd_unit_for(
-	const struct iommu *iommu, uint16_t segment, uint16_t rid)
-{
-	struct unit *rest = NULL;
-	struct dmar_record record;
-	size_t at = 0;
-
-	while (find_record(iommu, DMAR_DRHD, &at, &record)) {
-		if (record_covers(iommu, &record, segment, rid))
-			return unit_at(iommu, record.base);
-		/* The unit for all others may stand anywhere in the table,
-		 * whatever 8.3 says; the first counts. */
-		if (record.flags & DMAR_INCLUDE_ALL &&
-			record.segment == segment && !rest)
-			rest = unit_at(iommu, record.base);
-	}
-	return rest;
-}
-
-bool vtd_reserved_for(const struct iommu *iommu, uint16_t segment, uint16_t rid)
-{
-	struct dmar_record record;
-	size_t at = 0;
-
-	while (find_record(iommu, DMAR_RMRR, &at, &record))
-		if (record_covers(iommu, &record, segment, rid))
-			return true;
-	return false;
-}
-
-bool vtd_ats_allowed(const struct iommu *iommu, uint16_t segment, uint16_t rid)
-{
-	uint16_t port = rid, parent;
-	struct dmar_record record;
-	unsigned hops = 0;
-	size_t at = 0;
-
-	while (port >> 8 && hops++ < BUSES &&
-		topology_parent(iommu, segment, port >> 8, &parent))
-		port = parent;
-	/* Integrated devices need no port that supports them. */
-	if (port == rid)
-		return true;
-	while (find_record(iommu, DMAR_ATSR, &at, &record))
-		if (record.segment == segment &&
-			(record.flags & DMAR_ALL_PORTS ||
-				record_covers(iommu, &record, segment, port)))
-			return true;
-	return false;
-}
-
-static void read_region(
-	const struct dmar_record *record, struct iommu_reserved_region *out)
-{
-	out->segment = record->segment;
-	out->first = iommu_phys(record->base & ~(uint64_t)(PAGE_SIZE - 1));
-	out->last = iommu_phys(record->limit | (PAGE_SIZE - 1));
-}
-
-bool vtd_reserved_region(const struct iommu *iommu, uint16_t segment,
-	uint16_t rid, unsigned n, struct iommu_reserved_region *out)
-{
-	struct dmar_record record;
-	size_t at = 0;
-
-	while (find_record(iommu, DMAR_RMRR, &at, &record)) {
-		if (!record_covers(iommu, &record, segment, rid) || n--)
-			continue;
-		read_region(&record, out);
-		return true;
-	}
-	return false;
-}
-
-bool vtd_reserved_device(
-	const struct iommu *iommu, unsigned n, struct iommu_device_id *out)
-{
-	struct dmar_record record;
-	struct dmar_scope scope;
-	size_t at = 0, inner;
-
-	while (find_record(iommu, DMAR_RMRR, &at, &record))
-		for (inner = 0; dmar_scope_next(&record, &inner, &scope);) {
-			out->segment = record.segment;
-			if (resolve(iommu, record.segment, &scope,
-				    &out->requester) &&
-				!n--)
-				return true;
-		}
-	return false;
-}
-
-unsigned vtd_reserved_count(const struct iommu *iommu)
-{
-	struct dmar_record record;
-	unsigned count = 0;
-	size_t at = 0;
-
-	while (find_record(iommu, DMAR_RMRR, &at, &record))
-		count++;
-	return count;
-}
-
-void vtd_reserved_get(const struct iommu *iommu, unsigned n,
-	struct iommu_reserved_region *out)
-{
-	struct dmar_record record;
-	size_t at = 0;
-
-	*out = (struct iommu_reserved_region){0};
-	while (find_record(iommu, DMAR_RMRR, &at, &record))
-		if (!n--) {
-			read_region(&record, out);
-			return;
-		}
-}
-
-bool vtd_irq_source(const struct iommu *iommu, bool hpet, unsigned id,
-	struct unit **out_unit, uint16_t *out_source)
-{
-	unsigned type = hpet ? DMAR_SCOPE_HPET : DMAR_SCOPE_IOAPIC;
-	struct dmar_record record;
-	size_t at = 0;
-
-	while (find_record(iommu, DMAR_DRHD, &at, &record)) {
-		struct dmar_scope scope;
-		size_t inner = 0;
-
-		while (dmar_scope_next(&record, &inner, &scope)) {
-			const uint8_t *last = &scope.path[2 * scope.hops - 2];
-
-			if (scope.type != type || scope.id != id)
-				continue;
-			*out_unit = unit_at(iommu, record.base);
-			*out_source = (uint16_t)(scope.bus << 8 |
-				(last[0] & 0x1f) << 3 | (last[1] & 7));
-			return *out_unit != NULL;
-		}
-	}
-	return false;
 }
 
 static void print_warning(void *arg, size_t at, const char *what)
@@ -543,4 +316,5 @@ void vtd_report_warnings(const struct iommu *iommu, struct text *text)
 {
 	if (iommu->dmar)
 		dmar_check(&iommu->dmar->table, print_warning, text);
+	vtd_audit_report(iommu, text);
 }

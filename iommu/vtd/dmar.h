@@ -38,6 +38,11 @@ enum {
 	/** DRHD, ATSR and SATC flags */
 	DMAR_INCLUDE_ALL = 1,
 	DMAR_ALL_PORTS = 1,
+	DMAR_SATC_REQUIRED = 1,
+	/** Scope flags in SIDP */
+	DMAR_NO_SNOOP_CONTROL = 1 << 2,
+	DMAR_ATC_HARDENED = 1 << 3,
+	DMAR_ATC_REQUIRED = 1 << 4,
 };
 
 /** A table whose header was found sound. */

@@ -9,20 +9,50 @@
  */
 #include "unit.h"
 
+/** Whether the unit's and the host's ideas of APIC ids go together. */
+static bool ids_fit(const struct vtd_unit *unit)
+{
+	enum iommu_choice x2apic = unit->unit.iommu->options.x2apic;
+	uint64_t ecap = unit->unit.ecap;
+
+	if (x2apic == IOMMU_ON)
+		return VTD_ECAP_EIM(ecap);
+	return x2apic == IOMMU_AUTO || !VTD_ECAP_EIMER(ecap);
+}
+
+/** An I/O APIC that the table does not name could not interrupt any more. */
+static bool ioapics_are_named(const struct iommu *iommu)
+{
+	struct unit *unit;
+	uint16_t source;
+	unsigned id;
+
+	for (id = 0; id < 256; id++)
+		if (iommu->options.ioapics[id / 64] >> id % 64 & 1 &&
+			!vtd_irq_source(iommu, false, id, &unit, &source)) {
+			core_log(iommu, IOMMU_LOG_WARNING,
+				"interrupts are not remapped: firmware names "
+				"no unit for I/O APIC %u",
+				id);
+			return false;
+		}
+	return true;
+}
+
 bool vtd_irt_wanted(const struct vtd_unit *unit)
 {
 	const struct iommu *iommu = unit->unit.iommu;
 	enum iommu_choice choice = iommu->options.interrupt_remapping;
 
 	if (choice == IOMMU_OFF_ALWAYS || !VTD_ECAP_IR(unit->unit.ecap) ||
-		!unit->unit.queued)
+		!unit->unit.queued || !ids_fit(unit))
 		return false;
-	if (iommu->options.x2apic == IOMMU_ON && !VTD_ECAP_EIM(unit->unit.ecap))
-		return false;
-	if (choice == IOMMU_ON)
+	/* Such a unit blocks messages that are not remapped (11.4.3). */
+	if (choice == IOMMU_ON || VTD_ECAP_IRREQ(unit->unit.ecap))
 		return true;
 	return iommu->dmar->table.flags & DMAR_INTR_REMAP &&
-		!(iommu->dmar->quirks & IOMMU_QUIRK_X58_INTREMAP);
+		!(iommu->dmar->quirks & IOMMU_QUIRK_X58_INTREMAP) &&
+		ioapics_are_named(iommu);
 }
 
 static unsigned entries_wanted(const struct vtd_unit *unit)

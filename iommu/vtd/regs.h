@@ -40,6 +40,8 @@ enum {
 	VTD_IQERCD = 0xb0,  /* 64 */
 	VTD_IRTA = 0xb8,    /* 64 */
 	VTD_PRS = 0xdc,     /* 32 */
+	/** Below here no register has a place that a unit may choose. */
+	VTD_FIXED_REGISTERS = 0xe0,
 };
 
 /* 11.4.1 VER */
@@ -84,6 +86,7 @@ enum {
 #define VTD_ECAP_FSTS(ecap) (!!((ecap)&VTD_BIT(47)))
 #define VTD_ECAP_ADMS(ecap) (!!((ecap)&VTD_BIT(52)))
 #define VTD_ECAP_EIMER(ecap) (!!((ecap)&VTD_BIT(61)))
+#define VTD_ECAP_IRREQ(ecap) (!!((ecap)&VTD_BIT(62)))
 
 /* 11.4.4 GCMD and GSTS: the same bits. */
 #define VTD_TE VTD_BIT(31)

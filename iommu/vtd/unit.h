@@ -255,6 +255,22 @@ struct dmar {
 
 void vtd_unit_free(struct vtd_unit *unit);
 
+/* ---- scopes.c ---- */
+
+/** The next sound structure of a type, from *at (0: the first) on. */
+bool vtd_find_record(const struct iommu *iommu, unsigned type, size_t *at,
+	struct dmar_record *out);
+/** The requester id at the end of a scope's path (8.3.1). False if a bridge on
+ *  the way is missing. */
+bool vtd_resolve(const struct iommu *iommu, uint16_t segment,
+	const struct dmar_scope *scope, uint16_t *out_rid);
+
+/* ---- audit.c ---- */
+
+/** Contradictions in the units' capabilities, and how units differ. */
+void vtd_audit_log(const struct iommu *iommu);
+void vtd_audit_report(const struct iommu *iommu, struct text *text);
+
 /* ---- quirks.c ---- */
 
 /** Finds out which quirks take effect. */

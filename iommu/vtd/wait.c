@@ -80,6 +80,9 @@ static uint32_t wanted_status(uint64_t bit, bool set)
 	return set ? (uint32_t)bit : 0;
 }
 
+/** Bits of GSTS that only a command of ours changes. */
+#define STEADY (VTD_TE | VTD_QIE | VTD_IRE)
+
 enum iommu_status vtd_gcmd(struct vtd_unit *unit, uint64_t bit, bool set)
 {
 	struct iommu *iommu = unit->unit.iommu;
@@ -87,15 +90,18 @@ enum iommu_status vtd_gcmd(struct vtd_unit *unit, uint64_t bit, bool set)
 	/* One-shot bits read back as set; written back they would start
 	 * again. Exactly one bit changes per write. */
 	uint32_t value = vtd_read32(unit, VTD_GSTS) & VTD_GSTS_KEEP;
-	bool done;
+	bool done, steady;
 
 	value = set ? value | (uint32_t)bit : value & ~(uint32_t)bit;
 	vtd_write32(unit, VTD_GCMD, value);
 	done = vtd_poll32(
 		unit, VTD_GSTS, (uint32_t)bit, wanted_status(bit, set));
+	steady = !((vtd_read32(unit, VTD_GSTS) ^ value) & STEADY);
 	core_unlock(iommu, &unit->reg_lock, state);
-	if (done)
+	if (done && steady)
 		return IOMMU_OK;
-	vtd_lost(unit, "a global command does not end");
+	vtd_lost(unit,
+		done ? "a global command changed more than was asked"
+		     : "a global command does not end");
 	return IOMMU_UNIT_LOST;
 }

@@ -32,6 +32,7 @@ int assign_status_error(enum iommu_status st)
 	case IOMMU_GROUP_BUSY:
 		return -EBUSY;
 	case IOMMU_RESERVED_MEMORY:
+	case IOMMU_FORBIDDEN:
 		return -EPERM;
 	case IOMMU_OFF:
 		return -EAGAIN;
