@@ -279,13 +279,18 @@ static enum iommu_status map_below(struct edit *edit, word64 *table,
 	return status;
 }
 
-/** Takes back what a failed map did. The unit may have seen it. */
-static enum iommu_status undo(
-	struct edit *edit, uint64_t iova, enum iommu_status status)
+/** Takes back what a failed map did. The unit may have seen it. Tables that it
+ *  made stay, and are flushed as they would have been with their leaves. */
+static enum iommu_status undo(struct edit *edit, uint64_t iova, uint64_t last,
+	enum iommu_status status)
 {
 	if (edit->done > iova &&
 		iommu_unmap_now(edit->domain, iommu_iova(iova),
 			edit->done - iova) != IOMMU_OK)
+		return IOMMU_UNCONFIRMED;
+	if (edit->relinked &&
+		core_tell_present(edit->domain, iova, last - iova + 1) !=
+			IOMMU_OK)
 		return IOMMU_UNCONFIRMED;
 	return status;
 }
@@ -306,7 +311,7 @@ enum iommu_status core_map_range(struct iommu_domain *domain, uint64_t iova,
 	if (range_is_used(&edit, table->root, table->levels, iova, last))
 		return IOMMU_MAPPED;
 	status = map_below(&edit, table->root, table->levels, iova, last);
-	return status == IOMMU_OK ? status : undo(&edit, iova, status);
+	return status == IOMMU_OK ? status : undo(&edit, iova, last, status);
 }
 
 /* ---- unmap ---- */
