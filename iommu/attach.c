@@ -120,7 +120,7 @@ static enum iommu_status __reserve(
 	if (status != IOMMU_OK)
 		return status;
 	dev->state = IOMMU_DEVICE_CHANGING;
-	dev->domain = domain;
+	__atomic_store_n(&dev->domain, domain, __ATOMIC_RELEASE);
 	dev->did = domain->on[dev->unit->index].did;
 	unit_attach_count(dev->unit, domain != dev->parking);
 	if (ats)
@@ -142,7 +142,7 @@ static void __release(struct party *party, bool confirmed)
 	__ats_leave(dev);
 	__domain_leave(dev->domain, dev->unit, confirmed);
 	unit_attach_count(dev->unit, -(unsigned)(dev->domain != dev->parking));
-	dev->domain = NULL;
+	__atomic_store_n(&dev->domain, NULL, __ATOMIC_RELEASE);
 	dev->state =
 		confirmed ? IOMMU_DEVICE_BLOCKED : IOMMU_DEVICE_QUARANTINED;
 	dev->rid_users--;

@@ -115,7 +115,8 @@ bool __did_take(struct did_map *map, uint16_t *out)
 		if (!free)
 			continue;
 		did = word * 64 + (unsigned)__builtin_ctzll(free);
-		map->taken[word] |= free & -free;
+		__atomic_fetch_or(
+			&map->taken[word], free & -free, __ATOMIC_RELAXED);
 		map->hint = word;
 		*out = (uint16_t)did;
 		return true;
@@ -126,7 +127,8 @@ bool __did_take(struct did_map *map, uint16_t *out)
 static void __did_give(struct did_map *map, uint16_t did)
 {
 	if (did != IDENTITY_DID)
-		map->taken[did / 64] &= ~(1ull << did % 64);
+		__atomic_fetch_and(&map->taken[did / 64], ~(1ull << did % 64),
+			__ATOMIC_RELAXED);
 }
 
 /** The union of the duties of all units that the domain is on. I held. */

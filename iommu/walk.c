@@ -24,7 +24,7 @@ static bool read_entry(const struct iommu *iommu, uint64_t at, uint64_t *out)
 		return false;
 	*out = __atomic_load_n(
 		(const word64 *)(const void *)(page + (at & (PAGE_SIZE - 1))),
-		__ATOMIC_RELAXED);
+		__ATOMIC_ACQUIRE);
 	return true;
 }
 

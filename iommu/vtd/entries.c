@@ -247,21 +247,33 @@ static void note_step(struct iommu_walk *walk, unsigned level, uint64_t at,
 	walk->step[n].high = entry->high;
 }
 
+/** An entry that another CPU may be changing: each half is whole. */
+static struct vtd_entry look(const struct vtd_entry *entry)
+{
+	struct vtd_entry seen;
+
+	seen.low = __atomic_load_n(&entry->low, __ATOMIC_ACQUIRE);
+	seen.high = __atomic_load_n(&entry->high, __ATOMIC_RELAXED);
+	return seen;
+}
+
 bool vtd_inspect(const struct unit *neutral, uint16_t rid, struct entry *out,
 	struct iommu_walk *walk)
 {
 	const struct vtd_unit *unit = vtd_of(neutral);
 	unsigned bus = rid >> 8, devfn = rid & 0xff;
-	struct vtd_entry *table, entry;
+	const struct vtd_entry *table;
+	struct vtd_entry entry;
 
 	*walk = (struct iommu_walk){0};
 	if (!unit->root)
 		return false;
-	note_step(walk, 7, unit->root_phys.v + bus * 16, &unit->root[bus]);
+	entry = look(&unit->root[bus]);
+	note_step(walk, 7, unit->root_phys.v + bus * 16, &entry);
 	table = __atomic_load_n(&unit->context[bus], __ATOMIC_ACQUIRE);
 	if (!table)
 		return false;
-	entry = table[devfn];
+	entry = look(&table[devfn]);
 	note_step(walk, 6, unit->context_phys[bus].v + devfn * 16, &entry);
 	if (!(entry.low & VTD_CTX_P))
 		return false;

@@ -123,9 +123,12 @@ enum iommu_status vtd_irt_on(struct vtd_unit *unit)
 
 /* ---- blocks ---- */
 
+/** Whoever owns an entry asks without the lock: the bits beside it change. */
 static bool is_taken(const struct vtd_irt *irt, unsigned n)
 {
-	return irt->taken[n / 64] >> (n % 64) & 1;
+	return __atomic_load_n(&irt->taken[n / 64], __ATOMIC_RELAXED) >>
+		(n % 64) &
+		1;
 }
 
 static void mark(struct vtd_irt *irt, unsigned first, unsigned count, bool used)
@@ -134,9 +137,11 @@ static void mark(struct vtd_irt *irt, unsigned first, unsigned count, bool used)
 
 	for (n = first; n < first + count; n++)
 		if (used)
-			irt->taken[n / 64] |= VTD_BIT(n % 64);
+			__atomic_fetch_or(&irt->taken[n / 64], VTD_BIT(n % 64),
+				__ATOMIC_RELAXED);
 		else
-			irt->taken[n / 64] &= ~VTD_BIT(n % 64);
+			__atomic_fetch_and(&irt->taken[n / 64],
+				~VTD_BIT(n % 64), __ATOMIC_RELAXED);
 }
 
 static bool is_free(const struct vtd_irt *irt, unsigned first, unsigned count)

@@ -639,10 +639,23 @@ static const char *const type_name[16] = {
 	[VTD_DESC_WAIT] = "wait",
 };
 
+/** A copy of a descriptor that other CPUs may be replacing. */
+static struct vtd_entry look(
+	struct vtd_unit *unit, const struct vtd_entry *descriptor)
+{
+	const struct iommu *iommu = unit->unit.iommu;
+	unsigned long state = core_lock(iommu, &unit->queue.lock);
+	struct vtd_entry copy = *descriptor;
+
+	core_unlock(iommu, &unit->queue.lock, state);
+	return copy;
+}
+
 void vtd_queue_report(struct vtd_unit *unit, struct text *text)
 {
 	struct vtd_queue *queue = &unit->queue;
 	uint64_t tail = __atomic_load_n(&queue->tail, __ATOMIC_ACQUIRE);
+	struct vtd_entry bad;
 	uint64_t at;
 
 	if (!unit->unit.queued) {
@@ -652,12 +665,13 @@ void vtd_queue_report(struct vtd_unit *unit, struct text *text)
 	text_add(text, " queue: base 0x%jx, head 0x%jx, tail 0x%jx\n",
 		(uintmax_t)queue->phys.v, (uintmax_t)vtd_read64(unit, VTD_IQH),
 		(uintmax_t)vtd_read64(unit, VTD_IQT));
-	if (queue->bad.low)
+	bad = look(unit, &queue->bad);
+	if (bad.low)
 		text_add(text, " last refused: %016jx %016jx, code %u\n",
-			(uintmax_t)queue->bad.high, (uintmax_t)queue->bad.low,
+			(uintmax_t)bad.high, (uintmax_t)bad.low,
 			queue->bad_code);
 	for (at = done_position(queue, tail); at < tail; at++) {
-		struct vtd_entry d = queue->ring[slot_of(at)];
+		struct vtd_entry d = look(unit, &queue->ring[slot_of(at)]);
 		const char *name = type_name[VTD_DESC_TYPE(d.low)];
 
 		text_add(text, "  %u: %s %016jx %016jx\n", slot_of(at),

@@ -137,6 +137,17 @@ static enum iommu_status run_one(
 	return IOMMU_UNIT_LOST;
 }
 
+/** A unit with a queue flushes its write buffer here: the counter is the
+ *  queue's. */
+static void count_wait(struct vtd_unit *unit)
+{
+	const struct iommu *iommu = unit->unit.iommu;
+	unsigned long state = core_lock(iommu, &unit->queue.lock);
+
+	unit_count_locked(&unit->unit.stats.waits, 1);
+	core_unlock(iommu, &unit->queue.lock, state);
+}
+
 enum iommu_status vtd_registers_run(
 	struct vtd_unit *unit, const struct vtd_plan *plan)
 {
@@ -146,6 +157,6 @@ enum iommu_status vtd_registers_run(
 	for (n = 0; n < plan->count && status == IOMMU_OK; n++)
 		status = run_one(unit, &plan->command[n]);
 	if (plan->count)
-		unit_count(&unit->unit.stats.waits, 1);
+		count_wait(unit);
 	return status;
 }
