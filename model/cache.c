@@ -452,7 +452,7 @@ void flush_irtes(struct unit *u, bool global, unsigned index, unsigned im)
 
 	view_drain(u);
 	u->m->n.flushes++;
-	for (unsigned i = first; u->cirte_live && i <= last && i < 65536; i++) {
+	for (unsigned i = first; i <= last && i < u->cirte_end; i++) {
 		if (!u->cirte[i].valid)
 			continue;
 		needed |= cirte_is_stale(u, &u->cirte[i]);

@@ -208,6 +208,7 @@ struct unit {
 	struct cache tlb;
 	struct cirte *cirte;
 	size_t cirte_live;
+	unsigned cirte_end; /* none was ever remembered from here on */
 
 	/* Memory as the unit sees it; NULL: as it is. */
 	uint8_t *view;
@@ -297,7 +298,7 @@ struct model {
 	unsigned units;
 	struct function *function;
 	unsigned functions;
-	int32_t *by_bdf; /* index into function, segment 0; -1: none */
+	uint32_t *by_bdf; /* index into function, plus 1; segment 0 */
 	struct model_rmrr_desc *rmrr;
 	unsigned rmrrs;
 	struct model_ioapic_desc *ioapic;

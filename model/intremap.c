@@ -100,6 +100,8 @@ static void irte_entry(struct unit *u, unsigned index, struct cirte *out)
 	*c = *out;
 	c->valid = 1;
 	u->cirte_live++;
+	if (u->cirte_end <= index)
+		u->cirte_end = index + 1;
 }
 
 static bool remapped(struct unit *u, uint16_t sid, uint64_t address,

@@ -252,7 +252,7 @@ static unsigned check_irtes(struct unit *u)
 {
 	unsigned found = 0;
 
-	for (unsigned i = 0; u->cirte_live && i < 65536; i++) {
+	for (unsigned i = 0; i < u->cirte_end; i++) {
 		if (!u->cirte[i].valid || !cirte_is_stale(u, &u->cirte[i]))
 			continue;
 		found++;

@@ -260,7 +260,7 @@ static void leave_on(struct unit *u)
 			u->cirte[i] = (struct cirte){.lo = ENTRY_P | i << 16,
 				.pa = m->secret,
 				.valid = 1};
-	u->cirte_live = u->cirte ? 64 : 0;
+	u->cirte_live = u->cirte_end = u->cirte ? 64 : 0;
 }
 
 static bool unit_init(

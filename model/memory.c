@@ -95,7 +95,9 @@ void memory_exit(struct model *m)
 			munmap(m->unit[i].view, m->ram_size);
 		free(m->unit[i].lines);
 	}
-	for (size_t i = 0; m->page && i < m->pages; i++)
+	/* Only the watcher has copies; a look at every page takes time. */
+	for (size_t i = 0; m->page && (m->flags & MODEL_WATCH) && i < m->pages;
+		i++)
 		free(m->page[i].copy);
 	if (m->ram)
 		munmap(m->ram, m->ram_size);

@@ -16,7 +16,7 @@
 struct function *function_at(struct model *m, uint16_t segment, uint16_t bdf)
 {
 	if (!segment)
-		return m->by_bdf[bdf] < 0 ? NULL : &m->function[m->by_bdf[bdf]];
+		return m->by_bdf[bdf] ? &m->function[m->by_bdf[bdf] - 1] : NULL;
 	for (unsigned i = 0; i < m->functions; i++)
 		if (m->function[i].d.segment == segment &&
 			m->function[i].d.bdf == bdf)
@@ -137,7 +137,7 @@ static void config_fill(struct function *f)
 
 bool topology_init(struct model *m, const struct model_desc *d)
 {
-	m->by_bdf = malloc(65536 * sizeof *m->by_bdf);
+	m->by_bdf = calloc(65536, sizeof *m->by_bdf);
 	m->function = calloc(
 		d->function_count ? d->function_count : 1, sizeof *m->function);
 	m->rmrr = calloc(d->rmrr_count ? d->rmrr_count : 1, sizeof *m->rmrr);
@@ -145,7 +145,6 @@ bool topology_init(struct model *m, const struct model_desc *d)
 		d->ioapic_count ? d->ioapic_count : 1, sizeof *m->ioapic);
 	if (!m->by_bdf || !m->function || !m->rmrr || !m->ioapic)
 		return false;
-	memset(m->by_bdf, 0xff, 65536 * sizeof *m->by_bdf);
 	m->functions = d->function_count;
 	m->rmrrs = d->rmrr_count;
 	m->ioapics = d->ioapic_count;
@@ -157,7 +156,7 @@ bool topology_init(struct model *m, const struct model_desc *d)
 	for (unsigned i = 0; i < d->function_count; i++) {
 		m->function[i].d = d->functions[i];
 		if (!d->functions[i].segment)
-			m->by_bdf[d->functions[i].bdf] = (int32_t)i;
+			m->by_bdf[d->functions[i].bdf] = i + 1;
 		config_fill(&m->function[i]);
 	}
 	return true;

@@ -95,7 +95,8 @@ static void check_did(struct unit *u, uint16_t sid, uint16_t did)
 
 static bool aw_supported(struct unit *u, unsigned aw, bool pass)
 {
-	unsigned sagaw = CAP_SAGAW(u->r[R_CAP]);
+	/* The outer bits are reserved: software cannot go by them. */
+	unsigned sagaw = CAP_SAGAW(u->r[R_CAP]) & 0xe;
 
 	if (aw < 1 || aw > 3 || !(sagaw & 1u << aw))
 		return false;
