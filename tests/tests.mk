@@ -52,6 +52,7 @@ $(call test-programs,$1): $(O)/test/%: $(O)/host/tests/%.c.o \
 endef
 $(foreach k,$(kinds),$(eval $(call test-rule,$k)))
 
+include $(S)/tests/soak.mk
 include $(S)/tests/kernel/tests.mk
 all-test-programs += $(kernel-test-programs)
 include $(S)/tests/fs/tests.mk

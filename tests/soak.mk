@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: MIT
+#
+# Tests that gain from other compiler flags than the sanitizers' of all the rest:
+# random operations by the million without any, threads with the one for races.
+# `make soak` runs them for as long as one likes.
+
+plain-flags := -std=gnu17 -O2 -g -Wall -Wextra -I$(S)/include \
+	-I$(S)/model/include -I$(S) -I$(S)/iommu
+race-flags := $(plain-flags) -fsanitize=thread
+# 10^7 operations on 10,000 kinds of machines.
+random-flags := -DRANDOM_WORLDS=10000 -DRANDOM_STEPS=150
+
+soak-sources := $(library-sources) $(model-sources)
+soak-objects = $(patsubst %,$(O)/$1/%.o,$(soak-sources) $2 \
+	$(filter tests/unit/support/%,$(support-sources)))
+soak-programs := $(O)/test/plain/random $(O)/test/race/threads
+all-test-programs += $(soak-programs)
+
+define soak-rule
+$(O)/$1/%.c.o: $(S)/%.c | packages-test
+	@mkdir -p $$(@D)
+	$(Q)$(host-cc) $$($1-flags) -MMD -MP -c -o $$@ $$<
+endef
+$(foreach k,plain race,$(eval $(call soak-rule,$k)))
+$(O)/plain/tests/unit/random.c.o: plain-flags += $(random-flags)
+
+$(O)/test/plain/random: $(call soak-objects,plain,tests/unit/random.c)
+	@mkdir -p $(@D)
+	$(Q)$(host-cc) -o $@ $^ -lcmocka -lpthread -lm
+
+$(O)/test/race/threads: $(call soak-objects,race,tests/unit/threads.c)
+	@mkdir -p $(@D)
+	$(Q)$(host-cc) -fsanitize=thread -o $@ $^ -lcmocka -lpthread -lm
+
+.PHONY: soak
+soak: packages-test $(soak-programs) $(O)/test/kernel/assign
+	@$(S)/tools/soak $(O)
+
+-include $(patsubst %.o,%.d,$(call soak-objects,plain,tests/unit/random.c) \
+	$(call soak-objects,race,tests/unit/threads.c))
