@@ -144,6 +144,12 @@ static inline enum iommu_unit_state unit_state(const struct unit *unit)
 		&unit->state, __ATOMIC_ACQUIRE);
 }
 
+/** Why it is out of use, or NULL. */
+static inline const char *unit_reason(const struct unit *unit)
+{
+	return __atomic_load_n(&unit->reason, __ATOMIC_ACQUIRE);
+}
+
 static inline void unit_count(uint64_t *counter, uint64_t n)
 {
 	__atomic_fetch_add((word64 *)counter, n, __ATOMIC_RELAXED);

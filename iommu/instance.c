@@ -172,8 +172,8 @@ static enum iommu_status each_unit(
 		if (one != IOMMU_OK)
 			core_reason(iommu, "unit at 0x%jx: %s",
 				(uintmax_t)unit->base.v,
-				unit->reason ? unit->reason
-					     : iommu_status_text(one));
+				unit_reason(unit) ? unit_reason(unit)
+						  : iommu_status_text(one));
 		status = worse(status, one);
 	}
 	return status;
@@ -322,14 +322,16 @@ enum iommu_status iommu_unit_info(
 	const struct iommu *iommu, unsigned n, struct iommu_unit_info *out)
 {
 	const struct unit *unit;
+	const char *reason;
 
 	if (n >= iommu->units || !out)
 		return IOMMU_BAD_ARGUMENT;
 	unit = iommu->unit[n];
+	reason = unit_reason(unit);
 	*out = (struct iommu_unit_info){
 		.handle = unit,
 		.state = unit_state(unit),
-		.reason = unit->reason ? unit->reason : "",
+		.reason = reason ? reason : "",
 		.segment = unit->segment,
 		.registers = unit->base,
 		.version = unit->version,

@@ -80,6 +80,7 @@ static void more(const struct vtd_unit *unit, struct text *text)
 {
 	const struct unit *u = &unit->unit;
 	uint32_t status = vtd_read32(unit, VTD_GSTS);
+	const char *reason = unit_reason(u);
 
 	text_add(text, " segment: %u\n", u->segment);
 	text_add(
@@ -89,7 +90,7 @@ static void more(const struct vtd_unit *unit, struct text *text)
 	vtd_info_more_capabilities(u->cap, text);
 	text_add(text, " posted interrupts: %s\n", yes(VTD_CAP_PI(u->cap)));
 	text_add(text, " scalable mode: %s\n", yes(VTD_ECAP_SMTS(u->ecap)));
-	text_add(text, " state: %s\n", u->reason ? u->reason : "in order");
+	text_add(text, " state: %s\n", reason ? reason : "in order");
 }
 
 void vtd_info(struct unit *neutral, struct text *text)

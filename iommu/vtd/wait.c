@@ -8,6 +8,10 @@ enum {
 	/** Turns without any progress of the host's clock after which a wait
 	 *  ends as well: a stopped clock must not stop the CPU. */
 	STILL_TURNS = 20000000,
+	/** Looks that a wait takes at least. Between two of them this CPU may
+	 * have been away for long, or the clock was set: that says nothing
+	 * about the hardware, nor about a CPU whose doorbell is relied upon. */
+	LEAST_TURNS = 256,
 };
 
 void vtd_deadline_start(struct vtd_deadline *deadline, uint64_t limit_ns)
@@ -24,7 +28,8 @@ bool vtd_deadline_turn(
 	if (!deadline->started)
 		deadline->started = true;
 	else if (now > deadline->last_ns)
-		deadline->waited_ns += now - deadline->last_ns;
+		deadline->waited_ns += core_min(now - deadline->last_ns,
+			deadline->limit_ns / LEAST_TURNS + 1);
 	if (now != deadline->last_ns)
 		deadline->still = 0;
 	deadline->last_ns = now;
