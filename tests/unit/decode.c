@@ -58,6 +58,117 @@ static void capabilities_in_words(void **state)
 	}
 }
 
+/** Every line of two units, and of entries of every level. */
+static void words_are_these(void **state)
+{
+	static const char one[] =
+		" version: 5.2\n"
+		" capabilities = 0x00d2078c226f0696\n"
+		" mgaw: 48\n"
+		" sagaw (paging level): 0x6\n"
+		" caching mode: yes (1)\n"
+		" zlr: 0x1\n"
+		" rwbf: required\n"
+		" num domains: 65536\n"
+		" supports protected high-memory region: no\n"
+		" supports Protected low-memory region: no\n"
+		" page sizes: 4K 2M 1G\n"
+		" page-selective flush: yes, at most 262144 pages\n"
+		" drain: read yes, write yes\n"
+		" fault records: 8 at 0x220\n"
+		" ext. capabilities = 0x0000000000f010df\n"
+		" pass through: yes\n"
+		" device iotlb: yes\n"
+		" iotlb register offset: 0x100\n"
+		" snoop control: yes\n"
+		" coherency: yes\n"
+		" queue invalidation support: yes\n"
+		" interrupt remapping support: yes\n"
+		" extended interrupt mode: 0x1\n"
+		" largest interrupt flush: 32768 entries\n";
+	static const char other[] =
+		" version: 1.0\n"
+		" capabilities = 0x8005008c00001f22\n"
+		" mgaw: 1\n"
+		" sagaw (paging level): 0x1f\n"
+		" caching mode: no (0)\n"
+		" zlr: 0x0\n"
+		" rwbf: not required\n"
+		" num domains: 256\n"
+		" supports protected high-memory region: no\n"
+		" supports Protected low-memory region: yes\n"
+		" page sizes: 4K 2M 1G\n"
+		" page-selective flush: yes, at most 32 pages\n"
+		" drain: read no, write no\n"
+		" fault records: 1 at 0x0\n"
+		" has: setting the root table pointer flushes\n"
+		" ext. capabilities = 0x0000080000000300\n"
+		" pass through: no\n"
+		" device iotlb: no\n"
+		" iotlb register offset: 0x30\n"
+		" snoop control: no\n"
+		" coherency: no\n"
+		" queue invalidation support: no\n"
+		" interrupt remapping support: no\n"
+		" extended interrupt mode: 0x0\n"
+		" largest interrupt flush: 1 entries\n"
+		" has: scalable mode\n";
+
+	(void)state;
+	text[0] = '\0';
+	iommu_decode_capabilities(
+		0x52, 0x00d2078c226f0696, 0x00f010df, collect, NULL);
+	assert_string_equal(text, one);
+	text[0] = '\0';
+	iommu_decode_capabilities(
+		0x10, 0x8005008c00001f22, 1ull << 43 | 0x300, collect, NULL);
+	assert_string_equal(text, other);
+}
+
+static void entries_in_words(void **state)
+{
+	static const struct {
+		unsigned level;
+		uint64_t low, high;
+		const char *words;
+	} row[] = {
+		{7, 0x0, 0x0, "not present\n"},
+		{7, 0x12345001, 0x0, "table at 0x12345000\n"},
+		{7, 0xffff, 0xffffffffffffffff, "table at 0xf000\n"},
+		{6, 0x0, 0x1, "not present\n"},
+		{6, 0x5003, 0x702,
+			"tables, 4 levels, domain 7, tables at 0x5000, faults "
+			"not reported\n"},
+		{6, 0x500d, 0x10001,
+			"reserved type, 3 levels, domain 256, tables at "
+			"0x5000\n"},
+		{6, 0x5009, 0x3,
+			"pass-through, 5 levels, domain 0, tables at 0x5000\n"},
+		{6, 0x5005, 0x1,
+			"tables, device TLB, 3 levels, domain 0, tables at "
+			"0x5000\n"},
+		{5, 0x6003, 0x0, "table at 0x6000, read, write\n"},
+		{4, 0x6001, 0x0, "table at 0x6000, read\n"},
+		{3, 0x40000083, 0x0, "page at 0x40000000, read, write\n"},
+		{3, 0x7002, 0x0, "table at 0x7000, write\n"},
+		{2, 0x200881, 0x0, "page at 0x200000, read, snooped\n"},
+		{2, 0x8003, 0x0, "table at 0x8000, read, write\n"},
+		{1, 0x9802, 0x0, "page at 0x9000, write, snooped\n"},
+		{1, 0x9084, 0x0, "not present\n"},
+		{4, 0x6083, 0x0, "table at 0x6000, read, write\n"},
+		{1, 0xfffffffffffff003, 0x0,
+			"page at 0xffffffffff000, read, write\n"},
+	};
+
+	(void)state;
+	for (unsigned n = 0; n < sizeof(row) / sizeof(*row); n++) {
+		text[0] = '\0';
+		iommu_decode_entry(
+			row[n].level, row[n].low, row[n].high, collect, NULL);
+		assert_string_equal(text, row[n].words);
+	}
+}
+
 static void tables_in_words(void **state)
 {
 	struct model *m = model_create_simple("plain", MODEL_BENIGN, 1);
@@ -122,6 +233,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(capabilities_in_words),
+		cmocka_unit_test(words_are_these),
+		cmocka_unit_test(entries_in_words),
 		cmocka_unit_test(tables_in_words),
 		cmocka_unit_test(any_bytes_are_survived),
 		cmocka_unit_test(every_reason_has_words),
