@@ -2,7 +2,7 @@
 #
 # make bench: the kernel with kernel/bench linked in, booted with and without
 # counting instructions; bench/run prints the tables.
-# PART=instructions or PART=time for one of them.
+# PART chooses: instructions, time, check.
 
 bench-kernel-sources := $(patsubst $(S)/%,%,$(wildcard $(S)/kernel/bench/*.c))
 bench-kernel-objects := $(patsubst %,$(O)/kernel/%.o,$(bench-kernel-sources))

@@ -235,6 +235,14 @@ static int populate_stack(
 	return err;
 }
 
+/* The first entry that has not all of these bits; most have. */
+static pte_t *skip_with(pte_t *e, const pte_t *end, uint64_t bits)
+{
+	while (e < end && (e->v & bits) == bits)
+		e++;
+	return e;
+}
+
 /* Pages whose entries are in one table. Beyond the end of a file there is
  * nothing to reach. */
 static int populate_table(
@@ -242,13 +250,16 @@ static int populate_table(
 {
 	bool write = r->prot & PROT_WRITE;
 	uint64_t ready = PTE_PRESENT | (write ? PTE_WRITE : 0);
-	pte_t *e = tables_entry(&c->space->tables, start, 1, true);
-	int err = e ? 0 : -ENOMEM;
+	pte_t *first = tables_entry(&c->space->tables, start, 1, true), *last;
+	int err = 0;
 
-	for (; !err && start < end; start += PAGE_SIZE, e++) {
-		if ((e->v & ready) == ready)
-			continue;
-		err = fill_entry(c, r, e, start, write);
+	if (!first)
+		return -ENOMEM;
+	last = first + (end - start) / PAGE_SIZE;
+	for (pte_t *e = skip_with(first, last, ready); !err && e < last;
+		e = skip_with(e + 1, last, ready)) {
+		err = fill_entry(c, r, e,
+			start + (uint64_t)(e - first) * PAGE_SIZE, write);
 		if (err == -ENXIO)
 			err = 0;
 		sched_breathe();
