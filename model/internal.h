@@ -192,6 +192,7 @@ struct unit {
 	struct desc *snapshot; /* slots as they were at the doorbell */
 	unsigned snapshot_room;
 	uint64_t queue_due;
+	bool queue_stopped; /* by an error, until the next doorbell */
 	uint64_t tail_seen;
 	bool last_was_wait;
 	bool wait_pending;

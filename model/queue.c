@@ -31,6 +31,7 @@ void queue_reset(struct unit *u)
 	u->fetched_count = 0;
 	u->wait_pending = u->last_was_wait = false;
 	u->queue_due = u->wait_due = u->devtlb_due = u->devtlb_timeout = 0;
+	u->queue_stopped = false;
 	u->tail_seen = 0;
 }
 
@@ -74,6 +75,14 @@ bool queue_disable(struct unit *u)
 	return true;
 }
 
+/* After an error some units fetch again when it is cleared, others with the
+ * next write to the tail (VT-d 6.5.2.10 leaves it open). */
+static void stop_fetching(struct unit *u)
+{
+	u->queue_stopped = u->m->mode == MODEL_LAZY ||
+		(u->m->mode == MODEL_RANDOM && chance(u->m, 2));
+}
+
 static void queue_error(struct unit *u, unsigned iqei)
 {
 	blame(u->m, u, MODEL_V_QUEUE, "6.5.2.10",
@@ -81,6 +90,7 @@ static void queue_error(struct unit *u, unsigned iqei)
 		(unsigned long long)u->r[R_IQH]);
 	u->r[R_IQERCD] = (u->r[R_IQERCD] & ~15ull) | iqei;
 	fault_status(u, FSTS_IQE);
+	stop_fetching(u);
 }
 
 /* ---- doorbell ----------------------------------------------------------- */
@@ -118,6 +128,7 @@ void queue_doorbell(struct unit *u)
 		queue_error(u, IQEI_TAIL);
 		return;
 	}
+	u->queue_stopped = false;
 	take_snapshot(u, u->tail_seen % size, tail);
 	u->tail_seen = tail;
 	if (!u->queue_due)
@@ -364,6 +375,7 @@ static void step_wait(struct unit *u)
 		u->r[R_IQERCD] = (u->r[R_IQERCD] & ~MASK(47, 32)) |
 			(uint64_t)u->devtlb_sid << 32;
 		fault_status(u, FSTS_ITE);
+		stop_fetching(u);
 		return;
 	}
 	if (u->devtlb_due == MODEL_NONE || now < u->devtlb_due)
@@ -425,11 +437,12 @@ void queue_step(struct unit *u)
 		}
 		if (!(u->r[R_GSTS] & G_QIE) ||
 			(u->r[R_FSTS] & (FSTS_IQE | FSTS_ITE)) ||
-			u->r[R_IQH] == u->r[R_IQT] || u->m->now < u->queue_due)
+			u->queue_stopped || u->r[R_IQH] == u->r[R_IQT] ||
+			u->m->now < u->queue_due)
 			break;
 		fetch_one(u);
 	}
-	if (u->r[R_IQH] == u->r[R_IQT] ||
+	if (u->queue_stopped || u->r[R_IQH] == u->r[R_IQT] ||
 		(u->r[R_FSTS] & (FSTS_IQE | FSTS_ITE)))
 		u->queue_due = 0;
 	else if (!u->queue_due)

@@ -148,6 +148,75 @@ static void silent_device_is_blamed_and_blocked(void **state)
 	silent("nehalem-5520", MODEL_LAZY); /* does not say who */
 }
 
+/** More devices with a TLB than one submission has room for. */
+static void many_tlbs_are_flushed(void **state)
+{
+	enum {
+		MANY = 21
+	};
+	struct model_function_desc functions[MANY + 1] = {
+		{.bdf = 0, .kind = MODEL_CONVENTIONAL, .unit = -1}};
+	struct model_unit_desc unit = {
+		.kind = model_personality_find("plain"), .include_all = true};
+	struct model_desc desc = {.seed = 1,
+		.mode = MODEL_LAZY,
+		.units = &unit,
+		.unit_count = 1,
+		.functions = functions,
+		.function_count = MANY + 1};
+	struct iommu_domain *domain;
+	uint64_t word = 7, page;
+	struct rig r;
+
+	(void)state;
+	for (unsigned n = 1; n <= MANY; n++)
+		functions[n] =
+			(struct model_function_desc){.bdf = MODEL_BDF(0, n, 0),
+				.kind = MODEL_INTEGRATED,
+				.unit = -1,
+				.ats = true};
+	for (unsigned gone = 0; gone < 2; gone++) {
+		rig_open_machine(&r, model_create(&desc));
+		r.options.ats = IOMMU_ON;
+		rig_start_ok(&r);
+		page = rig_frame(&r, 9);
+		domain = rig_mapped_domain(&r);
+		for (unsigned n = 1; n <= MANY; n++)
+			assert_int_equal(
+				iommu_attach(r.iommu,
+					rig_id(MODEL_BDF(0, n, 0)), domain),
+				IOMMU_OK);
+		/* Some leave in the middle of the list. */
+		for (unsigned n = 1; gone && n <= MANY; n += 3)
+			assert_int_equal(iommu_detach(r.iommu,
+						 rig_id(MODEL_BDF(0, n, 0))),
+				IOMMU_OK);
+		assert_int_equal(iommu_map(domain, iommu_iova(AT),
+					 iommu_phys(page), 4096, RW),
+			IOMMU_OK);
+		for (unsigned n = 1; n <= MANY; n++)
+			assert_int_equal(
+				model_ats_dma(r.m, 0, MODEL_BDF(0, n, 0), AT,
+					&word, 8, true) == MODEL_DMA_OK,
+				!gone || n % 3 != 1);
+		assert_int_equal(iommu_unmap_now(domain, iommu_iova(AT), 4096),
+			IOMMU_OK);
+		for (unsigned n = 1; n <= MANY; n++)
+			assert_int_not_equal(
+				model_ats_dma(r.m, 0, MODEL_BDF(0, n, 0), AT,
+					&word, 8, true),
+				MODEL_DMA_OK);
+		for (unsigned n = 1; n <= MANY; n++)
+			assert_int_equal(iommu_detach(r.iommu,
+						 rig_id(MODEL_BDF(0, n, 0))),
+				gone && n % 3 == 1 ? IOMMU_NOT_ATTACHED
+						   : IOMMU_OK);
+		assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+		model_page_free(r.m, page, 0);
+		rig_close(&r);
+	}
+}
+
 static void without_the_option_the_tlb_stays_off(void **state)
 {
 	struct iommu_stats stats;
@@ -207,6 +276,7 @@ int main(void)
 		cmocka_unit_test(device_tlb_is_flushed),
 		cmocka_unit_test(late_answer_is_waited_for),
 		cmocka_unit_test(silent_device_is_blamed_and_blocked),
+		cmocka_unit_test(many_tlbs_are_flushed),
 		cmocka_unit_test(without_the_option_the_tlb_stays_off),
 		cmocka_unit_test(slots_of_dropped_waits_are_free),
 	};

@@ -138,6 +138,143 @@ static void storm_ends_with_the_device_blocked(void **state)
 	rig_close_anyhow(&r);
 }
 
+/** After a storm the device's faults are no longer recorded, whatever the unit
+ *  remembers of its entry. */
+static void silenced_device_is_not_heard(void **state)
+{
+	static const char *const kinds[] = {"plain", "caching", "non-coherent",
+		"caching-non-coherent", "write-buffer", "worst-memory",
+		"no-qi"};
+
+	(void)state;
+	for (unsigned k = 0; k < 14; k++) {
+		struct iommu_device_info info;
+		struct iommu_fault f;
+		struct rig r;
+		unsigned seen;
+
+		rig_open(
+			&r, kinds[k / 2], k & 1 ? MODEL_LAZY : MODEL_RANDOM, 1);
+		r.options.fault_storm = 20;
+		rig_start_ok(&r);
+		for (unsigned n = 0; n < 100; n++) {
+			rig_can_write(&r, RIG_DEV, 0x100000 + (n << 12));
+			iommu_interrupt(r.iommu, 0);
+			while (iommu_fault_next(r.iommu, &f))
+				;
+		}
+		assert_int_equal(
+			iommu_device_info(r.iommu, rig_id(RIG_DEV), &info),
+			IOMMU_OK);
+		assert_int_equal(info.faults, 20);
+		/* Others are heard as before. */
+		seen = 0;
+		rig_can_read(&r, RIG_OTHER, 0x1000);
+		iommu_interrupt(r.iommu, 0);
+		while (iommu_fault_next(r.iommu, &f))
+			seen += f.device.requester == RIG_OTHER;
+		assert_int_equal(seen, 1);
+		rig_check(&r);
+		rig_close_anyhow(&r);
+	}
+}
+
+static void interrupt_of_no_unit_is_nothing(void **state)
+{
+	struct iommu_fault f;
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, "plain", MODEL_LAZY, 1);
+	rig_start_ok(&r);
+	assert_false(iommu_interrupt(r.iommu, 0));
+	assert_false(iommu_interrupt(r.iommu, 1));
+	assert_false(iommu_interrupt_all(r.iommu));
+	rig_can_read(&r, RIG_DEV, 0x1000);
+	assert_true(iommu_interrupt_all(r.iommu));
+	assert_true(iommu_fault_next(r.iommu, &f));
+	assert_false(iommu_fault_next(r.iommu, &f));
+	rig_close(&r);
+	/* A refused unit has no registers to look at. */
+	rig_open(&r, "plain", MODEL_LAZY, 1);
+	r.host.forbid_map = true;
+	assert_int_equal(rig_start(&r), IOMMU_NO_UNIT);
+	assert_false(iommu_interrupt(r.iommu, 0));
+	assert_false(iommu_interrupt_all(r.iommu));
+	rig_close(&r);
+	/* Nor has one that is gone anything to say. */
+	rig_open(&r, "plain", MODEL_LAZY, 1);
+	rig_start_ok(&r);
+	rig_can_read(&r, RIG_DEV, 0x1000);
+	model_unit_gone(r.m, 0, 0);
+	assert_false(iommu_interrupt(r.iommu, 0));
+	rig_close_anyhow(&r);
+}
+
+/** The library's own ring is full: the newest are counted, not kept. */
+static void full_ring_counts_what_it_loses(void **state)
+{
+	struct iommu_fault f;
+	unsigned kept = 0;
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, "plain", MODEL_LAZY, 1);
+	r.options.fault_storm = 0;
+	rig_start_ok(&r);
+	for (uint64_t n = 1; n <= 300; n++) {
+		rig_can_write(&r, RIG_DEV, n << 12);
+		assert_true(iommu_interrupt(r.iommu, 0));
+	}
+	while (iommu_fault_next(r.iommu, &f)) {
+		assert_int_equal(f.address.v, (++kept) << 12);
+		assert_int_equal(f.lost, 0);
+	}
+	assert_int_equal(kept, 256);
+	rig_can_write(&r, RIG_DEV, 0x999000);
+	assert_true(iommu_interrupt(r.iommu, 0));
+	assert_true(iommu_fault_next(r.iommu, &f));
+	assert_int_equal(f.address.v, 0x999000);
+	assert_int_equal(f.lost, 44);
+	rig_close(&r);
+}
+
+static void interrupts_that_are_refused_are_faults(void **state)
+{
+	struct iommu_irq_target target = {.vector = 0x50, .destination = 1};
+	struct iommu_msi_message message;
+	struct iommu_fault f;
+	struct iommu_irq irq;
+	char line[160];
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, "plain", MODEL_LAZY, 1);
+	rig_start_ok(&r);
+	assert_int_equal(
+		iommu_irq_alloc(r.iommu, rig_id(RIG_DEV), 4, &irq), IOMMU_OK);
+	assert_int_equal(iommu_irq_set(r.iommu, &irq, 3, &target), IOMMU_OK);
+	assert_int_equal(
+		iommu_irq_message(r.iommu, &irq, 3, &message), IOMMU_OK);
+	assert_false(
+		model_msi(r.m, 0, RIG_OTHER, message.address, message.data));
+	assert_true(iommu_interrupt(r.iommu, 0));
+	assert_true(iommu_fault_next(r.iommu, &f));
+	assert_int_equal(f.kind, IOMMU_FAULT_INTERRUPT);
+	assert_int_equal(f.index, irq.first + 3);
+	assert_int_equal(f.device.requester, RIG_OTHER);
+	assert_int_equal(f.reason, 0x26);
+	assert_true(iommu_fault_format(&f, line, sizeof(line)) > 0);
+	assert_string_equal(line,
+		"00:04.0 interrupt 3: the interrupt entry belongs to another "
+		"device (38)");
+	assert_int_equal(iommu_fault_format(&f, line, 0), 0);
+	assert_int_equal(iommu_fault_format(&f, line, 5), 4);
+	assert_string_equal(line, "00:0");
+	assert_int_equal(iommu_irq_free(r.iommu, &irq), IOMMU_OK);
+	rig_close(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -145,6 +282,10 @@ int main(void)
 		cmocka_unit_test(every_fault_comes_once),
 		cmocka_unit_test(faults_go_on_after_an_overflow),
 		cmocka_unit_test(storm_ends_with_the_device_blocked),
+		cmocka_unit_test(silenced_device_is_not_heard),
+		cmocka_unit_test(interrupt_of_no_unit_is_nothing),
+		cmocka_unit_test(full_ring_counts_what_it_loses),
+		cmocka_unit_test(interrupts_that_are_refused_are_faults),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
