@@ -3,9 +3,9 @@
  * What a device costs its process: measured from outside the kernel, with the
  * time-stamp counter, which counts instructions under QEMU's `-icount shift=0`.
  *
- *	bench boot                    ticks since the machine was started
- *	bench give MEGABYTES DEVICE...  a process of that size gets each device
- *	bench unmap DEVICE            munmap without the device, and with it
+ *	bench boot                   ticks since the machine was started
+ *	bench give MEGABYTES DEVICE  a process of that size gets the device
+ *	bench unmap DEVICE           munmap without the device, and with it
  *
  * A line for each row, as bench/run reads it:
  *
@@ -19,6 +19,8 @@
 #include "udev.h"
 
 #define SAMPLES 64
+#define OWNERS 8
+#define REST_US 200000
 
 struct sample {
 	uint64_t ticks[SAMPLES];
@@ -160,27 +162,23 @@ static int give_one(size_t size, const struct udev *d, uint64_t *out_ticks)
 	return status;
 }
 
-/* A device that had no owner yet needs no rest before its first one; so every
- * sample takes another. */
-static int give(const char *megabytes, char **names, int count_names)
+/* A device that cannot be reset rests for a while between two owners. It does
+ * so here, so that the time is not a part of the next attach. */
+static int give(const char *megabytes, const struct udev *d)
 {
 	size_t size = (size_t)strtoul(megabytes, NULL, 10) << 20;
 	struct sample s = {0};
-	struct udev d;
 	char row[32];
 
-	for (int i = 0; i < count_names && i < SAMPLES; i++) {
+	while (s.count < OWNERS) {
 		int error;
 
-		if (udev_parse(&d, names[i]))
-			return fail(names[i], EINVAL);
-		error = give_one(size, &d, &s.ticks[s.count]);
+		usleep(REST_US);
+		error = give_one(size, d, &s.ticks[s.count]);
 		if (error)
 			return fail("attach", error < 0 ? -error : EIO);
 		s.count++;
 	}
-	if (!s.count)
-		return fail("give", EINVAL);
 	snprintf(row, sizeof(row), "give-%sm", megabytes);
 	print_row(row, &s);
 	return 0;
@@ -237,36 +235,41 @@ static int unmap_all(bool owner)
 		cycle(owner ? "page-cycle-owner" : "page-cycle");
 }
 
-static int unmap(const char *name)
+static int unmap(const struct udev *d)
 {
-	struct udev d;
 	int error;
 
-	if (udev_parse(&d, name))
-		return fail(name, EINVAL);
 	if (unmap_all(false))
 		return 1;
-	error = udev_attach(&d);
+	usleep(REST_US);
+	error = udev_attach(d);
 	if (error)
 		return fail("attach", -error);
 	return unmap_all(true);
 }
 
+static int usage(void)
+{
+	fprintf(stderr,
+		"usage: bench boot | give MEGABYTES DEVICE | unmap DEVICE\n");
+	return 2;
+}
+
 int main(int argc, char **argv)
 {
-	struct sample s = {.ticks = {ticks_now()}, .count = 1};
+	struct sample now = {.ticks = {ticks_now()}, .count = 1};
+	struct udev d;
 
 	calibrate();
 	if (argc == 2 && !strcmp(argv[1], "boot")) {
-		print_row("boot", &s);
+		print_row("boot", &now);
 		return 0;
 	}
-	if (argc > 3 && !strcmp(argv[1], "give"))
-		return give(argv[2], argv + 3, argc - 3);
+	if (argc < 3 || udev_parse(&d, argv[argc - 1]))
+		return usage();
+	if (argc == 4 && !strcmp(argv[1], "give"))
+		return give(argv[2], &d);
 	if (argc == 3 && !strcmp(argv[1], "unmap"))
-		return unmap(argv[2]);
-	fprintf(stderr,
-		"usage: bench boot | give MEGABYTES DEVICE... | unmap "
-		"DEVICE\n");
-	return 2;
+		return unmap(&d);
+	return usage();
 }

@@ -16,7 +16,7 @@
 #include "host/host.h"
 
 #define BENCH_ROWS 2
-#define BENCH_ROUNDS 9
+#define BENCH_ROUNDS 63
 
 struct iommu_dma;
 struct text;
@@ -32,6 +32,7 @@ struct bench {
 	struct iommu_domain *domain;
 	struct iommu_dma *dma;
 	void *own;           /* of the case */
+	unsigned scale;      /* see bench_times() */
 	uint64_t iova, phys; /* free to be mapped; there is no memory at phys */
 	uint64_t began;
 	struct iommu_stats before;
@@ -58,6 +59,14 @@ extern const struct bench_case bench_device[];
  * same case start together. */
 void bench_start(struct bench *b);
 void bench_stop(struct bench *b, unsigned row, unsigned operations);
+
+/* How many operations a round is to have that has `most` where instructions are
+ * counted. By the clock it has fewer, and there are more rounds: a host takes
+ * the CPU away every few milliseconds, and some rounds are to escape that. */
+static inline unsigned bench_times(const struct bench *b, unsigned most)
+{
+	return most / b->scale;
+}
 
 /* A mapped domain with the device in it, and the end of both. */
 enum iommu_status bench_attached(struct bench *b);

@@ -34,9 +34,10 @@ enum iommu_status bench_detached(struct bench *b)
 
 static enum iommu_status in_and_out(struct bench *b)
 {
+	unsigned count = bench_times(b, TIMES);
 	enum iommu_status st = IOMMU_OK;
 
-	for (unsigned i = 0; i < TIMES && st == IOMMU_OK; i++) {
+	for (unsigned i = 0; i < count && st == IOMMU_OK; i++) {
 		bench_start(b);
 		st = iommu_attach(host_iommu, b->device, b->domain);
 		bench_stop(b, 0, 1);
@@ -52,10 +53,11 @@ static enum iommu_status in_and_out(struct bench *b)
 static enum iommu_status life(struct bench *b)
 {
 	iommu_iova_t at = iommu_iova(b->iova);
+	unsigned count = bench_times(b, TIMES);
 	enum iommu_status st = IOMMU_OK;
 
 	bench_start(b);
-	for (unsigned i = 0; i < TIMES && st == IOMMU_OK; i++) {
+	for (unsigned i = 0; i < count && st == IOMMU_OK; i++) {
 		st = bench_attached(b);
 		if (st == IOMMU_OK)
 			st = iommu_map(b->domain, at, iommu_phys(b->phys),
@@ -65,7 +67,7 @@ static enum iommu_status life(struct bench *b)
 		if (st == IOMMU_OK)
 			st = bench_detached(b);
 	}
-	bench_stop(b, 0, TIMES);
+	bench_stop(b, 0, count);
 	return st;
 }
 

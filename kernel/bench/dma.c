@@ -43,18 +43,19 @@ static enum iommu_status finish(struct bench *b)
 
 static enum iommu_status pairs(struct bench *b)
 {
+	unsigned count = bench_times(b, PAIRS);
 	enum iommu_status st = IOMMU_OK;
 	iommu_iova_t at;
 
 	bench_start(b);
-	for (unsigned i = 0; i < PAIRS && st == IOMMU_OK; i++) {
+	for (unsigned i = 0; i < count && st == IOMMU_OK; i++) {
 		st = iommu_dma_map(b->dma, iommu_phys(b->phys), PAGE_SIZE,
 			UINT64_MAX, IOMMU_BOTH_WAYS, &at);
 		if (st == IOMMU_OK)
 			st = iommu_dma_unmap(
 				b->dma, at, PAGE_SIZE, IOMMU_BOTH_WAYS);
 	}
-	bench_stop(b, 0, PAIRS);
+	bench_stop(b, 0, count);
 	return st;
 }
 
@@ -83,9 +84,9 @@ static enum iommu_status lists(struct bench *b)
 {
 	struct list_of_pieces *list = b->own;
 	enum iommu_status st = IOMMU_OK;
-	unsigned count;
+	unsigned times = bench_times(b, LISTS), count;
 
-	for (unsigned i = 0; i < LISTS && st == IOMMU_OK; i++) {
+	for (unsigned i = 0; i < times && st == IOMMU_OK; i++) {
 		bench_start(b);
 		st = iommu_dma_map_list(b->dma, list->piece, PIECES, UINT64_MAX,
 			IOMMU_FROM_DEVICE, list->range, &count);

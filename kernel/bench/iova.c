@@ -12,14 +12,15 @@
 static enum iommu_status hot(struct bench *b)
 {
 	struct iova_space *space = b->own;
+	unsigned count = bench_times(b, PAIRS);
 	uint64_t at = 1;
 
 	bench_start(b);
-	for (unsigned i = 0; i < PAIRS && at; i++) {
+	for (unsigned i = 0; i < count && at; i++) {
 		at = core_iova_get(space, 1, UINT64_MAX);
 		core_iova_put(space, at, 1);
 	}
-	bench_stop(b, 0, PAIRS);
+	bench_stop(b, 0, count);
 	return at ? IOMMU_OK : IOMMU_WIDTH;
 }
 

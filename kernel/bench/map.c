@@ -18,8 +18,9 @@ static enum iommu_status map_one(
 		iommu_phys(b->phys + phys_offset), size, RIGHTS);
 }
 
-static enum iommu_status in_turn(struct bench *b, uint64_t size, unsigned count)
+static enum iommu_status in_turn(struct bench *b, uint64_t size, unsigned most)
 {
+	unsigned count = bench_times(b, most);
 	enum iommu_status st = IOMMU_OK;
 
 	bench_start(b);
@@ -54,14 +55,15 @@ static enum iommu_status same_page(struct bench *b)
 {
 	enum iommu_status st = map_one(b, PAGE_SIZE, 0, PAGE_SIZE);
 	iommu_iova_t at = iommu_iova(b->iova);
+	unsigned count = bench_times(b, 4096);
 
 	bench_start(b);
-	for (unsigned i = 0; i < 4096 && st == IOMMU_OK; i++) {
+	for (unsigned i = 0; i < count && st == IOMMU_OK; i++) {
 		st = map_one(b, 0, 0, PAGE_SIZE);
 		if (st == IOMMU_OK)
 			st = iommu_unmap_now(b->domain, at, PAGE_SIZE);
 	}
-	bench_stop(b, 0, 4096);
+	bench_stop(b, 0, count);
 	if (st != IOMMU_OK)
 		return st;
 	return iommu_unmap_now(

@@ -27,6 +27,7 @@
 #include "proc/wait.h"
 
 #define MAX_WORKERS 2
+#define SCALE 8
 
 struct worker {
 	struct bench bench;
@@ -230,6 +231,8 @@ static void run_all(struct text *t)
 	ticks = bench_calibrate(&instructions);
 	/* Counted instructions are the same in every round. */
 	rounds = ticks == instructions ? 3 : BENCH_ROUNDS;
+	for (unsigned i = 0; i < MAX_WORKERS; i++)
+		workers[i].bench.scale = ticks == instructions ? 1 : SCALE;
 	text_printf(t, "loop %llu %llu\n", (unsigned long long)instructions,
 		(unsigned long long)ticks);
 	run_group(t, bench_map, most);
