@@ -1,0 +1,674 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Who is attached where: visits, ids that run out, units that differ, devices
+ * that are known before they are seen, reserved memory that cannot be had.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+#include <iommu/version.h>
+#include "support/board.h"
+#include "support/table.h"
+
+#define RW (IOMMU_READ | IOMMU_WRITE)
+
+/* ---- visits ---- */
+
+static struct {
+	unsigned unit;
+	struct iommu_device_id id;
+	void *owner;
+} seen[16];
+static unsigned visits;
+
+static void note(void *arg, unsigned unit, struct iommu_device_id id,
+	struct iommu_domain *domain)
+{
+	assert_ptr_equal(arg, &visits);
+	assert_true(visits < 16);
+	seen[visits].unit = unit;
+	seen[visits].id = id;
+	seen[visits++].owner = iommu_domain_owner(domain);
+}
+
+static void visit(struct rig *r)
+{
+	visits = 0;
+	iommu_visit_attached(r->iommu, note, &visits);
+}
+
+/** Two segments and three units, named in an odd order. */
+static void open_three_units(struct rig *r)
+{
+	static const struct model_function_desc functions[] = {
+		{.bdf = 0, .kind = MODEL_CONVENTIONAL, .unit = -1},
+		{.bdf = MODEL_BDF(0, 9, 0),
+			.kind = MODEL_INTEGRATED,
+			.unit = -1},
+		{.bdf = MODEL_BDF(0, 2, 0),
+			.kind = MODEL_INTEGRATED,
+			.unit = 0},
+		{.bdf = MODEL_BDF(0, 3, 0),
+			.kind = MODEL_INTEGRATED,
+			.unit = -1},
+		{.segment = 1,
+			.bdf = MODEL_BDF(0, 1, 0),
+			.kind = MODEL_INTEGRATED,
+			.unit = -1},
+	};
+	const struct model_personality *kind = model_personality_find("plain");
+	struct model_unit_desc units[] = {{.kind = kind},
+		{.kind = kind, .include_all = true},
+		{.kind = kind, .segment = 1, .include_all = true}};
+	struct model_desc desc = {.seed = 1,
+		.mode = MODEL_LAZY,
+		.units = units,
+		.unit_count = 3,
+		.functions = functions,
+		.function_count = 5};
+
+	rig_open_machine(r, model_create(&desc));
+	rig_start_ok(r);
+}
+
+static struct iommu_domain *owned_domain(struct rig *r, void *owner)
+{
+	struct iommu_domain_config config = {
+		.kind = IOMMU_DOMAIN_MAPPED, .owner = owner};
+	struct iommu_domain *domain;
+
+	assert_int_equal(
+		iommu_domain_create(r->iommu, &config, &domain), IOMMU_OK);
+	return domain;
+}
+
+static void attached_devices_are_visited_in_order(void **state)
+{
+	static const struct iommu_device_id id[] = {{1, MODEL_BDF(0, 1, 0)},
+		{0, MODEL_BDF(0, 9, 0)}, {0, MODEL_BDF(0, 2, 0)},
+		{0, MODEL_BDF(0, 3, 0)}};
+	/* Units, then segments, then requester ids. */
+	static const unsigned order[] = {2, 3, 1, 0};
+	struct iommu_domain *domain[4];
+	struct iommu_unit_info info;
+	struct rig r;
+
+	(void)state;
+	open_three_units(&r);
+	visit(&r);
+	assert_int_equal(visits, 0);
+	for (unsigned n = 0; n < 4; n++) {
+		domain[n] = owned_domain(&r, &domain[n]);
+		assert_int_equal(
+			iommu_attach(r.iommu, id[n], domain[n]), IOMMU_OK);
+	}
+	visit(&r);
+	assert_int_equal(visits, 4);
+	for (unsigned n = 0; n < 4; n++) {
+		assert_true(iommu_device_same(seen[n].id, id[order[n]]));
+		assert_ptr_equal(seen[n].owner, &domain[order[n]]);
+	}
+	assert_int_equal(seen[0].unit, 0);
+	assert_int_equal(seen[2].unit, 1);
+	assert_int_equal(seen[3].unit, 2);
+	assert_int_equal(iommu_unit_info(r.iommu, 1, &info), IOMMU_OK);
+	assert_int_equal(info.attached, 2);
+	assert_int_equal(iommu_detach(r.iommu, id[3]), IOMMU_OK);
+	visit(&r);
+	assert_int_equal(visits, 3);
+	assert_true(iommu_device_same(seen[1].id, id[1]));
+	for (unsigned n = 0; n < 4; n++) {
+		enum iommu_status status = iommu_detach(r.iommu, id[n]);
+
+		assert_int_equal(
+			status, n == 3 ? IOMMU_NOT_ATTACHED : IOMMU_OK);
+		assert_int_equal(iommu_domain_destroy(domain[n]), IOMMU_OK);
+	}
+	rig_close(&r);
+}
+
+/** A domain lives in several units, each with an id of its own. */
+static void one_domain_in_three_units(void **state)
+{
+	static const struct iommu_device_id id[] = {{1, MODEL_BDF(0, 1, 0)},
+		{0, MODEL_BDF(0, 9, 0)}, {0, MODEL_BDF(0, 2, 0)}};
+	struct iommu_domain *domain;
+	uint64_t word = 7, frame;
+	struct rig r;
+
+	(void)state;
+	open_three_units(&r);
+	frame = rig_frame(&r, 9);
+	domain = rig_mapped_domain(&r);
+	for (unsigned n = 0; n < 3; n++)
+		assert_int_equal(
+			iommu_attach(r.iommu, id[n], domain), IOMMU_OK);
+	assert_int_equal(iommu_domain_devices(domain), 3);
+	assert_int_equal(iommu_map(domain, iommu_iova(0x5000),
+				 iommu_phys(frame), 4096, RW),
+		IOMMU_OK);
+	for (unsigned n = 0; n < 3; n++)
+		assert_int_equal(model_dma_write(r.m, id[n].segment,
+					 id[n].requester, 0x5000, &word, 8),
+			MODEL_DMA_OK);
+	assert_int_equal(
+		iommu_unmap_now(domain, iommu_iova(0x5000), 4096), IOMMU_OK);
+	for (unsigned n = 0; n < 3; n++) {
+		assert_int_not_equal(model_dma_write(r.m, id[n].segment,
+					     id[n].requester, 0x5000, &word, 8),
+			MODEL_DMA_OK);
+		assert_int_equal(iommu_detach(r.iommu, id[n]), IOMMU_OK);
+	}
+	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	model_page_free(r.m, frame, 0);
+	rig_close(&r);
+}
+
+/* ---- ids ---- */
+
+/** A unit of 16 ids, two of which are taken, and more devices than that. */
+static void ids_run_out_and_come_back(void **state)
+{
+	enum {
+		MANY = 20
+	};
+	struct model_function_desc functions[MANY + 1] = {
+		{.bdf = 0, .kind = MODEL_CONVENTIONAL, .unit = -1}};
+	struct model_unit_desc unit = {
+		.kind = model_personality_find("16-domains"),
+		.include_all = true};
+	struct model_desc desc = {.seed = 1,
+		.mode = MODEL_LAZY,
+		.units = &unit,
+		.unit_count = 1,
+		.functions = functions,
+		.function_count = MANY + 1};
+	struct iommu_domain *domain[MANY + 1];
+	unsigned attached = 0;
+	struct rig r;
+
+	(void)state;
+	for (unsigned n = 1; n <= MANY; n++)
+		functions[n] =
+			(struct model_function_desc){.bdf = MODEL_BDF(0, n, 0),
+				.kind = MODEL_INTEGRATED,
+				.unit = -1};
+	rig_open_machine(&r, model_create(&desc));
+	rig_start_ok(&r);
+	for (unsigned n = 1; n <= MANY; n++) {
+		enum iommu_status status;
+
+		domain[n] = rig_mapped_domain(&r);
+		status = iommu_attach(
+			r.iommu, rig_id(MODEL_BDF(0, n, 0)), domain[n]);
+		assert_int_equal(
+			status, n <= 14 ? IOMMU_OK : IOMMU_NO_DOMAIN_ID);
+		attached += status == IOMMU_OK;
+	}
+	assert_int_equal(attached, 14);
+	/* The identity domain has its own already. */
+	assert_int_equal(iommu_attach(r.iommu, rig_id(MODEL_BDF(0, 20, 0)),
+				 iommu_domain_identity(r.iommu)),
+		IOMMU_OK);
+	/* One leaves, one fits. */
+	assert_int_equal(
+		iommu_detach(r.iommu, rig_id(MODEL_BDF(0, 3, 0))), IOMMU_OK);
+	assert_int_equal(
+		iommu_attach(r.iommu, rig_id(MODEL_BDF(0, 15, 0)), domain[15]),
+		IOMMU_OK);
+	assert_int_equal(
+		iommu_attach(r.iommu, rig_id(MODEL_BDF(0, 3, 0)), domain[3]),
+		IOMMU_NO_DOMAIN_ID);
+	for (unsigned n = 1; n <= MANY; n++) {
+		assert_true(iommu_detach(r.iommu, rig_id(MODEL_BDF(0, n, 0))) <=
+			IOMMU_NOT_ATTACHED);
+		assert_int_equal(iommu_domain_destroy(domain[n]), IOMMU_OK);
+	}
+	rig_close(&r);
+}
+
+/* ---- units that differ ---- */
+
+/** The second unit is refused: domains are made for the first alone. */
+static void refused_unit_does_not_limit_the_others(void **state)
+{
+	struct iommu_domain *domain;
+	struct iommu_unit_info info;
+	struct rig r;
+
+	(void)state;
+	rig_open_machine(&r,
+		model_create_pair(model_personality_find("57-bit"),
+			model_personality_find("first-stage-only"), MODEL_LAZY,
+			0, 1, false));
+	rig_start_ok(&r);
+	assert_int_equal(iommu_unit_info(r.iommu, 1, &info), IOMMU_OK);
+	assert_int_equal(info.state, IOMMU_UNIT_REFUSED);
+	domain = rig_mapped_domain(&r);
+	assert_int_equal(iommu_map(domain, iommu_iova(1ull << 56),
+				 iommu_phys(0x100000), 4096, RW),
+		IOMMU_OK);
+	assert_int_equal(
+		iommu_attach(r.iommu, rig_id(RIG_DEV), domain), IOMMU_OK);
+	assert_true(rig_can_write(&r, RIG_DEV, 1ull << 56));
+	assert_int_equal(iommu_attach(r.iommu, rig_id(RIG_OTHER), domain),
+		IOMMU_UNCOVERED);
+	assert_int_equal(
+		iommu_detach(r.iommu, rig_id(RIG_OTHER)), IOMMU_NOT_ATTACHED);
+	assert_int_equal(
+		iommu_device_removed(r.iommu, rig_id(RIG_OTHER)), IOMMU_OK);
+	assert_int_equal(iommu_device_revive(r.iommu, rig_id(RIG_OTHER)),
+		IOMMU_WRONG_STATE);
+	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
+	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	rig_close(&r);
+}
+
+/** No unit at all: no mapped domain, the others are only refused devices. */
+static void without_units_nothing_is_mapped(void **state)
+{
+	struct iommu_domain_config config = {.kind = IOMMU_DOMAIN_MAPPED};
+	struct iommu_domain *domain = NULL;
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, "plain", MODEL_LAZY, 1);
+	assert_int_equal(
+		iommu_create(&r.hooks, &r.options, &r.iommu), IOMMU_OK);
+	assert_int_equal(iommu_discover(r.iommu, NULL, 0), IOMMU_NO_TABLE);
+	assert_int_equal(
+		iommu_domain_create(r.iommu, &config, &domain), IOMMU_NO_UNIT);
+	config.kind = IOMMU_DOMAIN_BLOCKED;
+	assert_int_equal(
+		iommu_domain_create(r.iommu, &config, &domain), IOMMU_OK);
+	assert_int_equal(
+		iommu_attach(r.iommu, rig_id(RIG_DEV), domain), IOMMU_NO_UNIT);
+	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_NO_UNIT);
+	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	rig_close(&r);
+}
+
+/** A shared domain whose host offers no root that the unit can use. */
+static void shared_roots_must_fit(void **state)
+{
+	static const struct {
+		const char *kind;
+		unsigned offered;
+		bool fits;
+	} row[] = {{"39-bit", 3, true}, {"39-bit", 4, false},
+		{"39-bit", 5, false}, {"48-bit", 4, true}, {"48-bit", 5, false},
+		{"57-bit", 5, true}, {"plain", 3, true}, {"plain", 4, true}};
+
+	(void)state;
+	for (unsigned n = 0; n < 8; n++) {
+		struct iommu_domain_config config = {
+			.kind = IOMMU_DOMAIN_SHARED};
+		struct iommu_domain *domain;
+		struct rig_space space;
+		struct rig r;
+
+		rig_open(&r, row[n].kind, MODEL_LAZY, 1);
+		rig_start_ok(&r);
+		rig_space_open(&space, &r);
+		if (row[n].offered == 3)
+			config.roots.levels3 = iommu_phys(space.root[3]);
+		if (row[n].offered == 4)
+			config.roots.levels4 = iommu_phys(space.root[4]);
+		if (row[n].offered == 5)
+			config.roots.levels5 = iommu_phys(space.root[5]);
+		assert_int_equal(iommu_domain_create(r.iommu, &config, &domain),
+			IOMMU_OK);
+		assert_int_equal(iommu_attach(r.iommu, rig_id(RIG_DEV), domain),
+			row[n].fits ? IOMMU_OK : IOMMU_WIDTH);
+		assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_DEV)),
+			row[n].fits ? IOMMU_OK : IOMMU_NOT_ATTACHED);
+		assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+		/* A root above what the unit can address. */
+		config.roots.levels3 = config.roots.levels4 =
+			config.roots.levels5 = iommu_phys(1ull << 52);
+		assert_int_equal(iommu_domain_create(r.iommu, &config, &domain),
+			IOMMU_OK);
+		assert_int_equal(iommu_attach(r.iommu, rig_id(RIG_DEV), domain),
+			IOMMU_WIDTH);
+		assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+		rig_space_close(&space);
+		rig_close(&r);
+	}
+}
+
+static void formats_are_checked_by_bit(void **state)
+{
+	const struct iommu_entry_format sound = {.leaf_bits = 0x63,
+		.large_leaf_bits = 0xe3,
+		.table_bits = 0x67,
+		.absent_bits = 0xff0,
+		.large_2m = true,
+		.phys_bits = 40};
+
+	(void)state;
+	for (unsigned n = 0; n < 16; n++) {
+		struct iommu_entry_format f = sound;
+		enum iommu_status wanted = IOMMU_FORMAT;
+		const char *kind = "plain", *why = NULL;
+		struct rig r;
+
+		switch (n) {
+		case 0:
+			wanted = IOMMU_OK;
+			break;
+		case 1:
+			f.absent_bits |= 1;
+			break;
+		case 2:
+			f.absent_bits |= 2;
+			break;
+		case 3:
+			f.leaf_bits |= 1 << 11;
+			kind = "no-snoop-control";
+			break;
+		case 4:
+			f.leaf_bits |= 1 << 11;
+			wanted = IOMMU_OK;
+			break;
+		case 5:
+			f.table_bits |= 1ull << 62;
+			break;
+		case 6:
+			f.leaf_bits |= 1ull << 62;
+			break;
+		case 7:
+			f.large_leaf_bits |= 1ull << 62;
+			break;
+		case 8:
+			kind = "small-pages";
+			break;
+		case 9:
+			f.large_1g = true;
+			kind = "no-gigabyte";
+			break;
+		case 10:
+			f.large_1g = true;
+			wanted = IOMMU_OK;
+			break;
+		case 11:
+			f.large_leaf_bits |= 1 << 12;
+			break;
+		case 12:
+			f.large_leaf_bits |= 1 << 20;
+			break;
+		case 13:
+			f.table_bits |= 1 << 7;
+			break;
+		case 14:
+			f.phys_bits = 47;
+			wanted = IOMMU_WIDTH;
+			break;
+		case 15:
+			f.phys_bits = 46;
+			wanted = IOMMU_OK;
+			break;
+		}
+		rig_open(&r, kind, MODEL_BENIGN, 1);
+		rig_start_ok(&r);
+		assert_int_equal(
+			iommu_shared_check(r.iommu, 0, &f, &why), wanted);
+		if (wanted == IOMMU_OK)
+			assert_true(!why || !*why);
+		else
+			assert_true(why && strlen(why) > 10);
+		assert_int_equal(
+			iommu_shared_check(r.iommu, 0, &f, NULL), wanted);
+		rig_close(&r);
+	}
+}
+
+/* ---- a unit that is lost ---- */
+
+static void lost_unit_takes_no_devices(void **state)
+{
+	struct iommu_domain *domain;
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, "plain", MODEL_LAZY, 1);
+	r.options.timeout_ns = r.options.device_timeout_ns = 1000000;
+	rig_start_ok(&r);
+	domain = rig_mapped_domain(&r);
+	assert_int_equal(
+		iommu_attach(r.iommu, rig_id(RIG_DEV), domain), IOMMU_OK);
+	model_unit_hang(r.m, 0, 0);
+	assert_int_equal(
+		iommu_flush_all(domain, IOMMU_REMOVED), IOMMU_UNIT_LOST);
+	assert_int_equal(iommu_attach(r.iommu, rig_id(RIG_OTHER), domain),
+		IOMMU_UNIT_LOST);
+	assert_int_equal(
+		iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_UNIT_LOST);
+	assert_int_equal(
+		iommu_device_revive(r.iommu, rig_id(RIG_DEV)), IOMMU_UNIT_LOST);
+	assert_int_not_equal(iommu_power(r.iommu, false), IOMMU_IN_USE);
+	rig_close_anyhow(&r);
+}
+
+/* ---- a device that is seen late, or no more ---- */
+
+/** An id that was only the alias of others turns out to be a function. */
+static void stand_ins_become_devices(void **state)
+{
+	const uint16_t behind = MODEL_BDF(1, 4, 0), alias = MODEL_BDF(1, 0, 0);
+	struct iommu_device_info info;
+	struct iommu_domain *domain;
+	struct builder table;
+	struct rig r;
+
+	(void)state;
+	board_start();
+	board_add(0, BOARD_PCI);
+	board_bridge(MODEL_BDF(0, 2, 0), BOARD_PCIE_TO_PCI, 1, 1);
+	board_add(behind, BOARD_PCI);
+	table_start(&table);
+	table_unit_of(&table, DMAR_INCLUDE_ALL, 0, 0xfed90000);
+	table_close(&table);
+	table_finish(&table);
+	rig_open(&r, "plain", MODEL_LAZY, 1);
+	board_install(&r);
+	memcpy(r.dmar, table.bytes, table.size);
+	r.dmar_size = table.size;
+	rig_start_ok(&r);
+	domain = rig_mapped_domain(&r);
+	assert_int_equal(
+		iommu_attach(r.iommu, rig_id(behind), domain), IOMMU_OK);
+	assert_int_equal(iommu_device_info(r.iommu, rig_id(alias), &info),
+		IOMMU_NO_DEVICE);
+	board_add(alias, BOARD_PCI);
+	assert_int_equal(
+		iommu_device_info(r.iommu, rig_id(alias), &info), IOMMU_OK);
+	assert_int_equal(info.alias, alias);
+	assert_int_equal(
+		iommu_attach(r.iommu, rig_id(alias), domain), IOMMU_OK);
+	assert_int_equal(iommu_detach(r.iommu, rig_id(behind)), IOMMU_OK);
+	assert_int_equal(iommu_detach(r.iommu, rig_id(alias)), IOMMU_OK);
+	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	rig_close(&r);
+}
+
+/* ---- reserved memory ---- */
+
+static void open_reserved(struct rig *r, uint64_t base, bool allow)
+{
+	const uint8_t one[] = {3, 0}, two[] = {4, 0};
+	struct builder table;
+
+	board_start();
+	board_add(0, BOARD_PCI);
+	board_add(RIG_DEV, BOARD_INTEGRATED);
+	board_add(RIG_OTHER, BOARD_INTEGRATED);
+	table_start(&table);
+	table_unit_of(&table, DMAR_INCLUDE_ALL, 0, 0xfed90000);
+	table_close(&table);
+	table_reserved(&table, 0, base, base + 0x1fff);
+	table_path(&table, DMAR_SCOPE_ENDPOINT, 0, 0, 1, one);
+	table_path(&table, DMAR_SCOPE_ENDPOINT, 0, 0, 1, two);
+	table_close(&table);
+	table_finish(&table);
+	rig_open(r, "plain", MODEL_LAZY, 1);
+	board_install(r);
+	memcpy(r->dmar, table.bytes, table.size);
+	r->dmar_size = table.size;
+	r->options.keep_reserved_memory = true;
+	r->options.allow_reserved_memory = allow;
+}
+
+static void reserved_memory_of_two_is_mapped_once(void **state)
+{
+	struct iommu_domain *domain;
+	struct rig r;
+
+	(void)state;
+	open_reserved(&r, 0x800000, true);
+	rig_start_ok(&r);
+	domain = rig_mapped_domain(&r);
+	assert_int_equal(
+		iommu_attach(r.iommu, rig_id(RIG_DEV), domain), IOMMU_OK);
+	assert_int_equal(
+		iommu_attach(r.iommu, rig_id(RIG_OTHER), domain), IOMMU_OK);
+	assert_true(rig_can_write(&r, RIG_DEV, 0x800000));
+	assert_true(rig_can_write(&r, RIG_OTHER, 0x801ff8));
+	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
+	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_OTHER)), IOMMU_OK);
+	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	/* The host mapped something else there: refused, and still kept. */
+	domain = rig_mapped_domain(&r);
+	assert_int_equal(iommu_map(domain, iommu_iova(0x801000),
+				 iommu_phys(0x100000), 4096, RW),
+		IOMMU_OK);
+	assert_int_equal(iommu_attach(r.iommu, rig_id(RIG_DEV), domain),
+		IOMMU_RESERVED_RANGE);
+	assert_true(rig_can_write(&r, RIG_DEV, 0x800000));
+	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	rig_close(&r);
+}
+
+/** Parked devices and domains of other kinds. */
+static void parked_devices_move_to_any_domain(void **state)
+{
+	(void)state;
+	for (unsigned allow = 0; allow < 2; allow++) {
+		struct rig_space space;
+		struct rig r;
+
+		open_reserved(&r, 0x800000, allow);
+		rig_start_ok(&r);
+		rig_space_open(&space, &r);
+		assert_int_equal(
+			iommu_attach(r.iommu, rig_id(RIG_DEV), space.domain),
+			allow ? IOMMU_OK : IOMMU_RESERVED_MEMORY);
+		assert_int_equal(rig_can_write(&r, RIG_DEV, 0x800000), !allow);
+		assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_DEV)),
+			allow ? IOMMU_OK : IOMMU_NOT_ATTACHED);
+		assert_true(rig_can_write(&r, RIG_DEV, 0x800000));
+		assert_int_equal(iommu_attach(r.iommu, rig_id(RIG_DEV),
+					 iommu_domain_identity(r.iommu)),
+			IOMMU_OK);
+		assert_true(rig_can_write(&r, RIG_DEV, 0x100000));
+		assert_int_equal(
+			iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
+		assert_false(rig_can_write(&r, RIG_DEV, 0x100000));
+		assert_int_equal(iommu_device_removed(r.iommu, rig_id(RIG_DEV)),
+			IOMMU_OK);
+		rig_space_close(&space);
+		rig_close(&r);
+	}
+}
+
+/** A region that cannot be mapped: the device stays blocked, with a line. */
+static void unmappable_reserved_memory_is_told(void **state)
+{
+	struct iommu_device_info info;
+	struct rig r;
+
+	(void)state;
+	open_reserved(&r, 0xfee00000, true); /* the interrupt window */
+	rig_start_ok(&r);
+	assert_true(r.host.logged[IOMMU_LOG_WARNING] >= 1);
+	assert_non_null(strstr(r.host.last_line, "reserved memory of"));
+	assert_int_equal(
+		iommu_device_info(r.iommu, rig_id(RIG_DEV), &info), IOMMU_OK);
+	assert_int_equal(info.state, IOMMU_DEVICE_BLOCKED);
+	assert_false(rig_can_write(&r, RIG_DEV, 0x800000));
+	rig_close(&r);
+}
+
+static void nth_page_for_reserved_memory_is_missing(void **state)
+{
+	(void)state;
+	for (unsigned n = 1;; n++) {
+		enum iommu_status status;
+		struct iommu_domain *domain;
+		bool hit;
+		struct rig r;
+
+		open_reserved(&r, 0x800000, true);
+		model_fail_alloc(r.m, n, false);
+		status = rig_start(&r);
+		assert_true(status == IOMMU_OK || status == IOMMU_NO_MEMORY);
+		if (status == IOMMU_OK) {
+			domain = NULL;
+			status = iommu_domain_create(r.iommu,
+				&(struct iommu_domain_config){
+					.kind = IOMMU_DOMAIN_MAPPED},
+				&domain);
+			if (status == IOMMU_OK)
+				status = iommu_attach(
+					r.iommu, rig_id(RIG_DEV), domain);
+			assert_true(status == IOMMU_OK ||
+				status == IOMMU_NO_MEMORY);
+			if (status == IOMMU_OK)
+				status = iommu_detach(r.iommu, rig_id(RIG_DEV));
+			assert_true(status == IOMMU_OK ||
+				status == IOMMU_NO_MEMORY);
+			assert_int_equal(
+				iommu_domain_destroy(domain), IOMMU_OK);
+		}
+		hit = model_failures(r.m);
+		model_fail_alloc(r.m, 0, false);
+		if (r.iommu)
+			rig_close(&r);
+		else
+			model_destroy(r.m);
+		if (!hit)
+			break;
+		assert_true(n < 60);
+	}
+}
+
+static void version_is_told(void **state)
+{
+	(void)state;
+	assert_string_equal(iommu_version(), IOMMU_VERSION);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(attached_devices_are_visited_in_order),
+		cmocka_unit_test(one_domain_in_three_units),
+		cmocka_unit_test(ids_run_out_and_come_back),
+		cmocka_unit_test(refused_unit_does_not_limit_the_others),
+		cmocka_unit_test(without_units_nothing_is_mapped),
+		cmocka_unit_test(shared_roots_must_fit),
+		cmocka_unit_test(formats_are_checked_by_bit),
+		cmocka_unit_test(lost_unit_takes_no_devices),
+		cmocka_unit_test(stand_ins_become_devices),
+		cmocka_unit_test(reserved_memory_of_two_is_mapped_once),
+		cmocka_unit_test(parked_devices_move_to_any_domain),
+		cmocka_unit_test(unmappable_reserved_memory_is_told),
+		cmocka_unit_test(nth_page_for_reserved_memory_is_missing),
+		cmocka_unit_test(version_is_told),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
