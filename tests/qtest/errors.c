@@ -50,7 +50,12 @@ static void spoil_and_ring(
 	plain_write(ctx, regs, offset, width, value);
 }
 
-static void open_spoiled(struct rig *r, const char *unit)
+typedef void write_register(void *, void *, uint32_t, unsigned, uint64_t);
+typedef uint64_t read_register(void *, void *, uint32_t, unsigned);
+
+/** Starts with register accesses of the test's; read may be NULL. */
+static void open_with(struct rig *r, const char *unit, write_register *write,
+	read_register *read)
 {
 	struct iommu_options options;
 	uint8_t dmar[4096];
@@ -60,7 +65,9 @@ static void open_spoiled(struct rig *r, const char *unit)
 	assert_int_equal(iommu_destroy(r->iommu), IOMMU_OK);
 	plain_write = r->host.reg_write;
 	plain_read = r->host.reg_read;
-	r->host.reg_write = spoil_and_ring;
+	r->host.reg_write = write;
+	if (read)
+		r->host.reg_read = read;
 	damaged = 0;
 	iommu_options_default(&options);
 	/* QEMU never waits; what it does not do at once it does not do. */
@@ -111,7 +118,7 @@ static void damaged_descriptor_is_replaced(void **state)
 	struct rig r;
 	size_t n;
 
-	open_spoiled(&r, *state);
+	open_with(&r, *state, spoil_and_ring, NULL);
 	page = qemu_pages(&r.q, 0);
 	root = rig_table(&r);
 	entry = rig_map(&r, root, AT, page, 7);
@@ -159,7 +166,7 @@ static void endless_damage_ends_with_a_status(void **state)
 	struct iommu_device_info info;
 	struct rig r;
 
-	open_spoiled(&r, *state);
+	open_with(&r, *state, spoil_and_ring, NULL);
 	assert_int_equal(
 		iommu_attach(r.iommu, r.edu[0], iommu_domain_identity(r.iommu)),
 		IOMMU_OK);
@@ -208,24 +215,10 @@ static void write_or_nothing(
 static void unit_that_is_gone_is_reported(void **state)
 {
 	struct iommu_unit_info info;
-	struct iommu_options options;
-	uint8_t dmar[4096];
 	struct rig r;
-	size_t size;
 
-	rig_start(&r, *state, NULL);
-	assert_int_equal(iommu_destroy(r.iommu), IOMMU_OK);
-	plain_write = r.host.reg_write;
-	plain_read = r.host.reg_read;
-	r.host.reg_write = write_or_nothing;
-	r.host.reg_read = read_or_nothing;
 	gone = false;
-	iommu_options_default(&options);
-	options.timeout_ns = options.device_timeout_ns = 20000000;
-	size = qemu_dmar(&r.q, dmar, sizeof(dmar));
-	assert_int_equal(iommu_create(&r.host, &options, &r.iommu), IOMMU_OK);
-	assert_int_equal(iommu_discover(r.iommu, dmar, size), IOMMU_OK);
-	assert_int_equal(iommu_start(r.iommu), IOMMU_OK);
+	open_with(&r, *state, write_or_nothing, read_or_nothing);
 	assert_int_equal(
 		iommu_attach(r.iommu, r.edu[0], iommu_domain_identity(r.iommu)),
 		IOMMU_OK);
