@@ -63,7 +63,7 @@ void __ats_leave(struct device *dev)
 }
 
 unsigned core_tlb_rids(struct iommu_domain *domain, const struct unit *unit,
-	unsigned skip, uint16_t *rid, unsigned max)
+	bool again, unsigned skip, uint16_t *rid, unsigned max)
 {
 	struct iommu *iommu = domain->iommu;
 	unsigned long state = core_lock(iommu, &iommu->lock);
@@ -72,7 +72,7 @@ unsigned core_tlb_rids(struct iommu_domain *domain, const struct unit *unit,
 
 	for (dev = domain->tlb_devices; dev && count < max;
 		dev = dev->next_in_domain) {
-		if (dev->unit != unit ||
+		if (dev->unit != unit || (again && !dev->tlb_twice) ||
 			__atomic_load_n(&dev->mute, __ATOMIC_ACQUIRE))
 			continue;
 		if (skip)

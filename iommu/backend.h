@@ -226,6 +226,8 @@ bool vtd_acpi_device(const struct iommu *iommu, const char *name,
 /** Whether an id is that of an ACPI device, not of a PCI function. */
 bool vtd_is_acpi_device(
 	const struct iommu *iommu, uint16_t segment, uint16_t rid);
+/** The quirks (enum iommu_quirk) that concern a device. */
+unsigned vtd_quirks_of(struct iommu *iommu, uint16_t segment, uint16_t rid);
 /** A set of enum iommu_property. */
 unsigned vtd_properties(
 	const struct iommu *iommu, uint16_t segment, uint16_t rid);

@@ -134,12 +134,19 @@ static void find(const struct iommu *iommu, struct iommu_device_id id,
 static void describe(struct iommu *iommu, struct iommu_device_id id,
 	const struct topology *topology, struct device *dev)
 {
+	unsigned quirks = vtd_quirks_of(iommu, id.segment, topology->scope_rid);
+
 	dev->id = id;
 	dev->alias = topology->alias;
 	dev->group = topology->group;
 	dev->phantom = topology->phantom;
 	dev->ats = topology->ats;
 	dev->bridge = topology->bridge;
+	if (!(id.requester & 7) && quirks & IOMMU_QUIRK_SECOND_ID &&
+		!topology_exists(
+			iommu, id.segment, (uint16_t)(id.requester | 1)))
+		dev->phantom |= 1;
+	dev->tlb_twice = quirks & IOMMU_QUIRK_TLB_TWICE;
 	dev->properties =
 		(uint8_t)vtd_properties(iommu, id.segment, topology->scope_rid);
 	dev->unit = vtd_unit_for(iommu, id.segment, topology->scope_rid);

@@ -7,6 +7,11 @@
 
 #define SECOND_NS 1000000000ull
 
+enum {
+	/** Lines about one device before they become one a second. */
+	LOUD_AT_ONCE = 10,
+};
+
 /** Called in interrupt context. A full ring keeps the oldest: they show how it
  *  began. */
 void core_fault_push(struct iommu *iommu, const struct raw_fault *raw)
@@ -71,16 +76,29 @@ bool iommu_interrupt_all(struct iommu *iommu)
 	return any;
 }
 
+/** A token bucket as the time at which it would be full again: each line adds a
+ *  second. F held. */
+static bool __is_loud(struct device *dev, uint64_t time_ns)
+{
+	if (dev->quiet_until_ns < time_ns)
+		dev->quiet_until_ns = time_ns;
+	if (dev->quiet_until_ns - time_ns > (LOUD_AT_ONCE - 1) * SECOND_NS)
+		return false;
+	dev->quiet_until_ns += SECOND_NS;
+	return true;
+}
+
 /** Notes a device's fault and counts those within a second; true when it is a
  *  storm. */
-static bool is_storm(struct iommu *iommu, struct device *dev,
-	const struct iommu_fault *fault)
+static bool is_storm(
+	struct iommu *iommu, struct device *dev, struct iommu_fault *fault)
 {
 	unsigned limit = iommu->options.fault_storm;
 	unsigned long state = core_lock(iommu, &iommu->faults.lock);
 	uint64_t time_ns = fault->time_ns;
 	bool storm;
 
+	fault->loud = __is_loud(dev, time_ns);
 	dev->last_fault = (struct iommu_last_fault){.time_ns = time_ns,
 		.reason = fault->reason,
 		.write = fault->write,
@@ -134,6 +152,7 @@ bool iommu_fault_next(struct iommu *iommu, struct iommu_fault *out)
 	if (out->kind == IOMMU_FAULT_DMA)
 		core_walk(
 			unit, out->device.requester, out->address, &out->walk);
+	out->loud = true;
 	dev = blamed(iommu, out->device);
 	if (!dev)
 		return true;

@@ -133,6 +133,7 @@ struct device {
 	struct unit *unit;         /* C: NULL if uncovered */
 	bool bridge;               /* C */
 	bool reserved_memory;      /* C */
+	bool tlb_twice;            /* C: its TLB is to be flushed twice */
 	bool mute;                 /* A: does not answer its flushes */
 	uint8_t state;             /* I: enum iommu_device_state */
 	uint16_t did;              /* I */
@@ -151,6 +152,7 @@ struct device {
 	uint8_t properties;                 /* C: enum iommu_property */
 	word64 faults;                      /* A */
 	struct iommu_last_fault last_fault; /* F */
+	uint64_t quiet_until_ns;            /* F: of the token bucket */
 	uint64_t storm_start_ns;            /* F */
 	unsigned storm_count;               /* F */
 };
@@ -302,9 +304,10 @@ void core_ats_switch(const struct device *dev, bool on);
 void __ats_enter(struct device *dev);
 void __ats_leave(struct device *dev);
 /** Gives the ids of a domain's devices on a unit that have a TLB of their own
- *  and answer, without the first `skip`. Returns how many are stored. */
+ *  and answer, without the first `skip`; again: only of those that have to be
+ *  asked twice. Returns how many are stored. */
 unsigned core_tlb_rids(struct iommu_domain *domain, const struct unit *unit,
-	unsigned skip, uint16_t *rid, unsigned max);
+	bool again, unsigned skip, uint16_t *rid, unsigned max);
 /** Blocks the devices of a domain whose TLB does not answer. */
 enum iommu_status core_block_mute(struct iommu_domain *domain);
 
@@ -363,6 +366,8 @@ bool topology_is_bridge(
 /** The functions whose group a function stands for. Returns how many. */
 unsigned topology_group(const struct iommu *iommu, uint16_t segment,
 	uint16_t key, struct iommu_device_id *out, unsigned max);
+/** Whether something answers at an id. */
+bool topology_exists(const struct iommu *iommu, uint16_t segment, uint16_t rid);
 /** The bridge whose secondary bus this is. */
 bool topology_parent(const struct iommu *iommu, uint16_t segment, unsigned bus,
 	uint16_t *out);

@@ -56,7 +56,7 @@ uint32_t topology_config(const struct iommu *iommu, uint16_t segment,
 		(uint8_t)(rid >> 8), (uint8_t)rid, offset, width);
 }
 
-static bool exists(const struct iommu *iommu, uint16_t segment, uint16_t rid)
+bool topology_exists(const struct iommu *iommu, uint16_t segment, uint16_t rid)
 {
 	return topology_config(iommu, segment, rid, CONFIG_VENDOR, 2) != 0xffff;
 }
@@ -72,7 +72,7 @@ bool topology_is_bridge(
 {
 	unsigned type;
 
-	if (!exists(iommu, segment, rid))
+	if (!topology_exists(iommu, segment, rid))
 		return false;
 	type = header_type(iommu, segment, rid) & 0x7f;
 	return type == HEADER_BRIDGE || type == HEADER_CARDBUS;
@@ -158,7 +158,7 @@ static bool search_bus(const struct iommu *iommu, uint16_t segment,
 		for (fn = 0; fn < functions; fn++) {
 			uint16_t rid = (uint16_t)(bus << 8 | dev << 3 | fn);
 
-			if (!exists(iommu, segment, rid)) {
+			if (!topology_exists(iommu, segment, rid)) {
 				if (!fn)
 					break;
 				continue;
@@ -371,7 +371,7 @@ static void add_members(const struct iommu *iommu, unsigned bus,
 		struct iommu_device_id id = {
 			members->segment, (uint16_t)(bus << 8 | n)};
 
-		if (!exists(iommu, id.segment, id.requester) ||
+		if (!topology_exists(iommu, id.segment, id.requester) ||
 			topology_is_bridge(iommu, id.segment, id.requester) ||
 			find_group(iommu, id.segment, id.requester) !=
 				members->key)
@@ -426,7 +426,7 @@ void topology_read(const struct iommu *iommu, struct iommu_device_id id,
 	uint16_t segment = id.segment, rid = id.requester, pcie;
 
 	*out = (struct topology){.alias = rid, .scope_rid = rid};
-	if (!exists(iommu, segment, rid)) {
+	if (!topology_exists(iommu, segment, rid)) {
 		/* A virtual function's vendor reads as all ones. */
 		out->present = find_physical_function(
 			iommu, segment, rid, &out->scope_rid);

@@ -62,6 +62,9 @@ struct iommu_fault {
 	struct iommu_domain *domain;
 	/** Faults lost before this one, as far as known. */
 	unsigned lost;
+	/** Whether it is worth a line in a log: of each device ten at once,
+	 *  then one a second. */
+	bool loud;
 	struct iommu_walk walk;
 };
 

@@ -55,6 +55,12 @@ enum iommu_quirk {
 	IOMMU_QUIRK_CALPELLA_GFX = 1u << 1,
 	/** Early 5500/5520/X58 chipsets: interrupt remapping is broken. */
 	IOMMU_QUIRK_X58_INTREMAP = 1u << 2,
+	/** Accelerators 8086:4940 to 4943: a flush of their TLB lets go of
+	 *  writes only when it is followed by another. */
+	IOMMU_QUIRK_TLB_TWICE = 1u << 3,
+	/** Storage controllers that send requests as function 1, which they do
+	 *  not have: both ids are attached. */
+	IOMMU_QUIRK_SECOND_ID = 1u << 4,
 };
 
 /** What becomes of translations that iommu_start() finds switched on. */

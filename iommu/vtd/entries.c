@@ -185,6 +185,22 @@ enum iommu_status vtd_attach(struct unit *neutral, const struct entry *entry)
 	return status;
 }
 
+enum iommu_status vtd_run_with_tlb(
+	struct vtd_unit *unit, const struct device *dev, struct vtd_plan *plan)
+{
+	enum iommu_status status;
+
+	if (!dev || __atomic_load_n(&dev->mute, __ATOMIC_ACQUIRE))
+		return vtd_run(unit, plan);
+	vtd_plan_device_tlb(dev->id.requester, NULL, plan);
+	status = vtd_run(unit, plan);
+	if (status != IOMMU_OK || !dev->tlb_twice)
+		return status;
+	plan->count = 0;
+	vtd_plan_device_tlb(dev->id.requester, NULL, plan);
+	return vtd_run(unit, plan);
+}
+
 enum iommu_status vtd_detach(struct unit *neutral, const struct entry *entry,
 	const struct device *dev)
 {
@@ -200,9 +216,7 @@ enum iommu_status vtd_detach(struct unit *neutral, const struct entry *entry,
 	slot = &table[entry->rid & 0xff];
 	vtd_entry_retire(unit, slot);
 	vtd_plan_context_removed(&unit->traits, entry->rid, entry->did, &plan);
-	if (entry->ats && !__atomic_load_n(&dev->mute, __ATOMIC_ACQUIRE))
-		vtd_plan_device_tlb(entry->rid, NULL, &plan);
-	status = vtd_run(unit, &plan);
+	status = vtd_run_with_tlb(unit, entry->ats ? dev : NULL, &plan);
 	if (status == IOMMU_OK)
 		vtd_entry_erase(unit, slot);
 	return status;

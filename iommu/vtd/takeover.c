@@ -364,10 +364,9 @@ enum iommu_status vtd_disinherit(struct unit *neutral, uint16_t rid,
 	vtd_plan_context_removed(
 		&unit->traits, rid, VTD_CTX_DID_OF(entry.high), &plan);
 	/* Device TLBs are not asked while translation is off (6.5.2.5). */
-	if (*out_ats && dev && unit_state(neutral) == IOMMU_UNIT_ON &&
-		!__atomic_load_n(&dev->mute, __ATOMIC_ACQUIRE))
-		vtd_plan_device_tlb(rid, NULL, &plan);
-	status = vtd_run(unit, &plan);
+	if (!*out_ats || unit_state(neutral) != IOMMU_UNIT_ON)
+		dev = NULL;
+	status = vtd_run_with_tlb(unit, dev, &plan);
 	if (status == IOMMU_OK)
 		vtd_entry_erase(unit, slot);
 	return status;

@@ -184,7 +184,7 @@ static enum iommu_status end(struct unit *neutral)
 /** Runs all but the last part of a flush for devices with a TLB; *plan is the
  *  last part. */
 static __attribute__((noinline)) enum iommu_status plan_tlbs(
-	struct vtd_unit *unit, const struct iommu_batch *batch,
+	struct vtd_unit *unit, const struct iommu_batch *batch, bool again,
 	struct vtd_plan *plan)
 {
 	enum iommu_status status = IOMMU_OK;
@@ -194,7 +194,7 @@ static __attribute__((noinline)) enum iommu_status plan_tlbs(
 	while (status == IOMMU_OK) {
 		room = VTD_PLAN_MAX - plan->count;
 		count = core_tlb_rids(
-			batch->domain, &unit->unit, skip, rid, room);
+			batch->domain, &unit->unit, again, skip, rid, room);
 		for (n = 0; n < count; n++)
 			vtd_plan_device_tlb(rid[n], batch, plan);
 		if (count < room)
@@ -209,12 +209,22 @@ static __attribute__((noinline)) enum iommu_status plan_tlbs(
 static enum iommu_status make_plan(struct vtd_unit *unit, uint16_t did,
 	const struct iommu_batch *batch, struct vtd_plan *plan)
 {
+	enum iommu_status status;
+	uint16_t rid;
+
 	vtd_plan_tables(&unit->traits, did, batch, plan);
 	/* Device TLBs must not be asked while translation is off (6.5.2.5). */
 	if (!__atomic_load_n(&batch->domain->tlb_devices, __ATOMIC_ACQUIRE) ||
 		unit_state(&unit->unit) != IOMMU_UNIT_ON)
 		return IOMMU_OK;
-	return plan_tlbs(unit, batch, plan);
+	status = plan_tlbs(unit, batch, false, plan);
+	/* A quirk: the second flush starts when the first has ended. */
+	if (status != IOMMU_OK ||
+		!core_tlb_rids(batch->domain, &unit->unit, true, 0, &rid, 1))
+		return status;
+	status = vtd_run(unit, plan);
+	plan->count = 0;
+	return status == IOMMU_OK ? plan_tlbs(unit, batch, true, plan) : status;
 }
 
 static __attribute__((noinline)) enum iommu_status flush_by_plan(

@@ -199,6 +199,10 @@ enum iommu_status vtd_root_flush(struct vtd_unit *unit);
 enum iommu_status vtd_attach(struct unit *unit, const struct entry *entry);
 enum iommu_status vtd_detach(
 	struct unit *unit, const struct entry *entry, const struct device *dev);
+/** Runs a plan, then has a device's own TLB forget everything, unless it is
+ *  NULL or does not answer. */
+enum iommu_status vtd_run_with_tlb(
+	struct vtd_unit *unit, const struct device *dev, struct vtd_plan *plan);
 enum iommu_status vtd_hush(struct unit *unit, uint16_t rid);
 bool vtd_inspect(const struct unit *unit, uint16_t rid, struct entry *out,
 	struct iommu_walk *walk);

@@ -13,6 +13,7 @@
 
 static void fault_says_what_happened(void **state)
 {
+	struct iommu_device_info info;
 	struct iommu_domain *dom;
 	struct iommu_fault f;
 	char line[160];
@@ -39,6 +40,16 @@ static void fault_says_what_happened(void **state)
 	assert_true(iommu_fault_format(&f, line, sizeof line) > 0);
 	assert_non_null(strstr(line, "00:03.0"));
 	assert_false(iommu_fault_next(r.iommu, &f));
+	assert_int_equal(
+		iommu_device_info(r.iommu, rig_id(RIG_DEV), &info), IOMMU_OK);
+	assert_int_equal(info.faults, 1);
+	assert_int_equal(info.last_fault.reason, 5);
+	assert_true(info.last_fault.write);
+	assert_true(info.last_fault.address == 0x12345000);
+	assert_true(info.last_fault.time_ns == f.time_ns);
+	assert_int_equal(
+		iommu_device_info(r.iommu, rig_id(RIG_OTHER), &info), IOMMU_OK);
+	assert_int_equal(info.last_fault.reason, 0);
 	rig_can_read(&r, RIG_OTHER, 0x1000);
 	assert_true(iommu_interrupt(r.iommu, 0));
 	assert_true(iommu_fault_next(r.iommu, &f));
@@ -97,6 +108,49 @@ static void faults_go_on_after_an_overflow(void **state)
 	lost = f.lost;
 	assert_true(f.address.v == 0x99000);
 	(void)lost;
+	rig_close(&r);
+}
+
+/** A fault of a device at a time of the test's; whether it is worth a line. */
+static uint64_t clock_ns;
+
+static uint64_t stopped_clock(void *ctx)
+{
+	(void)ctx;
+	return clock_ns += 1000;
+}
+
+static unsigned loud_of(struct rig *r, uint16_t bdf, unsigned faults)
+{
+	struct iommu_fault f;
+	unsigned loud = 0;
+
+	while (faults--) {
+		rig_can_write(r, bdf, 0x5000);
+		iommu_interrupt(r->iommu, 0);
+		assert_true(iommu_fault_next(r->iommu, &f));
+		loud += f.loud;
+	}
+	return loud;
+}
+
+static void chatter_becomes_quiet(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, "plain", MODEL_BENIGN, 1);
+	r.options.fault_storm = 0;
+	clock_ns = 5000000000ull;
+	r.hooks.now_ns = stopped_clock;
+	rig_start_ok(&r);
+	assert_int_equal(loud_of(&r, RIG_DEV, 200), 10);
+	/* Another device has a voice of its own. */
+	assert_int_equal(loud_of(&r, RIG_OTHER, 1), 1);
+	clock_ns += 3500000000ull;
+	assert_int_equal(loud_of(&r, RIG_DEV, 200), 3);
+	clock_ns += 60000000000ull;
+	assert_int_equal(loud_of(&r, RIG_DEV, 200), 10);
 	rig_close(&r);
 }
 
@@ -281,6 +335,7 @@ int main(void)
 		cmocka_unit_test(fault_says_what_happened),
 		cmocka_unit_test(every_fault_comes_once),
 		cmocka_unit_test(faults_go_on_after_an_overflow),
+		cmocka_unit_test(chatter_becomes_quiet),
 		cmocka_unit_test(storm_ends_with_the_device_blocked),
 		cmocka_unit_test(silenced_device_is_not_heard),
 		cmocka_unit_test(interrupt_of_no_unit_is_nothing),

@@ -14,6 +14,9 @@
 #define RW (IOMMU_READ | IOMMU_WRITE)
 
 static uint32_t bridge, revision;
+/** A device with ids of another, 0: none. */
+static uint32_t odd_id;
+static uint8_t odd_devfn;
 static uint32_t (*plain_read)(
 	void *, uint16_t, uint8_t, uint8_t, uint16_t, unsigned);
 
@@ -25,6 +28,8 @@ static uint32_t read_config(void *ctx, uint16_t segment, uint8_t bus,
 		return width == 4 ? bridge : bridge & 0xffff;
 	if (!segment && !bus && !devfn && offset == 8)
 		return revision;
+	if (odd_id && !segment && !bus && devfn == odd_devfn && offset == 0)
+		return width == 4 ? odd_id : odd_id & 0xffff;
 	return plain_read(ctx, segment, bus, devfn, offset, width);
 }
 
@@ -100,11 +105,100 @@ static void lost_interrupts_keep_remapping_off(void **state)
 	assert_true(remapped_on(0x34038086, 0x13, IOMMU_QUIRK_X58_INTREMAP));
 }
 
+/* ---- devices ---- */
+
+/** Flushes of the device's own TLB that an unmap and a detach take. */
+static void count_flushes(
+	uint32_t off, uint64_t *out_unmap, uint64_t *out_detach)
+{
+	struct model_counters before, between, after;
+	struct iommu_domain *domain;
+	struct rig r;
+
+	odd_id = 0x49408086;
+	odd_devfn = (uint8_t)RIG_ATS;
+	open_on(&r, "plain", 0x12348086);
+	r.options.ats = IOMMU_ON;
+	r.options.quirks_off = off;
+	rig_start_ok(&r);
+	domain = rig_mapped_domain(&r);
+	assert_int_equal(
+		iommu_attach(r.iommu, rig_id(RIG_ATS), domain), IOMMU_OK);
+	assert_int_equal(iommu_map(domain, iommu_iova(0x5000),
+				 iommu_phys(0x100000), 4096, RW),
+		IOMMU_OK);
+	assert_true(model_ats_request(r.m, 0, RIG_ATS, 0x5000, true));
+	model_counters(r.m, &before);
+	assert_int_equal(
+		iommu_unmap_now(domain, iommu_iova(0x5000), 4096), IOMMU_OK);
+	model_counters(r.m, &between);
+	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_ATS)), IOMMU_OK);
+	model_counters(r.m, &after);
+	*out_unmap = between.device_flushes - before.device_flushes;
+	*out_detach = after.device_flushes - between.device_flushes;
+	assert_int_equal(
+		!!strstr(quirks(&r), "in effect: device that lets"), !off);
+	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	rig_close(&r);
+	odd_id = 0;
+}
+
+static void late_writer_is_flushed_twice(void **state)
+{
+	uint64_t unmap, detach;
+
+	(void)state;
+	count_flushes(0, &unmap, &detach);
+	assert_int_equal(unmap, 2);
+	assert_int_equal(detach, 2);
+	count_flushes(IOMMU_QUIRK_TLB_TWICE, &unmap, &detach);
+	assert_int_equal(unmap, 1);
+	assert_int_equal(detach, 1);
+}
+
+static bool second_id_passes(uint32_t id, uint32_t off)
+{
+	const uint16_t second = RIG_DEV + 1;
+	struct iommu_domain *domain;
+	bool passes;
+	struct rig r;
+
+	odd_id = id;
+	odd_devfn = (uint8_t)RIG_DEV;
+	open_on(&r, "plain", 0x12348086);
+	r.options.quirks_off = off;
+	rig_start_ok(&r);
+	domain = rig_mapped_domain(&r);
+	assert_int_equal(iommu_map(domain, iommu_iova(0x5000),
+				 iommu_phys(0x100000), 4096, RW),
+		IOMMU_OK);
+	assert_int_equal(
+		iommu_attach(r.iommu, rig_id(RIG_DEV), domain), IOMMU_OK);
+	assert_true(rig_can_write(&r, RIG_DEV, 0x5000));
+	passes = rig_can_write(&r, second, 0x5000);
+	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
+	assert_false(rig_can_write(&r, second, 0x5000));
+	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	rig_close(&r);
+	odd_id = 0;
+	return passes;
+}
+
+static void second_id_is_attached(void **state)
+{
+	(void)state;
+	assert_true(second_id_passes(0x92301b4b, 0));
+	assert_false(second_id_passes(0x92311b4b, 0));
+	assert_false(second_id_passes(0x92301b4b, IOMMU_QUIRK_SECOND_ID));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(hidden_write_buffer_is_flushed),
 		cmocka_unit_test(lost_interrupts_keep_remapping_off),
+		cmocka_unit_test(late_writer_is_flushed_twice),
+		cmocka_unit_test(second_id_is_attached),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
