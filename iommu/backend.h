@@ -69,6 +69,8 @@ struct unit_ops {
 	/** Starts flushing what a batch recorded for one domain id. */
 	enum iommu_status (*flush)(struct unit *unit, uint16_t did,
 		const struct iommu_batch *batch, struct ticket *out);
+	/** Whether waiting for it would not take long. */
+	bool (*flush_ready)(struct unit *unit, const struct ticket *ticket);
 	/** Waits for it, and repeats it if the queue lost it. */
 	enum iommu_status (*flush_wait)(struct unit *unit, uint16_t did,
 		const struct iommu_batch *batch, struct ticket *ticket);
@@ -98,6 +100,22 @@ struct unit_ops {
 	enum iommu_status (*check_format)(const struct unit *unit,
 		const struct iommu_entry_format *format, const char **why);
 };
+
+/** A flush that was started and not waited for. */
+struct flush {
+	struct unit *unit;
+	struct ticket ticket;
+	uint16_t did;
+};
+
+/* ---- batch.c ---- */
+
+/** Starts flushing a batch and empties it, if one unit and no device's own TLB
+ *  is concerned and no table page waits. False: nothing was done. */
+bool core_flush_start(struct iommu_batch *batch, struct flush *out);
+/** Waits for the end. */
+enum iommu_status core_flush_end(
+	struct iommu_domain *domain, struct flush *flush);
 
 /** The ids that domains have in a unit. */
 struct did_map {
@@ -148,6 +166,12 @@ static inline enum iommu_unit_state unit_state(const struct unit *unit)
 static inline const char *unit_reason(const struct unit *unit)
 {
 	return __atomic_load_n(&unit->reason, __ATOMIC_ACQUIRE);
+}
+
+/** Whether core_flush_end() would not take long. */
+static inline bool core_flush_ready(const struct flush *flush)
+{
+	return flush->unit->ops->flush_ready(flush->unit, &flush->ticket);
 }
 
 static inline void unit_count(uint64_t *counter, uint64_t n)

@@ -69,6 +69,8 @@ void iommu_batch_add(struct iommu_batch *batch, unsigned changes,
 	batch->range[n].changes = changes;
 }
 
+/* ---- flushing ---- */
+
 static enum iommu_status worse(enum iommu_status a, enum iommu_status b)
 {
 	if (a == IOMMU_OK || b == IOMMU_UNIT_LOST)
@@ -141,6 +143,40 @@ static inline enum iommu_status flush_ranges(const struct iommu_batch *batch)
 	if (__atomic_load_n(&domain->tlb_devices, __ATOMIC_ACQUIRE))
 		status = worse(status, core_block_mute(domain));
 	return status;
+}
+
+bool core_flush_start(struct iommu_batch *batch, struct flush *out)
+{
+	struct iommu_domain *domain = batch->domain;
+	uint64_t units;
+	unsigned index;
+
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	units = __atomic_load_n(&domain->units, __ATOMIC_ACQUIRE);
+	if (batch->pages || !units || units & (units - 1) ||
+		__atomic_load_n(&domain->tlb_devices, __ATOMIC_ACQUIRE))
+		return false;
+	index = (unsigned)__builtin_ctzll(units);
+	out->unit = domain->iommu->unit[index];
+	out->did = domain->on[index].did;
+	if (out->unit->ops->flush(out->unit, out->did, batch, &out->ticket) !=
+		IOMMU_OK)
+		return false;
+	iommu_batch_init(batch, domain);
+	return true;
+}
+
+enum iommu_status core_flush_end(
+	struct iommu_domain *domain, struct flush *flush)
+{
+	struct iommu_batch all;
+
+	/* Should the queue have lost it: what it was is not kept. */
+	iommu_batch_init(&all, domain);
+	iommu_batch_add(&all, IOMMU_REMOVED | IOMMU_TABLE_CHANGED,
+		iommu_iova(0), ~0ull);
+	return flush->unit->ops->flush_wait(
+		flush->unit, flush->did, &all, &flush->ticket);
 }
 
 enum iommu_status iommu_batch_flush(struct iommu_batch *batch)

@@ -385,6 +385,12 @@ enum iommu_status core_identity_make(struct iommu *iommu);
 /** iommu_map() without telling the units; core_tell_present() follows. */
 enum iommu_status core_map_quietly(struct iommu_domain *domain, uint64_t iova,
 	uint64_t phys, uint64_t size, unsigned rights);
+struct iommu_dma_piece;
+/** The same for the pages around pieces, side by side from *iova on; *iova
+ *  becomes the end of what is mapped, also after a failure. */
+enum iommu_status core_map_pieces(struct iommu_domain *domain,
+	const struct iommu_dma_piece *pieces, unsigned count, unsigned rights,
+	uint64_t *iova);
 /** iommu_unmap_now(), and how many bytes were mapped. */
 enum iommu_status core_unmap_now(struct iommu_domain *domain, uint64_t iova,
 	uint64_t size, uint64_t *out_removed);

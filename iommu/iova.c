@@ -4,16 +4,17 @@
  * front of them.
  *
  * Runs of up to 32 pages are rounded up to a power of two and travel through
- * the magazines of the CPU: a get or put there is a handful of instructions
- * without a lock. A CPU that finds its magazines busy (an interrupt in between,
- * or a stale CPU number) goes to the bitmap instead of waiting. A magazine is
- * filled or emptied half at a time.
+ * the magazines of the CPU's lane: a get or put there is a handful of
+ * instructions without a lock. A CPU that finds its lane busy (an interrupt in
+ * between, or a stale CPU number) goes to the bitmap instead of waiting. A
+ * magazine is filled or emptied half at a time.
  */
 #include "iova.h"
 
-static unsigned class_of(unsigned pages)
+/** The smallest n with 2^n >= pages. */
+static inline unsigned class_of(unsigned pages)
 {
-	return pages <= 1 ? 0 : 32u - (unsigned)__builtin_clz(pages - 1);
+	return 31u - (unsigned)__builtin_clz(2 * pages - 1);
 }
 
 static unsigned rounded(unsigned pages)
@@ -36,21 +37,30 @@ static bool __chunk_make(struct iova_space *space, struct iova_chunk *chunk)
 	return chunk->bits != NULL;
 }
 
-static bool __is_used(const struct iova_chunk *chunk, unsigned page)
+/** Bits at..at + count - 1 of a word. */
+static uint64_t bits_of(unsigned at, unsigned count)
 {
-	return chunk->bits[page / 64] >> page % 64 & 1;
+	return (count == 64 ? ~0ull : (1ull << count) - 1) << at;
 }
 
+/** Marks pages as used or free; those that are already do not count. */
 static void __mark(
 	struct iova_chunk *chunk, unsigned page, unsigned pages, bool used)
 {
-	unsigned n;
+	unsigned end = page + pages;
 
-	for (n = page; n < page + pages; n++) {
-		if (__is_used(chunk, n) == used)
-			continue;
-		chunk->bits[n / 64] ^= 1ull << n % 64;
-		chunk->free += used ? -1u : 1u;
+	while (page < end) {
+		unsigned at = page % 64;
+		unsigned count = (unsigned)core_min(64 - at, end - page);
+		word64 *word = &chunk->bits[page / 64];
+		uint64_t changed = bits_of(at, count) & (used ? ~*word : *word);
+
+		*word ^= changed;
+		page += count;
+		if (changed != bits_of(at, count))
+			for (count = 0; changed; changed &= changed - 1)
+				count++;
+		chunk->free += used ? -count : count;
 	}
 }
 
@@ -58,11 +68,10 @@ static void __mark(
  *  word. Returns the page in the word or 64. */
 static unsigned __find_in_word(uint64_t used, unsigned pages)
 {
-	uint64_t mask = pages == 64 ? ~0ull : (1ull << pages) - 1;
 	unsigned at;
 
 	for (at = 0; at < 64; at += pages)
-		if (!(used >> at & mask))
+		if (!(used & bits_of(at, pages)))
 			return at;
 	return 64;
 }
@@ -135,26 +144,14 @@ static void __give(struct iova_space *space, uint32_t page, unsigned pages)
 		pages, false);
 }
 
-/* ---- magazines ---- */
+/* ---- magazines; the caller owns the lane ---- */
 
-/** The CPU's cache, ours until released; NULL if somebody is in it. */
-static struct iova_cache *cache_enter(struct iova_space *space)
+static inline void count_run(unsigned *counter)
 {
-	const struct iommu_host *host = &space->iommu->host;
-	unsigned cpu = host->cpu_index ? host->cpu_index(host->ctx) : 0;
-	struct iova_cache *cache = &space->cache[cpu < space->cpus ? cpu : 0];
-
-	return __atomic_exchange_n(&cache->busy, true, __ATOMIC_ACQUIRE)
-		? NULL
-		: cache;
+	__atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
 }
 
-static void cache_leave(struct iova_cache *cache)
-{
-	__atomic_store_n(&cache->busy, false, __ATOMIC_RELEASE);
-}
-
-static void refill(
+static __attribute__((noinline)) void refill(
 	struct iova_space *space, struct magazine *magazine, unsigned pages)
 {
 	unsigned long state = core_lock(space->iommu, &space->lock);
@@ -169,76 +166,119 @@ static void refill(
 	core_unlock(space->iommu, &space->lock, state);
 }
 
-static void drain(struct iova_space *space, struct magazine *magazine,
-	unsigned pages, unsigned keep)
+static __attribute__((noinline)) void drain(
+	struct iova_space *space, struct magazine *magazine, unsigned pages)
 {
 	unsigned long state = core_lock(space->iommu, &space->lock);
 
-	while (magazine->count > keep)
+	while (magazine->count > (ROUNDS + 1) / 2)
 		__give(space, magazine->page[--magazine->count], pages);
 	core_unlock(space->iommu, &space->lock, state);
 }
 
-static uint32_t take_slowly(
+/** From the bitmaps. */
+static __attribute__((noinline)) uint64_t take_slowly(
 	struct iova_space *space, unsigned pages, uint64_t mask)
 {
 	unsigned long state = core_lock(space->iommu, &space->lock);
-	uint32_t page = __take(space, pages, mask);
+	uint32_t page = __take(space, rounded(pages), mask);
 
+	space->taken += !!page;
 	core_unlock(space->iommu, &space->lock, state);
-	return page;
+	return (uint64_t)page << PAGE_SHIFT;
+}
+
+static __attribute__((noinline)) void give_slowly(
+	struct iova_space *space, uint64_t iova, unsigned pages)
+{
+	unsigned long state = core_lock(space->iommu, &space->lock);
+
+	__give(space, (uint32_t)(iova >> PAGE_SHIFT), rounded(pages));
+	space->given++;
+	core_unlock(space->iommu, &space->lock, state);
 }
 
 uint64_t core_iova_get(struct iova_space *space, unsigned pages, uint64_t mask)
 {
 	unsigned class = class_of(pages);
-	struct iova_cache *cache = NULL;
-	uint64_t iova = 0;
+	struct magazine *magazine;
+	struct lane *lane;
+	uint64_t iova;
 
-	if (class < CLASSES)
-		cache = cache_enter(space);
-	if (cache) {
-		struct magazine *magazine = &cache->magazine[class];
-
-		if (!magazine->count)
-			refill(space, magazine, 1u << class);
-		if (magazine->count) {
-			iova = (uint64_t)magazine->page[magazine->count - 1]
-				<< PAGE_SHIFT;
-			if (iova + ((uint64_t)pages << PAGE_SHIFT) - 1 > mask)
-				iova = 0;
-			else
-				magazine->count--;
-		}
-		cache_leave(cache);
-	}
-	if (!iova)
-		iova = (uint64_t)take_slowly(space, rounded(pages), mask)
+	if (class >= CLASSES || !core_lane_enter(space, &lane))
+		return take_slowly(space, pages, mask);
+	magazine = &lane->magazine[class];
+	if (!magazine->count)
+		refill(space, magazine, 1u << class);
+	if (magazine->count) {
+		iova = (uint64_t)magazine->page[magazine->count - 1]
 			<< PAGE_SHIFT;
-	return iova;
+		if (iova + ((uint64_t)pages << PAGE_SHIFT) - 1 <= mask) {
+			magazine->count--;
+			count_run(&lane->taken);
+			core_lane_leave(lane);
+			return iova;
+		}
+	}
+	core_lane_leave(lane);
+	return take_slowly(space, pages, mask);
+}
+
+static inline void put_into(struct iova_space *space, struct lane *lane,
+	uint64_t iova, unsigned pages)
+{
+	unsigned class = class_of(pages);
+	struct magazine *magazine;
+
+	if (class >= CLASSES) {
+		give_slowly(space, iova, pages);
+		return;
+	}
+	magazine = &lane->magazine[class];
+	if (magazine->count == ROUNDS)
+		drain(space, magazine, 1u << class);
+	magazine->page[magazine->count++] = (uint32_t)(iova >> PAGE_SHIFT);
+	count_run(&lane->given);
+}
+
+void core_lane_put(struct iova_space *space, struct lane *lane, uint64_t iova,
+	unsigned pages)
+{
+	put_into(space, lane, iova, pages);
 }
 
 void core_iova_put(struct iova_space *space, uint64_t iova, unsigned pages)
 {
-	uint32_t page = (uint32_t)(iova >> PAGE_SHIFT);
-	unsigned class = class_of(pages);
-	struct iova_cache *cache = NULL;
-	unsigned long state;
+	struct lane *lane;
 
-	if (class < CLASSES)
-		cache = cache_enter(space);
-	if (cache) {
-		struct magazine *magazine = &cache->magazine[class];
-
-		if (magazine->count == ROUNDS)
-			drain(space, magazine, 1u << class, ROUNDS / 2);
-		magazine->page[magazine->count++] = page;
-		cache_leave(cache);
+	if (!core_lane_enter(space, &lane)) {
+		give_slowly(space, iova, pages);
 		return;
 	}
-	state = core_lock(space->iommu, &space->lock);
-	__give(space, page, rounded(pages));
+	put_into(space, lane, iova, pages);
+	core_lane_leave(lane);
+}
+
+void core_iova_lose(struct iova_space *space)
+{
+	unsigned long state = core_lock(space->iommu, &space->lock);
+
+	space->given++;
 	core_unlock(space->iommu, &space->lock, state);
+}
+
+unsigned core_iova_live(struct iova_space *space)
+{
+	unsigned long state = core_lock(space->iommu, &space->lock);
+	unsigned live = space->taken - space->given, n;
+
+	for (n = 0; n < space->cpus; n++)
+		live += __atomic_load_n(
+				&space->lane[n].taken, __ATOMIC_RELAXED) -
+			__atomic_load_n(
+				&space->lane[n].given, __ATOMIC_RELAXED);
+	core_unlock(space->iommu, &space->lock, state);
+	return live;
 }
 
 /* ---- life ---- */
@@ -285,9 +325,9 @@ enum iommu_status core_iova_make(
 		CHUNKS, (last >> (PAGE_SHIFT + CHUNK_SHIFT)) + 1);
 	space->chunk = order_for(iommu, CHUNKS * sizeof(*space->chunk),
 		&space->chunk_order, &space->chunk_phys);
-	space->cache = order_for(iommu, space->cpus * sizeof(*space->cache),
-		&space->cache_order, &space->cache_phys);
-	if (!space->chunk || !space->cache) {
+	space->lane = order_for(iommu, space->cpus * sizeof(*space->lane),
+		&space->lanes_order, &space->lanes_phys);
+	if (!space->chunk || !space->lane) {
 		core_iova_free_all(space);
 		return IOMMU_NO_MEMORY;
 	}
@@ -312,7 +352,7 @@ void core_iova_free_all(struct iova_space *space)
 	core_pages_free(
 		iommu, space->chunk, space->chunk_phys, space->chunk_order);
 	core_pages_free(
-		iommu, space->cache, space->cache_phys, space->cache_order);
+		iommu, space->lane, space->lanes_phys, space->lanes_order);
 	space->chunk = NULL;
-	space->cache = NULL;
+	space->lane = NULL;
 }

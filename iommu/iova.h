@@ -16,7 +16,7 @@ enum {
 	CHUNKS = 4096,
 	/** Magazines hold runs of 1, 2, 4 … 32 pages. */
 	CLASSES = 6,
-	ROUNDS = 32,
+	ROUNDS = 31,
 };
 
 /** A stack of free runs of one size. */
@@ -25,11 +25,13 @@ struct magazine {
 	uint32_t page[ROUNDS];
 };
 
-/** One CPU's magazines. Whoever sets busy owns them; nobody waits for it. */
-struct iova_cache {
+/** What is one CPU's own. Whoever sets busy owns it; nobody waits for it. */
+struct lane {
 	bool busy; /* A */
+	/** Runs ever taken and given back here. */
+	unsigned taken, given;
 	struct magazine magazine[CLASSES];
-};
+} __attribute__((aligned(64)));
 
 struct iova_chunk {
 	word64 *bits; /* a set bit is a page in use */
@@ -44,12 +46,13 @@ struct iova_space {
 	struct iova_chunk *chunk; /* lock; CHUNKS of them */
 	iommu_phys_t chunk_phys;
 	unsigned chunk_order;
-	unsigned chunks; /* C: that lie inside the domain */
-	unsigned hint;   /* lock: chunk at which the next search starts */
-	unsigned cpus;   /* C */
-	struct iova_cache *cache; /* one per CPU */
-	iommu_phys_t cache_phys;
-	unsigned cache_order;
+	unsigned chunks;       /* C: that lie inside the domain */
+	unsigned hint;         /* lock: chunk at which the next search starts */
+	unsigned taken, given; /* lock: as in a lane, for runs without one */
+	unsigned cpus;         /* C */
+	struct lane *lane;     /* one per CPU */
+	iommu_phys_t lanes_phys;
+	unsigned lanes_order;
 };
 
 enum iommu_status core_iova_make(
@@ -62,5 +65,30 @@ enum iommu_status core_iova_reserve(
  *  when the CPU's magazine is empty. */
 uint64_t core_iova_get(struct iova_space *space, unsigned pages, uint64_t mask);
 void core_iova_put(struct iova_space *space, uint64_t iova, unsigned pages);
+/** The same where the caller owns the lane. */
+void core_lane_put(struct iova_space *space, struct lane *lane, uint64_t iova,
+	unsigned pages);
+/** Books a run that is never to be handed out again. */
+void core_iova_lose(struct iova_space *space);
+/** Runs that are in use. */
+unsigned core_iova_live(struct iova_space *space);
+
+/** Makes this CPU's lane the caller's until it leaves. False: somebody is in
+ *  it. */
+static inline bool core_lane_enter(
+	const struct iova_space *space, struct lane **out)
+{
+	const struct iommu_host *host = &space->iommu->host;
+	unsigned cpu = host->cpu_index ? host->cpu_index(host->ctx) : 0;
+	struct lane *lane = &space->lane[cpu < space->cpus ? cpu : 0];
+
+	*out = lane;
+	return !__atomic_exchange_n(&lane->busy, true, __ATOMIC_ACQUIRE);
+}
+
+static inline void core_lane_leave(struct lane *lane)
+{
+	__atomic_store_n(&lane->busy, false, __ATOMIC_RELEASE);
+}
 
 #endif

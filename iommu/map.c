@@ -8,6 +8,7 @@
  * CPU looks at. All others, those with mistakes in their arguments included, go
  * the long way, first to a walk down to the leaf table, then to pgtable.c.
  */
+#include <iommu/dma.h>
 #include "pgtable.h"
 
 /** Addresses that one leaf table translates. */
@@ -168,13 +169,18 @@ static __attribute__((noinline)) enum iommu_status map_slowly(
 	return status;
 }
 
-/** The leaves of a range that can be mapped on the short way, or NULL. What
- *  might come near a border that forbids it is left to map_slowly(). */
+/** Whether memory may lie near a border that forbids to map it: that is left to
+ *  map_slowly(). */
+static inline bool is_far(const struct pgtable *table, uint64_t phys)
+{
+	return phys >= table->near_phys || touches_window(phys, phys + SPAN);
+}
+
+/** The leaves of a range that can be mapped on the short way, or NULL. */
 static inline word64 *near_leaves_to_map(struct iommu_domain *domain,
 	uint64_t iova, uint64_t phys, uint64_t size, unsigned rights)
 {
-	if (phys >= domain->table.near_phys ||
-		touches_window(phys, phys + SPAN) || rights - 1 >= PRESENT)
+	if (is_far(&domain->table, phys) || rights - 1 >= PRESENT)
 		return NULL;
 	return near_leaves(domain, iova, size, phys);
 }
@@ -188,6 +194,42 @@ enum iommu_status core_map_quietly(struct iommu_domain *domain, uint64_t iova,
 		return map_slowly(domain, iova, phys, size, rights);
 	return map_leaves(leaf, phys | rights | domain->table.leaf_bits,
 		(unsigned)(size >> PAGE_SHIFT));
+}
+
+enum iommu_status core_map_pieces(struct iommu_domain *domain,
+	const struct iommu_dma_piece *pieces, unsigned count, unsigned rights,
+	uint64_t *iova)
+{
+	const struct pgtable *table = &domain->table;
+	enum iommu_status status = IOMMU_OK;
+	word64 *leaf = NULL;
+	uint64_t left = 0; /* bytes from *iova on that `leaf` and on map */
+	unsigned n;
+
+	for (n = 0; n < count && status == IOMMU_OK; n++) {
+		uint64_t phys = pieces[n].phys.v & ~(uint64_t)(PAGE_SIZE - 1);
+		uint64_t size = ((pieces[n].phys.v + pieces[n].size - 1) |
+					(PAGE_SIZE - 1)) -
+			phys + 1;
+
+		if (size > left) {
+			leaf = near_leaves(domain, *iova, PAGE_SIZE, 0);
+			left = leaf ? SPAN - (*iova & (SPAN - 1)) : 0;
+		}
+		if (size > left || is_far(table, phys)) {
+			status = map_slowly(domain, *iova, phys, size, rights);
+			left = 0;
+		} else {
+			status = map_leaves(leaf,
+				phys | rights | table->leaf_bits,
+				(unsigned)(size >> PAGE_SHIFT));
+			leaf += size >> PAGE_SHIFT;
+			left -= size;
+		}
+		if (status == IOMMU_OK)
+			*iova += size;
+	}
+	return status;
 }
 
 static inline unsigned load_duties(const struct iommu_domain *domain)

@@ -6,26 +6,39 @@
 #define CORE_SPACE_H
 
 #include <iommu/dma.h>
+#include "backend.h"
 #include "iova.h"
 
 enum {
 	DEFER_MAX = 256,
+	/** Room for those of a flush under way and those that wait for the
+	 *  next. */
+	DEFER_RING = 2 * DEFER_MAX,
 	COPY_BUCKETS = 64,
 };
 
-/** A run of addresses that waits for a flush. */
+/** A run of addresses that was unmapped and is not free again. */
 struct deferred_run {
 	uint64_t iova;
-	uint32_t pages;
+	void *cookie;
+	uint32_t pages; /* 0: lost, never free again */
+	bool tell;      /* the host waits for the cookie */
 };
 
-/** One CPU's deferred unmaps. Whoever sets busy owns them. */
+/**
+ * One CPU's deferred unmaps, owned with its lane. Positions in the ring only
+ * grow: head <= confirmed <= asked <= tail.
+ */
 struct deferred {
-	bool busy; /* A */
-	unsigned count;
-	uint64_t since_ns;
-	struct iommu_batch batch;
-	struct deferred_run run[DEFER_MAX];
+	unsigned head;      /* oldest run */
+	unsigned confirmed; /* runs before it were flushed */
+	unsigned asked;     /* runs before it are in the flush under way */
+	unsigned tail;
+	bool overdue;      /* A: somebody else found the lane busy */
+	uint64_t since_ns; /* when the run at `asked` came */
+	struct flush flush;
+	struct iommu_batch batch; /* of the runs from asked on */
+	struct deferred_run run[DEFER_RING];
 };
 
 /** A buffer that goes through pages of its own. */
@@ -46,7 +59,7 @@ struct iommu_dma {
 	struct iommu_dma_config config;
 	iommu_phys_t phys; /* of this struct */
 	unsigned order;
-	unsigned mapped; /* A: buffers mapped */
+	unsigned mapped; /* A: buffers mapped, in an identity domain */
 	struct iova_space space;
 	struct deferred *deferred; /* one per CPU */
 	iommu_phys_t deferred_phys;
@@ -56,6 +69,63 @@ struct iommu_dma {
 	unsigned copy_count;               /* A */
 	struct pool copy_pool;
 };
+
+static inline unsigned pages_of(uint64_t at, size_t size)
+{
+	return (unsigned)(((at & (PAGE_SIZE - 1)) + size + PAGE_SIZE - 1) >>
+		PAGE_SHIFT);
+}
+
+static inline uint64_t page_of(uint64_t at)
+{
+	return at & ~(uint64_t)(PAGE_SIZE - 1);
+}
+
+static inline bool is_identity(const struct iommu_dma *dma)
+{
+	return dma->domain->kind == IOMMU_DOMAIN_IDENTITY;
+}
+
+/** Addresses taken for a buffer of so many pages. */
+static inline unsigned reach(const struct iommu_dma *dma, unsigned pages)
+{
+	return pages + dma->config.guard;
+}
+
+enum {
+	LARGEST_REQUEST = CHUNK_PAGES / 2 * PAGE_SIZE,
+};
+
+static inline bool is_request(uint64_t at, size_t size, unsigned direction)
+{
+	return size - 1 < LARGEST_REQUEST && at + size > at &&
+		direction - 1 < IOMMU_BOTH_WAYS;
+}
+
+/** Whether the hardware may still reach what a call with this status left. */
+static inline bool is_unsettled(enum iommu_status status)
+{
+	return status == IOMMU_UNCONFIRMED || status == IOMMU_UNIT_LOST;
+}
+
+/* ---- dma.c ---- */
+
+/** Unmaps so many pages, now or later, and frees their addresses after the
+ *  flush. tell: the host is told of the cookie then. */
+enum iommu_status core_dma_unmap(struct iommu_dma *dma, uint64_t page,
+	unsigned pages, bool tell, void *cookie);
+
+/* ---- deferred.c ---- */
+
+/** Makes the space's rings. */
+enum iommu_status core_defer_make(struct iommu_dma *dma);
+void core_defer_end(struct iommu_dma *dma);
+/** Clears entries now, leaves the flush for later. False: not possible, and
+ *  nothing was done. */
+bool core_defer(struct iommu_dma *dma, uint64_t page, unsigned pages, bool tell,
+	void *cookie, enum iommu_status *out_status);
+/** Runs that were unmapped and are not free again. */
+unsigned core_deferred(const struct iommu_dma *dma);
 
 /* ---- bounce.c ---- */
 

@@ -40,6 +40,11 @@ struct iommu_dma_config {
 	bool untrusted;
 	/** Leave an unmapped page after every buffer. */
 	bool guard;
+	/** For iommu_dma_unmap_later(): told of a cookie when no device
+	 *  reaches its buffer any more. Called on the CPU that happens to
+	 *  find out, within an unmap, flush or tick; calls nothing of this
+	 *  space. */
+	void (*released)(void *cookie);
 };
 
 /**
@@ -81,6 +86,18 @@ enum iommu_status iommu_dma_map(struct iommu_dma *dma, iommu_phys_t phys,
  */
 enum iommu_status iommu_dma_unmap(struct iommu_dma *dma, iommu_iova_t iova,
 	size_t size, enum iommu_direction direction) IOMMU_MUST_CHECK;
+
+/**
+ * Takes it back without a window in which the device reaches what belongs to
+ * somebody else: the buffer stays the device's until config.released(cookie) is
+ * called, perhaps before this call returns; the host reuses its pages only
+ * then. In deferred mode that costs no wait. Arguments and statuses as
+ * iommu_dma_unmap(); IOMMU_BAD_ARGUMENT also without config.released. What is
+ * never confirmed is never released; the call that found out says so.
+ */
+enum iommu_status iommu_dma_unmap_later(struct iommu_dma *dma,
+	iommu_iova_t iova, size_t size, enum iommu_direction direction,
+	void *cookie) IOMMU_MUST_CHECK;
 
 /** Carries data between a buffer and its copy, if it has one, while it stays
  *  mapped: before the device reads (IOMMU_TO_DEVICE), after it wrote

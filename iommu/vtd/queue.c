@@ -397,13 +397,6 @@ static inline bool was_lost(struct vtd_unit *unit, struct ticket ticket)
 
 /* ---- waiting ---- */
 
-static inline bool reached(const struct vtd_queue *queue, struct ticket ticket)
-{
-	uint32_t done = __atomic_load_n(queue->done, __ATOMIC_ACQUIRE);
-
-	return (int32_t)(done - (uint32_t)ticket.end) >= 0;
-}
-
 static void note_latency(struct iommu_stats *stats, uint64_t waited_ns)
 {
 	unsigned slot = 0;
@@ -425,7 +418,7 @@ static __attribute__((noinline)) enum vtd_outcome slow_wait(
 
 	vtd_deadline_start(&deadline,
 		iommu->options.timeout_ns + iommu->options.device_timeout_ns);
-	while (!reached(&unit->queue, ticket)) {
+	while (!vtd_reached(unit, ticket)) {
 		if (unit_state(&unit->unit) == IOMMU_UNIT_FAILED)
 			return VTD_FAILED;
 		if (late) {
@@ -449,7 +442,7 @@ enum vtd_outcome vtd_wait(struct vtd_unit *unit, struct ticket ticket)
 
 	if (!ticket.end)
 		return VTD_DONE;
-	if (!reached(&unit->queue, ticket))
+	if (!vtd_reached(unit, ticket))
 		outcome = slow_wait(unit, ticket);
 	if (outcome == VTD_DONE && was_lost(unit, ticket))
 		return VTD_AGAIN;
@@ -548,7 +541,7 @@ enum iommu_status vtd_run(struct vtd_unit *unit, const struct vtd_plan *plan)
 	if (status != IOMMU_OK || !ticket.end)
 		return status;
 	/* Many units are faster than this CPU gets here. */
-	if (reached(&unit->queue, ticket) && !was_lost(unit, ticket))
+	if (vtd_reached(unit, ticket) && !was_lost(unit, ticket))
 		return IOMMU_OK;
 	return finish(unit, plan, ticket);
 }
@@ -569,7 +562,7 @@ bool vtd_run_page(struct vtd_unit *unit, uint16_t did, uint64_t page_and_hint,
 		*out = __put_wait(unit, at + 1);
 	}
 	queue_leave(unit, state);
-	return out->end && reached(queue, *out) && !was_lost(unit, *out);
+	return out->end && vtd_reached(unit, *out) && !was_lost(unit, *out);
 }
 
 /* ---- life ---- */

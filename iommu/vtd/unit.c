@@ -249,6 +249,11 @@ static enum iommu_status flush(struct unit *neutral, uint16_t did,
 	return status;
 }
 
+static bool flush_ready(struct unit *neutral, const struct ticket *ticket)
+{
+	return !ticket->end || vtd_reached(vtd_of(neutral), *ticket);
+}
+
 static enum iommu_status flush_wait(struct unit *neutral, uint16_t did,
 	const struct iommu_batch *batch, struct ticket *ticket)
 {
@@ -330,6 +335,7 @@ const struct unit_ops vtd_ops = {
 	.hush = vtd_hush,
 	.flush_now = flush_now,
 	.flush = flush,
+	.flush_ready = flush_ready,
 	.flush_wait = flush_wait,
 	.interrupt = vtd_interrupt,
 	.fault_decode = vtd_fault_decode,

@@ -169,6 +169,14 @@ enum vtd_outcome {
 /** Hands a plan to the hardware. An empty plan gives an empty ticket. */
 enum iommu_status vtd_submit(
 	struct vtd_unit *unit, const struct vtd_plan *plan, struct ticket *out);
+/** Whether the hardware has come to the end of a submission. */
+static inline bool vtd_reached(
+	const struct vtd_unit *unit, struct ticket ticket)
+{
+	uint32_t done = __atomic_load_n(unit->queue.done, __ATOMIC_ACQUIRE);
+
+	return (int32_t)(done - (uint32_t)ticket.end) >= 0;
+}
 enum vtd_outcome vtd_wait(struct vtd_unit *unit, struct ticket ticket);
 /** Submits, waits, repeats what the queue lost. */
 enum iommu_status vtd_run(struct vtd_unit *unit, const struct vtd_plan *plan);

@@ -203,14 +203,22 @@ static void copies_hide_the_neighbours(void **state)
 	close_play(&p);
 }
 
+static uint64_t waits(struct play *p)
+{
+	struct iommu_stats stats;
+
+	assert_int_equal(iommu_unit_stats(p->r.iommu, 0, &stats), IOMMU_OK);
+	return stats.waits;
+}
+
 /** An address is not handed out again before its flush, and the window ends by
  *  count and by time. */
 static void deferred_window_is_bounded(void **state)
 {
 	struct iommu_dma_config config = {
 		.deferred = true, .defer_count = 4, .defer_ns = 1000000};
-	struct iommu_stats before, after;
-	iommu_iova_t iova[6], again;
+	iommu_iova_t iova[6], old[2], again;
+	uint64_t before;
 	struct play p;
 
 	(void)state;
@@ -220,8 +228,10 @@ static void deferred_window_is_bounded(void **state)
 			iommu_dma_map(p.dma, iommu_phys(p.memory), 4096, ~0ull,
 				IOMMU_BOTH_WAYS, &iova[n]),
 			IOMMU_OK);
-	assert_int_equal(iommu_unit_stats(p.r.iommu, 0, &before), IOMMU_OK);
-	for (unsigned n = 0; n < 3; n++) {
+	before = waits(&p);
+	for (unsigned n = 0; n < 2; n++) {
+		assert_true(rig_can_read(&p.r, RIG_DEV, iova[n].v));
+		old[n] = iova[n];
 		assert_int_equal(
 			iommu_dma_unmap(p.dma, iova[n], 4096, IOMMU_BOTH_WAYS),
 			IOMMU_OK);
@@ -229,31 +239,128 @@ static void deferred_window_is_bounded(void **state)
 					 4096, ~0ull, IOMMU_BOTH_WAYS, &again),
 			IOMMU_OK);
 		for (unsigned k = 0; k <= n; k++)
-			assert_true(again.v != iova[k].v);
+			assert_true(again.v != old[k].v);
 		iova[n] = again;
 	}
-	assert_int_equal(iommu_unit_stats(p.r.iommu, 0, &after), IOMMU_OK);
-	assert_int_equal(before.waits, after.waits);
+	assert_int_equal(waits(&p), before);
+	/* Asked for before it is too late, waited for when it is. */
+	assert_int_equal(iommu_dma_unmap(p.dma, iova[2], 4096, IOMMU_BOTH_WAYS),
+		IOMMU_OK);
+	assert_int_equal(waits(&p), before + 1);
+	assert_true(rig_can_read(&p.r, RIG_DEV, iova[3].v));
 	assert_int_equal(iommu_dma_unmap(p.dma, iova[3], 4096, IOMMU_BOTH_WAYS),
 		IOMMU_OK);
-	assert_int_equal(iommu_unit_stats(p.r.iommu, 0, &after), IOMMU_OK);
-	assert_int_equal(before.waits + 1, after.waits);
+	assert_false(rig_can_read(&p.r, RIG_DEV, old[0].v));
+	assert_false(rig_can_read(&p.r, RIG_DEV, old[1].v));
+	assert_false(rig_can_read(&p.r, RIG_DEV, iova[2].v));
 
-	assert_int_equal(iommu_dma_unmap(p.dma, iova[4], 4096, IOMMU_BOTH_WAYS),
-		IOMMU_OK);
 	assert_int_equal(iommu_dma_tick(p.dma), IOMMU_OK);
-	assert_int_equal(iommu_unit_stats(p.r.iommu, 0, &after), IOMMU_OK);
-	assert_int_equal(before.waits + 1, after.waits);
+	assert_int_equal(waits(&p), before + 1);
 	model_advance(p.r.m, 1000000);
 	assert_int_equal(iommu_dma_tick(p.dma), IOMMU_OK);
-	assert_int_equal(iommu_unit_stats(p.r.iommu, 0, &after), IOMMU_OK);
-	assert_int_equal(before.waits + 2, after.waits);
+	assert_int_equal(waits(&p), before + 2);
+	assert_false(rig_can_read(&p.r, RIG_DEV, iova[3].v));
+	iova[2] = iova[4];
 	iova[3] = iova[5];
 	for (unsigned n = 0; n < 4; n++)
 		assert_int_equal(
 			iommu_dma_unmap(p.dma, iova[n], 4096, IOMMU_BOTH_WAYS),
 			IOMMU_OK);
 	close_play(&p);
+}
+
+enum {
+	LATE = 40,
+};
+
+static struct late {
+	struct play *play;
+	iommu_iova_t iova;
+	unsigned released;
+} late[LATE];
+
+/** No device reaches what the host is told it may reuse. */
+static void released(void *cookie)
+{
+	struct late *l = cookie;
+
+	l->released++;
+	assert_false(rig_can_write(&l->play->r, RIG_DEV, l->iova.v));
+}
+
+static void released_when_out_of_reach(void **state)
+{
+	static const struct iommu_dma_config configs[] = {
+		{.released = released},
+		{.released = released, .deferred = true},
+		{.released = released, .deferred = true, .defer_count = 7},
+		{.released = released, .untrusted = true}};
+
+	(void)state;
+	for (const struct model_personality *k = model_personalities; k->name;
+		k++) {
+		static struct play p;
+
+		if (!rig_kind_usable(k) || k->quirks & MODEL_QUIRK_HIDDEN_RWBF)
+			continue;
+		for (unsigned c = 0; c < 4; c++) {
+			open_play(&p, k->name, MODEL_LAZY, &configs[c],
+				IOMMU_DOMAIN_MAPPED);
+			for (unsigned n = 0; n < LATE; n++) {
+				late[n] = (struct late){.play = &p};
+				assert_int_equal(
+					iommu_dma_map(p.dma,
+						iommu_phys(p.memory), 1 + n,
+						~0ull, IOMMU_BOTH_WAYS,
+						&late[n].iova),
+					IOMMU_OK);
+				assert_true(rig_can_write(
+					&p.r, RIG_DEV, late[n].iova.v));
+			}
+			for (unsigned n = 0; n < LATE; n++)
+				assert_int_equal(
+					iommu_dma_unmap_later(p.dma,
+						late[n].iova, 1 + n,
+						IOMMU_BOTH_WAYS, &late[n]),
+					IOMMU_OK);
+			assert_int_equal(iommu_dma_flush(p.dma), IOMMU_OK);
+			for (unsigned n = 0; n < LATE; n++)
+				assert_int_equal(late[n].released, 1);
+			close_play(&p);
+		}
+	}
+}
+
+/** What is never confirmed is never released. */
+static void lost_buffers_are_not_released(void **state)
+{
+	struct iommu_dma_config config = {
+		.released = released, .deferred = true, .defer_count = 16};
+	enum iommu_status status = IOMMU_OK;
+	struct play p;
+
+	(void)state;
+	open_play(&p, "plain", MODEL_LAZY, &config, IOMMU_DOMAIN_MAPPED);
+	for (unsigned n = 0; n < LATE; n++) {
+		late[n] = (struct late){.play = &p};
+		assert_int_equal(
+			iommu_dma_map(p.dma, iommu_phys(p.memory), 4096, ~0ull,
+				IOMMU_BOTH_WAYS, &late[n].iova),
+			IOMMU_OK);
+	}
+	model_unit_hang(p.r.m, 0, 0);
+	for (unsigned n = 0; n < LATE; n++) {
+		enum iommu_status one = iommu_dma_unmap_later(
+			p.dma, late[n].iova, 4096, IOMMU_BOTH_WAYS, &late[n]);
+
+		assert_true(n >= 15 || one == IOMMU_OK);
+		status = status == IOMMU_OK ? one : status;
+	}
+	assert_int_equal(status, IOMMU_UNIT_LOST);
+	assert_int_not_equal(iommu_dma_destroy(p.dma), IOMMU_IN_USE);
+	for (unsigned n = 0; n < LATE; n++)
+		assert_int_equal(late[n].released, 0);
+	rig_close_anyhow(&p.r);
 }
 
 static void lists_become_runs(void **state)
@@ -313,7 +420,7 @@ static void narrow_devices_get_low_addresses(void **state)
 
 	(void)state;
 	open_play(&p, "plain", MODEL_LAZY, &config, IOMMU_DOMAIN_MAPPED);
-	assert_int_equal(iommu_dma_map(p.dma, iommu_phys(p.memory), 1, 0xffff,
+	assert_int_equal(iommu_dma_map(p.dma, iommu_phys(p.memory), 1, 0xfff,
 				 IOMMU_BOTH_WAYS, &iova),
 		IOMMU_WIDTH);
 	assert_int_equal(iommu_dma_map(p.dma, iommu_phys(p.memory), 0, ~0ull,
@@ -407,6 +514,8 @@ int main(void)
 		cmocka_unit_test(buffers_come_and_go),
 		cmocka_unit_test(copies_hide_the_neighbours),
 		cmocka_unit_test(deferred_window_is_bounded),
+		cmocka_unit_test(released_when_out_of_reach),
+		cmocka_unit_test(lost_buffers_are_not_released),
 		cmocka_unit_test(lists_become_runs),
 		cmocka_unit_test(narrow_devices_get_low_addresses),
 		cmocka_unit_test(identity_hands_out_physical_addresses),
