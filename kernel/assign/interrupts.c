@@ -84,11 +84,16 @@ static unsigned choose_cpu(unsigned n)
 	return n % cpu_count;
 }
 
-static void vector_close(struct vector *v)
+/* Entries of a block go with vector 0's, all at once. */
+static void entry_close(struct vector *v)
 {
 	if (v->remapped && !v->in_block &&
 		iommu_irq_free(host_iommu, &v->irq) != IOMMU_OK)
 		kprintf("iommu: an interrupt entry is lost: not confirmed\n");
+}
+
+static void vector_close(struct vector *v)
+{
 	if (v->cpu_vector >= 0)
 		irq_free(v->cpu_vector);
 	v->cpu_vector = -1;
@@ -156,8 +161,11 @@ void interrupts_release(struct pci_device *d)
 	n = s->enabled;
 	s->enabled = 0;
 	spin_unlock(&s->lock);
-	/* Vector 0 holds the block of the others: it goes last. */
-	for (unsigned i = MAX_DEVICE_VECTORS; i-- > 0;) {
+	/* A device may send what it was told once, whatever its enable bit
+	 * says: no CPU vector is free for others before all entries are. */
+	for (unsigned i = 0; i < MAX_DEVICE_VECTORS; i++)
+		entry_close(&s->vectors[i]);
+	for (unsigned i = 0; i < MAX_DEVICE_VECTORS; i++) {
 		vector_close(&s->vectors[i]);
 		if (i < n) {
 			wake_all(&s->vectors[i].readers);
