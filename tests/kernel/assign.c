@@ -7,6 +7,7 @@
  * assign [SEED [ROUNDS]]
  */
 #include "support/surroundings.h"
+#include "support/dice.h"
 #include "assign/assign.h"
 #include "host/host.h"
 #include "lib/string.h"
@@ -29,31 +30,8 @@ static struct owner {
 
 static int owner_of[FUNCTIONS]; /* pid, or 0 */
 static int soon[FUNCTIONS];     /* an attach is under way to this pid */
-static uint64_t seed, rounds = 19, state64;
+static uint64_t seed, rounds = 19;
 static unsigned kills, writes, refused;
-
-static uint32_t any(uint32_t below)
-{
-	state64 = state64 * 6364136223846793005ull + 1442695040888963407ull;
-	return (uint32_t)(state64 >> 33) % below;
-}
-
-static uint16_t bdf_of(unsigned i)
-{
-	return (uint16_t)(functions[i].pci.bus << 8 | functions[i].pci.devfn);
-}
-
-static struct pci_address address_of(unsigned i)
-{
-	return (struct pci_address){
-		0, functions[i].pci.bus, functions[i].pci.devfn};
-}
-
-/* Behind a bridge to conventional PCI two functions have one requester id. */
-static int mate_of(unsigned i)
-{
-	return i == 5 ? 6 : i == 6 ? 5 : (int)i;
-}
 
 /* Whose memory a request of the function meets, 0: nobody's. */
 static int user_of(unsigned i)
@@ -96,7 +74,7 @@ static void stray(void)
 	for (unsigned i = 0; i < FUNCTIONS; i++)
 		if (functions[i].master && !any(3))
 			(void)model_dma_post(model, 0, bdf_of(i),
-				A + (PAGES - 1) * K + any(512) * 8, &state64,
+				A + (PAGES - 1) * K + any(512) * 8, &dice_state,
 				8);
 }
 
@@ -376,7 +354,7 @@ static void step(void)
 
 static void play(const struct model_personality *kind, enum model_mode mode)
 {
-	surroundings_start(kind, mode, state64);
+	surroundings_start(kind, mode, dice_state);
 	for (int pid = 1; pid <= PROCESSES; pid++)
 		be_born(pid);
 	memset(owner_of, 0, sizeof(owner_of));
@@ -402,7 +380,7 @@ static void nothing_is_reached_that_is_not_the_owners(void **state)
 
 	(void)state;
 	printf("seed %llu\n", (unsigned long long)seed);
-	state64 = seed;
+	dice_state = seed;
 	for (; kind->name; kind++) {
 		if (!(kind->cap >> 8 & 0x1f))
 			continue;

@@ -8,6 +8,7 @@
  *
  * random [SEED [STEPS]] replays a run, or soaks.
  */
+#include "support/dice.h"
 #include "support/spaces.h"
 #include "lib/string.h"
 
@@ -59,17 +60,11 @@ static struct world worlds[SPACES];
 static struct device devices[DEVICES];
 static struct file *files[2]; /* for private and for shared mappings */
 static uint8_t file_bytes[FILE_PAGES];
-static uint64_t seed, steps = 100000, state64;
+static uint64_t seed, steps = 100000;
 static struct object {
 	struct object *next;
 	uint8_t bytes[64];
 } * objects;
-
-static uint32_t any(uint32_t below)
-{
-	state64 = state64 * 6364136223846793005ull + 1442695040888963407ull;
-	return (uint32_t)(state64 >> 33) % below;
-}
 
 /* --------------------------------------------------------------- addresses */
 
@@ -514,7 +509,7 @@ static void contents_and_reach_are_as_the_oracle_says(void **unused)
 	(void)unused;
 	printf("seed %llu, %llu steps\n", (unsigned long long)seed,
 		(unsigned long long)steps);
-	state64 = seed;
+	dice_state = seed;
 	user_top = 1ull << 39;
 	files[0] = file_of_pages(FILE_PAGES, 0x80, O_RDONLY);
 	files[1] = file_of_pages(FILE_PAGES, 0, O_RDWR);

@@ -7,7 +7,7 @@
 kernel-tested := $(addprefix kernel/,$(addprefix mem/,change.c fill.c heap.c \
 	map.c pages.c region.c shared_memory.c shootdown.c space.c table.c) \
 	$(addprefix assign/,address.c config.c) lib/text.c)
-# Of one program only: elsewhere support/devices.c answers the memory code.
+# Of some programs only: elsewhere support/devices.c answers the memory code.
 kernel-assign-tested := $(addprefix kernel/assign/,assign.c faults.c \
 	interrupts.c near.c owners.c permit.c share.c start.c)
 kernel-test-support := $(patsubst $(S)/%,%,\
@@ -34,7 +34,7 @@ $(O)/host/libkernel.a: $(kernel-archived)
 	@rm -f $@
 	$(Q)ar rcs $@ $^
 
-$(O)/test/kernel/assign: $(kernel-assign-objects)
+$(addprefix $(O)/test/kernel/,assign kills): $(kernel-assign-objects)
 $(kernel-test-programs): $(O)/test/%: $(O)/host/tests/%.c.o \
 		$(O)/host/libkernel.a $(tested-library)
 	@mkdir -p $(@D)

@@ -4,6 +4,7 @@
 #include "support/files.h"
 #include "support/machine.h"
 #include "support/ram.h"
+#include "support/threads.h"
 #include <sanitizer/asan_interface.h>
 #include "boot/boot_info.h"
 #include "lib/string.h"
@@ -114,6 +115,7 @@ size_t strlcpy(char *dst, const char *src, size_t size)
 
 void interrupts_off(void)
 {
+	threads_hold++;
 	this_cpu()->off_depth++;
 }
 
@@ -121,6 +123,7 @@ void interrupts_restore(void)
 {
 	if (--this_cpu()->off_depth < 0)
 		machine_blame("interrupts on that were not off");
+	threads_hold--;
 }
 
 void spin_init(struct spinlock *l)
@@ -162,12 +165,28 @@ void mutex_init(struct mutex *m)
 	m->lock.held = 0;
 }
 
+/* The thread that runs, as a mutex keeps it; only compared. */
+static struct thread *self(void)
+{
+	return (struct thread *)(uintptr_t)threads_self();
+}
+
+#define DEADLOCK 1000000
+
 void mutex_lock(struct mutex *m)
 {
+	unsigned waited = 0;
+
 	may_sleep("mutex taken");
-	if (m->lock.held)
-		machine_blame("mutex taken twice");
+	threads_yield();
+	while (m->lock.held) {
+		if (m->owner == self())
+			machine_blame("mutex taken twice");
+		if (!threads_wait() || ++waited == DEADLOCK)
+			machine_blame("waiting for ever for a mutex");
+	}
 	m->lock.held = 1;
+	m->owner = self();
 	mutexes++;
 }
 
@@ -181,15 +200,16 @@ bool mutex_try(struct mutex *m)
 
 void mutex_unlock(struct mutex *m)
 {
-	if (!m->lock.held)
-		machine_blame("mutex given back twice");
+	if (!m->lock.held || m->owner != self())
+		machine_blame("mutex given back that was not taken");
 	m->lock.held = 0;
 	mutexes--;
+	threads_yield();
 }
 
 bool mutex_held(const struct mutex *m)
 {
-	return m->lock.held;
+	return m->lock.held && m->owner == self();
 }
 
 /* ------------------------------------------------------- CPUs and scheduler */
@@ -204,23 +224,32 @@ void machine_cpu(unsigned n)
 	running = n;
 }
 
+/* Each thread has a CPU of its own, as far as there are enough. */
+static void resumed(unsigned thread)
+{
+	running = thread % TEST_CPUS;
+}
+
 void machine_others(void)
 {
 	static bool inside;
-	unsigned self = running;
+	unsigned before = running;
 
-	if (!machine_meanwhile || inside)
-		return;
-	inside = true;
-	machine_meanwhile();
-	inside = false;
-	running = self;
+	if (machine_meanwhile && !inside) {
+		inside = true;
+		threads_hold++;
+		machine_meanwhile();
+		threads_hold--;
+		inside = false;
+		running = before;
+	}
+	threads_yield();
 }
 
 /* The other CPU answers at once. */
 void ipi_send(unsigned cpu, enum ipi what)
 {
-	unsigned self = this_cpu()->id;
+	unsigned before = this_cpu()->id;
 
 	if (what != IPI_SHOOTDOWN)
 		machine_blame("an IPI of kind %d", what);
@@ -231,7 +260,7 @@ void ipi_send(unsigned cpu, enum ipi what)
 	this_cpu()->off_depth++;
 	shootdown_interrupt();
 	this_cpu()->off_depth--;
-	machine_cpu(self);
+	machine_cpu(before);
 }
 
 void sched_breathe(void)
@@ -378,6 +407,8 @@ int machine_start(void **state)
 	}
 	machine_note[0] = 0;
 	running = spins = mutexes = 0;
+	threads_reset();
+	threads_resumed = resumed;
 	space_init(); /* its locks, should a failed test have left them */
 	machine_meanwhile = NULL;
 	machine_fail(0);

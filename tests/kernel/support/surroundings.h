@@ -10,20 +10,31 @@
 #include <model/host.h>
 #include <model/model.h>
 #include "support/machine.h"
+#include "assign/address.h"
 #include "pci/pci.h"
 #include "proc/process.h"
 
 #define MODEL_RAM (6ull << 20)
-#define FUNCTIONS 7
+#define FUNCTIONS 8 /* the last has a device TLB */
 
 struct function {
 	struct pci_device pci; /* first */
 	bool master;
 	bool never_stops, never_idle, no_reset, lost_in_reset;
 	unsigned resets;
+	bool msi_on;
+	uint64_t msi_address; /* as last programmed */
+	uint32_t msi_data;
 };
 
 extern struct function functions[FUNCTIONS];
+
+uint16_t bdf_of(unsigned i);
+struct pci_address address_of(unsigned i);
+/* Behind a bridge to conventional PCI two functions have one requester id: the
+ * other one; else the function itself. */
+unsigned mate_of(unsigned i);
+
 extern struct model *model;
 extern struct model_host model_hooks;
 
@@ -33,6 +44,21 @@ extern void (*devices_turn)(void);
 
 /* At the next reset of a device: the process that is attached to dies. */
 extern void (*at_reset)(struct pci_device *d);
+
+/* A device has no bus mastering any more and is to finish what it began. */
+extern void (*at_quiet)(struct pci_device *d);
+
+/* Somebody takes a count of a process's space. */
+extern void (*at_space)(struct process *p);
+
+/* CPU vectors that devices have; each is marked with the tag of the moment. */
+extern int irq_tag;
+unsigned irqs_in_use(void);
+/* A message reached a CPU: the handler runs. Its tag, or -1: nobody's. */
+int irq_arrives(unsigned vector);
+
+/* The library may switch device TLBs on; as of the next start. */
+extern bool device_tlbs;
 
 /* A machine with one unit of this kind, booted, assign_init() called. */
 void surroundings_start(const struct model_personality *kind,

@@ -280,16 +280,18 @@ static int cpu_access(
 {
 	unsigned self = this_cpu()->id;
 
-	this_cpu()->off_depth++;
-	space_switch(s);
-	this_cpu()->off_depth--;
 	if (addr >= USER_END)
 		return space_fault(s, addr, error | ERROR_USER);
 	for (unsigned n = 0; n < 4; n++) {
 		struct tlb *t = cpu_tlbs[self];
-		struct entry *e = cached_leaf(t, addr);
+		struct entry *e;
 		int err;
 
+		/* Again after a fault: others had the CPU meanwhile. */
+		this_cpu()->off_depth++;
+		space_switch(s);
+		this_cpu()->off_depth--;
+		e = cached_leaf(t, addr);
 		if (!e)
 			e = cpu_walk(t, cpu_roots[self], addr);
 		if (e && (!(error & ERROR_WRITE) || e->write) &&
