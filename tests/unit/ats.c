@@ -60,12 +60,12 @@ static bool reaches(struct play *p)
 
 static void device_tlb_is_flushed(void **state)
 {
-	static const char *const kinds[] = {
-		"plain", "caching", "non-coherent", "qemu-4.0", "haswell-ep"};
+	static const char *const kinds[] = {"plain", "caching", "non-coherent",
+		"qemu-4.0", "haswell-ep", "sapphire-rapids"};
 	struct play p;
 
 	(void)state;
-	for (unsigned n = 0; n < 10; n++) {
+	for (unsigned n = 0; n < 12; n++) {
 		open_play(&p, kinds[n / 2], n & 1 ? MODEL_LAZY : MODEL_RANDOM);
 		assert_true(model_ats_request(p.r.m, 0, RIG_ATS, AT, true));
 		assert_true(reaches(&p));

@@ -210,6 +210,9 @@ static void nth_page_of_discovery_is_missing(void **state)
 			status = iommu_start(rig.iommu);
 		assert_true(status == IOMMU_OK || status == IOMMU_NO_MEMORY);
 		model_fail_alloc(rig.m, 0, false);
+		/* A start that failed may be tried again. */
+		if (status != IOMMU_OK && iommu_unit_count(rig.iommu))
+			assert_int_equal(iommu_start(rig.iommu), IOMMU_OK);
 		rig_close(&rig);
 		assert_true(n < 30);
 	}
