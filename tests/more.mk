@@ -55,7 +55,7 @@ check: check-reference
 # O of the sub-make, without sanitizers: those add branches of their own.
 .PHONY: host-programs
 host-programs: packages-test $(call test-programs,unit) \
-		$(call test-programs,model) $(kernel-test-programs)
+		$(call test-programs,model)
 host-programs-in = $(MAKE) --no-print-directory -C $(S) O=$(O)/$1
 counting := HOST_OPTIMIZE='-O0 --coverage -fprofile-update=atomic'
 
