@@ -339,6 +339,50 @@ static void large_pages_are_split_once(void **state)
 	run(&race);
 }
 
+/** Both fill the reserve that pages are cut from. */
+static void map_two_of_small_pages(struct rig *r)
+{
+	attach_first(r);
+	for (uint64_t at = 0; at < 0x400000; at += 4096)
+		assert_int_equal(iommu_map(domain, iommu_iova(0x40000000 + at),
+					 iommu_phys(0x400000 + at), 4096, RW),
+			IOMMU_OK);
+}
+
+static void join_next(struct rig *r)
+{
+	struct iommu_batch batch;
+
+	(void)r;
+	iommu_batch_init(&batch, domain);
+	assert_int_equal(
+		iommu_join(domain,
+			iommu_iova(0x40000000 + 0x200000ull * (maps++ % 2)),
+			0x200000, &batch),
+		IOMMU_OK);
+	assert_int_equal(iommu_batch_flush(&batch), IOMMU_OK);
+}
+
+static void joined_pages_are_there(struct rig *r)
+{
+	assert_true(rig_can_write(r, RIG_DEV, 0x40000000));
+	assert_true(rig_can_write(r, RIG_DEV, 0x403ff000));
+	assert_int_equal(
+		iommu_unmap_now(domain, iommu_iova(0x40000000), 0x400000),
+		IOMMU_OK);
+	assert_false(rig_can_write(r, RIG_DEV, 0x40000000));
+	assert_int_equal(iommu_detach(r->iommu, rig_id(RIG_DEV)), IOMMU_OK);
+}
+
+static void reserve_is_not_overfilled(void **state)
+{
+	static const struct race race = {
+		map_two_of_small_pages, join_next, joined_pages_are_there};
+
+	(void)state;
+	run(&race);
+}
+
 /* ---- detach against everything ---- */
 
 static void detach(struct rig *r)
@@ -381,6 +425,7 @@ int main(void)
 		cmocka_unit_test(identity_tables_are_made_once),
 		cmocka_unit_test(tables_are_made_once),
 		cmocka_unit_test(large_pages_are_split_once),
+		cmocka_unit_test(reserve_is_not_overfilled),
 		cmocka_unit_test(one_detach_wins),
 	};
 

@@ -274,6 +274,52 @@ static void reserve_runs_out(void **state)
 	close_play(&p);
 }
 
+/** Large or small, whatever lies in the way is found, and left as it was. */
+static void occupied_ranges_are_refused(void **state)
+{
+	static const uint64_t at[] = {G1, G1 + M2, G1 + 0x5000, 2 * G1 - 4096};
+	static const uint64_t sizes[] = {4096, M2, G1};
+
+	(void)state;
+	for (unsigned n = 0; n < 36; n++) {
+		uint64_t there = at[n % 4], had = sizes[n / 4 % 3],
+			 size = sizes[n / 12], from;
+		struct play p;
+
+		there &= ~(had - 1);
+		from = there & ~(size - 1);
+		open_play(&p, "plain", MODEL_LAZY);
+		map(&p, there, there, had, RW);
+		for (unsigned k = 0; k < 3; k++) {
+			/* Exactly there, and overlapping either end. */
+			uint64_t start = k == 0 ? from
+				: k == 1        ? from - 4096
+						: from + size - 4096;
+			uint64_t length = k == 0 ? size : 8192;
+			uint64_t last = start + length - 1;
+
+			if (last < there || start > there + had - 1)
+				continue;
+			assert_int_equal(
+				iommu_map(p.domain, iommu_iova(start),
+					iommu_phys(0x100000), length, RW),
+				IOMMU_MAPPED);
+			assert_int_equal(leads_to(&p, there), there);
+			assert_int_equal(
+				leads_to(&p, there + had - 1), there + had - 1);
+		}
+		assert_int_equal(size_at(&p, there), had);
+		/* With the tables gone too, it is a page of its size. */
+		assert_int_equal(iommu_unmap_now(p.domain, iommu_iova(G1), G1),
+			IOMMU_OK);
+		map(&p, from, 0, size, RW);
+		assert_int_equal(size_at(&p, from), size);
+		assert_int_equal(iommu_unmap_now(p.domain, iommu_iova(G1), G1),
+			IOMMU_OK);
+		close_play(&p);
+	}
+}
+
 /* ---- where an address leads ---- */
 
 static void address_of_every_kind(void **state)
@@ -519,6 +565,7 @@ int main(void)
 		cmocka_unit_test(what_differs_is_not_joined),
 		cmocka_unit_test(no_memory_for_the_reserve_means_no_join),
 		cmocka_unit_test(reserve_runs_out),
+		cmocka_unit_test(occupied_ranges_are_refused),
 		cmocka_unit_test(address_of_every_kind),
 		cmocka_unit_test(address_in_shared_tables),
 		cmocka_unit_test(units_of_two_depths),
