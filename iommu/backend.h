@@ -223,6 +223,9 @@ bool __did_take(struct did_map *map, uint16_t *out);
 /** Reads the DMAR table and makes the units. */
 enum iommu_status vtd_discover(
 	struct iommu *iommu, const void *table, size_t size);
+/** Makes the units of structures that come later. */
+enum iommu_status vtd_add_units(
+	struct iommu *iommu, const void *structures, size_t size);
 /** The unit that translates for a requester, or NULL. Reads configuration
  *  space. */
 struct unit *vtd_unit_for(

@@ -202,6 +202,23 @@ static enum iommu_status meet(struct iommu *iommu, struct device *dev)
 	return IOMMU_OK;
 }
 
+void core_devices_anew(struct iommu *iommu)
+{
+	unsigned long state = core_lock(iommu, &iommu->lock);
+	const struct segment *segment;
+	unsigned n, k;
+
+	for (segment = iommu->segments; segment; segment = segment->next)
+		for (n = 0; n < BUSES; n++)
+			for (k = 0; segment->bus[n] && k < DEVFNS; k++) {
+				struct device *dev = segment->bus[n]->device[k];
+
+				if (dev && !dev->unit)
+					dev->stand_in = true;
+			}
+	core_unlock(iommu, &iommu->lock, state);
+}
+
 enum iommu_status core_device(
 	struct iommu *iommu, struct iommu_device_id id, struct device **out)
 {

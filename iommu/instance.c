@@ -313,6 +313,35 @@ enum iommu_status iommu_resume(struct iommu *iommu)
 	return status;
 }
 
+enum iommu_status iommu_units_add(
+	struct iommu *iommu, const void *structures, size_t size)
+{
+	enum iommu_status status, one;
+	unsigned n = iommu->units;
+
+	if (iommu->state != INSTANCE_STARTED)
+		return IOMMU_WRONG_STATE;
+	if (!structures || !size)
+		return IOMMU_BAD_ARGUMENT;
+	status = vtd_add_units(iommu, structures, size);
+	for (; n < iommu->units; n++) {
+		struct unit *unit = iommu->unit[n];
+
+		if (unit_state(unit) != IOMMU_UNIT_OFF)
+			continue;
+		one = prepare_one(unit);
+		if (one == IOMMU_OK && iommu_is_on(iommu))
+			one = on_one(unit);
+		if (one != IOMMU_OK)
+			core_reason(iommu, "unit at 0x%jx: %s",
+				(uintmax_t)unit->base.v,
+				iommu_status_text(one));
+		status = worse(status, one);
+	}
+	core_devices_anew(iommu);
+	return status;
+}
+
 unsigned iommu_unit_count(const struct iommu *iommu)
 {
 	return iommu->units;

@@ -138,7 +138,7 @@ struct device {
 	uint8_t state;             /* I: enum iommu_device_state */
 	uint16_t did;              /* I */
 	uint16_t group;      /* C: the function that stands for its group */
-	bool stand_in;       /* I: never seen, only stands for others */
+	bool stand_in;       /* I: not seen, or not since units came */
 	uint16_t rid_users;  /* I: attached devices whose requests carry this id
 			      */
 	bool group_changing; /* I: a member is on its way */
@@ -283,6 +283,8 @@ enum iommu_status core_device_stand_in(struct iommu *iommu,
 /** A device that is known already, or NULL. Any context. */
 struct device *core_device_known(
 	const struct iommu *iommu, struct iommu_device_id id);
+/** Has the devices that nothing translates for described anew. */
+void core_devices_anew(struct iommu *iommu);
 /** Blocks a device for good: its TLB did not answer or its faults storm. */
 enum iommu_status core_device_quarantine(
 	struct iommu *iommu, struct device *dev);

@@ -135,6 +135,16 @@ enum iommu_status core_table_make(
 	return IOMMU_OK;
 }
 
+/** Whether a unit that came later can walk a table. */
+static bool suits(const struct pgtable *table, const struct unit *unit)
+{
+	return !(table->page_sizes & ~unit->page_sizes) &&
+		(!table->leaf_bits || unit->snoop_control) &&
+		(table->write_back ||
+			!(unit->duties & IOMMU_DUTY_WRITE_BACK)) &&
+		table->phys_last >> unit->phys_bits == 0;
+}
+
 bool core_table_entry(const struct iommu_domain *domain,
 	const struct unit *unit, struct entry *out)
 {
@@ -143,7 +153,7 @@ bool core_table_entry(const struct iommu_domain *domain,
 	unsigned levels = levels_for(unit, bits), level;
 	uint64_t link = table->phys.v;
 
-	if (!levels || levels > table->levels)
+	if (!levels || levels > table->levels || !suits(table, unit))
 		return false;
 	for (level = table->levels; level > levels; level--)
 		link = load(table_at(domain->iommu, link)) & ADDRESS;

@@ -272,6 +272,22 @@ unsigned iommu_unit_count(const struct iommu *iommu);
 enum iommu_status iommu_unit_info(const struct iommu *iommu, unsigned n,
 	struct iommu_unit_info *out) IOMMU_MUST_CHECK;
 
+/**
+ * Takes up units that came with a hot-plugged host bridge. structures are what
+ * the bridge's _DSM answers (VT-d 8.10): DRHD and the like, without the
+ * table's header; untrusted and copied. Units that are known already are left
+ * alone. While translation is on, the new units are switched on too; a device
+ * that nothing translated for may be attached afterwards. Units are never taken
+ * away. Waits; may allocate. The host makes the call before it gives the new
+ * devices bus mastering, and makes no second one at the same time.
+ *
+ * IOMMU_OK also if there was nothing new. IOMMU_WRONG_STATE before
+ * iommu_start(), IOMMU_BAD_ARGUMENT, IOMMU_BAD_TABLE (nothing was taken up),
+ * IOMMU_NO_MEMORY, IOMMU_UNIT_LOST (iommu_reason() names it).
+ */
+enum iommu_status iommu_units_add(struct iommu *iommu, const void *structures,
+	size_t size) IOMMU_MUST_CHECK;
+
 /** What firmware reserved for a device (RMRR), or a device it belongs to. */
 struct iommu_reserved_region {
 	uint16_t segment;
@@ -405,7 +421,8 @@ enum iommu_status iommu_device_duties(struct iommu *iommu,
  *
  * IOMMU_NO_UNIT, IOMMU_NO_DEVICE, IOMMU_UNCOVERED, IOMMU_BRIDGE, IOMMU_BUSY,
  * IOMMU_RESERVED_MEMORY, IOMMU_GROUP_BUSY, IOMMU_OFF, IOMMU_UNIT_LOST,
- * IOMMU_WIDTH (no offered root fits this unit), IOMMU_FORMAT (the domain forces
+ * IOMMU_WIDTH (no offered root fits this unit, or the unit came after the
+ * domain and has less than those before), IOMMU_FORMAT (the domain forces
  * snooping, the device forbids it), IOMMU_UNSUPPORTED (identity on
  * a unit with neither pass-through nor large pages), IOMMU_NO_DOMAIN_ID,
  * IOMMU_NO_MEMORY, IOMMU_DEVICE_BROKEN (quarantined), IOMMU_WRONG_STATE (handed

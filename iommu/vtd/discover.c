@@ -9,6 +9,8 @@ enum {
 	/** Bytes of the table that are kept: 2^4 pages. */
 	MAX_TABLE_ORDER = 4,
 	VTD_UNIT_ORDER = 2,
+	/** Bytes for structures that are added later. */
+	SPARE = 1024,
 };
 
 _Static_assert(sizeof(struct vtd_unit) <= PAGE_SIZE << VTD_UNIT_ORDER,
@@ -32,7 +34,7 @@ static enum iommu_status keep_table(
 	if (!dmar)
 		return IOMMU_NO_MEMORY;
 	dmar->phys = phys;
-	while (((size_t)PAGE_SIZE << dmar->copy_order) < size)
+	while (((size_t)PAGE_SIZE << dmar->copy_order) < size + SPARE)
 		dmar->copy_order++;
 	dmar->copy = core_pages(iommu, dmar->copy_order, &dmar->copy_phys);
 	if (!dmar->copy) {
@@ -254,7 +256,8 @@ static enum iommu_status make_unit(
 		vtd_unit_free(unit);
 		return IOMMU_NO_MEMORY;
 	}
-	iommu->unit[iommu->units++] = u;
+	iommu->unit[iommu->units] = u;
+	__atomic_store_n(&iommu->units, iommu->units + 1, __ATOMIC_RELEASE);
 	return IOMMU_OK;
 }
 
@@ -274,14 +277,52 @@ static void log_warning(void *arg, size_t at, const char *what)
 		(unsigned)at, what);
 }
 
+/** Makes the units that the table names from an offset on. */
+static enum iommu_status make_units(struct iommu *iommu, size_t at)
+{
+	struct dmar_record record;
+
+	while (vtd_find_record(iommu, DMAR_DRHD, &at, &record)) {
+		enum iommu_status status;
+
+		if (named_before(iommu, record.base) ||
+			iommu->units == MAX_UNITS)
+			continue;
+		status = make_unit(iommu, &record);
+		if (status != IOMMU_OK)
+			return status;
+	}
+	return IOMMU_OK;
+}
+
+/* Whoever reads the table meanwhile sees its old end or the new one. */
+enum iommu_status vtd_add_units(
+	struct iommu *iommu, const void *structures, size_t size)
+{
+	struct dmar *dmar = iommu->dmar;
+	struct dmar_table longer = dmar->table;
+	size_t old = dmar->table.size, at = old;
+	struct dmar_record record;
+
+	if (size > ((size_t)PAGE_SIZE << dmar->copy_order) - old)
+		return IOMMU_NO_MEMORY;
+	memcpy((char *)dmar->copy + old, structures, size);
+	longer.size = old + size;
+	while (dmar_next(&longer, &at, &record))
+		if (dmar_record_flaw(&record))
+			return IOMMU_BAD_TABLE;
+	if (at != longer.size)
+		return IOMMU_BAD_TABLE;
+	__atomic_store_n(&dmar->table.size, longer.size, __ATOMIC_RELEASE);
+	return make_units(iommu, old);
+}
+
 enum iommu_status vtd_discover(
 	struct iommu *iommu, const void *bytes, size_t size)
 {
 	enum iommu_status status;
-	struct dmar_record record;
 	struct dmar_table table;
 	const char *why = "";
-	size_t at = 0;
 
 	if (!dmar_open(&table, bytes, size, &why)) {
 		core_reason(iommu, "%s", why);
@@ -292,14 +333,9 @@ enum iommu_status vtd_discover(
 		return status;
 	dmar_check(&iommu->dmar->table, log_warning, iommu);
 	vtd_quirks_find(iommu);
-	while (vtd_find_record(iommu, DMAR_DRHD, &at, &record)) {
-		if (named_before(iommu, record.base) ||
-			iommu->units == MAX_UNITS)
-			continue;
-		status = make_unit(iommu, &record);
-		if (status != IOMMU_OK)
-			return status;
-	}
+	status = make_units(iommu, 0);
+	if (status != IOMMU_OK)
+		return status;
 	vtd_audit_log(iommu);
 	if (iommu->units)
 		return IOMMU_OK;

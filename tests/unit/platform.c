@@ -499,6 +499,152 @@ static void command_that_does_more_is_noticed(void **state)
 	rig_close_anyhow(&r);
 }
 
+/* ---- units that come later ---- */
+
+/** Takes the last unit's structure out of the machine's table. */
+static size_t take_unit_out(struct rig *r, uint8_t *out)
+{
+	size_t at = 48, last = 0, size;
+
+	for (; at < r->dmar_size; at += r->dmar[at + 2])
+		if (!r->dmar[at])
+			last = at;
+	size = r->dmar[last + 2];
+	memcpy(out, r->dmar + last, size);
+	memmove(r->dmar + last, r->dmar + last + size,
+		r->dmar_size - last - size);
+	r->dmar_size -= size;
+	finish(r, 0);
+	return size;
+}
+
+static void open_without_second(
+	struct rig *r, const char *second, uint8_t *structure, size_t *size)
+{
+	rig_open_machine(r,
+		model_create_pair(model_personality_find("plain"),
+			model_personality_find(second), MODEL_LAZY, 0, 1,
+			false));
+	*size = take_unit_out(r, structure);
+	rig_start_ok(r);
+	assert_int_equal(iommu_unit_count(r->iommu), 1);
+}
+
+static void unit_comes_later(void **state)
+{
+	struct iommu_domain *domain;
+	struct iommu_unit_info info;
+	uint8_t structure[256];
+	uint64_t frame;
+	struct rig r;
+	size_t size;
+
+	(void)state;
+	open_without_second(&r, "caching", structure, &size);
+	frame = rig_frame(&r, 9);
+	domain = rig_mapped_domain(&r);
+	assert_int_equal(iommu_map(domain, iommu_iova(0x5000),
+				 iommu_phys(frame), 4096, RW),
+		IOMMU_OK);
+	assert_int_equal(
+		iommu_attach(r.iommu, rig_id(RIG_DEV), domain), IOMMU_OK);
+	assert_int_equal(iommu_attach(r.iommu, rig_id(RIG_OTHER), domain),
+		IOMMU_UNCOVERED);
+	assert_true(rig_can_write(&r, RIG_OTHER, frame));
+	assert_int_equal(iommu_units_add(r.iommu, structure, size), IOMMU_OK);
+	assert_int_equal(iommu_unit_count(r.iommu), 2);
+	assert_int_equal(iommu_unit_info(r.iommu, 1, &info), IOMMU_OK);
+	assert_int_equal(info.state, IOMMU_UNIT_ON);
+	assert_false(rig_can_write(&r, RIG_OTHER, frame));
+	assert_int_equal(
+		iommu_attach(r.iommu, rig_id(RIG_OTHER), domain), IOMMU_OK);
+	assert_true(rig_can_write(&r, RIG_OTHER, 0x5000));
+	assert_true(rig_can_write(&r, RIG_DEV, 0x5000));
+	/* One unmap reaches both. */
+	assert_int_equal(
+		iommu_unmap_now(domain, iommu_iova(0x5000), 4096), IOMMU_OK);
+	assert_false(rig_can_write(&r, RIG_OTHER, 0x5000));
+	assert_false(rig_can_write(&r, RIG_DEV, 0x5000));
+	/* The same again is nothing new. */
+	assert_int_equal(iommu_units_add(r.iommu, structure, size), IOMMU_OK);
+	assert_int_equal(iommu_unit_count(r.iommu), 2);
+	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
+	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_OTHER)), IOMMU_OK);
+	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	rig_close(&r);
+}
+
+/** Tables made when nobody needed write-back are not for a unit that does. */
+static void unit_that_has_less_comes_later(void **state)
+{
+	static const char *const kinds[] = {
+		"non-coherent", "small-pages", "no-snoop-control", "39-bit"};
+	unsigned n;
+
+	(void)state;
+	for (n = 0; n < 4; n++) {
+		struct iommu_domain *before, *after;
+		uint8_t structure[256];
+		struct rig r;
+		size_t size;
+
+		open_without_second(&r, kinds[n], structure, &size);
+		before = rig_mapped_domain(&r);
+		assert_int_equal(
+			iommu_units_add(r.iommu, structure, size), IOMMU_OK);
+		after = rig_mapped_domain(&r);
+		assert_int_equal(
+			iommu_attach(r.iommu, rig_id(RIG_OTHER), before),
+			IOMMU_WIDTH);
+		assert_int_equal(iommu_attach(r.iommu, rig_id(RIG_DEV), before),
+			IOMMU_OK);
+		assert_int_equal(
+			iommu_attach(r.iommu, rig_id(RIG_OTHER), after),
+			IOMMU_OK);
+		assert_int_equal(
+			iommu_detach(r.iommu, rig_id(RIG_OTHER)), IOMMU_OK);
+		assert_int_equal(
+			iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
+		assert_int_equal(iommu_domain_destroy(before), IOMMU_OK);
+		assert_int_equal(iommu_domain_destroy(after), IOMMU_OK);
+		rig_close(&r);
+	}
+}
+
+static void structures_that_come_are_checked(void **state)
+{
+	static uint8_t much[2 * 4096];
+	uint8_t structure[256], copy[256];
+	struct rig r;
+	size_t size, n;
+
+	(void)state;
+	open_without_second(&r, "plain", structure, &size);
+	assert_int_equal(
+		iommu_units_add(r.iommu, NULL, size), IOMMU_BAD_ARGUMENT);
+	assert_int_equal(
+		iommu_units_add(r.iommu, structure, 0), IOMMU_BAD_ARGUMENT);
+	assert_int_equal(
+		iommu_units_add(r.iommu, much, sizeof(much)), IOMMU_NO_MEMORY);
+	for (n = 1; n < size; n++)
+		assert_int_equal(iommu_units_add(r.iommu, structure, n),
+			IOMMU_BAD_TABLE);
+	memcpy(copy, structure, size);
+	memset(copy + 8, 0, 8);
+	assert_int_equal(iommu_units_add(r.iommu, copy, size), IOMMU_BAD_TABLE);
+	assert_int_equal(iommu_unit_count(r.iommu), 1);
+	assert_int_equal(iommu_suspend(r.iommu), IOMMU_OK);
+	assert_int_equal(
+		iommu_units_add(r.iommu, structure, size), IOMMU_WRONG_STATE);
+	assert_int_equal(iommu_resume(r.iommu), IOMMU_OK);
+	assert_int_equal(iommu_power(r.iommu, false), IOMMU_OK);
+	assert_int_equal(iommu_units_add(r.iommu, structure, size), IOMMU_OK);
+	assert_true(rig_can_write(&r, RIG_OTHER, 0x100000));
+	assert_int_equal(iommu_power(r.iommu, true), IOMMU_OK);
+	assert_false(rig_can_write(&r, RIG_OTHER, 0x100000));
+	rig_close(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -513,6 +659,9 @@ int main(void)
 		cmocka_unit_test(contradictions_are_named),
 		cmocka_unit_test(differences_are_named),
 		cmocka_unit_test(command_that_does_more_is_noticed),
+		cmocka_unit_test(unit_comes_later),
+		cmocka_unit_test(unit_that_has_less_comes_later),
+		cmocka_unit_test(structures_that_come_are_checked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
