@@ -235,9 +235,13 @@ static int populate_stack(
 	return err;
 }
 
-/* The first entry that has not all of these bits; most have. */
+/* The first entry that has not all of these bits. Most have, so that several
+ * are looked at together. */
 static pte_t *skip_with(pte_t *e, const pte_t *end, uint64_t bits)
 {
+	while (end - e >= 4 &&
+		(e[0].v & e[1].v & e[2].v & e[3].v & bits) == bits)
+		e += 4;
 	while (e < end && (e->v & bits) == bits)
 		e++;
 	return e;
