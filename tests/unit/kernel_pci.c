@@ -359,7 +359,8 @@ static void circles_of_capabilities_end(void **unused)
 	f->config[0x81] = 0x60;
 	put(f, 0x140, 4, 0x000f | 1 << 16 | 0x100u << 20);
 	pci_init();
-	assert_true(accesses < 4000);
+	/* Besides the look at every device number of every bus. */
+	assert_true(accesses < 256 * 32 + 4000);
 	assert_int_equal(pci_find(0, 0, 8)->cap_pcie, 0x80);
 	assert_int_equal(pci_find(0, 0, 8)->ecap_ats, 0x140);
 }
