@@ -15,10 +15,12 @@ void iommu_batch_init(struct iommu_batch *batch, struct iommu_domain *domain)
 	batch->domain = domain;
 	batch->changes = 0;
 	batch->count = 0;
+	batch->full = false;
 	batch->pages = NULL;
 }
 
-/** Makes all ranges one: a unit would hardly flush so many singly. */
+/** Makes all ranges one, and all that come: a unit would hardly flush so many
+ *  singly. */
 static __attribute__((noinline)) void make_one(struct iommu_batch *batch)
 {
 	unsigned n;
@@ -31,6 +33,7 @@ static __attribute__((noinline)) void make_one(struct iommu_batch *batch)
 		batch->range[0].changes |= batch->range[n].changes;
 	}
 	batch->count = 1;
+	batch->full = true;
 }
 
 /** Whether [first, last] touches or overlaps range n. */
@@ -53,16 +56,16 @@ void iommu_batch_add(struct iommu_batch *batch, unsigned changes,
 		return;
 	last = (last < iova.v ? ~0ull : last) | (PAGE_SIZE - 1);
 	batch->changes |= changes;
+	if (n == IOMMU_BATCH_RANGES)
+		make_one(batch);
 	/* Ranges mostly come in order, so only the newest is looked at. */
-	if (n && meets(batch, n - 1, first, last)) {
-		n--;
+	if (batch->full || (n && meets(batch, n - 1, first, last))) {
+		n = batch->count - 1;
 		first = core_min(first, batch->range[n].first);
 		last = core_max(last, batch->range[n].last);
 		changes |= batch->range[n].changes;
 	} else {
-		if (n == IOMMU_BATCH_RANGES)
-			make_one(batch);
-		n = batch->count++;
+		batch->count = n + 1;
 	}
 	batch->range[n].first = first;
 	batch->range[n].last = last;
@@ -200,8 +203,29 @@ enum iommu_status iommu_flush(struct iommu_domain *domain, unsigned changes,
 	batch.domain = domain;
 	batch.changes = 0;
 	batch.count = 0;
+	batch.full = false;
 	iommu_batch_add(&batch, changes, iova, size);
 	return batch.changes ? flush_ranges(&batch) : IOMMU_OK;
+}
+
+enum iommu_status core_flush_leaf(struct iommu_domain *domain, uint64_t page)
+{
+	struct unit *unit;
+	uint64_t units;
+	unsigned index;
+
+	/* As in flush_ranges(). */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	units = __atomic_load_n(&domain->units, __ATOMIC_ACQUIRE);
+	if (!units)
+		return IOMMU_OK;
+	index = (unsigned)__builtin_ctzll(units);
+	unit = domain->iommu->unit[index];
+	if (!(units & (units - 1)) &&
+		!__atomic_load_n(&domain->tlb_devices, __ATOMIC_ACQUIRE) &&
+		unit->ops->flush_leaf(unit, domain->on[index].did, page))
+		return IOMMU_OK;
+	return iommu_flush(domain, IOMMU_REMOVED, iommu_iova(page), PAGE_SIZE);
 }
 
 enum iommu_status iommu_flush_all(struct iommu_domain *domain, unsigned changes)

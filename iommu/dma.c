@@ -67,6 +67,7 @@ enum iommu_status iommu_dma_create(struct iommu_domain *domain,
 	dma->iommu = domain->iommu;
 	dma->domain = domain;
 	dma->config = *config;
+	dma->plain = !is_identity(dma) && !config->untrusted;
 	if (!dma->config.defer_count)
 		dma->config.defer_count = DEFER_MAX;
 	if (!dma->config.defer_ns)
@@ -126,15 +127,16 @@ static void count_identity(struct iommu_dma *dma, unsigned change)
 	__atomic_fetch_add(&dma->mapped, change, __ATOMIC_RELEASE);
 }
 
-static bool wants_copy(
+static bool wants_special(
 	const struct iommu_dma *dma, iommu_phys_t phys, size_t size)
 {
-	return dma->config.untrusted && (phys.v | size) & (PAGE_SIZE - 1);
+	return is_identity(dma) || (phys.v | size) & (PAGE_SIZE - 1);
 }
 
 /** Takes addresses and maps a run of pages at them. */
-static enum iommu_status map_pages(struct iommu_dma *dma, uint64_t phys_page,
-	unsigned pages, uint64_t mask, unsigned rights, uint64_t *out_page)
+static inline enum iommu_status map_pages(struct iommu_dma *dma,
+	uint64_t phys_page, unsigned pages, uint64_t mask, unsigned rights,
+	uint64_t *out_page)
 {
 	uint64_t size = (uint64_t)pages << PAGE_SHIFT;
 	enum iommu_status status;
@@ -171,6 +173,20 @@ static enum iommu_status map_copy(struct iommu_dma *dma, iommu_phys_t phys,
 	return status;
 }
 
+/** Where more has to be done than to map the buffer's own pages, or less. */
+static __attribute__((noinline)) enum iommu_status map_specially(
+	struct iommu_dma *dma, iommu_phys_t phys, size_t size, uint64_t mask,
+	unsigned direction, uint64_t *out_page)
+{
+	if (!is_identity(dma))
+		return map_copy(dma, phys, size, mask, direction, out_page);
+	if (phys.v + (size - 1) > mask)
+		return IOMMU_WIDTH;
+	*out_page = page_of(phys.v);
+	count_identity(dma, 1);
+	return IOMMU_OK;
+}
+
 enum iommu_status iommu_dma_map(struct iommu_dma *dma, iommu_phys_t phys,
 	size_t size, uint64_t mask, enum iommu_direction direction,
 	iommu_iova_t *out_iova)
@@ -180,22 +196,14 @@ enum iommu_status iommu_dma_map(struct iommu_dma *dma, iommu_phys_t phys,
 
 	if (!is_request(phys.v, size, direction))
 		return IOMMU_BAD_ARGUMENT;
-	if (is_identity(dma)) {
-		if (phys.v + (size - 1) > mask)
-			return IOMMU_WIDTH;
-		*out_iova = iommu_iova(phys.v);
-		count_identity(dma, 1);
-		return IOMMU_OK;
-	}
-	if (wants_copy(dma, phys, size))
-		status = map_copy(dma, phys, size, mask, direction, &page);
-	else
+	if (dma->plain || !wants_special(dma, phys, size))
 		status = map_pages(dma, page_of(phys.v), pages_of(phys.v, size),
 			mask, direction, &page);
-	if (status != IOMMU_OK)
-		return status;
-	*out_iova = iommu_iova(page | (phys.v & (PAGE_SIZE - 1)));
-	return IOMMU_OK;
+	else
+		status = map_specially(dma, phys, size, mask, direction, &page);
+	if (status == IOMMU_OK)
+		*out_iova = iommu_iova(page | (phys.v & (PAGE_SIZE - 1)));
+	return status;
 }
 
 /** Clears and flushes; the address is free again if that was confirmed. */
@@ -243,28 +251,36 @@ enum iommu_status core_dma_unmap(struct iommu_dma *dma, uint64_t page,
 	return status;
 }
 
-static inline enum iommu_status unmap(struct iommu_dma *dma, iommu_iova_t iova,
-	size_t size, unsigned direction, bool tell, void *cookie)
+static __attribute__((noinline)) enum iommu_status unmap_specially(
+	struct iommu_dma *dma, iommu_iova_t iova, size_t size, bool tell,
+	void *cookie)
 {
-	struct copy *copy = NULL;
-	enum iommu_status status;
+	enum iommu_status status = IOMMU_OK;
+	struct copy *copy;
 
-	if (!is_request(iova.v, size, direction))
-		return IOMMU_BAD_ARGUMENT;
-	if (!is_identity(dma)) {
-		if (dma->config.untrusted)
-			copy = core_copy_leave(dma, page_of(iova.v));
+	if (is_identity(dma)) {
+		count_identity(dma, -1u);
+	} else {
+		copy = core_copy_leave(dma, page_of(iova.v));
 		if (!copy)
 			return core_dma_unmap(dma, page_of(iova.v),
 				pages_of(iova.v, size), tell, cookie);
 		status = unmap_copy(dma, copy);
-	} else {
-		count_identity(dma, -1u);
-		status = IOMMU_OK;
 	}
 	if (tell && status == IOMMU_OK)
 		dma->config.released(cookie);
 	return status;
+}
+
+static inline enum iommu_status unmap(struct iommu_dma *dma, iommu_iova_t iova,
+	size_t size, unsigned direction, bool tell, void *cookie)
+{
+	if (!is_request(iova.v, size, direction))
+		return IOMMU_BAD_ARGUMENT;
+	if (!dma->plain)
+		return unmap_specially(dma, iova, size, tell, cookie);
+	return core_dma_unmap(
+		dma, page_of(iova.v), pages_of(iova.v, size), tell, cookie);
 }
 
 enum iommu_status iommu_dma_unmap(struct iommu_dma *dma, iommu_iova_t iova,

@@ -396,6 +396,8 @@ enum iommu_status core_map_pieces(struct iommu_domain *domain,
 /** iommu_unmap_now(), and how many bytes were mapped. */
 enum iommu_status core_unmap_now(struct iommu_domain *domain, uint64_t iova,
 	uint64_t size, uint64_t *out_removed);
+/** iommu_flush() of one page whose leaf was removed. */
+enum iommu_status core_flush_leaf(struct iommu_domain *domain, uint64_t page);
 /** Flushes new entries where units ask for that. */
 enum iommu_status core_tell_present(
 	struct iommu_domain *domain, uint64_t iova, uint64_t size);

@@ -135,8 +135,8 @@ static inline enum iommu_status map_leaves(
 	if (used & PRESENT)
 		return IOMMU_MAPPED;
 	store(leaf, value);
-	for (n = 1; n < count; n++)
-		store(&leaf[n], value += PAGE_SIZE);
+	if (count > 1)
+		store_leaves(leaf + 1, value + PAGE_SIZE, count - 1);
 	return IOMMU_OK;
 }
 
@@ -363,6 +363,8 @@ enum iommu_status core_unmap_now(struct iommu_domain *domain, uint64_t iova,
 	*out_removed = clear_leaves(leaf, size);
 	if (!*out_removed)
 		return IOMMU_OK;
+	if (size == PAGE_SIZE)
+		return core_flush_leaf(domain, iova);
 	return iommu_flush(domain, IOMMU_REMOVED, iommu_iova(iova), size);
 }
 

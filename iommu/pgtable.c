@@ -226,12 +226,10 @@ static bool fits_large(
 static enum iommu_status map_leaves(
 	struct edit *edit, word64 *first, uint64_t iova, uint64_t last)
 {
-	word64 *entry = first;
-	uint64_t value = (iova + edit->phys_delta) | edit->leaf_bits;
+	unsigned count = (unsigned)((last - iova) >> PAGE_SHIFT) + 1;
 
-	for (; iova <= last; iova += PAGE_SIZE, value += PAGE_SIZE)
-		store(entry++, value);
-	write_back(edit, first, (unsigned)(entry - first));
+	store_leaves(first, (iova + edit->phys_delta) | edit->leaf_bits, count);
+	write_back(edit, first, count);
 	edit->done = last + 1;
 	return IOMMU_OK;
 }
@@ -316,22 +314,35 @@ enum iommu_status core_map_range(struct iommu_domain *domain, uint64_t iova,
 
 /* ---- unmap ---- */
 
+static unsigned count_present(const word64 *table)
+{
+	unsigned count = 0, n;
+
+#pragma GCC unroll 8
+	for (n = 0; n < ENTRIES; n++)
+		count += !!(table[n] & PRESENT);
+	return count;
+}
+
 /** Puts a table and all below it into the batch; counts what it mapped. */
 static void collect(struct edit *edit, uint64_t link, unsigned level)
 {
 	const word64 *table = table_at(edit->domain->iommu, link);
-	unsigned n;
+	unsigned n, leaves = 0;
 
-	for (n = 0; n < ENTRIES; n++) {
+	if (level == 1)
+		leaves = count_present(table);
+	for (n = 0; level > 1 && n < ENTRIES; n++) {
 		uint64_t entry = table[n];
 
 		if (!(entry & PRESENT))
 			continue;
 		if (is_leaf(entry, level))
-			edit->removed += 1ull << shift_of(level);
+			leaves++;
 		else
 			collect(edit, entry, level - 1);
 	}
+	edit->removed += (uint64_t)leaves << shift_of(level);
 	core_wait_for_flush(edit, link);
 }
 

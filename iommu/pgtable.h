@@ -59,6 +59,16 @@ static inline void store(word64 *entry, uint64_t value)
 	__atomic_store_n(entry, value, __ATOMIC_RELEASE);
 }
 
+/** Leaves of pages that lie side by side. */
+static inline void store_leaves(word64 *leaf, uint64_t value, unsigned count)
+{
+	unsigned n;
+
+#pragma GCC unroll 8
+	for (n = 0; n < count; n++, value += PAGE_SIZE)
+		store(&leaf[n], value);
+}
+
 static inline void write_back(
 	const struct edit *edit, const word64 *first, unsigned count)
 {

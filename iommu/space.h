@@ -57,6 +57,7 @@ struct iommu_dma {
 	struct iommu *iommu;
 	struct iommu_domain *domain;
 	struct iommu_dma_config config;
+	bool plain;        /* C: neither identity nor copies */
 	iommu_phys_t phys; /* of this struct */
 	unsigned order;
 	unsigned mapped; /* A: buffers mapped, in an identity domain */

@@ -695,6 +695,8 @@ struct iommu_batch {
 	/** Union of all enum iommu_change recorded. */
 	unsigned changes;
 	unsigned count;
+	/** There were too many ranges; they are one now. */
+	bool full;
 	struct {
 		uint64_t first;
 		uint64_t last;

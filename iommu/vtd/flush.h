@@ -88,23 +88,15 @@ void vtd_plan_context_removed(const struct vtd_traits *traits, uint16_t sid,
 void vtd_plan_tables(const struct vtd_traits *traits, uint16_t did,
 	const struct iommu_batch *batch, struct vtd_plan *plan);
 /**
- * vtd_plan_tables() where it comes to a single page-selective command for one
- * page: *out is the page's address with the hint (the high half of such a
- * descriptor). False: it comes to something else.
+ * vtd_plan_tables() for one page whose leaf was removed, if that comes to one
+ * page-selective command: *out is the page's address with the hint, the high
+ * half of such a descriptor. False: it comes to something else.
  */
-static inline bool vtd_plan_one_page(const struct vtd_traits *traits,
-	const struct iommu_batch *batch, uint64_t *out)
+static inline bool vtd_plan_leaf(
+	const struct vtd_traits *traits, uint64_t page, uint64_t *out)
 {
-	uint64_t page = batch->range[0].first;
-
-	if (batch->count != 1 || !traits->page_selective ||
-		batch->range[0].last - page >= PAGE_SIZE ||
-		!(batch->changes & ~(unsigned)IOMMU_MADE_PRESENT))
-		return false;
-	if (!(batch->changes & (IOMMU_TABLE_CHANGED | IOMMU_MADE_PRESENT)))
-		page |= VTD_DESC_IOTLB_IH;
-	*out = page;
-	return true;
+	*out = page | VTD_DESC_IOTLB_IH;
+	return traits->page_selective;
 }
 
 /** A device that caches translations itself must forget them too; follows the

@@ -546,23 +546,30 @@ enum iommu_status vtd_run(struct vtd_unit *unit, const struct vtd_plan *plan)
 	return finish(unit, plan, ticket);
 }
 
-bool vtd_run_page(struct vtd_unit *unit, uint16_t did, uint64_t page_and_hint,
-	struct ticket *out)
+bool vtd_flush_leaf(struct unit *neutral, uint16_t did, uint64_t page)
 {
+	struct vtd_unit *unit = vtd_of(neutral);
 	struct vtd_queue *queue = &unit->queue;
-	unsigned long state = queue_enter(unit);
-	uint64_t at = queue->tail;
+	struct vtd_entry flush = {.low = queue->page_flush | VTD_DESC_DID(did)};
+	struct ticket ticket = {0, 0};
+	unsigned long state;
 
-	*out = (struct ticket){0, 0};
+	if (!neutral->queued || unit_state(neutral) == IOMMU_UNIT_FAILED ||
+		!vtd_plan_leaf(&unit->traits, page, &flush.high))
+		return false;
+	state = queue_enter(unit);
 	if (__has_room(queue, 1)) {
-		queue->ring[slot_of(at)] = (struct vtd_entry){
-			.low = queue->page_flush | VTD_DESC_DID(did),
-			.high = page_and_hint};
-		unit_count_locked(&unit->unit.stats.page_flushes, 1);
-		*out = __put_wait(unit, at + 1);
+		queue->ring[slot_of(queue->tail)] = flush;
+		unit_count_locked(&neutral->stats.page_flushes, 1);
+		ticket = __put_wait(unit, queue->tail + 1);
 	}
 	queue_leave(unit, state);
-	return out->end && vtd_reached(unit, *out) && !was_lost(unit, *out);
+	if (!ticket.end)
+		return false;
+	/* Many units are faster than this CPU gets here. */
+	if (vtd_reached(unit, ticket) && !was_lost(unit, ticket))
+		return true;
+	return vtd_wait(unit, ticket) == VTD_DONE;
 }
 
 /* ---- life ---- */

@@ -227,9 +227,10 @@ static enum iommu_status make_plan(struct vtd_unit *unit, uint16_t did,
 	return status == IOMMU_OK ? plan_tlbs(unit, batch, true, plan) : status;
 }
 
-static __attribute__((noinline)) enum iommu_status flush_by_plan(
-	struct vtd_unit *unit, uint16_t did, const struct iommu_batch *batch)
+static enum iommu_status flush_now(
+	struct unit *neutral, uint16_t did, const struct iommu_batch *batch)
 {
+	struct vtd_unit *unit = vtd_of(neutral);
 	struct vtd_plan plan;
 	enum iommu_status status = make_plan(unit, did, batch, &plan);
 
@@ -264,24 +265,7 @@ static enum iommu_status flush_wait(struct unit *neutral, uint16_t did,
 		return IOMMU_OK;
 	if (outcome == VTD_FAILED)
 		return IOMMU_UNIT_LOST;
-	return flush_by_plan(unit, did, batch);
-}
-
-static enum iommu_status flush_now(
-	struct unit *neutral, uint16_t did, const struct iommu_batch *batch)
-{
-	struct vtd_unit *unit = vtd_of(neutral);
-	struct ticket ticket;
-	uint64_t page;
-
-	if (!neutral->queued || unit_state(neutral) == IOMMU_UNIT_FAILED ||
-		!vtd_plan_one_page(&unit->traits, batch, &page) ||
-		__atomic_load_n(&batch->domain->tlb_devices, __ATOMIC_ACQUIRE))
-		return flush_by_plan(unit, did, batch);
-	if (vtd_run_page(unit, did, page, &ticket))
-		return IOMMU_OK;
-	return ticket.end ? flush_wait(neutral, did, batch, &ticket)
-			  : flush_by_plan(unit, did, batch);
+	return flush_now(neutral, did, batch);
 }
 
 /* ---- a host's entries ---- */
@@ -334,6 +318,7 @@ const struct unit_ops vtd_ops = {
 	.hand_over = vtd_hand_over,
 	.hush = vtd_hush,
 	.flush_now = flush_now,
+	.flush_leaf = vtd_flush_leaf,
 	.flush = flush,
 	.flush_ready = flush_ready,
 	.flush_wait = flush_wait,

@@ -180,11 +180,8 @@ static inline bool vtd_reached(
 enum vtd_outcome vtd_wait(struct vtd_unit *unit, struct ticket ticket);
 /** Submits, waits, repeats what the queue lost. */
 enum iommu_status vtd_run(struct vtd_unit *unit, const struct vtd_plan *plan);
-/** The most frequent of all plans, vtd_plan_one_page()'s, through the queue.
- *  False: not done yet; *out is what to wait for, its end 0 if the queue was
- *  full. */
-bool vtd_run_page(struct vtd_unit *unit, uint16_t did, uint64_t page_and_hint,
-	struct ticket *out);
+/** Carries out vtd_plan_leaf(), if that is all. False: nothing is confirmed. */
+bool vtd_flush_leaf(struct unit *unit, uint16_t did, uint64_t page);
 
 /* ---- entries.c: root, context and interrupt entries ---- */
 
