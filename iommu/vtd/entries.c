@@ -28,7 +28,11 @@ void vtd_entry_publish(
 
 void vtd_entry_retire(struct vtd_unit *unit, struct vtd_entry *entry)
 {
-	__atomic_store_n(&entry->low, entry->low & ~1ull, __ATOMIC_RELEASE);
+	/* What silences a device (9.3: evaluated in absent entries, too) ends
+	 * here, so that the flush to come carries it through write buffers. */
+	__atomic_store_n(&entry->low,
+		entry->low & ~(uint64_t)(VTD_CTX_P | VTD_CTX_FPD),
+		__ATOMIC_RELEASE);
 	vtd_write_back(unit, entry, sizeof(*entry));
 }
 
