@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is done to units, seen at their registers: several are asked before one
+ * is waited for, and firmware's protected memory opens only behind translation.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <string.h>
+#include "support/rig.h"
+
+#define RW (IOMMU_READ | IOMMU_WRITE)
+
+enum {
+	GSTS = 0x1c,
+	PMEN = 0x64,
+	PLMBASE = 0x68,
+	PLMLIMIT = 0x6c,
+	PHMBASE = 0x70,
+	PHMLIMIT = 0x78,
+	IQT = 0x88,
+};
+#define TES (1u << 31)
+#define EPM (1u << 31)
+#define PRS 1u
+
+static void (*plain_write)(void *, void *, uint32_t, unsigned, uint64_t);
+static void (*plain_relax)(void *, uint64_t);
+
+/* ---- several units ---- */
+
+static char events[64];
+
+static void note(char event)
+{
+	size_t n = strlen(events);
+
+	if (n + 1 < sizeof events)
+		events[n] = event;
+}
+
+static void write_noting(
+	void *ctx, void *regs, uint32_t offset, unsigned width, uint64_t value)
+{
+	plain_write(ctx, regs, offset, width, value);
+	if (offset == IQT)
+		note('d');
+}
+
+static void relax_noting(void *ctx, uint64_t waited_ns)
+{
+	plain_relax(ctx, waited_ns);
+	note('w');
+}
+
+static void units_are_waited_for_together(void **state)
+{
+	struct iommu_domain *domain;
+	struct iommu_stats before, after;
+	struct rig r;
+	unsigned n;
+
+	(void)state;
+	rig_open_machine(&r,
+		model_create_pair(model_personality_find("plain"),
+			model_personality_find("plain"), MODEL_LAZY, 0, 1,
+			false));
+	plain_write = r.hooks.reg_write;
+	plain_relax = r.hooks.relax;
+	r.hooks.reg_write = write_noting;
+	r.hooks.relax = relax_noting;
+	rig_start_ok(&r);
+	domain = rig_mapped_domain(&r);
+	assert_int_equal(iommu_map(domain, iommu_iova(0x5000),
+				 iommu_phys(0x100000), 0x2000, RW),
+		IOMMU_OK);
+	assert_int_equal(
+		iommu_attach(r.iommu, rig_id(RIG_DEV), domain), IOMMU_OK);
+	assert_int_equal(
+		iommu_attach(r.iommu, rig_id(RIG_OTHER), domain), IOMMU_OK);
+	assert_true(rig_can_write(&r, RIG_DEV, 0x5000));
+	assert_true(rig_can_write(&r, RIG_OTHER, 0x5000));
+	for (n = 0; n < 2; n++) {
+		assert_int_equal(
+			iommu_unit_stats(r.iommu, n, &before), IOMMU_OK);
+		memset(events, 0, sizeof events);
+		assert_int_equal(iommu_unmap_now(domain,
+					 iommu_iova(0x5000 + n * 0x1000), 4096),
+			IOMMU_OK);
+		/* Two doorbells, and only then the first wait. */
+		assert_memory_equal(events, "ddw", 3);
+		assert_null(strchr(events + 2, 'd'));
+		assert_int_equal(
+			iommu_unit_stats(r.iommu, n, &after), IOMMU_OK);
+		assert_int_equal(after.doorbells, before.doorbells + 1);
+	}
+	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
+	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_OTHER)), IOMMU_OK);
+	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	rig_close(&r);
+}
+
+/* ---- protected memory ---- */
+
+static struct model *machine;
+
+/** Nobody reaches the region, before, between and after. */
+static void write_and_try(
+	void *ctx, void *regs, uint32_t offset, unsigned width, uint64_t value)
+{
+	uint64_t word;
+
+	plain_write(ctx, regs, offset, width, value);
+	if (!machine)
+		return;
+	assert_int_not_equal(
+		model_dma_read(machine, 0, RIG_DEV, 0x800000, &word, 8),
+		MODEL_DMA_OK);
+}
+
+static uint64_t reg(struct rig *r, unsigned offset)
+{
+	return model_read32(r->m, model_unit_base(r->m, 0) + offset);
+}
+
+static void protected_memory_opens_behind_translation(void **state)
+{
+	uint64_t base, frame;
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, "protected-regions", MODEL_LAZY, 1);
+	machine = r.m;
+	base = model_unit_base(r.m, 0);
+	frame = rig_frame(&r, 9);
+	assert_true(frame < 0x800000);
+	/* As firmware leaves it: everything below 16 MiB. */
+	model_write32(r.m, base + PLMBASE, 0);
+	model_write32(r.m, base + PLMLIMIT, 0xe00000);
+	model_write64(r.m, base + PHMBASE, 0x400000000);
+	model_write64(r.m, base + PHMLIMIT, 0x300000000);
+	model_write32(r.m, base + PMEN, (uint32_t)reg(&r, PMEN) | EPM);
+	model_advance(r.m, 100000);
+	assert_true(reg(&r, PMEN) & PRS);
+	plain_write = r.hooks.reg_write;
+	r.hooks.reg_write = write_and_try;
+	rig_start_ok(&r);
+	machine = NULL;
+	assert_true(reg(&r, GSTS) & TES);
+	assert_false(reg(&r, PMEN) & (PRS | EPM));
+	assert_int_equal(iommu_attach(r.iommu, rig_id(RIG_OTHER),
+				 iommu_domain_identity(r.iommu)),
+		IOMMU_OK);
+	assert_true(rig_can_write(&r, RIG_OTHER, frame));
+	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_OTHER)), IOMMU_OK);
+	model_page_free(r.m, frame, 0);
+	rig_close(&r);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(units_are_waited_for_together),
+		cmocka_unit_test(protected_memory_opens_behind_translation),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
