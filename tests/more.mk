@@ -49,6 +49,13 @@ check-reference: packages-check
 		LC_ALL=C sort iommu/sources.txt | diff - $(O)/sources
 check: check-reference
 
+# --- docs/comparison.md: no claim without code and a test -------------------
+
+.PHONY: check-comparison
+check-comparison: packages-check
+	@$(S)/tools/check-comparison
+check: check-comparison
+
 # --- make coverage ----------------------------------------------------------
 
 # Programs that run the library or the model in a process, built anew below the
