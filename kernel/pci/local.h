@@ -50,6 +50,8 @@
 #define PCIE_DEVICE_CONTROL2 40
 #define PCIE_FLR_CAPABLE (1u << 28)
 #define PCIE_START_FLR 0x8000
+#define PCIE_PHANTOM 0x0200  /* requests with ids of further functions */
+#define PCIE_NO_SNOOP 0x0800 /* requests that pass by the caches */
 #define PCIE_PENDING 0x20
 
 enum {

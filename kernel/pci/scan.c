@@ -57,12 +57,25 @@ static void follow_bridge(struct pci_device *d)
 		buses[bus].claimed = true;
 }
 
+/* No phantom functions, no requests that pass by the caches, which is allowed
+ * after a reset (PCIe 7.5.3.4). The owner cannot change it (assign/config.c),
+ * and pci_reset() restores it. */
+static void tame(struct pci_device *d)
+{
+	unsigned at = d->cap_pcie + PCIE_DEVICE_CONTROL;
+
+	if (d->cap_pcie && at + 2 <= 256 && d->header_type == TYPE_ENDPOINT)
+		pci_write16(d, at,
+			pci_read16(d, at) & ~(PCIE_PHANTOM | PCIE_NO_SNOOP));
+}
+
 /* A bridge must pass on what the functions below are allowed to send. */
 static void quiet(struct pci_device *d)
 {
 	uint16_t command = pci_read16(d, PCI_COMMAND);
 
 	pci_interrupts_off(d);
+	tame(d);
 	if (d->header_type == TYPE_BRIDGE)
 		pci_write16(d, PCI_COMMAND,
 			command | COMMAND_MASTER | COMMAND_MEMORY | COMMAND_IO |

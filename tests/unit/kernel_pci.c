@@ -38,8 +38,9 @@ struct function {
 	uint8_t config[4096];
 	uint8_t writable[256]; /* masks; above 256 nothing is */
 	unsigned resets;
-	bool dies; /* after a reset */
-	bool busy; /* transactions never end */
+	uint16_t control_after_reset; /* of the PCI Express device; 0: kept */
+	bool dies;                    /* after a reset */
+	bool busy;                    /* transactions never end */
 };
 
 struct acpi_machine acpi_machine;
@@ -104,6 +105,8 @@ static void reset_function(struct function *f)
 	f->resets++;
 	for (unsigned i = 4; i < 0x40; i++)
 		f->config[i] &= (uint8_t)~f->writable[i];
+	if (f->control_after_reset)
+		memcpy(&f->config[0x88], &f->control_after_reset, 2);
 	if (f->dies)
 		f->present = false;
 }
@@ -320,6 +323,23 @@ static void reset_restores_the_header(void **unused)
 	assert_int_equal(f->config[PCI_COMMAND] & 7, 0);
 }
 
+/* Both are what a reset may bring back (PCIe 7.5.3.4). */
+static void requests_pass_by_no_cache_and_bear_no_other_id(void **unused)
+{
+	struct function *f = add_endpoint(0, 8, 0x11);
+	struct pci_device *d;
+
+	(void)unused;
+	put(f, 0x88, 2, 0x2f1f);
+	allow(f, 0x88, 2, 0xffff);
+	pci_init();
+	assert_int_equal(f->config[0x88] | f->config[0x89] << 8, 0x251f);
+	d = pci_find(0, 0, 8);
+	f->control_after_reset = 0x2810;
+	assert_int_equal(pci_reset(d), 0);
+	assert_int_equal(f->config[0x88] | f->config[0x89] << 8, 0x251f);
+}
+
 static void reset_that_kills_is_told(void **unused)
 {
 	struct function *f = add_endpoint(0, 8, 0x11);
@@ -460,6 +480,7 @@ int main(int argc, char **argv)
 		T(bridges_are_followed_once),
 		T(missing_addresses_come_from_the_window),
 		T(reset_restores_the_header),
+		T(requests_pass_by_no_cache_and_bear_no_other_id),
 		T(reset_that_kills_is_told),
 		T(endless_transactions_are_waited_for_100_ms),
 		T(circles_of_capabilities_end),
