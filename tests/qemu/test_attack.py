@@ -35,6 +35,17 @@ def test_hostile_owner_without_interrupt_remapping():
            IOMMU='intremap=off,caching-mode=on,device-iotlb=on,aw-bits=48')
 
 
+def test_a_device_with_few_address_bits():
+    """Given 31 bits of them, edu leaves the others out."""
+    status, text = run_script(
+        'test_attack.owner.narrow', 'dmattack 00:04.0 low_memory\n'
+        'dmattack 00:04.0 own_memory_is_reached && exit 1; exit 0\n', ICOUNT,
+        DEVICES='-device edu,addr=4,dma_mask=0x7fffffff')
+    assert status == 0, text[-4000:]
+    assert text.count('1 warded off, 0 got through') == 1
+    assert text.count('0 warded off, 1 got through') == 1
+
+
 def test_a_pid_that_comes_again():
     attack('test_attack.owner.pid', ICOUNT, only='a_pid_again')
 

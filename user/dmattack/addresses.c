@@ -181,8 +181,41 @@ static void forged_interrupts(void)
 	CHECK(getpid() > 0);
 }
 
+/* The stack is there for the device as deep as the processor was in it. */
+static void stack_not_used_yet(void)
+{
+	volatile char *deep =
+		(char *)((uintptr_t)__builtin_frame_address(0) & ~(PAGE - 1)) -
+		128 * PAGE;
+	char near[64];
+
+	take();
+	device_fill((uintptr_t)near, 'n', sizeof(near));
+	CHECK(all_are(near, 'n', sizeof(near)));
+	device_fill((uintptr_t)deep, 'd', 64);
+	CHECK(was_refused());
+	CHECK(deep[0] == 0);
+	deep[0] = 1;
+	device_fill((uintptr_t)deep, 'd', 64);
+	CHECK(all_are((const char *)deep, 'd', 64));
+}
+
+/* For a device that cannot say higher addresses. */
+static void low_memory(void)
+{
+	char *p = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+
+	CHECK(p != MAP_FAILED && (uintptr_t)p + 4 * PAGE <= 0x80000000);
+	take();
+	device_fill((uintptr_t)p + 3 * PAGE, 'l', 64);
+	CHECK(all_are(p + 3 * PAGE, 'l', 64) && all_are(p, 0, 3 * PAGE));
+}
+
 const struct attack address_attacks[] = {
 	ATTACK(own_memory_is_reached),
+	ATTACK(stack_not_used_yet),
+	ATTACK(low_memory),
 	ATTACK(kernel_half),
 	ATTACK(kernel_half_without_its_sign),
 	ATTACK(physical_addresses),

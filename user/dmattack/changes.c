@@ -181,9 +181,39 @@ static void never_written_memory(void)
 	CHECK(all_are(q, 0, 4 * PAGE));
 }
 
+#define HUGE_PAGE 0x200000ul
+
+/* One entry of 2 MiB goes, and entries of 4 KiB come in its place. */
+static void unmapped_huge_page(void)
+{
+	char *p = mmap(NULL, HUGE_PAGE, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+	char *last = p + HUGE_PAGE - PAGE;
+	struct canary c;
+
+	CHECK(p != MAP_FAILED);
+	take();
+	warm(p);
+	warm(last);
+	CHECK(munmap(p, HUGE_PAGE) == 0);
+	c = plant_canary(CANARY);
+	if (last < c.memory || last >= c.memory + c.size) {
+		device_fill((uintptr_t)last, 0xcc, 64);
+		CHECK(was_refused());
+	}
+	CHECK(canary_lives(&c));
+	CHECK(munmap(c.memory, c.size) == 0);
+	CHECK(mmap(p, HUGE_PAGE, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == p);
+	CHECK(last[0] == 0);
+	device_fill((uintptr_t)last, 's', 64);
+	CHECK(all_are(last, 's', 64) && all_are(p, 0, HUGE_PAGE - PAGE));
+}
+
 const struct attack change_attacks[] = {
 	ATTACK(unmapped),
 	ATTACK(unmapped_with_its_table),
+	ATTACK(unmapped_huge_page),
 	ATTACK(made_read_only),
 	ATTACK(made_inaccessible),
 	ATTACK(moved),

@@ -222,6 +222,26 @@ static void a_second_owner(void)
 	CHECK(all_are(shared_address, 'a', 64));
 }
 
+/* What takes a device while it borrows its parent's memory takes it for that
+ * memory: it stays when the borrower has gone. */
+static void taken_in_a_borrowed_space(void)
+{
+	char *p = get_pages(1);
+	int status;
+	pid_t pid = vfork();
+
+	CHECK(pid >= 0);
+	if (pid == 0) {
+		take();
+		_exit(0);
+	}
+	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+	device_fill((uintptr_t)p, 'v', 64);
+	CHECK(all_are(p, 'v', 64));
+	CHECK(udev_detach(&target) == 0);
+	CHECK(munmap(p, PAGE) == 0);
+}
+
 /* Threads map and unmap while the device works on other pages. */
 static int churn(void *stop)
 {
@@ -298,6 +318,7 @@ const struct attack life_attacks[] = {
 	ATTACK(forked),
 	ATTACK(forked_child_drives),
 	ATTACK(a_second_owner),
+	ATTACK(taken_in_a_borrowed_space),
 	ATTACK(busy_address_space),
 	LONG_ATTACK(a_pid_again),
 	{0},
