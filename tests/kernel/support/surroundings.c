@@ -27,6 +27,7 @@ void (*at_quiet)(struct pci_device *d);
 void (*at_space)(struct process *p);
 int irq_tag;
 bool device_tlbs;
+int reserved_for = -1;
 struct iommu *host_iommu;
 
 static struct iommu_host hooks;
@@ -493,7 +494,12 @@ void surroundings_start(const struct model_personality *kind,
 	enum model_mode mode, uint64_t seed)
 {
 	const struct model_unit_desc unit = {.kind = kind, .include_all = true};
+	const struct model_rmrr_desc rmrr = {.base = 0x1000,
+		.limit = 0x1fff,
+		.bdf = on_the_bus[reserved_for < 0 ? 0 : reserved_for].bdf};
 	const struct model_desc desc = {
+		.rmrrs = &rmrr,
+		.rmrr_count = reserved_for >= 0,
 		.seed = seed,
 		.mode = mode,
 		.ram_base = RAM_START,

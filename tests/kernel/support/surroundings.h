@@ -57,6 +57,10 @@ unsigned irqs_in_use(void);
 /* A message reached a CPU: the handler runs. Its tag, or -1: nobody's. */
 int irq_arrives(unsigned vector);
 
+/* Firmware reserved memory for this function (-1: none); as of the next start.
+ */
+extern int reserved_for;
+
 /* The library may switch device TLBs on; as of the next start. */
 extern bool device_tlbs;
 
