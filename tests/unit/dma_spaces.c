@@ -332,6 +332,80 @@ static void end_flushes_what_was_deferred(void **state)
 	close_play(&p);
 }
 
+static struct play *releasing;
+static unsigned released_count;
+static bool is_released[4096];
+
+/** What is released no device reaches any more. */
+static void on_released(void *cookie)
+{
+	uintptr_t at = (uintptr_t)cookie;
+
+	assert_false(is_released[at >> 20]);
+	is_released[at >> 20] = true;
+	released_count++;
+	if (at & 0xfffff)
+		assert_false(rig_can_read(
+			&releasing->r, RIG_DEV, (at & 0xfffff) * PAGE));
+}
+
+/** However unmaps, ticks and flushes follow each other: nothing is released
+ *  that a device still reaches, at most as many wait as may, and all are
+ *  released in the end. */
+static void released_means_out_of_reach(void **state)
+{
+	static const unsigned counts[] = {1, 2, 3, 4, 7, 16, 100, 0};
+
+	(void)state;
+	for (unsigned k = 0; k < 16; k++) {
+		struct iommu_dma_config config = {.deferred = true,
+			.defer_count = counts[k / 2],
+			.defer_ns = 20000,
+			.released = on_released};
+		unsigned most = config.defer_count ? config.defer_count : 256;
+		uint64_t seed = 88172645463325252ull;
+		unsigned unmapped = 0;
+		struct play p;
+
+		open_play(&p, k & 1 ? "plain" : "caching", IOMMU_DOMAIN_MAPPED,
+			&config, 1);
+		releasing = &p;
+		released_count = 0;
+		memset(is_released, 0, sizeof(is_released));
+		while (unmapped < 1000) {
+			uint64_t iova;
+
+			seed ^= seed << 13;
+			seed ^= seed >> 7;
+			seed ^= seed << 17;
+			if (seed % 97 == 0)
+				assert_int_equal(
+					iommu_dma_tick(p.dma), IOMMU_OK);
+			if (seed % 211 == 0)
+				model_advance(p.r.m, seed % 50000);
+			if (seed % 307 == 0) {
+				assert_int_equal(
+					iommu_dma_flush(p.dma), IOMMU_OK);
+				assert_int_equal(released_count, unmapped);
+			}
+			assert_int_equal(
+				map(&p, PAGE, 0xffffffff, &iova), IOMMU_OK);
+			assert_true(rig_can_read(&p.r, RIG_DEV, iova));
+			unmapped++;
+			assert_int_equal(
+				iommu_dma_unmap_later(p.dma, iommu_iova(iova),
+					PAGE, IOMMU_BOTH_WAYS,
+					(void *)(uintptr_t)(unmapped << 20 |
+						iova / PAGE)),
+				IOMMU_OK);
+			assert_true(unmapped - released_count <= 2 * most);
+		}
+		assert_int_equal(iommu_dma_flush(p.dma), IOMMU_OK);
+		assert_int_equal(released_count, unmapped);
+		close_play(&p);
+	}
+}
+
 /* ---- identity, copies, lists ---- */
 
 static void make_pieces(struct play *p, struct iommu_dma_piece *piece)
@@ -782,6 +856,7 @@ int main(void)
 		cmocka_unit_test(cpus_share_the_addresses),
 		cmocka_unit_test(interrupted_flush_is_gone_around),
 		cmocka_unit_test(end_flushes_what_was_deferred),
+		cmocka_unit_test(released_means_out_of_reach),
 		cmocka_unit_test(lists_go_piece_by_piece),
 		cmocka_unit_test(identity_cannot_move_a_buffer),
 		cmocka_unit_test(long_lists_are_refused),
