@@ -23,9 +23,15 @@ static void good(enum iommu_status s)
 		fail_msg("a scene is not made: %s", iommu_status_text(s));
 }
 
+/** The cookie is a bool: whether the host was told. */
+static void released(void *cookie)
+{
+	*(bool *)cookie = true;
+}
+
 static struct iommu_dma *dma_space(struct iommu_domain *domain)
 {
-	struct iommu_dma_config config = {0};
+	struct iommu_dma_config config = {.released = released};
 	struct iommu_dma *dma = NULL;
 
 	good(iommu_dma_create(domain, &config, &dma));

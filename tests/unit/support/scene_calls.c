@@ -3,6 +3,7 @@
  * The calls of a scene: every public function, with work to do.
  */
 #include <string.h>
+#include <stdlib.h>
 #include "scene.h"
 
 #define RW (IOMMU_READ | IOMMU_WRITE)
@@ -348,6 +349,19 @@ static enum iommu_status dma_unmap(struct scene *s)
 	return give_back(s, 3, st);
 }
 
+static enum iommu_status dma_unmap_later(struct scene *s)
+{
+	bool told = false;
+	enum iommu_status st = iommu_dma_unmap_later(
+		s->dma, s->buffer, 100, IOMMU_BOTH_WAYS, &told);
+
+	s->has_buffer = false;
+	/* In strict mode at once, or never. */
+	if (told != (st == IOMMU_OK))
+		abort();
+	return give_back(s, 3, st);
+}
+
 static enum iommu_status dma_sync(struct scene *s)
 {
 	iommu_dma_sync(s->dma, s->buffer, 100, IOMMU_BOTH_WAYS);
@@ -635,6 +649,7 @@ const struct scene_call scene_calls[] = {
 	{"iommu_dma_map", SCENE_FULL, NULL, dma_map, false},
 	{"iommu_dma_map copy", SCENE_FULL, another_dma, dma_map_copy, false},
 	{"iommu_dma_unmap", SCENE_FULL, NULL, dma_unmap, false},
+	{"iommu_dma_unmap_later", SCENE_FULL, NULL, dma_unmap_later, false},
 	{"iommu_dma_sync", SCENE_FULL, NULL, dma_sync, false},
 	{"iommu_dma_map_list", SCENE_FULL, NULL, dma_map_list, false},
 	{"iommu_dma_unmap_list", SCENE_FULL, a_list, dma_unmap_list, false},
