@@ -96,7 +96,7 @@ static word64 *far_leaves(
 	if (!is_one_span(iova, size) ||
 		iova / SPAN == INTERRUPT_WINDOW_FIRST / SPAN)
 		return NULL;
-	for (; shift > PAGE_SHIFT; shift -= 9) {
+	for (; shift > PAGE_SHIFT; shift -= INDEX_BITS) {
 		entry = load(&table[iova >> shift & (ENTRIES - 1)]);
 		if ((entry & (PRESENT | LARGE | IN_MEMORY)) !=
 			(PRESENT | IN_MEMORY))

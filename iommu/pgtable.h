@@ -14,8 +14,13 @@
 #define IN_MEMORY (1ull << 52)
 #define ADDRESS 0x000ffffffffff000ull
 
+/** Address bits that an index has; a test with small tables says otherwise. */
+#ifndef INDEX_BITS
+#define INDEX_BITS 9
+#endif
+
 enum {
-	ENTRIES = 512,
+	ENTRIES = 1 << INDEX_BITS,
 	/** Table pages kept for splitting: two large pages cut at two levels.
 	 */
 	RESERVE = 4,
@@ -36,7 +41,7 @@ struct edit {
 
 static inline unsigned shift_of(unsigned level)
 {
-	return PAGE_SHIFT + 9 * (level - 1);
+	return PAGE_SHIFT + INDEX_BITS * (level - 1);
 }
 
 static inline unsigned index_of(uint64_t iova, unsigned level)

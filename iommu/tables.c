@@ -16,7 +16,7 @@ static unsigned levels_for(const struct unit *unit, unsigned bits)
 	if (bits > unit->iova_bits)
 		return 0;
 	for (levels = 3; levels <= 5; levels++)
-		if (unit->levels >> levels & 1 && bits <= 12 + 9 * levels)
+		if (unit->levels >> levels & 1 && bits <= shift_of(levels + 1))
 			return levels;
 	return 0;
 }
@@ -113,7 +113,7 @@ enum iommu_status core_table_make(
 		table->leaf_bits = 0;
 	if (!iova_bits)
 		iova_bits = most;
-	if (iova_bits < 21 || iova_bits > most ||
+	if (iova_bits < shift_of(2) || iova_bits > most ||
 		!choose_levels(iommu, table, iova_bits))
 		return IOMMU_WIDTH;
 	table->last = (1ull << iova_bits) - 1;

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 #
 # Tests that gain from other compiler flags than the sanitizers' of all the rest:
-# random operations by the million without any, threads with the one for races.
+# random operations by the million without any, threads with the one for races,
+# every sequence of operations on tables that are compiled to be small.
 # `make soak` runs them for as long as one likes.
 
 plain-flags := -std=gnu17 -O2 -g -Wall -Wextra -I$(S)/include \
@@ -13,7 +14,10 @@ random-flags := -DRANDOM_WORLDS=10000 -DRANDOM_STEPS=150
 soak-sources := $(library-sources) $(model-sources)
 soak-objects = $(patsubst %,$(O)/$1/%.o,$(soak-sources) $2 \
 	$(filter tests/unit/support/%,$(support-sources)))
-soak-programs := $(O)/test/plain/random $(O)/test/race/threads
+small-flags = $(plain-flags) -DINDEX_BITS=1
+small-sources := $(addprefix iommu/,map.c pgtable.c tables.c)
+soak-programs := $(O)/test/plain/random $(O)/test/race/threads \
+	$(O)/test/small/tables
 all-test-programs += $(soak-programs)
 
 define soak-rule
@@ -21,7 +25,7 @@ $(O)/$1/%.c.o: $(S)/%.c | packages-test
 	@mkdir -p $$(@D)
 	$(Q)$(host-cc) $$($1-flags) -MMD -MP -c -o $$@ $$<
 endef
-$(foreach k,plain race,$(eval $(call soak-rule,$k)))
+$(foreach k,plain race small,$(eval $(call soak-rule,$k)))
 $(O)/plain/tests/unit/random.c.o: plain-flags += $(random-flags)
 
 $(O)/test/plain/random: $(call soak-objects,plain,tests/unit/random.c)
@@ -36,5 +40,12 @@ $(O)/test/race/threads: $(call soak-objects,race,tests/unit/threads.c)
 soak: packages-test $(soak-programs) $(O)/test/kernel/assign
 	@$(S)/tools/soak $(O)
 
+$(O)/test/small/tables: $(patsubst %,$(O)/small/%.o,$(small-sources) \
+		tests/small/tables.c) $(patsubst %,$(O)/plain/%.o,\
+		$(filter-out $(small-sources),$(library-sources)))
+	@mkdir -p $(@D)
+	$(Q)$(host-cc) -o $@ $^ -lcmocka
+
 -include $(patsubst %.o,%.d,$(call soak-objects,plain,tests/unit/random.c) \
-	$(call soak-objects,race,tests/unit/threads.c))
+	$(call soak-objects,race,tests/unit/threads.c) \
+	$(patsubst %,$(O)/small/%.o,$(small-sources) tests/small/tables.c))
