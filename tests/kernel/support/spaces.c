@@ -88,3 +88,38 @@ void on_every_unit(void (*run)(struct device *d))
 				(long long)machine_missing(), kind);
 	}
 }
+
+struct space *with_device(struct device *d)
+{
+	struct space *s = space_create();
+
+	assert_non_null(s);
+	machine_meanwhile = devices_prefetch;
+	assert_int_equal(device_attach(d, s), 0);
+	return s;
+}
+
+void expect_reach(struct device *d, uint64_t addr, int read, int write)
+{
+	uint8_t byte = 0;
+	int r = device_read(d, addr, &byte);
+	int w = device_write(d, addr, byte);
+
+	if (r != read || w != write)
+		machine_blame("at %#llx the device is told %d and %d, not %d "
+			      "and %d",
+			(unsigned long long)addr, r, w, read, write);
+}
+
+void expect_nothing(struct device *d, uint64_t addr)
+{
+	expect_reach(d, addr, REFUSED, REFUSED);
+}
+
+const struct device_range some_registers = {
+	.base = 0xfeb00000,
+	.size = 0x10000,
+	.writable = true,
+	.readonly_start = 0xfeb02000,
+	.readonly_end = 0xfeb03000,
+};

@@ -31,6 +31,17 @@ uint64_t frame_of(struct space *s, uint64_t addr);
 void expect_byte(
 	struct space *s, struct device *d, uint64_t addr, uint8_t value);
 
+/* A new space that the device is attached to; it looks at everything now and
+ * then. */
+struct space *with_device(struct device *d);
+
+/* What a read and then a write of the device must come to. */
+void expect_reach(struct device *d, uint64_t addr, int read, int write);
+void expect_nothing(struct device *d, uint64_t addr);
+
+/* 64 KiB, of which the third page may not be written. */
+extern const struct device_range some_registers;
+
 /* Every kind of unit, with user_top as the kernel sets it for it. The test's
  * body is `run`. Frames must all be back after each. */
 void on_every_unit(void (*run)(struct device *d));
