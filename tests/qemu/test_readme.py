@@ -79,3 +79,27 @@ def test_functions_are_where_the_walks_say():
         with open(os.path.join(SOURCE, path)) as source:
             assert re.search(rf'\b{function}\([^;]*?\)\s*{{', source.read()), \
                 f'{function}() is not in {path}'
+
+
+def test_every_pitfall_is_tried():
+    """`name`, `name` (place): the place has the tests, and each row one on the
+    model and one in QEMU, or says what QEMU does instead."""
+    with open(os.path.join(SOURCE, 'docs/pitfalls.md')) as document:
+        rows = re.findall(r'^\| \d+ \|(.*)\|(.*)\|(.*)\|$', document.read(), re.M)
+    assert len(rows) == 34
+    for what, model, qemu in rows:
+        assert '`' in model, what
+        assert '`' in qemu or qemu.startswith(' QEMU'), what
+        named = re.findall(r'((?:`\w+`(?:, )?)+) \(([\w/.]+)\)', model + qemu)
+        assert (model + qemu).count('`') == sum(
+            names.count('`') for names, _ in named), what
+        for names, place in named:
+            path = os.path.join(SOURCE, 'tests', place)
+            if place == 'dmattack':
+                path = os.path.join(SOURCE, 'user/dmattack')
+                files = [os.path.join(path, name) for name in os.listdir(path)]
+            else:
+                files = [path]
+            text = ''.join(open(name).read() for name in files)
+            for name in re.findall(r'\w+', names):
+                assert re.search(rf'(void|def) {name}\(', text), (what, name)
