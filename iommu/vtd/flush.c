@@ -147,7 +147,7 @@ static __attribute__((noinline)) bool cover(const struct vtd_traits *traits,
 		mask = first ? (unsigned)__builtin_ctzll(first) : 63;
 		if (mask > traits->max_mask)
 			mask = traits->max_mask;
-		while ((1ull << mask) - 1 > last - first)
+		while (mask && (1ull << mask) - 1 > last - first)
 			mask--;
 		if (!add_pages(plan, did, first, mask, leaf_only))
 			return false;
@@ -206,7 +206,7 @@ void vtd_plan_device_tlb(
 {
 	uint64_t first = ~0ull, last = 0;
 	struct vtd_command *command;
-	unsigned n;
+	unsigned mask, n;
 
 	if (batch && !(batch->changes & ~(unsigned)IOMMU_MADE_PRESENT))
 		return;
@@ -217,9 +217,10 @@ void vtd_plan_device_tlb(
 	command = add(plan, VTD_OP_DEVICE_TLB);
 	command->sid = sid;
 	command->mask = VTD_MASK_ALL;
-	if (first <= last && vtd_cover_mask(first, last) < 40) {
-		command->mask = (uint8_t)vtd_cover_mask(first, last);
-		command->address = (first & ~((1ull << command->mask) - 1))
+	mask = vtd_cover_mask(first, last);
+	if (first <= last && mask < 40) {
+		command->mask = (uint8_t)mask;
+		command->address = (first & ~((1ull << mask) - 1))
 			<< PAGE_SHIFT;
 	}
 }

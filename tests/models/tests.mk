@@ -13,3 +13,8 @@ $(models-program): $(S)/tests/models/run $(wildcard $(S)/tests/models/*.pml) \
 .PHONY: models
 models: packages-models
 	@$(S)/tests/models/run --full $(O)/models
+
+# Frama-C Eva on the parsers and the packing of entries, tests/prove/NAME.c.
+.PHONY: prove
+prove: packages-prove
+	@$(S)/tests/prove/run $(O)/prove
