@@ -101,7 +101,6 @@ static void latch_root(struct unit *u)
 	u->root = r & ~0xfffull & u->haw_mask;
 	u->ttm = RT_TTM(r);
 	u->root_set = true;
-	view_drain(u);
 	if (u->m->mode == MODEL_BENIGN || (u->r[R_CAP] & CAP_ESRTPS))
 		flush_all_dma(u);
 	else

@@ -36,11 +36,10 @@ void vtd_entry_retire(struct vtd_unit *unit, struct vtd_entry *entry)
 	vtd_write_back(unit, entry, sizeof(*entry));
 }
 
-void vtd_entry_erase(struct vtd_unit *unit, struct vtd_entry *entry)
+void vtd_entry_erase(struct vtd_entry *entry)
 {
 	__atomic_store_n(&entry->low, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&entry->high, 0, __ATOMIC_RELAXED);
-	vtd_write_back(unit, entry, sizeof(*entry));
 }
 
 void vtd_entry_replace_low(
@@ -222,7 +221,7 @@ enum iommu_status vtd_detach(struct unit *neutral, const struct entry *entry,
 	vtd_plan_context_removed(&unit->traits, entry->rid, entry->did, &plan);
 	status = vtd_run_with_tlb(unit, entry->ats ? dev : NULL, &plan);
 	if (status == IOMMU_OK)
-		vtd_entry_erase(unit, slot);
+		vtd_entry_erase(slot);
 	return status;
 }
 

@@ -262,7 +262,7 @@ static enum iommu_status end_interrupts(struct vtd_unit *unit)
 	state = core_lock(iommu, &unit->table_lock);
 	for (n = 0; n < irt->count; n++)
 		if (irt->entry[n].low == IRTE_INHERITED) {
-			vtd_entry_erase(unit, &irt->entry[n]);
+			vtd_entry_erase(&irt->entry[n]);
 			irt->taken[n / 64] &= ~VTD_BIT(n % 64);
 		}
 	core_unlock(iommu, &unit->table_lock, state);
@@ -368,7 +368,7 @@ enum iommu_status vtd_disinherit(struct unit *neutral, uint16_t rid,
 		dev = NULL;
 	status = vtd_run_with_tlb(unit, dev, &plan);
 	if (status == IOMMU_OK)
-		vtd_entry_erase(unit, slot);
+		vtd_entry_erase(slot);
 	return status;
 }
 

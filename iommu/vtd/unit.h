@@ -190,7 +190,9 @@ void vtd_entry_publish(
 	struct vtd_unit *unit, struct vtd_entry *entry, struct vtd_entry value);
 /** Makes an entry absent; the body stays until vtd_entry_erase(). */
 void vtd_entry_retire(struct vtd_unit *unit, struct vtd_entry *entry);
-void vtd_entry_erase(struct vtd_unit *unit, struct vtd_entry *entry);
+/** Clears an absent entry's body. Nothing reads that: it goes to memory with
+ *  whatever the entry holds next. */
+void vtd_entry_erase(struct vtd_entry *entry);
 /** Replaces the low half of a present entry in one store. */
 void vtd_entry_replace_low(
 	struct vtd_unit *unit, struct vtd_entry *entry, uint64_t low);
