@@ -22,6 +22,7 @@
 static struct rig *watched;
 static bool kept; /* what must be true after each register access */
 static unsigned accesses;
+static bool pointer_written;
 static void (*plain_write)(void *, void *, uint32_t, unsigned, uint64_t);
 
 static void write_and_look(
@@ -29,11 +30,34 @@ static void write_and_look(
 {
 	plain_write(ctx, regs, offset, width, value);
 	accesses++;
+	pointer_written |= offset == 0x18 && value & 1u << 30;
 	if (!watched)
 		return;
 	assert_false(rig_can_read(watched, RIG_ATS, AT));
 	if (kept)
 		assert_true(rig_can_read(watched, RIG_DEV, AT));
+}
+
+static uint64_t (*plain_read)(void *, void *, uint32_t, unsigned);
+
+/** A device whose entries no unit remembers is tried as soon as the new root
+ *  table is in use: by then all of it must have reached memory. */
+static uint64_t read_and_look(
+	void *ctx, void *regs, uint32_t offset, unsigned width)
+{
+	enum {
+		GSTS = 0x1c,
+		RTPS = 1 << 30
+	};
+	uint64_t value = plain_read(ctx, regs, offset, width);
+
+	if (offset == GSTS && value & RTPS && pointer_written && watched) {
+		pointer_written = false;
+		if (kept)
+			assert_true(
+				rig_can_read(watched, RIG_BEHIND_BRIDGE, AT));
+	}
+	return value;
 }
 
 /** A system that came before. */
@@ -99,6 +123,9 @@ static void start_next(
 	kept = take_over == IOMMU_TAKE_OVER_KEPT;
 	plain_write = r->hooks.reg_write;
 	r->hooks.reg_write = write_and_look;
+	plain_read = r->hooks.reg_read;
+	r->hooks.reg_read = read_and_look;
+	pointer_written = false;
 	accesses = 0;
 	rig_start_ok(r);
 	assert_true(accesses > 3);
