@@ -128,7 +128,8 @@ void queue_doorbell(struct unit *u)
 		queue_error(u, IQEI_TAIL);
 		return;
 	}
-	u->queue_stopped = false;
+	if (!(u->r[R_FSTS] & (FSTS_IQE | FSTS_ITE)))
+		u->queue_stopped = false;
 	take_snapshot(u, u->tail_seen % size, tail);
 	u->tail_seen = tail;
 	if (!u->queue_due)

@@ -336,6 +336,43 @@ static void full_ring_of_a_dead_unit_is_given_up(void **state)
 	rig_close_anyhow(&p.r);
 }
 
+static unsigned looks;
+static enum iommu_status second;
+
+static void second_one(struct model_host *h)
+{
+	(void)h;
+	if (++looks == 1)
+		second = iommu_flush(
+			crowd->domain, IOMMU_RIGHTS_CUT, iommu_iova(AT), 4096);
+}
+
+/** The CPU whose descriptor was refused is away: another one that waits behind
+ *  repairs the queue and gets it going. */
+static void others_go_on_without_the_one_refused(void **state)
+{
+	(void)state;
+	for (unsigned k = 0; k < 2; k++) {
+		struct play p;
+
+		open_play(&p, "plain", k ? MODEL_RANDOM : MODEL_LAZY);
+		crowd = &p;
+		looks = 0;
+		second = IOMMU_UNCONFIRMED;
+		line.times = 1;
+		p.r.host.on_relax = second_one;
+		assert_int_equal(unmap(&p), IOMMU_OK);
+		p.r.host.on_relax = NULL;
+		assert_true(looks > 1);
+		assert_int_equal(second, IOMMU_OK);
+		assert_int_equal(stats_of(&p).queue_errors, 1);
+		assert_int_equal(stats_of(&p).timeouts, 0);
+		forgive(&p);
+		assert_false(rig_can_read(&p.r, RIG_DEV, AT));
+		close_play(&p);
+	}
+}
+
 /** A device falls silent while several wait: each one's flush is repeated, and
  *  only the device is blocked. */
 static void silence_harms_nobody_else(void **state)
@@ -440,6 +477,7 @@ int main(void)
 		cmocka_unit_test(long_waits_are_in_the_histogram),
 		cmocka_unit_test(full_ring_is_waited_for),
 		cmocka_unit_test(full_ring_of_a_dead_unit_is_given_up),
+		cmocka_unit_test(others_go_on_without_the_one_refused),
 		cmocka_unit_test(silence_harms_nobody_else),
 		cmocka_unit_test(queue_runs_in_laps),
 		cmocka_unit_test(flush_all_reaches_everything),

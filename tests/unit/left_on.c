@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Units as a careless owner leaves them: descriptors under way in the queue,
+ * interrupts in compatibility format allowed, memory protected, another mode of
+ * tables. And the other way round: the library, torn away, leaves a queue that
+ * the next owner can switch off.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+#include "support/rig.h"
+
+enum {
+	GCMD = 0x18,
+	GSTS = 0x1c,
+	RTADDR = 0x20,
+	PMEN = 0x64,
+	PLMBASE = 0x68,
+	PLMLIMIT = 0x6c,
+	IQT = 0x88,
+	IQA = 0x90,
+	TE = 1u << 31,
+	SRTP = 1u << 30,
+	QIE = 1u << 26,
+	IRE = 1u << 25,
+	CFI = 1u << 23,
+	EPM = 1u << 31,
+	PRS = 1u << 0,
+	IOTLB_GLOBAL = 2 | 1 << 4,
+};
+
+static struct model *m;
+static uint64_t base;
+
+static void open_left_on(const char *kind, enum model_mode mode, uint64_t seed)
+{
+	m = model_create_usual(
+		model_personality_find(kind), mode, 0, seed, true);
+	assert_non_null(m);
+	base = model_unit_base(m, 0);
+}
+
+static uint32_t get(unsigned at)
+{
+	return model_read32(m, base + at);
+}
+
+/** Sets or clears a bit as any driver would, and waits for it. */
+static void command(uint32_t bit, bool on)
+{
+	uint32_t keep = get(GSTS) & (TE | QIE | IRE | CFI);
+
+	model_write32(m, base + GCMD, on ? keep | bit : keep & ~bit);
+	for (unsigned n = 0; !(get(GSTS) & bit) == on; n++)
+		assert_true(n < 100000);
+}
+
+/** What the earlier owner did is not the library's. */
+static void start(struct rig *r)
+{
+	model_violations_clear(m);
+	rig_open_machine(r, m);
+	rig_start_ok(r);
+	rig_check(r);
+}
+
+/** Descriptors after the last wait, fetched at any time. */
+static void queue_under_way_is_awaited(void **state)
+{
+	static const char *const kinds[] = {
+		"plain", "qemu-4.0", "qemu-7.2", "qemu-10", "self-flushing"};
+
+	(void)state;
+	for (unsigned k = 0; k < 5; k++)
+		for (uint64_t seed = 0; seed < 24; seed++) {
+			unsigned count = (unsigned)seed % 6;
+			uint64_t ring, tail;
+			struct rig r;
+
+			open_left_on(kinds[k],
+				seed % 3 ? MODEL_RANDOM : MODEL_LAZY, seed);
+			ring = model_read64(m, base + IQA) & ~0xfffull;
+			tail = model_read64(m, base + IQT);
+			for (unsigned n = 0; n < count; n++) {
+				uint64_t *slot = model_ptr(m, ring + tail);
+
+				slot[0] = IOTLB_GLOBAL;
+				slot[1] = 0;
+				tail += 16;
+			}
+			if (count)
+				model_write64(m, base + IQT, tail);
+			start(&r);
+			assert_false(rig_can_read(&r, RIG_DEV, 0x1000));
+			rig_close(&r);
+		}
+}
+
+static void compatibility_interrupts_end(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	open_left_on("plain", MODEL_LAZY, 1);
+	command(CFI, true);
+	assert_true(model_msi(m, 0, RIG_DEV, 0xfee01000, 0x41));
+	start(&r);
+	assert_int_equal(get(GSTS) & CFI, 0);
+	assert_false(model_msi(m, 0, RIG_DEV, 0xfee01000, 0x41));
+	rig_close(&r);
+}
+
+/** Memory that firmware protected is open when the start is over. */
+static void protected_memory_opens(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	m = model_create_simple("protected-regions", MODEL_LAZY, 1);
+	base = model_unit_base(m, 0);
+	model_write32(m, base + PLMBASE, 0x400000);
+	model_write32(m, base + PLMLIMIT, 0x5fffff);
+	model_write32(m, base + PMEN, get(PMEN) | EPM);
+	for (unsigned n = 0; !(get(PMEN) & PRS); n++)
+		assert_true(n < 100000);
+	start(&r);
+	assert_int_equal(get(PMEN) & (PRS | EPM), 0);
+	assert_int_equal(iommu_attach(r.iommu, rig_id(RIG_DEV),
+				 iommu_domain_identity(r.iommu)),
+		IOMMU_OK);
+	assert_true(rig_can_write(&r, RIG_DEV, 0x400000));
+	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
+	rig_close(&r);
+}
+
+/** Tables of a mode that may not be exchanged while translation is on (11.4.5):
+ *  it goes off first. */
+static void other_modes_are_left_first(void **state)
+{
+	(void)state;
+	for (unsigned resumed = 0; resumed < 2; resumed++) {
+		struct model_personality kind =
+			*model_personality_find("sapphire-rapids");
+		uint64_t page;
+		struct rig r;
+
+		kind.cap &= ~(1ull << 63);
+		m = model_create_usual(&kind, MODEL_LAZY, 0, 1, false);
+		base = model_unit_base(m, 0);
+		if (resumed) {
+			start(&r);
+			assert_int_equal(iommu_suspend(r.iommu), IOMMU_OK);
+			model_unit_reset(m, 0);
+		}
+		page = model_page_alloc(m, 0, 9);
+		memset(model_ptr(m, page), 0, MODEL_PAGE);
+		model_write64(m, base + RTADDR, page | 1 << 10);
+		command(SRTP, true);
+		command(TE, true);
+		model_violations_clear(m);
+		if (resumed)
+			assert_int_equal(iommu_resume(r.iommu), IOMMU_OK);
+		else
+			start(&r);
+		assert_int_equal(model_violations_of(m, MODEL_V_COMMAND), 0);
+		assert_true(get(GSTS) & TE);
+		model_violations_clear(m);
+		rig_close(&r);
+	}
+}
+
+/** No moment at which the queue could not be switched off by somebody who
+ *  cannot add to it. */
+static void torn_away_the_queue_can_be_switched_off(void **state)
+{
+	static const char *const kinds[] = {"plain", "self-flushing", "qemu-10",
+		"no-ir", "sapphire-rapids", "caching"};
+
+	(void)state;
+	for (unsigned k = 0; k < 12; k++) {
+		struct rig r;
+
+		rig_open(&r, kinds[k / 2], MODEL_LAZY, 1);
+		if (k & 1)
+			r.options.interrupt_remapping = IOMMU_OFF_ALWAYS;
+		rig_start_ok(&r);
+		m = r.m;
+		base = model_unit_base(m, 0);
+		command(TE, false);
+		command(QIE, false);
+		assert_int_equal(model_violation_count(m), 0);
+		rig_close_anyhow(&r);
+	}
+}
+
+/** Without the queue, each flush and its wait is counted too. */
+static void register_flushes_are_counted(void **state)
+{
+	struct iommu_stats before, after;
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, "no-qi", MODEL_LAZY, 1);
+	rig_start_ok(&r);
+	assert_int_equal(iommu_unit_stats(r.iommu, 0, &before), IOMMU_OK);
+	assert_int_equal(iommu_attach(r.iommu, rig_id(RIG_DEV),
+				 iommu_domain_identity(r.iommu)),
+		IOMMU_OK);
+	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
+	assert_int_equal(iommu_unit_stats(r.iommu, 0, &after), IOMMU_OK);
+	assert_int_equal(after.context_flushes, before.context_flushes + 1);
+	assert_int_equal(after.domain_flushes, before.domain_flushes + 1);
+	assert_true(after.waits > before.waits);
+	assert_int_equal(after.doorbells, 0);
+	assert_int_equal(after.attaches, 1);
+	assert_int_equal(after.detaches, 1);
+	rig_close(&r);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(queue_under_way_is_awaited),
+		cmocka_unit_test(compatibility_interrupts_end),
+		cmocka_unit_test(protected_memory_opens),
+		cmocka_unit_test(other_modes_are_left_first),
+		cmocka_unit_test(torn_away_the_queue_can_be_switched_off),
+		cmocka_unit_test(register_flushes_are_counted),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
