@@ -93,6 +93,71 @@ uint64_t model_cbdma_read(
 void model_cbdma_write(
 	struct model_cbdma *c, unsigned offset, unsigned width, uint64_t value);
 
+/* ---- many queues, served at random ----------------------------------------
+ */
+
+/** Registers, 64 bits each; those of queue n begin at MODEL_MANY_FIRST + n *
+ *  MODEL_MANY_STRIDE. */
+enum {
+	MODEL_MANY_QUEUES = 16,
+	MODEL_MANY_COUNT = 0x00,
+	MODEL_MANY_FIRST = 0x100,
+	MODEL_MANY_STRIDE = 0x40,
+	MODEL_MANY_RING = 0x00,    /* I/O address of the first descriptor */
+	MODEL_MANY_ENTRIES = 0x08, /* of the ring */
+	MODEL_MANY_TAIL = 0x10,    /* first that is not to be done */
+	MODEL_MANY_HEAD = 0x18,    /* being done; read-only */
+	MODEL_MANY_ON = 0x20,
+};
+
+/** Of a descriptor: flags and status. */
+enum {
+	MODEL_MANY_INTERRUPT = 1,
+	MODEL_MANY_DONE = 1,
+	MODEL_MANY_REFUSED = 2,
+};
+
+struct model_many_descriptor {
+	uint64_t source, target;
+	uint32_t length, flags;
+	uint64_t status;
+};
+
+enum model_many_stage {
+	MODEL_MANY_FETCH,
+	MODEL_MANY_MOVE,
+	MODEL_MANY_STORE,
+};
+
+struct model_many_queue {
+	bool on, failed;
+	uint64_t ring;
+	uint32_t entries, head, tail;
+	enum model_many_stage stage;
+	struct model_many_descriptor now;
+	uint32_t moved;
+};
+
+struct model_many {
+	struct model *m;
+	uint16_t segment, bdf;
+	uint64_t seed;
+	struct model_many_queue queue[MODEL_MANY_QUEUES];
+	/** Queue n raises msi_data + n; address 0: none. */
+	uint64_t msi_address;
+	uint32_t msi_data;
+	/** Descriptors done, bytes moved, requests refused. */
+	uint64_t finished, moved, refused;
+};
+
+void model_many_init(struct model_many *d, struct model *m, uint16_t segment,
+	uint16_t bdf, uint64_t seed);
+uint64_t model_many_read(struct model_many *d, unsigned offset);
+void model_many_write(struct model_many *d, unsigned offset, uint64_t value);
+/** Lets queues with work take that many steps, one after the other as chance
+ *  has it. Returns how many were taken. */
+unsigned model_many_work(struct model_many *d, unsigned steps);
+
 /* ---- one that means harm ------------------------------------------------- */
 
 struct model_attacker {
