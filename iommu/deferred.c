@@ -126,8 +126,11 @@ static inline enum iommu_status push(struct iommu_dma *dma, struct lane *lane,
 	unsigned most = dma->config.defer_count;
 	enum iommu_status status = IOMMU_OK;
 
-	if (d->tail == d->asked)
+	if (d->tail == d->asked) {
 		d->since_ns = core_now(dma->iommu);
+		/* Whatever will come: the whole domain is flushed. */
+		iommu_batch_add(&d->batch, IOMMU_REMOVED, iommu_iova(0), ~0ull);
+	}
 	*run_at(d, d->tail++) = run;
 	if (d->confirmed != d->asked && core_flush_ready(&d->flush))
 		status = wait_for_flush(dma, d);
@@ -143,21 +146,26 @@ bool core_defer(struct iommu_dma *dma, uint64_t page, unsigned pages, bool tell,
 	void *cookie, enum iommu_status *out_status)
 {
 	uint64_t size = (uint64_t)pages << PAGE_SHIFT, removed = 0;
-	enum iommu_status status;
+	enum iommu_status status = IOMMU_OK;
 	struct deferred *d;
 	struct lane *lane;
 
 	if (!core_lane_enter(&dma->space, &lane))
 		return false;
 	d = &dma->deferred[lane - dma->space.lane];
-	status = iommu_unmap(
-		dma->domain, iommu_iova(page), size, &d->batch, &removed);
-	if (status == IOMMU_OK && removed == size)
+	if (!core_clear_near(dma->domain, page, size, &removed))
+		status = iommu_unmap(dma->domain, iommu_iova(page), size,
+			&d->batch, &removed);
+	if (status == IOMMU_OK && removed == size) {
 		status = push(dma, lane, d,
 			(struct deferred_run){
 				page, cookie, reach(dma, pages), tell});
-	else if (status == IOMMU_OK)
+	} else if (status == IOMMU_OK) {
+		/* What was there goes with the next flush. */
+		iommu_batch_add(
+			&d->batch, IOMMU_REMOVED, iommu_iova(page), size);
 		status = IOMMU_BAD_ARGUMENT;
+	}
 	core_lane_leave(lane);
 	*out_status = status;
 	return true;
@@ -178,7 +186,7 @@ static enum iommu_status flush_older(struct iommu_dma *dma, uint64_t age_ns)
 			__atomic_store_n(&d->overdue, true, __ATOMIC_RELAXED);
 			continue;
 		}
-		if (d->tail != d->head &&
+		if ((d->tail != d->head || d->batch.changes) &&
 			core_now(dma->iommu) - d->since_ns >= age_ns)
 			one = flush_now(dma, d);
 		retire(dma, lane, d, DEFER_RING);

@@ -268,7 +268,7 @@ unsigned core_device_rids(const struct device *dev, uint16_t rid[MAX_RIDS])
 	rid[count++] = dev->id.requester;
 	if (dev->alias != dev->id.requester)
 		rid[count++] = dev->alias;
-	for (fn = 1; fn < 8; fn++)
+	for (fn = 1; dev->phantom && fn < 8; fn++)
 		if (fn & dev->phantom && !(fn & ~(unsigned)dev->phantom))
 			rid[count++] = dev->id.requester ^ (uint16_t)fn;
 	return count;

@@ -396,6 +396,10 @@ enum iommu_status core_map_pieces(struct iommu_domain *domain,
 /** iommu_unmap_now(), and how many bytes were mapped. */
 enum iommu_status core_unmap_now(struct iommu_domain *domain, uint64_t iova,
 	uint64_t size, uint64_t *out_removed);
+/** Clears leaves that can be cleared on the short way; the caller sees to the
+ *  flush. False: nothing was done. */
+bool core_clear_near(struct iommu_domain *domain, uint64_t iova, uint64_t size,
+	uint64_t *out_removed);
 /** iommu_flush() of one page whose leaf was removed. */
 enum iommu_status core_flush_leaf(struct iommu_domain *domain, uint64_t page);
 /** Flushes new entries where units ask for that. */

@@ -7,7 +7,7 @@
  * the magazines of the CPU's lane: a get or put there is a handful of
  * instructions without a lock. A CPU that finds its lane busy (an interrupt in
  * between, or a stale CPU number) goes to the bitmap instead of waiting. A
- * magazine is filled or emptied half at a time.
+ * magazine is filled and emptied by a few runs at a time.
  */
 #include "iova.h"
 
@@ -66,14 +66,19 @@ static void __mark(
 
 /** A run of at most 64 pages, a power of two, aligned to its size, inside one
  *  word. Returns the page in the word or 64. */
-static unsigned __find_in_word(uint64_t used, unsigned pages)
+static inline unsigned __find_in_word(uint64_t used, unsigned pages)
 {
-	unsigned at;
+	static const uint64_t aligned[] = {~0ull, 0x5555555555555555,
+		0x1111111111111111, 0x0101010101010101, 0x0001000100010001,
+		0x0000000100000001, 1};
+	uint64_t free = ~used;
+	unsigned length;
 
-	for (at = 0; at < 64; at += pages)
-		if (!(used & bits_of(at, pages)))
-			return at;
-	return 64;
+	/* A bit stays if as many as `length` from it on are free. */
+	for (length = 1; length < pages; length *= 2)
+		free &= free >> length;
+	free &= aligned[class_of(pages)];
+	return free ? (unsigned)__builtin_ctzll(free) : 64;
 }
 
 static bool __find_small(
@@ -140,8 +145,14 @@ static uint32_t __take(struct iova_space *space, unsigned pages, uint64_t mask)
 
 static void __give(struct iova_space *space, uint32_t page, unsigned pages)
 {
-	__mark(&space->chunk[page >> CHUNK_SHIFT], page & (CHUNK_PAGES - 1),
-		pages, false);
+	unsigned number = page >> CHUNK_SHIFT;
+	struct iova_chunk *chunk = &space->chunk[number];
+
+	page &= CHUNK_PAGES - 1;
+	__mark(chunk, page, pages, false);
+	/* Low addresses again and again need fewer tables. */
+	chunk->hint = (unsigned)core_min(chunk->hint, page / 64);
+	space->hint = (unsigned)core_min(space->hint, number);
 }
 
 /* ---- magazines; the caller owns the lane ---- */
@@ -156,7 +167,7 @@ static __attribute__((noinline)) void refill(
 {
 	unsigned long state = core_lock(space->iommu, &space->lock);
 
-	while (magazine->count < ROUNDS / 2) {
+	while (magazine->count < SHIFT_RUNS) {
 		uint32_t page = __take(space, pages, ~0ull);
 
 		if (!page)
@@ -171,7 +182,7 @@ static __attribute__((noinline)) void drain(
 {
 	unsigned long state = core_lock(space->iommu, &space->lock);
 
-	while (magazine->count > (ROUNDS + 1) / 2)
+	while (magazine->count > ROUNDS - SHIFT_RUNS)
 		__give(space, magazine->page[--magazine->count], pages);
 	core_unlock(space->iommu, &space->lock, state);
 }

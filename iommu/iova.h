@@ -17,6 +17,8 @@ enum {
 	/** Magazines hold runs of 1, 2, 4 … 32 pages. */
 	CLASSES = 6,
 	ROUNDS = 31,
+	/** Runs that move between a magazine and the bitmaps at a time. */
+	SHIFT_RUNS = 8,
 };
 
 /** A stack of free runs of one size. */

@@ -340,6 +340,16 @@ enum iommu_status iommu_unmap(struct iommu_domain *domain, iommu_iova_t iova,
 	return IOMMU_OK;
 }
 
+bool core_clear_near(struct iommu_domain *domain, uint64_t iova, uint64_t size,
+	uint64_t *out_removed)
+{
+	word64 *leaf = near_leaves_to_clear(domain, iova, size);
+
+	if (leaf)
+		*out_removed = clear_leaves(leaf, size);
+	return leaf;
+}
+
 static __attribute__((noinline)) enum iommu_status unmap_now_slowly(
 	struct iommu_domain *domain, uint64_t iova, uint64_t size,
 	uint64_t *out_removed)

@@ -328,20 +328,17 @@ static unsigned count_present(const word64 *table)
 static void collect(struct edit *edit, uint64_t link, unsigned level)
 {
 	const word64 *table = table_at(edit->domain->iommu, link);
-	unsigned n, leaves = 0;
+	unsigned n = ENTRIES, leaves = 0;
 
 	if (level == 1)
 		leaves = count_present(table);
-	for (n = 0; level > 1 && n < ENTRIES; n++) {
-		uint64_t entry = table[n];
-
-		if (!(entry & PRESENT))
-			continue;
-		if (is_leaf(entry, level))
+	else
+		n = next_present(table, 0);
+	for (; n < ENTRIES; n = next_present(table, n + 1))
+		if (is_leaf(table[n], level))
 			leaves++;
 		else
-			collect(edit, entry, level - 1);
-	}
+			collect(edit, table[n], level - 1);
 	edit->removed += (uint64_t)leaves << shift_of(level);
 	core_wait_for_flush(edit, link);
 }

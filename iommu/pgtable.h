@@ -64,6 +64,23 @@ static inline void store(word64 *entry, uint64_t value)
 	__atomic_store_n(entry, value, __ATOMIC_RELEASE);
 }
 
+/** The first present entry from n on, ENTRIES if there is none. */
+static inline unsigned next_present(const word64 *table, unsigned n)
+{
+	for (; n < ENTRIES; n++) {
+		/* Most tables are nearly empty: eight entries in one look. */
+		while (!(n % 8) && n < ENTRIES &&
+			!((table[n] | table[n + 1] | table[n + 2] |
+				  table[n + 3] | table[n + 4] | table[n + 5] |
+				  table[n + 6] | table[n + 7]) &
+				PRESENT))
+			n += 8;
+		if (n < ENTRIES && table[n] & PRESENT)
+			break;
+	}
+	return n;
+}
+
 /** Leaves of pages that lie side by side. */
 static inline void store_leaves(word64 *leaf, uint64_t value, unsigned count)
 {

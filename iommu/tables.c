@@ -75,10 +75,10 @@ static bool choose_levels(
 static void free_below(struct iommu *iommu, uint64_t link, unsigned level)
 {
 	word64 *table = table_at(iommu, link);
-	unsigned n;
+	unsigned n = level > 1 ? next_present(table, 0) : ENTRIES;
 
-	for (n = 0; n < ENTRIES && level > 1; n++)
-		if (table[n] & PRESENT && !is_leaf(table[n], level))
+	for (; n < ENTRIES; n = next_present(table, n + 1))
+		if (!is_leaf(table[n], level))
 			free_below(iommu, table[n], level - 1);
 	core_pages_free(iommu, table, iommu_phys(link & ADDRESS), 0);
 }
