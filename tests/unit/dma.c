@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <iommu/dma.h>
-#include "support/rig.h"
+#include "support/kinds.h"
 
 enum {
 	BUFFERS = 24,
@@ -159,10 +159,8 @@ static void buffers_come_and_go(void **state)
 		{.deferred = true, .untrusted = true, .defer_count = 5}};
 
 	(void)state;
-	for (const struct model_personality *k = model_personalities; k->name;
-		k++) {
-		if (!rig_kind_usable(k) || k->quirks & MODEL_QUIRK_HIDDEN_RWBF)
-			continue;
+	for (const struct model_personality *k = kinds_next(NULL); k;
+		k = kinds_next(k)) {
 		for (unsigned n = 0; n < 4; n++)
 			play(k->name, n & 1 ? MODEL_LAZY : MODEL_RANDOM,
 				&configs[n]);
@@ -297,12 +295,10 @@ static void released_when_out_of_reach(void **state)
 		{.released = released, .untrusted = true}};
 
 	(void)state;
-	for (const struct model_personality *k = model_personalities; k->name;
-		k++) {
+	for (const struct model_personality *k = kinds_next(NULL); k;
+		k = kinds_next(k)) {
 		static struct play p;
 
-		if (!rig_kind_usable(k) || k->quirks & MODEL_QUIRK_HIDDEN_RWBF)
-			continue;
 		for (unsigned c = 0; c < 4; c++) {
 			open_play(&p, k->name, MODEL_LAZY, &configs[c],
 				IOMMU_DOMAIN_MAPPED);

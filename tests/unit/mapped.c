@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <string.h>
-#include "support/rig.h"
+#include "support/kinds.h"
 
 #define OWNER 9
 
@@ -170,85 +170,31 @@ static void one_life(struct rig *r)
 static void every_kind_in_every_mode(void **state)
 {
 	(void)state;
-	for (const struct model_personality *p = model_personalities; p->name;
-		p++)
-		for (int mode = MODEL_LAZY; mode <= MODEL_BENIGN; mode++) {
-			struct rig r;
-
-			if (!rig_kind_usable(p) ||
-				p->quirks & MODEL_QUIRK_HIDDEN_RWBF)
-				continue;
-			rig_open(&r, p->name, (enum model_mode)mode, 7);
-			one_life(&r);
-			rig_close(&r);
-		}
+	kinds_in_every_mode(one_life);
 }
 
 static void registers_instead_of_the_queue(void **state)
 {
 	(void)state;
-	for (const struct model_personality *p = model_personalities; p->name;
-		p++) {
-		struct rig r;
-
-		if (!rig_kind_usable(p) || p->version >= 0x60 ||
-			p->quirks & MODEL_QUIRK_HIDDEN_RWBF)
-			continue;
-		rig_open(&r, p->name, MODEL_LAZY, 7);
-		r.options.interface = IOMMU_INTERFACE_REGISTERS;
-		r.options.interrupt_remapping = IOMMU_OFF_ALWAYS;
-		one_life(&r);
-		rig_close(&r);
-	}
+	kinds_with_registers(one_life);
 }
 
 static void random_kinds(void **state)
 {
 	(void)state;
-	for (uint64_t seed = 0; seed < 300; seed++) {
-		struct model_personality p = model_personality_random(seed);
-		struct rig r;
-
-		rig_open_machine(&r,
-			model_create_usual(&p,
-				seed & 1 ? MODEL_LAZY : MODEL_RANDOM, 0, seed,
-				false));
-		one_life(&r);
-		rig_close(&r);
-	}
+	kinds_at_random(one_life, 300);
 }
 
 static void taken_over_from_an_earlier_owner(void **state)
 {
 	(void)state;
-	for (const struct model_personality *p = model_personalities; p->name;
-		p++) {
-		struct rig r;
-
-		if (!rig_kind_usable(p) || p->quirks & MODEL_QUIRK_HIDDEN_RWBF)
-			continue;
-		rig_open_machine(
-			&r, model_create_usual(p, MODEL_LAZY, 0, 1, true));
-		one_life(&r);
-		rig_close(&r);
-	}
+	kinds_left_on(one_life);
 }
 
 static void every_store_watched(void **state)
 {
 	(void)state;
-	for (const struct model_personality *p = model_personalities; p->name;
-		p++) {
-		struct rig r;
-
-		if (!rig_kind_usable(p) || p->quirks & MODEL_QUIRK_HIDDEN_RWBF)
-			continue;
-		rig_open_machine(&r,
-			model_create_usual(p, MODEL_LAZY,
-				MODEL_WATCH | MODEL_EAGER, 1, false));
-		one_life(&r);
-		rig_close(&r);
-	}
+	kinds_watched(one_life);
 }
 
 int main(void)

@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "support/rig.h"
+#include "support/kinds.h"
 
 #define RW (IOMMU_READ | IOMMU_WRITE)
 #define AT 0x7000ull
@@ -201,19 +201,12 @@ static void succeed(const struct model_personality *kind, enum model_mode mode,
 	model_destroy(m);
 }
 
-static bool chosen(const struct model_personality *p)
-{
-	return rig_kind_usable(p) && !(p->quirks & MODEL_QUIRK_HIDDEN_RWBF);
-}
-
 static void what_was_left_is_kept(void **state)
 {
 	const struct model_personality *p;
 
 	(void)state;
-	for (p = model_personalities; p->name; p++) {
-		if (!chosen(p))
-			continue;
+	for (p = kinds_next(NULL); p; p = kinds_next(p)) {
 		succeed(p, MODEL_LAZY, true);
 		succeed(p, MODEL_RANDOM, true);
 		succeed(p, MODEL_LAZY, false);
@@ -226,13 +219,11 @@ static void what_was_left_is_blocked_without_a_pause(void **state)
 	const struct model_personality *p;
 
 	(void)state;
-	for (p = model_personalities; p->name; p++) {
+	for (p = kinds_next(NULL); p; p = kinds_next(p)) {
 		struct model *m;
 		struct earlier e = {0};
 		struct rig r;
 
-		if (!chosen(p))
-			continue;
 		m = model_create_usual(p, MODEL_LAZY, 0, 3, false);
 		live_earlier(&e, m);
 		start_next(&r, m, IOMMU_TAKE_OVER_BLOCKED);
