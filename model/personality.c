@@ -262,6 +262,12 @@ static const struct model_function_desc functions[] = {
 
 #define FUNCTIONS (sizeof functions / sizeof functions[0])
 
+const struct model_function_desc *model_usual_functions(unsigned *out_count)
+{
+	*out_count = FUNCTIONS;
+	return functions;
+}
+
 static struct model *create(const struct model_personality *kind[2],
 	unsigned count, enum model_mode mode, unsigned flags, uint64_t seed,
 	bool left_on)

@@ -184,6 +184,9 @@ struct model *model_create(const struct model_desc *desc);
 struct model *model_create_usual(const struct model_personality *kind,
 	enum model_mode mode, unsigned flags, uint64_t seed, bool left_on);
 
+/** The functions of that machine, in that order but for 00:1f.0, the first. */
+const struct model_function_desc *model_usual_functions(unsigned *out_count);
+
 /** The same machine with two units: the first translates for 00:02.0, 00:03.0
  *  and all below 00:1c.0, the second for the rest. */
 struct model *model_create_pair(const struct model_personality *first,

@@ -425,33 +425,25 @@ int signal_process(struct process *p, int signo, const struct signal_info *info)
  */
 
 /* The last is the host bridge, by which one chipset's errata are known. */
-static struct model_function_desc on_the_bus[FUNCTIONS + 1] = {
-	{.bdf = MODEL_BDF(0, 3, 0), .kind = MODEL_INTEGRATED, .unit = -1},
-	{.bdf = MODEL_BDF(0, 4, 0), .kind = MODEL_INTEGRATED, .unit = -1},
-	{.bdf = MODEL_BDF(0, 0x1c, 0),
-		.kind = MODEL_ROOT_PORT,
-		.secondary = 1,
-		.subordinate = 1,
-		.unit = -1,
-		.acs = true},
-	{.bdf = MODEL_BDF(1, 0, 0), .kind = MODEL_ENDPOINT, .unit = -1},
-	{.bdf = MODEL_BDF(0, 0x1d, 0),
-		.kind = MODEL_PCIE_TO_PCI,
-		.secondary = 2,
-		.subordinate = 2,
-		.unit = -1},
-	{.bdf = MODEL_BDF(2, 0, 0), .kind = MODEL_CONVENTIONAL, .unit = -1},
-	{.bdf = MODEL_BDF(2, 1, 0), .kind = MODEL_CONVENTIONAL, .unit = -1},
-	{.bdf = MODEL_BDF(0, 2, 0),
-		.kind = MODEL_INTEGRATED,
-		.unit = -1,
-		.ats = true},
-	{.bdf = 0,
-		.kind = MODEL_CONVENTIONAL,
-		.unit = -1,
-		.class_code = 0x060000,
-		.vendor = 0x8086},
-};
+static struct model_function_desc on_the_bus[FUNCTIONS + 1];
+
+/* The usual machine's, in an order of our own: 00:03.0 and all after it, then
+ * 00:02.0, which has a device TLB. */
+static void describe_functions(bool hidden_buffer)
+{
+	unsigned count;
+	const struct model_function_desc *usual = model_usual_functions(&count);
+
+	assert_int_equal(count, FUNCTIONS + 2);
+	memcpy(on_the_bus, usual + 3, (FUNCTIONS - 1) * sizeof(*usual));
+	on_the_bus[FUNCTIONS - 1] = usual[2];
+	on_the_bus[FUNCTIONS] =
+		(struct model_function_desc){.kind = MODEL_CONVENTIONAL,
+			.unit = -1,
+			.class_code = 0x060000,
+			.vendor = 0x8086,
+			.device = hidden_buffer ? 0x2a40 : 0x1237};
+}
 
 /* All that the model has to give belongs to the kernel's allocator. */
 static uint64_t take_all_memory(void)
@@ -490,7 +482,7 @@ static void find_functions(void)
 	}
 }
 
-void surroundings_start(const struct model_personality *kind,
+static struct model *make_machine(const struct model_personality *kind,
 	enum model_mode mode, uint64_t seed)
 {
 	const struct model_unit_desc unit = {.kind = kind, .include_all = true};
@@ -510,9 +502,14 @@ void surroundings_start(const struct model_personality *kind,
 		.function_count = FUNCTIONS + 1,
 	};
 
-	on_the_bus[FUNCTIONS].device =
-		kind->quirks & MODEL_QUIRK_HIDDEN_RWBF ? 0x2a40 : 0x1237;
-	model = model_create(&desc);
+	return model_create(&desc);
+}
+
+void surroundings_start(const struct model_personality *kind,
+	enum model_mode mode, uint64_t seed)
+{
+	describe_functions(kind->quirks & MODEL_QUIRK_HIDDEN_RWBF);
+	model = make_machine(kind, mode, seed);
 	assert_non_null(model);
 	model_host_init(&model_hooks, model, &hooks);
 	model_hooks.on_relax = relaxed;
