@@ -39,7 +39,7 @@ $(O)/test/race/threads: $(call soak-objects,race,tests/unit/threads.c)
 	$(Q)$(host-cc) -fsanitize=thread -o $@ $^ -lcmocka -lpthread -lm
 
 .PHONY: soak
-soak: packages-test $(soak-programs) $(O)/test/kernel/assign
+soak: packages-test $(soak-programs) $(O)/test/kernel/kills
 	@$(S)/tools/soak $(O)
 
 $(O)/test/small/tables: $(patsubst %,$(O)/small/%.o,$(small-sources) \
