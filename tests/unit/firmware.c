@@ -225,6 +225,7 @@ static struct {
 	uint64_t cap_set, cap_clear, ecap_set, ecap_clear;
 	uint32_t version;
 	unsigned maps, fail_map;
+	uint64_t window;
 	struct iommu_host real;
 } lie;
 
@@ -243,6 +244,7 @@ static uint64_t reg_read(void *ctx, void *regs, uint32_t offset, unsigned width)
 
 static void *regs_map(void *ctx, iommu_phys_t base, uint64_t size)
 {
+	lie.window = size;
 	if (++lie.maps == lie.fail_map)
 		return NULL;
 	return lie.real.regs_map(ctx, base, size);
@@ -278,6 +280,15 @@ static void refused(const char *kind, const char *why)
 	}
 	words_start();
 	iommu_report_info(rig.iommu, words_sink, NULL);
+	/* As many registers as the unit says it has, in whole pages. */
+	if (!why) {
+		uint64_t iotlb = (info.ecap >> 8 & 0x3ff) * 16 + 16;
+		uint64_t faults = (info.cap >> 24 & 0x3ff) * 16 +
+			((info.cap >> 40 & 0xff) + 1) * 16;
+		uint64_t most = iotlb > faults ? iotlb : faults;
+
+		assert_int_equal(lie.window, (most + 4095) & ~4095ull);
+	}
 	rig_close(&rig);
 	memset(&lie, 0, sizeof(lie));
 }
@@ -286,6 +297,8 @@ static void unfit_units_are_refused(void **state)
 {
 	(void)state;
 	refused("plain", NULL);
+	refused("far-registers", NULL);
+	refused("256-records", NULL);
 	refused("first-stage-only",
 		"it has no table depth that this driver knows");
 	refused("non-coherent",

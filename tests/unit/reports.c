@@ -104,7 +104,10 @@ static void info_follows_the_unit(void **state)
 	words_have_not("or 0x0000000000000000 (vir)");
 	words_have(" invalidation: queue\n interrupt remapping: enabled\n");
 	words_have(" page sizes: 4K 2M 1G\n");
-	words_have(" state: in order\n");
+	words_have(" drain: read yes, write yes\n"
+		   " fault records: 8 at 0x220\n"
+		   " posted interrupts: no\n scalable mode: no\n"
+		   " state: in order\n");
 	assert_int_equal(iommu_power(r.iommu, false), IOMMU_OK);
 	ask(&r, iommu_report_info);
 	words_have(" status = disabled\n");
@@ -263,7 +266,8 @@ static void stats_are_the_counters(void **state)
 		if (stats.latency[n])
 			has_line(" waits below %u us: %llu\n", 1u << n,
 				(unsigned long long)stats.latency[n]);
-	words_have(", withheld: 0\n");
+	has_line("pages: %zu, withheld: 0\n",
+		model_pages_in_use(r.m, MODEL_OWNER_DRIVER));
 	assert_int_equal(
 		iommu_unit_stats(r.iommu, 1, &stats), IOMMU_BAD_ARGUMENT);
 	assert_int_equal(

@@ -181,7 +181,7 @@ static void join_goes_up_to_1g(void **state)
 static void what_differs_is_not_joined(void **state)
 {
 	(void)state;
-	for (unsigned n = 0; n < 7; n++) {
+	for (unsigned n = 0; n < 8; n++) {
 		uint64_t from = M2, size = M2;
 		struct play p;
 
@@ -213,10 +213,14 @@ static void what_differs_is_not_joined(void **state)
 			from = M2 + 4096;
 			size = M2 - 4096;
 			break;
+		case 7: /* a hole behind the first */
+			map_small(&p, M2, M2, 4096, RW);
+			map_small(&p, M2 + 8192, M2 + 8192, M2 - 8192, RW);
+			break;
 		}
 		join(&p, from, size);
 		assert_int_equal(p.batch.changes, 0);
-		assert_int_equal(size_at(&p, M2 + 4096), 4096);
+		assert_int_equal(size_at(&p, M2 + 16384), 4096);
 		close_play(&p);
 	}
 }
