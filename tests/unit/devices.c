@@ -168,6 +168,61 @@ static void one_domain_in_three_units(void **state)
 	rig_close(&r);
 }
 
+/** More units than are flushed at a time. */
+static void one_domain_in_many_units(void **state)
+{
+	enum {
+		MANY = 19
+	};
+	const struct model_personality *kind = model_personality_find("plain");
+	struct model_function_desc functions[MANY + 1] = {
+		{.bdf = 0, .kind = MODEL_CONVENTIONAL, .unit = MANY - 1}};
+	struct model_unit_desc units[MANY] = {0};
+	struct model_desc desc = {.seed = 1,
+		.mode = MODEL_LAZY,
+		.units = units,
+		.unit_count = MANY,
+		.functions = functions,
+		.function_count = MANY + 1};
+	struct iommu_domain *domain;
+	uint64_t frame;
+	struct rig r;
+
+	(void)state;
+	for (unsigned n = 0; n < MANY; n++) {
+		units[n].kind = kind;
+		functions[n + 1] = (struct model_function_desc){
+			.bdf = MODEL_BDF(0, n + 1, 0),
+			.kind = MODEL_INTEGRATED,
+			.unit = (int)n};
+	}
+	desc.unit_count = MANY;
+	rig_open_machine(&r, model_create(&desc));
+	rig_start_ok(&r);
+	frame = rig_frame(&r, 9);
+	domain = rig_mapped_domain(&r);
+	assert_int_equal(iommu_map(domain, iommu_iova(0x5000),
+				 iommu_phys(frame), 4096, RW),
+		IOMMU_OK);
+	for (unsigned n = 1; n <= MANY; n++) {
+		assert_int_equal(iommu_attach(r.iommu,
+					 rig_id(MODEL_BDF(0, n, 0)), domain),
+			IOMMU_OK);
+		assert_true(rig_can_write(&r, MODEL_BDF(0, n, 0), 0x5000));
+	}
+	assert_int_equal(
+		iommu_unmap_now(domain, iommu_iova(0x5000), 4096), IOMMU_OK);
+	for (unsigned n = 1; n <= MANY; n++) {
+		assert_false(rig_can_write(&r, MODEL_BDF(0, n, 0), 0x5000));
+		assert_int_equal(
+			iommu_detach(r.iommu, rig_id(MODEL_BDF(0, n, 0))),
+			IOMMU_OK);
+	}
+	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	model_page_free(r.m, frame, 0);
+	rig_close(&r);
+}
+
 /* ---- ids ---- */
 
 /** A unit of 16 ids, two of which are taken, and more devices than that. */
@@ -584,6 +639,27 @@ static void parked_devices_move_to_any_domain(void **state)
 	}
 }
 
+/** What cannot be attached elsewhere goes back to its reserved memory. */
+static void parked_devices_come_back_from_a_refusal(void **state)
+{
+	struct iommu_domain_config config = {.kind = IOMMU_DOMAIN_SHARED};
+	struct iommu_domain *domain;
+	struct rig r;
+
+	(void)state;
+	open_reserved(&r, 0x800000, true);
+	rig_start_ok(&r);
+	config.roots.levels3 = config.roots.levels4 = config.roots.levels5 =
+		iommu_phys(1ull << 52);
+	assert_int_equal(
+		iommu_domain_create(r.iommu, &config, &domain), IOMMU_OK);
+	assert_int_equal(
+		iommu_attach(r.iommu, rig_id(RIG_DEV), domain), IOMMU_WIDTH);
+	assert_true(rig_can_write(&r, RIG_DEV, 0x800000));
+	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	rig_close(&r);
+}
+
 /** A region that cannot be mapped: the device stays blocked, with a line. */
 static void unmappable_reserved_memory_is_told(void **state)
 {
@@ -656,6 +732,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(attached_devices_are_visited_in_order),
 		cmocka_unit_test(one_domain_in_three_units),
+		cmocka_unit_test(one_domain_in_many_units),
 		cmocka_unit_test(ids_run_out_and_come_back),
 		cmocka_unit_test(refused_unit_does_not_limit_the_others),
 		cmocka_unit_test(without_units_nothing_is_mapped),
@@ -665,6 +742,7 @@ int main(void)
 		cmocka_unit_test(stand_ins_become_devices),
 		cmocka_unit_test(reserved_memory_of_two_is_mapped_once),
 		cmocka_unit_test(parked_devices_move_to_any_domain),
+		cmocka_unit_test(parked_devices_come_back_from_a_refusal),
 		cmocka_unit_test(unmappable_reserved_memory_is_told),
 		cmocka_unit_test(nth_page_for_reserved_memory_is_missing),
 		cmocka_unit_test(version_is_told),

@@ -175,6 +175,67 @@ static void long_runs_run_out_and_come_back(void **state)
 	}
 }
 
+/** Runs of each length that travels through a CPU's magazines: as many the
+ *  second time as the first. */
+static void short_runs_come_back_whole(void **state)
+{
+	struct iommu_dma_config config = {0};
+	static uint64_t iova[MOST];
+
+	(void)state;
+	for (unsigned pages = 2; pages <= 32; pages *= 2) {
+		unsigned count[3];
+		struct play p;
+
+		open_play(&p, "plain", IOMMU_DOMAIN_MAPPED, &config, 1);
+		for (unsigned n = 0; n < 3; n++) {
+			count[n] = 0;
+			while (map(&p, pages * PAGE, CHUNK - 1,
+				       &iova[count[n]]) == IOMMU_OK)
+				count[n]++;
+			for (unsigned k = 0; k < count[n]; k++)
+				assert_int_equal(
+					unmap(&p, pages * PAGE, iova[k]),
+					IOMMU_OK);
+		}
+		assert_in_range(
+			count[0], MOST / pages - 1 - KEPT, MOST / pages);
+		assert_in_range(count[2], count[0] - KEPT, count[0] + KEPT);
+		close_play(&p);
+	}
+}
+
+/** A domain of few address bits: all of them can be used. */
+static void narrow_spaces_are_used_to_the_end(void **state)
+{
+	struct iommu_domain_config narrow = {
+		.kind = IOMMU_DOMAIN_MAPPED, .iova_bits = 29};
+	struct iommu_dma_config config = {0};
+	struct iommu_domain *domain;
+	struct iommu_dma *dma;
+	iommu_iova_t iova[600];
+	unsigned count = 0;
+	struct play p;
+
+	(void)state;
+	open_domain(&p, "plain", IOMMU_DOMAIN_MAPPED, 1);
+	assert_int_equal(
+		iommu_domain_create(p.r.iommu, &narrow, &domain), IOMMU_OK);
+	assert_int_equal(iommu_dma_create(domain, &config, &dma), IOMMU_OK);
+	while (iommu_dma_map(dma, iommu_phys(p.memory), 256 * PAGE, ~0ull,
+		       IOMMU_TO_DEVICE, &iova[count]) == IOMMU_OK)
+		assert_true(++count < 600);
+	/* 512 MiB, without what the first page spoils. */
+	assert_int_equal(count, 511);
+	while (count--)
+		assert_int_equal(iommu_dma_unmap(dma, iova[count], 256 * PAGE,
+					 IOMMU_TO_DEVICE),
+			IOMMU_OK);
+	assert_int_equal(iommu_dma_destroy(dma), IOMMU_OK);
+	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	close_domain(&p);
+}
+
 static void reserved_addresses_are_left_out(void **state)
 {
 	struct iommu_dma_config config = {0};
@@ -851,6 +912,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pages_run_out_and_come_back),
 		cmocka_unit_test(long_runs_run_out_and_come_back),
+		cmocka_unit_test(short_runs_come_back_whole),
+		cmocka_unit_test(narrow_spaces_are_used_to_the_end),
 		cmocka_unit_test(reserved_addresses_are_left_out),
 		cmocka_unit_test(guard_pages_stay_unmapped),
 		cmocka_unit_test(cpus_share_the_addresses),

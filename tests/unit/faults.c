@@ -186,6 +186,8 @@ static void storm_ends_with_the_device_blocked(void **state)
 	assert_int_equal(
 		iommu_device_info(r.iommu, rig_id(RIG_DEV), &info), IOMMU_OK);
 	assert_int_equal(info.state, IOMMU_DEVICE_QUARANTINED);
+	assert_string_equal(r.host.last_line,
+		"device 0000:00:03.0 is blocked: too many faults");
 	/* Not even what was mapped. */
 	assert_false(rig_can_write(&r, RIG_DEV, 0x1000));
 	rig_check(&r);
