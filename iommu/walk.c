@@ -47,7 +47,7 @@ void core_walk_tables(const struct iommu *iommu, iommu_phys_t root,
 	unsigned rights = READ | WRITE;
 	unsigned level;
 
-	if (levels < 5 && iova.v >> (12 + 9 * levels))
+	if (iova.v >> (12 + 9 * levels))
 		return;
 	for (level = levels; level; level--) {
 		unsigned shift = 12 + 9 * (level - 1);

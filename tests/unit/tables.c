@@ -349,6 +349,30 @@ static void address_of_every_kind(void **state)
 	close_play(&p);
 }
 
+/** What no table of this depth translates leads nowhere. */
+static void address_beyond_the_tables(void **state)
+{
+	static const char *const kinds[] = {"39-bit", "48-bit", "57-bit"};
+
+	(void)state;
+	for (unsigned n = 0; n < 3; n++) {
+		iommu_phys_t phys;
+		struct play p;
+
+		open_play(&p, kinds[n], MODEL_LAZY);
+		map(&p, 0, 0x100000, M2, RW);
+		for (unsigned bit = 39 + 9 * n; bit < 64; bit++) {
+			assert_int_equal(
+				iommu_iova_to_phys(p.domain,
+					iommu_iova(1ull << bit), &phys),
+				IOMMU_NOT_MAPPED);
+			assert_int_equal(size_at(&p, 1ull << bit), 0);
+		}
+		assert_int_equal(leads_to(&p, 0x1234), 0x101234);
+		close_play(&p);
+	}
+}
+
 /** A shared domain is walked from the deepest root that the host offers. */
 static void address_in_shared_tables(void **state)
 {
@@ -571,6 +595,7 @@ int main(void)
 		cmocka_unit_test(reserve_runs_out),
 		cmocka_unit_test(occupied_ranges_are_refused),
 		cmocka_unit_test(address_of_every_kind),
+		cmocka_unit_test(address_beyond_the_tables),
 		cmocka_unit_test(address_in_shared_tables),
 		cmocka_unit_test(units_of_two_depths),
 		cmocka_unit_test(identity_tables_map_everything),
