@@ -229,7 +229,8 @@ enum iommu_status core_device(
 	*out = core_device_known(iommu, id);
 	if (!*out)
 		status = make_device(iommu, id, out);
-	else if ((*out)->stand_in)
+	/* Perhaps one that another CPU entered meanwhile. */
+	if (status == IOMMU_OK && (*out)->stand_in)
 		status = meet(iommu, *out);
 	if (status != IOMMU_OK)
 		return status;

@@ -213,6 +213,44 @@ static void context_table_is_made_once(void **state)
 	run(&race);
 }
 
+/** Two members of a group: one after the other, whoever is first. */
+static uint16_t member[] = {MODEL_BDF(2, 0, 0), MODEL_BDF(2, 1, 0)};
+
+static void attach_member(struct rig *r)
+{
+	enum iommu_status status =
+		iommu_attach(r->iommu, rig_id(member[devices++ % 2]), domain);
+
+	attached += status == IOMMU_OK;
+	busy += status == IOMMU_BUSY;
+	if (status != IOMMU_OK && status != IOMMU_BUSY)
+		fail_msg("%s", iommu_status_text(status));
+}
+
+static void members_reach_the_page(struct rig *r)
+{
+	unsigned left = 0;
+
+	assert_int_equal(attached + busy, devices);
+	assert_true(attached >= 1);
+	assert_int_equal(iommu_domain_devices(domain), attached);
+	assert_true(rig_can_write(r, member[0], 0x5000));
+	for (unsigned n = 0; n < 2; n++)
+		left += iommu_detach(r->iommu, rig_id(member[n])) == IOMMU_OK;
+	assert_int_equal(left, attached);
+	assert_false(rig_can_write(r, member[0], 0x5000));
+	assert_false(rig_can_write(r, member[1], 0x5000));
+}
+
+static void group_members_wait_for_each_other(void **state)
+{
+	static const struct race race = {
+		map_two, attach_member, members_reach_the_page};
+
+	(void)state;
+	run(&race);
+}
+
 /** Identity without pass-through needs tables, made once. */
 static void attach_identity(struct rig *r)
 {
@@ -422,6 +460,7 @@ int main(void)
 		cmocka_unit_test(devices_are_met_once),
 		cmocka_unit_test(one_attach_wins),
 		cmocka_unit_test(context_table_is_made_once),
+		cmocka_unit_test(group_members_wait_for_each_other),
 		cmocka_unit_test(identity_tables_are_made_once),
 		cmocka_unit_test(tables_are_made_once),
 		cmocka_unit_test(large_pages_are_split_once),
