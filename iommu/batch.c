@@ -7,7 +7,7 @@
 
 enum {
 	/** Units that are waited for together. */
-	PARALLEL = 8,
+	PARALLEL = 4,
 };
 
 void iommu_batch_init(struct iommu_batch *batch, struct iommu_domain *domain)
@@ -195,8 +195,10 @@ enum iommu_status iommu_batch_flush(struct iommu_batch *batch)
 	return status;
 }
 
-enum iommu_status iommu_flush(struct iommu_domain *domain, unsigned changes,
-	iommu_iova_t iova, uint64_t size)
+/** Not inlined: core_flush_leaf() mostly does without the batch. */
+__attribute__((noinline)) enum iommu_status iommu_flush(
+	struct iommu_domain *domain, unsigned changes, iommu_iova_t iova,
+	uint64_t size)
 {
 	struct iommu_batch batch;
 

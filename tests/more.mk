@@ -28,13 +28,12 @@ size-objects := $(patsubst %,$(O)/size/%.o,$(library-sources))
 
 $(O)/size/%.c.o: $(S)/%.c | packages-build
 	@mkdir -p $(@D)
-	$(Q)$(CC) -std=gnu17 -ffreestanding -Os -fstack-usage \
-		$(library-includes) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) -std=gnu17 -ffreestanding -O2 -mgeneral-regs-only \
+		-fcallgraph-info=su $(library-includes) -MMD -MP -c -o $@ $<
 
 size: packages-build $(size-objects)
 	@size -t $(size-objects) | sed 's|$(O)/size/||'
-	@cat $(O)/size/iommu/*.su $(O)/size/iommu/vtd/*.su | sort -k2 -n -r | \
-		awk -F'\t' 'NR <= 5 {print "stack", $$2, $$1}'
+	@$(PYTHON) $(S)/tools/size $(S) $(O)/size
 
 # --- make reference: a page for every public function ----------------------
 

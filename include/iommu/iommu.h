@@ -413,7 +413,7 @@ enum iommu_change {
 
 enum {
 	/** Ranges a batch keeps apart; more are merged. */
-	IOMMU_BATCH_RANGES = 8,
+	IOMMU_BATCH_RANGES = 6,
 };
 
 /**

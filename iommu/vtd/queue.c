@@ -450,12 +450,11 @@ enum vtd_outcome vtd_wait(struct vtd_unit *unit, struct ticket ticket)
 }
 
 /** Leaves out what concerns a device that does not answer any more. */
-static void without_mute_devices(struct vtd_unit *unit,
-	const struct vtd_plan *plan, struct vtd_plan *out)
+static void leave_mute_devices_out(
+	const struct vtd_unit *unit, struct vtd_plan *plan)
 {
-	unsigned n;
+	unsigned n, kept = 0;
 
-	out->count = 0;
 	for (n = 0; n < plan->count; n++) {
 		const struct vtd_command *command = &plan->command[n];
 
@@ -464,8 +463,9 @@ static void without_mute_devices(struct vtd_unit *unit,
 				(struct iommu_device_id){
 					unit->unit.segment, command->sid}))
 			continue;
-		out->command[out->count++] = *command;
+		plan->command[kept++] = *command;
 	}
+	plan->count = kept;
 }
 
 /**
@@ -492,20 +492,10 @@ static __attribute__((noinline)) bool blame_one_by_one(
 	return found;
 }
 
-/** Apart, so that only a wait that failed has a second plan on its stack. */
-static __attribute__((noinline)) enum iommu_status resubmit(
-	struct vtd_unit *unit, const struct vtd_plan *plan, struct ticket *out)
-{
-	struct vtd_plan again;
-
-	without_mute_devices(unit, plan, &again);
-	return vtd_submit(unit, &again, out);
-}
-
 /** Waits; resubmits what the queue lost. VTD_AGAIN: it is lost again and
  *  again. */
-static enum vtd_outcome insist(struct vtd_unit *unit,
-	const struct vtd_plan *plan, struct ticket ticket)
+static enum vtd_outcome insist(
+	struct vtd_unit *unit, struct vtd_plan *plan, struct ticket ticket)
 {
 	unsigned n;
 
@@ -514,15 +504,15 @@ static enum vtd_outcome insist(struct vtd_unit *unit,
 
 		if (outcome != VTD_AGAIN)
 			return outcome;
-		if (resubmit(unit, plan, &ticket) != IOMMU_OK)
+		leave_mute_devices_out(unit, plan);
+		if (vtd_submit(unit, plan, &ticket) != IOMMU_OK)
 			return VTD_FAILED;
 	}
 	return vtd_wait(unit, ticket);
 }
 
-/** Apart, like resubmit(). */
-static __attribute__((noinline)) enum iommu_status finish(struct vtd_unit *unit,
-	const struct vtd_plan *plan, struct ticket ticket)
+static __attribute__((noinline)) enum iommu_status finish(
+	struct vtd_unit *unit, struct vtd_plan *plan, struct ticket ticket)
 {
 	enum vtd_outcome outcome = insist(unit, plan, ticket);
 
@@ -533,7 +523,7 @@ static __attribute__((noinline)) enum iommu_status finish(struct vtd_unit *unit,
 	return outcome == VTD_FAILED ? IOMMU_UNIT_LOST : IOMMU_UNCONFIRMED;
 }
 
-enum iommu_status vtd_run(struct vtd_unit *unit, const struct vtd_plan *plan)
+enum iommu_status vtd_run(struct vtd_unit *unit, struct vtd_plan *plan)
 {
 	struct ticket ticket;
 	enum iommu_status status = submit(unit, plan, &ticket);

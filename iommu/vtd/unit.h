@@ -178,8 +178,9 @@ static inline bool vtd_reached(
 	return (int32_t)(done - (uint32_t)ticket.end) >= 0;
 }
 enum vtd_outcome vtd_wait(struct vtd_unit *unit, struct ticket ticket);
-/** Submits, waits, repeats what the queue lost. */
-enum iommu_status vtd_run(struct vtd_unit *unit, const struct vtd_plan *plan);
+/** Submits, waits, repeats what the queue lost. Commands for devices that turn
+ *  out not to answer leave the plan. */
+enum iommu_status vtd_run(struct vtd_unit *unit, struct vtd_plan *plan);
 /** Carries out vtd_plan_leaf(), if that is all. False: nothing is confirmed. */
 bool vtd_flush_leaf(struct unit *unit, uint16_t did, uint64_t page);
 
