@@ -11,14 +11,19 @@
  */
 #include "unit.h"
 
+static bool is_busy(const struct vtd_unit *unit)
+{
+	return VTD_IQ_INDEX(vtd_read64(unit, VTD_IQH)) !=
+		VTD_IQ_INDEX(vtd_read64(unit, VTD_IQT));
+}
+
 /** Polls until the unit has fetched everything. */
 static void queue_drains(struct vtd_unit *unit)
 {
 	struct vtd_deadline deadline;
 
 	vtd_deadline_start(&deadline, unit->unit.iommu->options.timeout_ns);
-	while (VTD_IQ_INDEX(vtd_read64(unit, VTD_IQH)) !=
-		VTD_IQ_INDEX(vtd_read64(unit, VTD_IQT)))
+	while (is_busy(unit))
 		if (vtd_deadline_turn(unit, &deadline, true))
 			return;
 }
@@ -50,7 +55,7 @@ static bool wait_arrives(struct vtd_unit *unit, uint32_t wanted)
 	return true;
 }
 
-static void end_with_wait(struct vtd_unit *unit, bool after_error)
+static void end_with_wait(struct vtd_unit *unit, bool unsure)
 {
 	uint64_t queue = vtd_read64(unit, VTD_IQA);
 	uint64_t size = (uint64_t)PAGE_SIZE << VTD_IQA_QS(queue);
@@ -60,7 +65,7 @@ static void end_with_wait(struct vtd_unit *unit, bool after_error)
 	struct vtd_entry *next = slot_at(unit, head % size);
 
 	if (!last || !next || !unit->queue.done ||
-		(VTD_DESC_TYPE(last->low) == VTD_DESC_WAIT && !after_error))
+		(VTD_DESC_TYPE(last->low) == VTD_DESC_WAIT && !unsure))
 		return;
 	*unit->queue.done = 0;
 	next->high = unit->queue.done_phys.v;
@@ -77,19 +82,20 @@ static void end_with_wait(struct vtd_unit *unit, bool after_error)
 
 enum iommu_status vtd_queue_quiesce(struct vtd_unit *unit)
 {
-	bool error;
+	bool unsure;
 
 	if (!(vtd_read32(unit, VTD_GSTS) & VTD_QIE))
 		return IOMMU_OK;
+	unsure = is_busy(unit);
 	/* A queue that stands on an error fetches again when the error is
 	 * cleared; nothing of it is wanted any more. */
-	error = vtd_read32(unit, VTD_FSTS) & (VTD_FSTS_IQE | VTD_FSTS_ITE);
-	if (error) {
+	if (vtd_read32(unit, VTD_FSTS) & (VTD_FSTS_IQE | VTD_FSTS_ITE)) {
+		unsure = true;
 		vtd_write64(unit, VTD_IQT, vtd_read64(unit, VTD_IQH));
 		vtd_write32(unit, VTD_FSTS,
 			VTD_FSTS_IQE | VTD_FSTS_ITE | VTD_FSTS_ICE);
 	}
 	queue_drains(unit);
-	end_with_wait(unit, error);
+	end_with_wait(unit, unsure);
 	return vtd_gcmd(unit, VTD_QIE, false);
 }

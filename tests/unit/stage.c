@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "support/kinds.h"
+#include "support/words.h"
 
 #define RW (IOMMU_READ | IOMMU_WRITE)
 #define AT 0x7000ull
@@ -68,6 +69,8 @@ struct earlier {
 	struct iommu_irq irq;
 	struct iommu_msi_message message;
 	bool remapped;
+	/** Chosen before live_earlier(). */
+	bool x2apic, ats;
 };
 
 static void send(struct earlier *e, struct rig *r, bool arrives)
@@ -89,6 +92,8 @@ static void live_earlier(struct earlier *e, struct model *m)
 	struct rig *r = &e->r;
 
 	rig_open_machine(r, m);
+	r->options.x2apic = e->x2apic ? IOMMU_ON : IOMMU_AUTO;
+	r->options.ats = e->ats ? IOMMU_ON : IOMMU_AUTO;
 	rig_start_ok(r);
 	e->frame = rig_frame(r, 9);
 	rig_space_open(&e->space, r);
@@ -275,6 +280,185 @@ static void detach_ends_what_was_inherited(void **state)
 	model_destroy(m);
 }
 
+static struct rig *trying;
+
+/** The device tries while the library waits for its flush. */
+static void try_meanwhile(struct model_host *h)
+{
+	(void)h;
+	rig_can_read(trying, RIG_DEV, AT);
+}
+
+/** What is read between the flush and its end must not come back. */
+static void nothing_comes_back_while_it_ends(void **state)
+{
+	struct model *m = model_create_simple("plain", MODEL_LAZY, 1);
+	struct earlier e = {0};
+	struct rig r;
+
+	(void)state;
+	live_earlier(&e, m);
+	start_next(&r, m, IOMMU_TAKE_OVER_KEPT);
+	trying = &r;
+	r.host.on_relax = try_meanwhile;
+	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
+	r.host.on_relax = NULL;
+	assert_false(rig_can_read(&r, RIG_DEV, AT));
+	assert_int_equal(iommu_destroy(r.iommu), IOMMU_OK);
+	no_violation(&r);
+	model_destroy(m);
+}
+
+/** The identity domain's id is this instance's own: an old one with tables of
+ *  its own gets another. */
+static void old_identity_has_another_id(void **state)
+{
+	struct model *m = model_create_simple("no-pt", MODEL_LAZY, 1);
+	struct earlier e = {0};
+	uint64_t frame;
+	struct rig r;
+
+	(void)state;
+	live_earlier(&e, m);
+	frame = rig_frame(&e.r, 9);
+	assert_int_equal(iommu_attach(e.r.iommu, rig_id(RIG_OTHER),
+				 iommu_domain_identity(e.r.iommu)),
+		IOMMU_OK);
+	start_next(&r, m, IOMMU_TAKE_OVER_KEPT);
+	words_start();
+	iommu_report_stats(r.iommu, words_sink, NULL);
+	/* 0 and 1, the old device's, and the one in place of the old 1. */
+	words_have(" domain ids: 4 of 65536\n");
+	assert_int_equal(iommu_attach(r.iommu, rig_id(MODEL_BDF(0, 1, 0)),
+				 iommu_domain_identity(r.iommu)),
+		IOMMU_OK);
+	assert_true(rig_can_read(&r, RIG_OTHER, frame));
+	assert_true(rig_can_read(&r, MODEL_BDF(0, 1, 0), frame));
+	assert_int_equal(
+		iommu_detach(r.iommu, rig_id(MODEL_BDF(0, 1, 0))), IOMMU_OK);
+	assert_true(rig_can_read(&r, RIG_OTHER, frame));
+	assert_int_equal(iommu_inherited_end(r.iommu), IOMMU_OK);
+	assert_false(rig_can_read(&r, RIG_OTHER, frame));
+	words_start();
+	iommu_report_stats(r.iommu, words_sink, NULL);
+	words_have(" domain ids: 2 of 65536\n");
+	assert_int_equal(iommu_destroy(r.iommu), IOMMU_OK);
+	no_violation(&r);
+	model_destroy(m);
+}
+
+/** Entries that were kept are not given out, until they have ended. */
+static void kept_interrupts_are_taken(void **state)
+{
+	struct model *m = model_create_simple("plain", MODEL_LAZY, 1);
+	struct iommu_irq irq[8];
+	struct earlier e = {0};
+	unsigned count = 0;
+	struct rig r;
+
+	(void)state;
+	live_earlier(&e, m);
+	start_next(&r, m, IOMMU_TAKE_OVER_KEPT);
+	while (count < 7 &&
+		iommu_irq_alloc_ioapic(r.iommu, 2, 128, &irq[count]) ==
+			IOMMU_OK)
+		count++;
+	assert_int_equal(count, 7); /* of 1024, one in use */
+	assert_int_equal(iommu_irq_alloc_ioapic(r.iommu, 2, 128, &irq[7]),
+		IOMMU_NO_ENTRY);
+	send(&e, &r, true);
+	assert_int_equal(iommu_inherited_end(r.iommu), IOMMU_OK);
+	assert_int_equal(
+		iommu_irq_alloc_ioapic(r.iommu, 2, 128, &irq[7]), IOMMU_OK);
+	send(&e, &r, false);
+	assert_int_equal(iommu_destroy(r.iommu), IOMMU_OK);
+	no_violation(&r);
+	model_destroy(m);
+}
+
+/** Interrupts of another width of ids cannot be gone on with. */
+static void other_apic_ids_end_interrupts(void **state)
+{
+	struct model *m = model_create_simple("plain", MODEL_LAZY, 1);
+	struct earlier e = {0};
+	struct rig r;
+
+	(void)state;
+	e.x2apic = true;
+	live_earlier(&e, m);
+	start_next(&r, m, IOMMU_TAKE_OVER_KEPT);
+	send(&e, &r, false);
+	assert_int_equal(iommu_destroy(r.iommu), IOMMU_OK);
+	no_violation(&r);
+	model_destroy(m);
+}
+
+/** A device with a TLB of its own, which is on when it is inherited. */
+static void old_tlb_is_emptied_and_switched_off(void **state)
+{
+	struct model *m = model_create_simple("plain", MODEL_LAZY, 1);
+	struct earlier e = {0};
+	struct rig r;
+	uint64_t word;
+
+	(void)state;
+	e.ats = true;
+	live_earlier(&e, m);
+	assert_int_equal(rig_space_attach(&e.space, RIG_ATS), IOMMU_OK);
+	assert_true(model_ats_request(m, 0, RIG_ATS, AT, false));
+	rig_open_machine(&r, m);
+	r.options.take_over = IOMMU_TAKE_OVER_KEPT;
+	rig_start_ok(&r);
+	assert_int_equal(model_ats_dma(m, 0, RIG_ATS, AT, &word, 8, false),
+		MODEL_DMA_OK);
+	assert_int_equal(model_pci_read(m, 0, 0, RIG_ATS, 0x106, 2), 0x8000);
+	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_ATS)), IOMMU_OK);
+	assert_int_equal(model_pci_read(m, 0, 0, RIG_ATS, 0x106, 2), 0);
+	assert_int_not_equal(model_ats_dma(m, 0, RIG_ATS, AT, &word, 8, false),
+		MODEL_DMA_OK);
+	assert_int_equal(iommu_destroy(r.iommu), IOMMU_OK);
+	no_violation(&r);
+	model_destroy(m);
+}
+
+static void enter(struct model *m, uint64_t low, uint64_t high)
+{
+	uint64_t base = model_unit_base(m, 0);
+	uint64_t tail = model_read64(m, base + 0x88);
+	uint64_t *slot =
+		model_ptr(m, (model_read64(m, base + 0x90) & ~0xfffull) + tail);
+
+	slot[0] = low;
+	slot[1] = high;
+	model_write64(m, base + 0x88, (tail + 16) % 8192);
+}
+
+/** A queue in the middle of its work is let finish. */
+static void busy_queue_is_waited_for(void **state)
+{
+	struct model *m = model_create_simple("plain", MODEL_LAZY, 1);
+	struct earlier e = {0};
+	unsigned n;
+	struct rig r;
+
+	(void)state;
+	e.ats = true;
+	live_earlier(&e, m);
+	assert_int_equal(rig_space_attach(&e.space, RIG_ATS), IOMMU_OK);
+	model_ats_behave(m, 0, RIG_ATS, MODEL_ATS_LATE);
+	for (n = 0; n < 2; n++) {
+		/* The device's TLB, then a wait that stores. */
+		enter(m, 3 | (uint64_t)RIG_ATS << 32, 0x7ffffffffffff001);
+		enter(m, 0x25 | (n + 5ull) << 32, e.frame);
+	}
+	rig_open_machine(&r, m);
+	rig_start_ok(&r);
+	assert_int_equal(*(uint32_t *)model_ptr(m, e.frame), 6);
+	assert_int_equal(iommu_destroy(r.iommu), IOMMU_OK);
+	no_violation(&r);
+	model_destroy(m);
+}
+
 /** The pages that an instance took must be back where that was promised. */
 static void left_blocked(void **state)
 {
@@ -414,6 +598,12 @@ int main(void)
 		cmocka_unit_test(what_was_left_is_kept),
 		cmocka_unit_test(what_was_left_is_blocked_without_a_pause),
 		cmocka_unit_test(detach_ends_what_was_inherited),
+		cmocka_unit_test(nothing_comes_back_while_it_ends),
+		cmocka_unit_test(old_identity_has_another_id),
+		cmocka_unit_test(kept_interrupts_are_taken),
+		cmocka_unit_test(other_apic_ids_end_interrupts),
+		cmocka_unit_test(old_tlb_is_emptied_and_switched_off),
+		cmocka_unit_test(busy_queue_is_waited_for),
 		cmocka_unit_test(left_blocked),
 		cmocka_unit_test(handed_over_is_hands_off),
 		cmocka_unit_test(garbage_is_survived),

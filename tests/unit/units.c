@@ -14,6 +14,7 @@
 #define RW (IOMMU_READ | IOMMU_WRITE)
 
 enum {
+	GCMD = 0x18,
 	GSTS = 0x1c,
 	PMEN = 0x64,
 	PLMBASE = 0x68,
@@ -23,6 +24,8 @@ enum {
 	IQT = 0x88,
 };
 #define TES (1u << 31)
+#define QIES (1u << 26)
+#define IRES (1u << 25)
 #define EPM (1u << 31)
 #define PRS 1u
 
@@ -159,10 +162,31 @@ static void protected_memory_opens_behind_translation(void **state)
 	rig_close(&r);
 }
 
+/* ---- the queue ---- */
+
+/** Whoever comes next can switch the queue off, without knowing its memory:
+ *  the last descriptor was a wait, even if nothing had to be flushed. */
+static void queue_can_be_switched_off_from_the_start(void **state)
+{
+	uint64_t base;
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, "self-flushing", MODEL_LAZY, 1);
+	rig_start_ok(&r);
+	base = model_unit_base(r.m, 0);
+	model_write32(r.m, base + GCMD, TES | IRES);
+	model_advance(r.m, 100000);
+	assert_false(reg(&r, GSTS) & QIES);
+	assert_int_equal(model_violation_count(r.m), 0);
+	rig_close_anyhow(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(units_are_waited_for_together),
+		cmocka_unit_test(queue_can_be_switched_off_from_the_start),
 		cmocka_unit_test(protected_memory_opens_behind_translation),
 	};
 
