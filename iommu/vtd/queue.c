@@ -217,6 +217,10 @@ static bool put(
 	unsigned long state = queue_enter(unit);
 	bool room = __put(unit, plan, out);
 
+	/* Those who come again and again until there is room must not keep
+	 * each other from ringing for what fills the ring. */
+	if (!room)
+		__ring_doorbell(unit);
 	queue_leave(unit, state);
 	return room;
 }

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Several CPUs share one invalidation queue: each puts its flushes and a wait
- * into the ring, one rings for all, each waits for its own position; what the
+ * into the ring, the last of those that come together rings for all, each waits for its own position; what the
  * hardware lost is noticed and repeated.
  *
  *	step here	in iommu/vtd/queue.c
- *	put()		put_patiently() -> put() -> __put()
- *	ring_bell()	ring_doorbell()
+ *	put()		put_patiently() -> put() -> __put(), __put_wait()
+ *	enter(), leave()	queue_enter(), queue_leave()
+ *	ring_bell()	__ring_doorbell()
  *	head_position()	__head_position()
  *	repair()	look_for_errors() -> __repair_queue_error(),
- *			__repair_device_timeout(), __lose(), __ring_again()
+ *			__repair_device_timeout(), __lose()
  *	lost_one()	was_lost()
  *	the loop	vtd_wait() -> slow_wait(), insist() -> resubmit()
  *
@@ -24,8 +25,9 @@
  * right: plain
  * right: WITH_ERRORS
  * right: THREE
- * wrong: EARLY_TAIL	the tail is raised before the descriptors are written
- * wrong: NO_BELL_LOCK	an older tail is written to the register after a newer
+ * wrong: EARLY_TAIL	the doorbell is rung before the descriptors are written
+ * wrong: RING_LATE	an older tail is written to the register after a newer
+ * wrong: COUNT_LATE	two CPUs leave the doorbell to each other
  * wrong: ONE_FLAG	one "done" for all: somebody else's wait answers
  * wrong: EXACT		waits for its own position only, which was overtaken
  * wrong: NO_ROOM+THREE	descriptors are overwritten before they are fetched
@@ -63,7 +65,8 @@ byte kind[SLOTS], value[SLOTS];	/* the ring: whose flush, which position */
 byte tail, rung;		/* positions */
 byte head_reg, tail_reg;	/* slots */
 byte done;			/* the status word, in memory */
-bool queue_lock, bell_lock;
+bool queue_lock;
+byte coming;			/* CPUs that want the lock, or have it */
 bool stopped, refused, timed_out;	/* FSTS.IQE and ITE */
 bool device_silent;
 byte errors;
@@ -131,13 +134,58 @@ end:	do
 
 /* ---- software ---- */
 
+inline ring_bell()
+{
+	rung = tail;
+	tail_reg = rung % SLOTS
+}
+
+inline enter()
+{
+	coming++;
+	LOCK(queue_lock)
+}
+
+/* Rings for everybody, unless another CPU is coming that will. */
+inline leave()
+{
+#ifdef COUNT_LATE
+	if
+	:: coming == 1 && rung != tail -> ring_bell()
+	:: else
+	fi;
+	UNLOCK(queue_lock);
+	coming--
+#elif defined(RING_LATE)
+	coming--;
+	seen = coming;
+	old_tail = tail;
+	UNLOCK(queue_lock);
+	if
+	:: !seen && rung != old_tail ->
+		rung = old_tail;
+		tail_reg = old_tail % SLOTS
+	:: else
+	fi
+#else
+	atomic { coming--; seen = coming };
+	if
+	:: !seen && rung != tail -> ring_bell()
+	:: else
+	fi;
+	UNLOCK(queue_lock)
+#endif
+}
+
 inline put(id)
 {
 	do
-	:: LOCK(queue_lock);
+	:: enter();
 		if
 		:: ROOM -> break
-		:: else -> UNLOCK(queue_lock);
+		:: else ->
+			ring_bell();
+			leave();
 			/* Errors are repaired by those who wait for what is
 			 * in the ring. */
 			ROOM
@@ -147,6 +195,8 @@ inline put(id)
 	end_at = tail + 2;
 #ifdef EARLY_TAIL
 	tail = end_at;
+	rung = tail;
+	tail_reg = rung % SLOTS;
 #endif
 #ifdef ONE_FLAG
 	done = 0;
@@ -156,28 +206,7 @@ inline put(id)
 	kind[(first_at + 1) % SLOTS] = WAIT;
 	value[(first_at + 1) % SLOTS] = end_at;
 	tail = end_at;
-	UNLOCK(queue_lock)
-}
-
-inline ring_bell()
-{
-#ifdef NO_BELL_LOCK
-	if
-	:: rung < end_at ->
-		d_step { seen = tail; rung = seen };
-		tail_reg = seen % SLOTS
-	:: else
-	fi
-#else
-	LOCK(bell_lock);
-	if
-	:: rung < end_at ->
-		rung = tail;
-		tail_reg = rung % SLOTS
-	:: else
-	fi;
-	UNLOCK(bell_lock)
-#endif
+	leave()
 }
 
 inline head_position()
@@ -201,10 +230,8 @@ inline lose(a, b)
 inline go_on()
 {
 #ifndef NO_RING_AGAIN
-	LOCK(bell_lock);
-	tail_reg = rung % SLOTS;
-	stopped = false;
-	UNLOCK(bell_lock)
+	ring_bell();
+	stopped = false
 #else
 	skip
 #endif
@@ -283,7 +310,7 @@ inline lost_one()
 
 proctype cpu(byte number)
 {
-	byte round, id, first_at, end_at, seen, from;
+	byte round, id, first_at, end_at, seen, old_tail, from;
 	bool lost, was_refused;
 
 	do
@@ -291,7 +318,6 @@ proctype cpu(byte number)
 		id = number * ROUNDS + round;
 		carried_out[id] = false;
 again:		put(id);
-		ring_bell();
 		do
 		:: REACHED ->
 #ifdef LOSS_IGNORED

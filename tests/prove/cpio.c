@@ -6,8 +6,8 @@
  * value at once.
  *
  * eva: -eva-precision 3 -eva-slevel 3000 -eva-domains octagon
- * eva: -eva-split-return-function
- * read_header:0,hex_field:0,take_name:0,advance:0
+ * eva: -eva-split-return-function read_header:0,hex_field:0
+ * eva: -eva-split-return-function take_name:0,advance:0
  */
 #include "prove.h"
 #include "kernel/fs/cpio.c"
