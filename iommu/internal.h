@@ -384,12 +384,10 @@ void core_table_free(struct iommu_domain *domain);
 bool core_table_entry(const struct iommu_domain *domain,
 	const struct unit *unit, struct entry *out);
 enum iommu_status core_identity_make(struct iommu *iommu);
-/** iommu_map() without telling the units; core_tell_present() follows. */
-enum iommu_status core_map_quietly(struct iommu_domain *domain, uint64_t iova,
-	uint64_t phys, uint64_t size, unsigned rights);
 struct iommu_dma_piece;
-/** The same for the pages around pieces, side by side from *iova on; *iova
- *  becomes the end of what is mapped, also after a failure. */
+/** iommu_map() of the pages around pieces, side by side from *iova on, without
+ *  telling the units; core_tell_present() follows. *iova becomes the end of
+ * what is mapped, also after a failure. */
 enum iommu_status core_map_pieces(struct iommu_domain *domain,
 	const struct iommu_dma_piece *pieces, unsigned count, unsigned rights,
 	uint64_t *iova);

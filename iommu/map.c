@@ -185,17 +185,6 @@ static inline word64 *near_leaves_to_map(struct iommu_domain *domain,
 	return near_leaves(domain, iova, size, phys);
 }
 
-enum iommu_status core_map_quietly(struct iommu_domain *domain, uint64_t iova,
-	uint64_t phys, uint64_t size, unsigned rights)
-{
-	word64 *leaf = near_leaves_to_map(domain, iova, phys, size, rights);
-
-	if (!leaf)
-		return map_slowly(domain, iova, phys, size, rights);
-	return map_leaves(leaf, phys | rights | domain->table.leaf_bits,
-		(unsigned)(size >> PAGE_SHIFT));
-}
-
 enum iommu_status core_map_pieces(struct iommu_domain *domain,
 	const struct iommu_dma_piece *pieces, unsigned count, unsigned rights,
 	uint64_t *iova)
