@@ -42,16 +42,16 @@ static void live_a_step(int pid)
 	}
 	switch (any(13)) {
 	case 0:
-		return life_map(o);
+		return life_map(o, HALF(0));
 	case 1:
-		return life_unmap(o);
+		return life_unmap(o, HALF(0));
 	case 2:
 	case 3:
-		return life_protect(o);
+		return life_protect(o, HALF(0));
 	case 4:
-		return life_discard(o);
+		return life_discard(o, HALF(0));
 	case 5:
-		return life_move(o);
+		return life_move(o, HALF(0));
 	case 6:
 		return life_fork(pid);
 	case 7:
@@ -79,7 +79,7 @@ static void process_thread(unsigned n)
 			break;
 		case ALIVE:
 			if (owners[pid].killed || tally.kills >= goal ||
-				!any(200))
+				!any(300))
 				life_end(pid);
 			else
 				live_a_step(pid);
@@ -89,6 +89,19 @@ static void process_thread(unsigned n)
 		}
 		threads_yield();
 		if (owners[pid].state == BUSY)
+			(void)threads_wait();
+	}
+}
+
+static void second_thread(unsigned n)
+{
+	int pid = (int)n;
+
+	while (tally.kills < goal || owners[pid].state != VACANT) {
+		if (!any(4))
+			life_help(pid);
+		threads_yield();
+		if (owners[pid].state != ALIVE)
 			(void)threads_wait();
 	}
 }
@@ -158,7 +171,7 @@ static void other_thread(unsigned n)
 				detach_one();
 			break;
 		case 3:
-			if (!any(8))
+			if (!any(12))
 				owners[1 + any(PROCESSES)].killed = true;
 			break;
 		case 4:
@@ -252,8 +265,10 @@ static void warm_up(void)
 static void round_of_kills(unsigned count)
 {
 	goal = tally.kills + count;
-	for (unsigned pid = 1; pid <= PROCESSES; pid++)
+	for (unsigned pid = 1; pid <= PROCESSES; pid++) {
 		threads_add(process_thread, pid);
+		threads_add(second_thread, pid);
+	}
 	for (unsigned n = 0; n < OTHERS; n++)
 		threads_add(other_thread, n);
 	threads_run(any);

@@ -18,18 +18,38 @@ static uint64_t generations;
 static unsigned changers;
 static bool switching;
 
-static void begin_change(struct owner *o)
+static void begin_change(struct owner *o, unsigned halves)
 {
 	while (switching && threads_wait())
 		;
 	changers++;
-	o->changing = true;
+	o->changing |= halves;
 }
 
-static void end_change(struct owner *o)
+static void end_change(struct owner *o, unsigned halves)
 {
-	o->changing = false;
+	o->changing &= ~halves;
 	changers--;
+}
+
+/* As fork, exec and exit see to it: no other thread is in a call. */
+static void be_alone(struct owner *o)
+{
+	o->between++;
+	while (o->helping && threads_wait())
+		;
+}
+
+/* A page of one half. */
+static unsigned any_page(unsigned half)
+{
+	return any(PAGES / 2) + (half == HALF(0) ? 0 : PAGES / 2);
+}
+
+/* How many from this one on, in the same half. */
+static unsigned any_count(unsigned first)
+{
+	return 1 + any(PAGES / 2 - first % (PAGES / 2));
 }
 
 void begin_switch(void)
@@ -56,12 +76,13 @@ char *frame_at(struct space *s, unsigned page)
 
 /* Fresh pages get their owner's stamp: through the CPU, which breaks what is
  * shared, and then in the frame itself. */
-static void stamp_pages(struct owner *o)
+static void stamp_pages(struct owner *o, unsigned halves)
 {
 	for (unsigned page = 0; page < PAGES; page++) {
 		struct stamp stamp = {o->generation, A + page * K};
 
-		if (o->prot[page] == NOT_MAPPED || !o->prot[page])
+		if (!(HALF(page) & halves) || o->prot[page] == NOT_MAPPED ||
+			!o->prot[page])
 			continue;
 		(void)cpu_byte(o->s, A + page * K);
 		if (o->prot[page] != RW)
@@ -78,7 +99,7 @@ static void be_born(int pid, struct space *s, const struct owner *like)
 	*o = (struct owner){.state = BUSY,
 		.s = s,
 		.generation = ++generations,
-		.changing = true};
+		.changing = BOTH};
 	if (like)
 		memcpy(o->prot, like->prot, sizeof(o->prot));
 	else
@@ -90,8 +111,8 @@ static void appear(int pid)
 {
 	struct owner *o = &owners[pid];
 
-	stamp_pages(o);
-	o->changing = false;
+	stamp_pages(o, BOTH);
+	o->changing = 0;
 	o->state = ALIVE;
 	processes[pid].pid = pid;
 	processes[pid].space = o->s;
@@ -125,8 +146,9 @@ void life_end(int pid)
 	struct owner *o = &owners[pid];
 	struct space *s = o->s;
 
+	be_alone(o);
 	tally.kills++;
-	o->changing = true;
+	o->changing = BOTH;
 	o->state = BUSY;
 	processes[pid].space = NULL;
 	space_put(s);
@@ -135,8 +157,10 @@ void life_end(int pid)
 
 void life_exec(int pid)
 {
-	struct space *old = owners[pid].s, *fresh = space_create();
+	struct space *old = owners[pid].s, *fresh;
 
+	be_alone(&owners[pid]);
+	fresh = space_create();
 	assert_non_null(fresh);
 	be_born(pid, fresh, NULL);
 	map_all(&owners[pid]);
@@ -160,10 +184,12 @@ void life_fork(int pid)
 	if (!child)
 		return;
 	owners[child].state = BUSY;
-	begin_change(o);
+	be_alone(o);
+	begin_change(o, BOTH);
 	assert_int_equal(space_fork(o->s, &s), 0);
-	end_change(o);
+	end_change(o, BOTH);
 	be_born(child, s, o);
+	o->between--;
 	/* What the child does not write at once keeps its parent's stamp. */
 	for (unsigned page = 0; page < PAGES; page++)
 		if (owners[child].prot[page] < RW) {
@@ -179,8 +205,11 @@ void life_vfork(int pid)
 
 	if (!child)
 		return;
+	owners[child].state = BUSY;
+	be_alone(&owners[pid]);
 	space_get(owners[pid].s);
 	owners[child] = owners[pid];
+	owners[child].between = 0;
 	owners[child].lender = pid;
 	owners[child].killed = false;
 	processes[child].pid = child;
@@ -189,78 +218,93 @@ void life_vfork(int pid)
 	while (owners[child].lender == pid && owners[child].state != VACANT &&
 		threads_wait())
 		;
+	owners[pid].between--;
 }
 
-void life_map(struct owner *o)
+void life_map(struct owner *o, unsigned half)
 {
 	static const uint8_t prots[] = {RW, RW, RW, 0};
-	unsigned first = any(PAGES), n = 1 + any(PAGES - first);
+	unsigned first = any_page(half), n = any_count(first);
 	uint8_t prot = prots[any(ARRAY_SIZE(prots))];
 
-	begin_change(o);
+	begin_change(o, half);
 	assert_int_equal(
 		space_mmap(o->s, A + first * K, n * K, prot,
 			MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, NULL, 0),
 		A + first * K);
 	memset(&o->prot[first], prot, n);
-	stamp_pages(o);
-	end_change(o);
+	stamp_pages(o, half);
+	end_change(o, half);
 }
 
-void life_unmap(struct owner *o)
+void life_unmap(struct owner *o, unsigned half)
 {
-	unsigned first = any(PAGES), n = 1 + any(PAGES - first);
+	unsigned first = any_page(half), n = any_count(first);
 
-	begin_change(o);
+	begin_change(o, half);
 	assert_int_equal(space_munmap(o->s, A + first * K, n * K), 0);
 	memset(&o->prot[first], NOT_MAPPED, n);
-	end_change(o);
+	end_change(o, half);
 }
 
-void life_protect(struct owner *o)
+void life_protect(struct owner *o, unsigned half)
 {
 	static const uint8_t prots[] = {RW, RW, PROT_READ, 0};
-	unsigned first = any(PAGES), n = 1 + any(PAGES - first);
+	unsigned first = any_page(half), n = any_count(first);
 	uint8_t prot = prots[any(ARRAY_SIZE(prots))];
 
 	for (unsigned page = first; page < first + n; page++)
 		if (o->prot[page] == NOT_MAPPED ||
 			(!o->prot[page] && prot == PROT_READ))
 			return;
-	begin_change(o);
+	begin_change(o, half);
 	assert_int_equal(space_mprotect(o->s, A + first * K, n * K, prot), 0);
 	memset(&o->prot[first], prot, n);
-	stamp_pages(o);
-	end_change(o);
+	stamp_pages(o, half);
+	end_change(o, half);
 }
 
-void life_discard(struct owner *o)
+void life_discard(struct owner *o, unsigned half)
 {
-	unsigned page = any(PAGES);
+	unsigned page = any_page(half);
 
 	if (o->prot[page] != RW)
 		return;
-	begin_change(o);
+	begin_change(o, half);
 	assert_int_equal(
 		space_madvise(o->s, A + page * K, K, MADV_DONTNEED), 0);
-	stamp_pages(o);
-	end_change(o);
+	stamp_pages(o, half);
+	end_change(o, half);
 }
 
-void life_move(struct owner *o)
+void life_move(struct owner *o, unsigned half)
 {
-	unsigned from = any(PAGES), to = any(PAGES);
+	unsigned from = any_page(half), to = any_page(half);
 
 	if (from == to || o->prot[from] != RW)
 		return;
-	begin_change(o);
+	begin_change(o, half);
 	assert_int_equal(space_mremap(o->s, A + from * K, K, K,
 				 MREMAP_MAYMOVE | MREMAP_FIXED, A + to * K),
 		A + to * K);
 	o->prot[to] = RW;
 	o->prot[from] = NOT_MAPPED;
-	stamp_pages(o);
-	end_change(o);
+	stamp_pages(o, half);
+	end_change(o, half);
+}
+
+void life_help(int pid)
+{
+	static void (*const calls[])(struct owner * o, unsigned half) = {
+		life_map, life_unmap, life_protect, life_protect, life_discard,
+		life_move};
+	struct owner *o = &owners[pid];
+
+	if (o->state != ALIVE || o->lender || o->between)
+		return;
+	o->helping = true;
+	calls[any(ARRAY_SIZE(calls))](o, HALF(PAGES - 1));
+	o->helping = false;
 }
 
 /* ---- what owners do to devices ------------------------------------------- */
@@ -308,9 +352,13 @@ void life_transfer(int pid)
 	struct model_edu *e = &engines[i];
 
 	threads_hold++;
+	for (unsigned n = 0; n < FUNCTIONS && functions[i].pci.owner != o->s;
+		n++)
+		i = (i + 1) % FUNCTIONS;
 	/* Too many faults of its own may have blocked it. */
 	if (functions[i].pci.owner != o->s || o->prot[from] != RW ||
-		o->prot[to] != RW || state_of(i) != IOMMU_DEVICE_ATTACHED) {
+		o->prot[to] != RW || o->changing & (HALF(from) | HALF(to)) ||
+		state_of(i) != IOMMU_DEVICE_ATTACHED) {
 		threads_hold--;
 		return;
 	}

@@ -18,6 +18,8 @@
 
 #define A 0x10000000ull /* each process's memory */
 #define PAGES 10
+#define HALF(page) (1u << ((page) >= PAGES / 2)) /* one of a thread each */
+#define BOTH 3u
 #define K 4096ull
 #define RW (PROT_READ | PROT_WRITE)
 #define NOT_MAPPED 0xff
@@ -38,9 +40,11 @@ struct owner {
 	struct space *s;
 	uint64_t generation;
 	uint8_t prot[PAGES]; /* NOT_MAPPED, 0, PROT_READ, RW */
-	bool changing;       /* a call that changes it is under way */
+	uint8_t changing;    /* HALF() of pages that a call is changing */
 	bool killed;
-	int lender; /* vfork: whose space it runs in; 0: its own */
+	bool helping;     /* its second thread is in a call */
+	unsigned between; /* its first thread wants to be the only one */
+	int lender;       /* vfork: whose space it runs in; 0: its own */
 };
 extern struct owner owners[PROCESSES + 1];
 
@@ -94,11 +98,14 @@ void life_end(int pid);
 void life_exec(int pid);
 void life_fork(int pid);
 void life_vfork(int pid); /* until the child has its own, or is gone */
-void life_map(struct owner *o);
-void life_unmap(struct owner *o);
-void life_protect(struct owner *o);
-void life_discard(struct owner *o);
-void life_move(struct owner *o);
+void life_map(struct owner *o, unsigned half);
+void life_unmap(struct owner *o, unsigned half);
+void life_protect(struct owner *o, unsigned half);
+void life_discard(struct owner *o, unsigned half);
+void life_move(struct owner *o, unsigned half);
+
+/* One of the last five, by its second thread, if there may be one now. */
+void life_help(int pid);
 
 /* What it may do with devices, if it has any. A transfer must succeed. */
 void life_interrupts(int pid);

@@ -37,7 +37,7 @@ static void check_stamp(unsigned i, unsigned page, const struct stamp *found)
 {
 	uint64_t generation = reach[i] ? reach[i] : reach[mate_of(i)];
 	struct owner *o = owner_of_generation(generation);
-	bool changing = !o || o->changing;
+	bool changing = !o || o->changing & HALF(page);
 
 	if (!generation)
 		machine_blame("function %u is nobody's and reaches page %u of "
@@ -89,7 +89,7 @@ static void stray_write(unsigned i)
 	if (!generation)
 		machine_blame(
 			"function %u is nobody's and writes page %u", i, page);
-	if (!o || o->changing || o->state != ALIVE)
+	if (!o || o->changing & HALF(page) || o->state != ALIVE)
 		return;
 	if (o->prot[page] != RW)
 		machine_blame("function %u writes page %u without the right", i,
