@@ -49,6 +49,7 @@ static void reserved_bits_in_descriptors(void **state)
 		{DESC_CC | GRAN_GLOBAL << 4, 1},
 		{DESC_IOTLB | GRAN_GLOBAL << 4 | 1ull << 40, 0},
 		{DESC_IOTLB | GRAN_NARROW << 4, 63},
+		{DESC_IOTLB | GRAN_NARROW << 4, 1ull << 7},
 		{DESC_DEVTLB | 1ull << 50, 0},
 		{DESC_IEC | 1ull << 5, 0},
 		{DESC_WAIT | BIT(5), 1},
@@ -98,6 +99,33 @@ static void queue_off_only_when_quiet(void **state)
 	mini_close(&d, true);
 }
 
+/* The register holds more bits than this ring has slots. */
+static void tail_beyond_the_ring_stops_it(void **state)
+{
+	(void)state;
+	ready("plain");
+	mini_write64(&d, IQT, 0x7fff0);
+	model_advance(d.m, 10000);
+	assert_true(mini_read32(&d, FSTS) & FSTS_IQE);
+	assert_int_equal(mini_read64(&d, IQERCD) & 15, IQEI_TAIL);
+	expect(MODEL_V_QUEUE);
+}
+
+static void wait_status_has_to_be_memory(void **state)
+{
+	static const uint64_t nowhere[] = {0xfed90000, 0x3ffffffff0ull};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof nowhere / sizeof nowhere[0]; i++) {
+		ready("plain");
+		mini_queue(&d, 7ull << 32 | BIT(5) | DESC_WAIT, nowhere[i]);
+		mini_ring(&d);
+		model_advance(d.m, 10000);
+		assert_false(mini_read32(&d, FSTS) & FSTS_IQE);
+		expect(MODEL_V_ADDRESS);
+	}
+}
+
 static void wait_raises_an_interrupt_once(void **state)
 {
 	(void)state;
@@ -123,6 +151,8 @@ int main(void)
 		T(reserved_bits_in_descriptors),
 		T(descriptor_rewritten_after_the_doorbell),
 		T(queue_off_only_when_quiet),
+		T(tail_beyond_the_ring_stops_it),
+		T(wait_status_has_to_be_memory),
 		T(wait_raises_an_interrupt_once),
 	};
 

@@ -14,8 +14,11 @@ static void wide_access_to_narrow_registers(void **state)
 {
 	(void)state;
 	cold("plain");
-	mini_write64(&d, FEADDR, 0xfee00000);
+	mini_write64(&d, FEADDR, 0x12fee0f000);
 	only(MODEL_V_ACCESS);
+	/* Blamed, but taken apart. */
+	assert_int_equal(mini_read32(&d, FEADDR), 0xfee0f000);
+	assert_int_equal(mini_read32(&d, FEUADDR), 0x12);
 	model_violations_clear(d.m);
 	mini_read64(&d, FECTL);
 	expect(MODEL_V_ACCESS);
@@ -62,6 +65,20 @@ static void reserved_and_preserved_bits(void **state)
 	model_advance(d.m, 10000);
 	mini_write64(&d, RTADDR, d.root | 0x20);
 	expect(MODEL_V_RESERVED);
+}
+
+/* The driver that comes after a reset has to set everything anew. */
+static void reset_forgets_the_tables(void **state)
+{
+	(void)state;
+	ready("plain");
+	assert_true(can_write(DEV, 0x10000));
+	model_unit_reset(d.m, 0);
+	assert_int_equal(mini_read32(&d, GSTS), 0);
+	assert_int_equal(model_cached(d.m, 0), 0);
+	mini_write32(&d, GCMD, (uint32_t)G_TE);
+	only(MODEL_V_COMMAND);
+	mini_close(&d, false);
 }
 
 static void two_changes_in_one_command(void **state)
@@ -191,6 +208,7 @@ int main(void)
 		T(narrow_access_to_wide_registers_is_fine),
 		T(unaligned_missing_and_read_only),
 		T(reserved_and_preserved_bits),
+		T(reset_forgets_the_tables),
 		T(two_changes_in_one_command),
 		T(command_without_waiting_for_the_last),
 		T(shadow_that_forgets_the_queue),

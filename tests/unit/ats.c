@@ -217,6 +217,179 @@ static void many_tlbs_are_flushed(void **state)
 	}
 }
 
+/* ---- what is flushed, and what is not ---- */
+
+/** What the unit has to look up for a request; *out_ok: it passed. */
+static uint64_t lookups(struct play *p, uint64_t at, bool *out_ok)
+{
+	struct model_counters before, after;
+	uint64_t word = 7;
+
+	model_counters(p->r.m, &before);
+	*out_ok = model_ats_dma(p->r.m, 0, RIG_ATS, at, &word, 8, true) ==
+		MODEL_DMA_OK;
+	model_counters(p->r.m, &after);
+	return after.walks + after.cache_hits - before.walks -
+		before.cache_hits;
+}
+
+/** Unmaps count of 16 pages; the device is left with the other blocks of 4. */
+static void unmap_some(struct play *p, unsigned first, unsigned count)
+{
+	uint64_t kept;
+	bool ok;
+
+	for (unsigned n = 1; n < 16; n++)
+		assert_int_equal(
+			iommu_map(p->domain, iommu_iova(AT + 4096ull * n),
+				iommu_phys(p->page), 4096, RW),
+			IOMMU_OK);
+	for (unsigned n = 0; n < 16; n++)
+		assert_true(model_ats_request(
+			p->r.m, 0, RIG_ATS, AT + 4096ull * n, true));
+	kept = lookups(p, AT, &ok);
+	assert_int_equal(
+		iommu_unmap_now(p->domain, iommu_iova(AT + 4096ull * first),
+			4096ull * count),
+		IOMMU_OK);
+	for (unsigned n = 0; n < 16; n++) {
+		bool near =
+			n / 4 >= first / 4 && n / 4 <= (first + count - 1) / 4;
+		uint64_t done = lookups(p, AT + 4096ull * n, &ok);
+
+		assert_int_equal(ok, n - first >= count);
+		if (!near)
+			assert_int_equal(done, kept);
+	}
+	rig_check(&p->r);
+	assert_int_equal(iommu_unmap_now(p->domain, iommu_iova(AT), 16 * 4096),
+		IOMMU_OK);
+	assert_int_equal(iommu_map(p->domain, iommu_iova(AT),
+				 iommu_phys(p->page), 4096, RW),
+		IOMMU_OK);
+}
+
+static void device_tlb_forgets_the_range_alone(void **state)
+{
+	static const unsigned range[][2] = {
+		{4, 4}, {8, 4}, {5, 2}, {9, 1}, {8, 3}, {12, 2}};
+	struct play p;
+
+	(void)state;
+	for (unsigned n = 0; n < sizeof(range) / sizeof(*range); n++) {
+		open_play(&p, "plain", MODEL_LAZY);
+		unmap_some(&p, range[n][0], range[n][1]);
+		close_play(&p);
+	}
+}
+
+/** A device that was pulled out is asked for nothing any more. */
+static void removed_device_is_not_asked(void **state)
+{
+	struct iommu_stats before, after;
+	struct play p;
+
+	(void)state;
+	open_play(&p, "plain", MODEL_LAZY);
+	assert_true(reaches(&p));
+	model_device_remove(p.r.m, 0, RIG_ATS);
+	assert_int_equal(iommu_unit_stats(p.r.iommu, 0, &before), IOMMU_OK);
+	assert_int_equal(
+		iommu_device_removed(p.r.iommu, rig_id(RIG_ATS)), IOMMU_OK);
+	assert_int_equal(
+		iommu_unmap_now(p.domain, iommu_iova(AT), 4096), IOMMU_OK);
+	assert_int_equal(iommu_unit_stats(p.r.iommu, 0, &after), IOMMU_OK);
+	assert_int_equal(after.device_tlb_flushes, before.device_tlb_flushes);
+	assert_int_equal(after.device_timeouts, 0);
+	close_play(&p);
+}
+
+/** Devices of one domain behind two units: each is asked through its own. */
+static void each_unit_asks_its_own_devices(void **state)
+{
+	const struct model_personality *kind = model_personality_find("plain");
+	struct iommu_stats stats;
+	struct play p;
+
+	(void)state;
+	rig_open_machine(
+		&p.r, model_create_pair(kind, kind, MODEL_LAZY, 0, 1, false));
+	p.r.options.ats = IOMMU_ON;
+	rig_start_ok(&p.r);
+	p.page = rig_frame(&p.r, 9);
+	p.domain = rig_mapped_domain(&p.r);
+	assert_int_equal(
+		iommu_attach(p.r.iommu, rig_id(RIG_ATS), p.domain), IOMMU_OK);
+	/* RIG_OTHER is behind the second unit. */
+	assert_int_equal(
+		iommu_attach(p.r.iommu, rig_id(RIG_OTHER), p.domain), IOMMU_OK);
+	assert_int_equal(iommu_map(p.domain, iommu_iova(AT), iommu_phys(p.page),
+				 4096, RW),
+		IOMMU_OK);
+	assert_true(reaches(&p));
+	assert_int_equal(
+		iommu_unmap_now(p.domain, iommu_iova(AT), 4096), IOMMU_OK);
+	assert_int_equal(iommu_unit_stats(p.r.iommu, 0, &stats), IOMMU_OK);
+	assert_int_equal(stats.device_tlb_flushes, 1);
+	assert_int_equal(iommu_unit_stats(p.r.iommu, 1, &stats), IOMMU_OK);
+	assert_int_equal(stats.device_tlb_flushes, 0);
+	assert_int_equal(iommu_detach(p.r.iommu, rig_id(RIG_OTHER)), IOMMU_OK);
+	assert_int_equal(iommu_detach(p.r.iommu, rig_id(RIG_ATS)), IOMMU_OK);
+	assert_int_equal(iommu_domain_destroy(p.domain), IOMMU_OK);
+	model_page_free(p.r.m, p.page, 0);
+	rig_close(&p.r);
+}
+
+/* ---- the device's switch ---- */
+
+static struct {
+	struct play *p;
+	struct iommu_host real;
+	unsigned on, off;
+} ats_switch;
+
+/** Looks what the device can translate at the moment it is switched. */
+static void pci_write(void *ctx, uint16_t segment, uint8_t bus, uint8_t devfn,
+	uint16_t offset, unsigned width, uint32_t value)
+{
+	struct play *p = ats_switch.p;
+	bool on = value & 0x8000;
+
+	ats_switch.real.pci_write(
+		ctx, segment, bus, devfn, offset, width, value);
+	ats_switch.on += on;
+	ats_switch.off += !on;
+	assert_int_equal(on, model_ats_request(p->r.m, 0, RIG_ATS, AT, true));
+}
+
+/** The entry first, then the switch (VT-d 4.1.2); and off at the end. */
+static void switch_follows_the_entry(void **state)
+{
+	struct play p;
+
+	(void)state;
+	rig_open(&p.r, "plain", MODEL_LAZY, 1);
+	p.r.options.ats = IOMMU_ON;
+	ats_switch.p = &p;
+	ats_switch.real = p.r.hooks;
+	ats_switch.on = ats_switch.off = 0;
+	p.r.hooks.pci_write = pci_write;
+	rig_start_ok(&p.r);
+	p.page = rig_frame(&p.r, 9);
+	p.domain = rig_mapped_domain(&p.r);
+	assert_int_equal(iommu_map(p.domain, iommu_iova(AT), iommu_phys(p.page),
+				 4096, RW),
+		IOMMU_OK);
+	assert_int_equal(
+		iommu_attach(p.r.iommu, rig_id(RIG_ATS), p.domain), IOMMU_OK);
+	assert_int_equal(ats_switch.on, 1);
+	assert_int_equal(iommu_detach(p.r.iommu, rig_id(RIG_ATS)), IOMMU_OK);
+	assert_int_equal(ats_switch.off, 1);
+	assert_int_equal(iommu_domain_destroy(p.domain), IOMMU_OK);
+	model_page_free(p.r.m, p.page, 0);
+	rig_close(&p.r);
+}
+
 static void without_the_option_the_tlb_stays_off(void **state)
 {
 	struct iommu_stats stats;
@@ -277,6 +450,10 @@ int main(void)
 		cmocka_unit_test(late_answer_is_waited_for),
 		cmocka_unit_test(silent_device_is_blamed_and_blocked),
 		cmocka_unit_test(many_tlbs_are_flushed),
+		cmocka_unit_test(device_tlb_forgets_the_range_alone),
+		cmocka_unit_test(removed_device_is_not_asked),
+		cmocka_unit_test(each_unit_asks_its_own_devices),
+		cmocka_unit_test(switch_follows_the_entry),
 		cmocka_unit_test(without_the_option_the_tlb_stays_off),
 		cmocka_unit_test(slots_of_dropped_waits_are_free),
 	};

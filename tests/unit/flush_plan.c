@@ -107,6 +107,7 @@ static void caching_mode_forgets_id_zero(void **state)
 	(void)state;
 	vtd_plan_context_made(&caching, 0x18, 7, &plan);
 	assert_int_equal(plan.command[0].did, 0);
+	assert_int_equal(plan.command[1].did, 7);
 	vtd_plan_context_removed(&caching, 0x18, 7, &plan);
 	assert_int_equal(plan.command[1].did, 0);
 }
@@ -284,6 +285,79 @@ static void everything_becomes_the_domain(void **state)
 	assert_int_equal(plan.command[0].did, 9);
 }
 
+static bool is_covered(const struct vtd_plan *plan, uint64_t at)
+{
+	for (unsigned n = 0; n < plan->count; n++) {
+		const struct vtd_command *c = &plan->command[n];
+
+		if (c->op == VTD_OP_IOTLB_DOMAIN)
+			return true;
+		if (at >= c->address && at - c->address < 4096ull << c->mask)
+			return true;
+	}
+	return false;
+}
+
+/** Far more ranges than a batch tells apart: none of them is lost. */
+static void full_batch_forgets_nothing(void **state)
+{
+	const uint64_t distance = 0x40000000;
+
+	(void)state;
+	for (unsigned count = 1; count < 3 * IOMMU_BATCH_RANGES; count++) {
+		struct iommu_batch batch;
+		struct vtd_plan plan;
+
+		iommu_batch_init(&batch, NULL);
+		for (unsigned n = 0; n < count; n++)
+			iommu_batch_add(&batch, IOMMU_REMOVED,
+				iommu_iova(n * distance), 4096);
+		assert_true(batch.count <= IOMMU_BATCH_RANGES);
+		assert_null(batch.pages);
+		vtd_plan_tables(&plain, 9, &batch, &plan);
+		for (unsigned n = 0; n < count; n++)
+			assert_true(is_covered(&plan, n * distance));
+	}
+}
+
+static void ends_of_the_address_space(void **state)
+{
+	const uint64_t top = ~0ull - 0x1fff;
+	struct iommu_batch batch;
+	struct vtd_plan plan;
+
+	(void)state;
+	iommu_batch_init(&batch, NULL);
+	iommu_batch_add(&batch, IOMMU_REMOVED, iommu_iova(0), 4096);
+	vtd_plan_tables(&plain, 9, &batch, &plan);
+	assert_int_equal(plan.count, 1);
+	assert_true(is_covered(&plan, 0));
+	iommu_batch_init(&batch, NULL);
+	iommu_batch_add(&batch, IOMMU_REMOVED, iommu_iova(top), 0x4000);
+	assert_true(batch.range[0].first == top);
+	assert_true(batch.range[0].last == ~0ull);
+}
+
+/** No block of this unit is as large as a large page (VT-d 6.5.2.3). */
+static void large_pages_are_not_flushed_in_pieces(void **state)
+{
+	struct vtd_traits unit = PLAIN;
+	struct iommu_batch batch;
+	struct vtd_plan plan;
+	char text[VTD_PLAN_MAX + 1];
+
+	(void)state;
+	iommu_batch_init(&batch, NULL);
+	iommu_batch_add(&batch, IOMMU_REMOVED, iommu_iova(0x200000), 0x200000);
+	unit.max_mask = 8;
+	vtd_plan_tables(&unit, 9, &batch, &plan);
+	assert_string_equal(spell(&plan, text), "d");
+	unit.max_mask = 9;
+	vtd_plan_tables(&unit, 9, &batch, &plan);
+	assert_string_equal(spell(&plan, text), "p");
+	assert_int_equal(plan.command[0].mask, 9);
+}
+
 static void device_tlb_follows_what_was_removed(void **state)
 {
 	struct iommu_batch batch;
@@ -327,6 +401,9 @@ int main(void)
 		cmocka_unit_test(ranges_are_covered),
 		cmocka_unit_test(large_pages_are_covered_at_once),
 		cmocka_unit_test(everything_becomes_the_domain),
+		cmocka_unit_test(full_batch_forgets_nothing),
+		cmocka_unit_test(ends_of_the_address_space),
+		cmocka_unit_test(large_pages_are_not_flushed_in_pieces),
 		cmocka_unit_test(device_tlb_follows_what_was_removed),
 		cmocka_unit_test(many_interrupts_become_all),
 	};

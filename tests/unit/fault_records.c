@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Fault records and the message that tells of them, register by register: what
+ * is read whole, what is cleared and what is left, and in which order the
+ * message is set up.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <string.h>
+#include "support/rig.h"
+
+enum {
+	REG_FSTS = 0x34,
+	REG_FECTL = 0x38,
+	REG_FEDATA = 0x3c,
+	REG_FEADDR = 0x40,
+	REG_FEUADDR = 0x44,
+	FSTS_IQE = 1 << 4,
+};
+#define FECTL_IM 0x80000000u
+
+/** What the test does between the library and the unit. */
+static struct {
+	struct rig *r;
+	struct iommu_host real;
+	/** Each record that is read is followed by a new one. */
+	bool refill;
+	unsigned records_read;
+	/** Registers of the message written so far, a bit each. */
+	unsigned written;
+	unsigned unmasked;
+} line;
+
+static uint64_t reg_read(void *ctx, void *regs, uint32_t offset, unsigned width)
+{
+	uint64_t value = line.real.reg_read(ctx, regs, offset, width);
+
+	if (line.refill && offset >= 0x100 && width == 4) {
+		/* A handler without an end would come here for ever. */
+		assert_true(++line.records_read < 10000);
+		rig_can_write(line.r, RIG_DEV, 0x5000);
+		rig_can_write(line.r, RIG_OTHER, 0x5000);
+	}
+	return value;
+}
+
+static void reg_write(
+	void *ctx, void *regs, uint32_t offset, unsigned width, uint64_t value)
+{
+	if (offset >= REG_FEDATA && offset <= REG_FEUADDR)
+		line.written |= 1u << (offset - REG_FEDATA) / 4;
+	if (offset == REG_FECTL && !(value & FECTL_IM)) {
+		/* All of it is there before the first message can go. */
+		assert_int_equal(line.written, 7);
+		line.unmasked++;
+	}
+	line.real.reg_write(ctx, regs, offset, width, value);
+}
+
+static void open_rig(struct rig *r, const char *kind)
+{
+	memset(&line, 0, sizeof(line));
+	rig_open(r, kind, MODEL_LAZY, 1);
+	r->options.fault_storm = 0;
+	line.r = r;
+	line.real = r->hooks;
+	r->hooks.reg_read = reg_read;
+	r->hooks.reg_write = reg_write;
+}
+
+static void address_is_reported_whole(void **state)
+{
+	const uint64_t wide = 0x7f3456789000ull;
+	struct iommu_fault f;
+	struct rig r;
+
+	(void)state;
+	open_rig(&r, "plain");
+	rig_start_ok(&r);
+	rig_can_read(&r, RIG_DEV, wide + 0x18);
+	assert_true(iommu_interrupt(r.iommu, 0));
+	assert_true(iommu_fault_next(r.iommu, &f));
+	assert_true(f.address.v == wide);
+	assert_false(f.write);
+	rig_close(&r);
+}
+
+static void every_reason_has_words(void **state)
+{
+	(void)state;
+	for (unsigned n = 0; n < 256; n++) {
+		assert_non_null(iommu_fault_text((uint8_t)n));
+		assert_true(*iommu_fault_text((uint8_t)n));
+	}
+}
+
+static void device_may_be_gone_by_then(void **state)
+{
+	struct iommu_fault f;
+	struct rig r;
+
+	(void)state;
+	open_rig(&r, "plain");
+	rig_start_ok(&r);
+	rig_can_write(&r, RIG_DEV, 0x5000);
+	assert_true(iommu_interrupt(r.iommu, 0));
+	model_device_remove(r.m, 0, RIG_DEV);
+	assert_true(iommu_fault_next(r.iommu, &f));
+	assert_int_equal(f.device.requester, RIG_DEV);
+	assert_null(f.domain);
+	rig_close(&r);
+}
+
+/** One lap over the records, however fast new ones come. */
+static void handler_has_an_end(void **state)
+{
+	struct iommu_fault f;
+	struct rig r;
+
+	(void)state;
+	open_rig(&r, "plain");
+	rig_start_ok(&r);
+	rig_can_write(&r, RIG_DEV, 0x5000);
+	line.refill = true;
+	assert_true(iommu_interrupt(r.iommu, 0));
+	line.refill = false;
+	assert_true(line.records_read <= 8);
+	while (iommu_interrupt(r.iommu, 0))
+		;
+	while (iommu_fault_next(r.iommu, &f))
+		;
+	rig_close(&r);
+}
+
+/** The queue's errors belong to whoever repairs the queue. */
+static void errors_of_the_queue_are_left(void **state)
+{
+	uint64_t base;
+	struct rig r;
+
+	(void)state;
+	open_rig(&r, "plain");
+	rig_start_ok(&r);
+	base = model_unit_base(r.m, 0);
+	rig_can_write(&r, RIG_DEV, 0x5000);
+	model_unit_error(r.m, 0, FSTS_IQE);
+	assert_true(iommu_interrupt(r.iommu, 0));
+	assert_true(model_read32(r.m, base + REG_FSTS) & FSTS_IQE);
+	model_write32(r.m, base + REG_FSTS, FSTS_IQE);
+	rig_close_anyhow(&r);
+}
+
+static void records_of_an_earlier_owner_are_dropped(void **state)
+{
+	struct iommu_fault f;
+	struct rig r;
+
+	(void)state;
+	memset(&line, 0, sizeof(line));
+	rig_open_machine(&r,
+		model_create_usual(model_personality_find("plain"), MODEL_LAZY,
+			0, 1, true));
+	for (uint64_t n = 1; n < 20; n++)
+		rig_can_write(&r, RIG_OTHER, n << 40);
+	rig_start_ok(&r);
+	iommu_interrupt(r.iommu, 0);
+	assert_false(iommu_fault_next(r.iommu, &f));
+	/* And none of them is in the way of new ones. */
+	rig_can_write(&r, RIG_DEV, 0x5000);
+	assert_true(iommu_interrupt(r.iommu, 0));
+	assert_true(iommu_fault_next(r.iommu, &f));
+	assert_int_equal(f.device.requester, RIG_DEV);
+	rig_close_anyhow(&r);
+}
+
+static bool far_message(void *ctx, unsigned unit, struct iommu_msi_message *out)
+{
+	(void)ctx;
+	(void)unit;
+	out->address = 0x1200fee0f000ull;
+	out->data = 0x4021;
+	return true;
+}
+
+static void message_is_written_before_it_can_go(void **state)
+{
+	uint64_t base;
+	struct rig r;
+
+	(void)state;
+	open_rig(&r, "plain");
+	r.hooks.unit_msi = far_message;
+	rig_start_ok(&r);
+	base = model_unit_base(r.m, 0);
+	assert_int_equal(line.unmasked, 1);
+	assert_int_equal(model_read32(r.m, base + REG_FEDATA), 0x4021);
+	assert_int_equal(model_read32(r.m, base + REG_FEADDR), 0xfee0f000);
+	assert_int_equal(model_read32(r.m, base + REG_FEUADDR), 0x1200);
+	rig_close(&r);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(address_is_reported_whole),
+		cmocka_unit_test(every_reason_has_words),
+		cmocka_unit_test(device_may_be_gone_by_then),
+		cmocka_unit_test(handler_has_an_end),
+		cmocka_unit_test(errors_of_the_queue_are_left),
+		cmocka_unit_test(records_of_an_earlier_owner_are_dropped),
+		cmocka_unit_test(message_is_written_before_it_can_go),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
