@@ -60,6 +60,16 @@ static void limit_spaces(void)
 			user_top = MIN(user_top, 1ull << info.iova_bits);
 }
 
+/* Remapping would cut off an IOAPIC that the DMAR table forgot. */
+static void name_ioapics(struct iommu_options *options)
+{
+	for (unsigned i = 0; i < acpi_machine.nioapics; i++) {
+		unsigned id = acpi_machine.ioapics[i].id & 0xff;
+
+		options->ioapics[id / 64] |= 1ull << id % 64;
+	}
+}
+
 static const char *bring_up(void)
 {
 	struct iommu_options options;
@@ -69,6 +79,7 @@ static const char *bring_up(void)
 
 	iommu_options_default(&options);
 	options.cpus = cpu_count;
+	name_ioapics(&options);
 	st = host_create(&options, faults_wake);
 	if (st == IOMMU_OK)
 		st = iommu_discover(host_iommu, dmar, size);

@@ -111,6 +111,9 @@ enum iommu_status host_create(
 	return iommu_create(&hooks, &chosen, &host_iommu);
 }
 
+/* The model's IOAPIC. */
+struct acpi_machine acpi_machine = {.ioapics = {{.id = 2}}, .nioapics = 1};
+
 const void *acpi_table(const char signature[4], uint32_t *out_len)
 {
 	if (memcmp(signature, "DMAR", 4))
