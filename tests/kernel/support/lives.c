@@ -366,7 +366,7 @@ void life_transfer(int pid)
 	model_edu_init(e, model, 0, bdf_of(i));
 	model_edu_write(e, MODEL_EDU_SOURCE, A + from * K);
 	model_edu_write(e, MODEL_EDU_TARGET, MODEL_EDU_BUFFER);
-	model_edu_write(e, MODEL_EDU_COUNT, 64);
+	model_edu_write(e, MODEL_EDU_COUNT, TRANSFER_SIZE);
 	model_edu_write(e, MODEL_EDU_COMMAND, 1);
 	model_edu_write(e, MODEL_EDU_SOURCE, MODEL_EDU_BUFFER);
 	model_edu_write(e, MODEL_EDU_TARGET, A + to * K);

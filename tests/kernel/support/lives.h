@@ -31,6 +31,10 @@ struct stamp {
 };
 #define STAMP_AT 0xff0u /* in the page */
 
+/* The head of a page is for transfers: no stray write, which may land late,
+ * falls on it. */
+#define TRANSFER_SIZE 64u
+
 struct owner {
 	enum {
 		VACANT,

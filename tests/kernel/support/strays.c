@@ -71,7 +71,7 @@ static void stray_read(unsigned i)
 
 static void stray_write(unsigned i)
 {
-	unsigned page = any(PAGES), at = any(500) * 8;
+	unsigned page = any(PAGES), at = TRANSFER_SIZE + any(490) * 8;
 	uint64_t value = dice_state;
 	uint64_t generation = reach[i] ? reach[i] : reach[mate_of(i)];
 	struct owner *o = owner_of_generation(generation);
