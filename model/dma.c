@@ -46,7 +46,12 @@ static void check_owner(struct model *m, struct unit *u, uint16_t bdf,
 	}
 	if (!f || !f->expect)
 		return;
-	if (!p || p->owner != f->expect)
+	if (f->expect == MODEL_NOBODY)
+		blame(m, u, MODEL_V_OPEN, "3.4",
+			"device %04x reached page %#llx at iova %#llx, it is "
+			"nobody's",
+			bdf, (unsigned long long)pa, (unsigned long long)iova);
+	else if (!p || p->owner != f->expect)
 		blame(m, u, MODEL_V_OPEN, "6.5.3.3",
 			"device %04x reached page %#llx at iova %#llx, owner "
 			"%u instead of %u",
@@ -372,6 +377,46 @@ enum model_dma_status model_dma_translated(struct model *m, uint16_t segment,
 	s = request(&r, phys, buf, len);
 	leave(m);
 	return s;
+}
+
+void model_device_needs(struct model *m, uint16_t segment, uint16_t bdf,
+	uint64_t first, uint64_t last)
+{
+	struct function *f = function_at(m, segment, bdf);
+
+	enter(m);
+	if (f) {
+		f->needs_first = first & ~0xfffull;
+		f->needs_last = last;
+		m->needs_turn += !m->needs_turn;
+	}
+	leave(m);
+}
+
+static void try_needed(struct model *m, struct function *f)
+{
+	struct unit *u = unit_for(m, f->d.segment, f->d.bdf);
+	uint64_t pages = (f->needs_last - f->needs_first) / MODEL_PAGE + 1;
+	uint64_t iova = f->needs_first + m->needs_turn % pages * MODEL_PAGE;
+	uint16_t sid = requester_of(m, f->d.segment, f->d.bdf);
+	struct xlate x;
+
+	if (!u || !(u->r[R_GSTS] & G_TE))
+		return;
+	translate(u, sid, iova, ACC_WRITE, UNTRANSLATED, &x);
+	if (x.fault || x.pa != iova)
+		blame(m, u, MODEL_V_NEEDED, "8.4",
+			"device %04x lost its reserved memory at %#llx for a "
+			"moment",
+			f->d.bdf, (unsigned long long)iova);
+}
+
+void needs_step(struct model *m)
+{
+	m->needs_turn++;
+	for (unsigned i = 0; i < m->functions; i++)
+		if (m->function[i].needs_last && !m->function[i].removed)
+			try_needed(m, &m->function[i]);
 }
 
 void model_device_expect(

@@ -11,7 +11,12 @@
 #include <model/host.h>
 #include "internal.h"
 
+enum {
+	HELD_MOST = 8,
+};
+
 static __thread int held;
+static __thread const void *held_lock[HELD_MOST];
 
 static void *page_alloc(void *ctx, unsigned order, iommu_phys_t *out_phys)
 {
@@ -32,17 +37,6 @@ static void *page_alloc(void *ctx, unsigned order, iommu_phys_t *out_phys)
 	p = model_ptr(h->m, pa);
 	memset(p, 0, (size_t)MODEL_PAGE << order);
 	return p;
-}
-
-static void page_free(void *ctx, void *page, iommu_phys_t phys, unsigned order)
-{
-	struct model_host *h = ctx;
-
-	if (page != model_ptr(h->m, phys.v))
-		blame(h->m, NULL, MODEL_V_FREE, "-",
-			"page %#llx given back with another pointer",
-			(unsigned long long)phys.v);
-	model_page_free(h->m, phys.v, order);
 }
 
 static void *phys_to_virt(void *ctx, iommu_phys_t phys)
@@ -104,12 +98,89 @@ static void cache_flush(void *ctx, const void *virt, size_t size)
 		h->m, (uint64_t)((uintptr_t)virt - (uintptr_t)base), size);
 }
 
+/* ---- the order of locks -------------------------------------------------- */
+
+/* Whether somebody who held `first` ever took `then`, directly or by way of
+ * others. */
+static bool comes_before(struct model_host *h, const void *first,
+	const void *then, unsigned depth)
+{
+	for (unsigned i = 0; i < h->orders && depth < HELD_MOST; i++)
+		if (h->order[i].first == first &&
+			(h->order[i].then == then ||
+				comes_before(
+					h, h->order[i].then, then, depth + 1)))
+			return true;
+	return false;
+}
+
+static bool is_known(struct model_host *h, const void *first, const void *then)
+{
+	for (unsigned i = 0; i < h->orders; i++)
+		if (h->order[i].first == first && h->order[i].then == then)
+			return true;
+	return false;
+}
+
+/* Before a lock is taken: two threads that take two locks in different orders
+ * may wait for each other, even if they did not this time. */
+static void note_order(struct model_host *h, const void *l)
+{
+	enter(h->m);
+	for (int i = 0; i < held && i < HELD_MOST; i++) {
+		const void *first = held_lock[i];
+
+		if (is_known(h, first, l))
+			continue;
+		if (first == l || comes_before(h, l, first, 0))
+			blame(h->m, NULL, MODEL_V_WAIT, "-",
+				first == l ? "a lock is taken twice"
+					   : "two locks are taken in both "
+					     "orders");
+		else if (h->orders < sizeof h->order / sizeof *h->order) {
+			h->order[h->orders].first = first;
+			h->order[h->orders++].then = l;
+		}
+	}
+	leave(h->m);
+}
+
+/* The memory of locks is used for something else. */
+static void forget_order(struct model_host *h, const void *page, size_t size)
+{
+	unsigned kept = 0;
+
+	enter(h->m);
+	for (unsigned i = 0; i < h->orders; i++)
+		if ((uintptr_t)h->order[i].first - (uintptr_t)page >= size &&
+			(uintptr_t)h->order[i].then - (uintptr_t)page >= size)
+			h->order[kept++] = h->order[i];
+	h->orders = kept;
+	leave(h->m);
+}
+
+static void page_free(void *ctx, void *page, iommu_phys_t phys, unsigned order)
+{
+	struct model_host *h = ctx;
+
+	if (page != model_ptr(h->m, phys.v))
+		blame(h->m, NULL, MODEL_V_FREE, "-",
+			"page %#llx given back with another pointer",
+			(unsigned long long)phys.v);
+	forget_order(h, page, (size_t)MODEL_PAGE << order);
+	model_page_free(h->m, phys.v, order);
+}
+
 static unsigned long lock(void *ctx, struct iommu_lock *l)
 {
 	struct model_host *h = ctx;
 
+	if (held)
+		note_order(h, l);
 	while (__atomic_exchange_n(&l->opaque[0], 1, __ATOMIC_ACQUIRE))
 		sched_yield();
+	if (held < HELD_MOST)
+		held_lock[held] = l;
 	held++;
 	__atomic_add_fetch(&h->locks_held, 1, __ATOMIC_RELAXED);
 	return 0x5a;
@@ -123,6 +194,12 @@ static void unlock(void *ctx, struct iommu_lock *l, unsigned long state)
 		blame(h->m, NULL, MODEL_V_WAIT, "-",
 			"a lock given back that was not taken");
 	held--;
+	/* Not always the one taken last. */
+	for (int i = 0; i < held && i + 1 < HELD_MOST; i++)
+		if (held_lock[i] == l) {
+			held_lock[i] = held_lock[i + 1];
+			held_lock[i + 1] = l;
+		}
 	__atomic_sub_fetch(&h->locks_held, 1, __ATOMIC_RELAXED);
 	__atomic_store_n(&l->opaque[0], 0, __ATOMIC_RELEASE);
 }

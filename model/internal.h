@@ -239,6 +239,7 @@ struct dtlb_entry {
 struct function {
 	struct model_function_desc d;
 	unsigned expect;
+	uint64_t needs_first, needs_last; /* last 0: nothing */
 	bool removed;
 	enum model_ats_answer answer;
 	struct dtlb_entry *dtlb;
@@ -294,6 +295,7 @@ struct model {
 	int64_t fail_alloc;
 	bool fail_forever;
 	size_t in_use;
+	uint64_t needs_turn; /* 0: no device needs anything */
 
 	struct unit *unit;
 	unsigned units;
@@ -478,6 +480,8 @@ bool interrupt_request(
 	struct unit *u, uint16_t sid, uint64_t address, uint32_t data);
 
 /* dma.c */
+/* Devices that must never lose their reserved memory try it. */
+void needs_step(struct model *m);
 size_t post_drain(struct unit *u, unsigned gran, uint16_t did, uint64_t addr,
 	unsigned am, bool translated, uint16_t sid);
 void posts_land(struct model *m, size_t i);

@@ -30,6 +30,7 @@ static const char *const rule_names[MODEL_RULES] = {
 	[MODEL_V_WAIT] = "wait",
 	[MODEL_V_FAULT] = "fault",
 	[MODEL_V_OPEN] = "open",
+	[MODEL_V_NEEDED] = "needed",
 };
 
 const char *model_rule_name(enum model_rule rule)

@@ -101,6 +101,8 @@ void tick(struct model *m, uint64_t ns)
 {
 	m->now += ns;
 	run_units(m);
+	if (m->needs_turn)
+		needs_step(m);
 }
 
 /* How far time moves for one look: ever faster while nothing happens. */
@@ -397,10 +399,28 @@ void model_unit_error(struct model *m, unsigned unit, uint32_t fsts_bits)
 	leave(m);
 }
 
+/* What is on or in flight when the power goes was not put to rest. */
+static void check_rest(struct unit *u)
+{
+	uint64_t on = u->r[R_GSTS] & (G_TE | G_IRE | G_QIE);
+
+	if (on)
+		blame(u->m, u, MODEL_V_COMMAND, "11.4.4.2",
+			"power is lost while %s is on",
+			on & G_TE            ? "translation"
+				: on & G_IRE ? "interrupt remapping"
+					     : "the queue");
+	else if (u->gcmd_due || u->cc_due || u->iotlb_due)
+		blame(u->m, u, MODEL_V_COMMAND, "11.4.4.2",
+			"power is lost while a command is in flight");
+}
+
 void model_unit_reset(struct model *m, unsigned unit)
 {
 	enter(m);
 	if (unit < m->units) {
+		if (m->mode != MODEL_BENIGN)
+			check_rest(&m->unit[unit]);
 		cache_clear(&m->unit[unit]);
 		unit_registers_reset(&m->unit[unit]);
 	}

@@ -21,6 +21,11 @@ struct model_host {
 	/** While set, an allocation is a violation: the library promises not
 	 *  to allocate on this path. */
 	bool forbid_alloc;
+	/** Pairs of locks that were held at once, the first taken first. */
+	struct {
+		const void *first, *then;
+	} order[64];
+	unsigned orders;
 	/** Fail regs_map. */
 	bool forbid_map;
 	/** Print the library's log to stderr. */

@@ -325,12 +325,24 @@ size_t model_posted(struct model *m);
 bool model_msi(struct model *m, uint16_t segment, uint16_t source,
 	uint64_t address, uint32_t data);
 
+/** For model_device_expect(): any access that passes is a violation. */
+#define MODEL_NOBODY UINT32_MAX
+
 /**
  * The device may only reach pages of this owner: any access that passes the
  * unit and reaches another page is a violation. 0: no check.
  */
 void model_device_expect(
 	struct model *m, uint16_t segment, uint16_t bdf, unsigned owner);
+
+/**
+ * From now on the device writes to [first, last] all the time, each address
+ * meaning itself, as one does that firmware works with (RMRR): a moment at
+ * which that is refused is a violation. While translation is off nothing is
+ * checked. last 0: it ends.
+ */
+void model_device_needs(struct model *m, uint16_t segment, uint16_t bdf,
+	uint64_t first, uint64_t last);
 
 /* ---- device TLBs (ATS) -------------------------------------------------- */
 
@@ -380,7 +392,8 @@ void model_fail_wait(struct model *m, unsigned n);
 unsigned model_failures(struct model *m);
 /** Sets FSTS error bits (IQE, ICE, ITE, PFO) as hardware would. */
 void model_unit_error(struct model *m, unsigned unit, uint32_t fsts_bits);
-/** Power was lost: registers as after reset, caches empty, memory kept. */
+/** Power was lost: registers as after reset, caches empty, memory kept. A
+ *  violation if the driver had not brought the unit to rest. */
 void model_unit_reset(struct model *m, unsigned unit);
 
 /* ---- tables and configuration space ------------------------------------- */
@@ -415,6 +428,7 @@ enum model_rule {
 	MODEL_V_WAIT,        /* wait without a deadline */
 	MODEL_V_FAULT,       /* fault records and status */
 	MODEL_V_OPEN,        /* access where none was allowed */
+	MODEL_V_NEEDED,      /* no access where it must never end */
 	MODEL_RULES
 };
 

@@ -278,6 +278,7 @@ static bool open_device(struct world *w, struct world_device *d, uint16_t bdf)
 
 	d->bdf = bdf;
 	d->space = WORLD_BLOCKED;
+	model_device_expect(w->r.m, 0, bdf, MODEL_NOBODY);
 	if (!ok(w, "device", iommu_device_info(w->r.iommu, rig_id(bdf), &at)) ||
 		!ok(w, "remapped",
 			iommu_irq_remapped(

@@ -47,7 +47,7 @@ bool check_device(struct world *w, const struct world_device *d)
 static bool is_blocked_now(struct world *w, struct world_device *d)
 {
 	d->space = WORLD_BLOCKED;
-	model_device_expect(w->r.m, 0, d->bdf, 0);
+	model_device_expect(w->r.m, 0, d->bdf, MODEL_NOBODY);
 	return check_device(w, d);
 }
 
@@ -64,8 +64,7 @@ static bool attach(
 	struct iommu_device_id id = rig_id(d->bdf);
 	bool done;
 
-	if (s)
-		model_device_expect(w->r.m, 0, d->bdf, s->owner);
+	model_device_expect(w->r.m, 0, d->bdf, s ? s->owner : 0);
 	world_starve(w, r);
 	if (!world_fed(w, "attach",
 		    !s ? iommu_attach(w->r.iommu, id,
