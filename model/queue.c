@@ -226,6 +226,10 @@ static void run_devtlb(struct unit *u, const struct desc *d)
 			"device-TLB flush for %04x, which is not behind the "
 			"unit",
 			sid);
+	/* What was asked of others behind a device that does not answer may be
+	 * lost with it (6.5.2.10). */
+	if (u->devtlb_timeout && u->m->mode == MODEL_LAZY)
+		return;
 	due = dtlb_flush(u, sid, d->hi & ~0xfffull, d->hi & 1);
 	if (due == MODEL_NONE && u->devtlb_due != MODEL_NONE) {
 		u->devtlb_due = MODEL_NONE;

@@ -390,6 +390,67 @@ static void switch_follows_the_entry(void **state)
 	rig_close(&p.r);
 }
 
+/** One of three falls silent: the two others are flushed all the same, whether
+ *  the unit says who it was or not. */
+static void neighbours_of_the_silent_are_flushed(void **state)
+{
+	static const char *const kinds[] = {"plain", "nehalem-5520"};
+
+	(void)state;
+	for (unsigned k = 0; k < 6; k++) {
+		const uint16_t silent = MODEL_BDF(0, 1 + k % 3, 0);
+		struct model_function_desc functions[4] = {
+			{.bdf = 0, .kind = MODEL_CONVENTIONAL, .unit = -1}};
+		struct model_unit_desc unit = {
+			.kind = model_personality_find(kinds[k / 3]),
+			.include_all = true};
+		struct model_desc desc = {.seed = 1,
+			.mode = MODEL_LAZY,
+			.units = &unit,
+			.unit_count = 1,
+			.functions = functions,
+			.function_count = 4};
+		struct iommu_domain *domain;
+		uint64_t word = 7, page;
+		struct rig r;
+
+		for (unsigned n = 1; n <= 3; n++)
+			functions[n] = (struct model_function_desc){
+				.bdf = MODEL_BDF(0, n, 0),
+				.kind = MODEL_INTEGRATED,
+				.unit = -1,
+				.ats = true};
+		rig_open_machine(&r, model_create(&desc));
+		r.options.ats = IOMMU_ON;
+		rig_start_ok(&r);
+		page = rig_frame(&r, 9);
+		domain = rig_mapped_domain(&r);
+		assert_int_equal(iommu_map(domain, iommu_iova(AT),
+					 iommu_phys(page), 4096, RW),
+			IOMMU_OK);
+		for (unsigned n = 1; n <= 3; n++) {
+			const uint16_t bdf = MODEL_BDF(0, n, 0);
+
+			assert_int_equal(
+				iommu_attach(r.iommu, rig_id(bdf), domain),
+				IOMMU_OK);
+			assert_int_equal(
+				model_ats_dma(r.m, 0, bdf, AT, &word, 8, true),
+				MODEL_DMA_OK);
+		}
+		model_ats_behave(r.m, 0, silent, MODEL_ATS_NEVER);
+		assert_int_equal(iommu_unmap_now(domain, iommu_iova(AT), 4096),
+			IOMMU_OK);
+		for (unsigned n = 1; n <= 3; n++)
+			assert_int_not_equal(
+				model_ats_dma(r.m, 0, MODEL_BDF(0, n, 0), AT,
+					&word, 8, true),
+				MODEL_DMA_OK);
+		assert_int_equal(model_violation_count(r.m), 0);
+		rig_close_anyhow(&r);
+	}
+}
+
 static void without_the_option_the_tlb_stays_off(void **state)
 {
 	struct iommu_stats stats;
@@ -454,6 +515,7 @@ int main(void)
 		cmocka_unit_test(removed_device_is_not_asked),
 		cmocka_unit_test(each_unit_asks_its_own_devices),
 		cmocka_unit_test(switch_follows_the_entry),
+		cmocka_unit_test(neighbours_of_the_silent_are_flushed),
 		cmocka_unit_test(without_the_option_the_tlb_stays_off),
 		cmocka_unit_test(slots_of_dropped_waits_are_free),
 	};
