@@ -302,7 +302,9 @@ enum iommu_status vtd_add_units(
 	struct dmar *dmar = iommu->dmar;
 	struct dmar_table longer = dmar->table;
 	size_t old = dmar->table.size, at = old;
+	unsigned units = iommu->units;
 	struct dmar_record record;
+	enum iommu_status status;
 
 	if (size > ((size_t)PAGE_SIZE << dmar->copy_order) - old)
 		return IOMMU_NO_MEMORY;
@@ -314,7 +316,10 @@ enum iommu_status vtd_add_units(
 	if (at != longer.size)
 		return IOMMU_BAD_TABLE;
 	__atomic_store_n(&dmar->table.size, longer.size, __ATOMIC_RELEASE);
-	return make_units(iommu, old);
+	status = make_units(iommu, old);
+	if (status != IOMMU_OK && iommu->units == units)
+		__atomic_store_n(&dmar->table.size, old, __ATOMIC_RELEASE);
+	return status;
 }
 
 enum iommu_status vtd_discover(

@@ -102,6 +102,15 @@ static enum iommu_status inherited_end(struct scene *s)
 	return iommu_inherited_end(IOMMU);
 }
 
+/* A unit at whose address nothing answers: known, and not used. */
+static enum iommu_status units_add(struct scene *s)
+{
+	static const uint8_t unit[16] = {
+		[2] = sizeof(unit), [10] = 0xda, [11] = 0xfe};
+
+	return iommu_units_add(IOMMU, unit, sizeof(unit));
+}
+
 static enum iommu_status hand_over(struct scene *s)
 {
 	return iommu_hand_over(IOMMU, IOMMU_HAND_OVER_KEPT);
@@ -617,6 +626,7 @@ const struct scene_call scene_calls[] = {
 	{"iommu_suspend", SCENE_FULL, without_tlb, suspend, false},
 	{"iommu_resume", SCENE_FULL, asleep, resume, false},
 	{"iommu_inherited_end", SCENE_FULL, NULL, inherited_end, false},
+	{"iommu_units_add", SCENE_FULL, NULL, units_add, false},
 	{"iommu_hand_over", SCENE_FULL, NULL, hand_over, true},
 	{"iommu_hand_over blocked", SCENE_STARTED, NULL, leave_blocked, true},
 	{"iommu_device_info", SCENE_FULL, NULL, device_info, false},
