@@ -18,8 +18,9 @@ soak-objects = $(patsubst %,$(O)/$1/%.o,$(soak-sources) $2 \
 	$(filter tests/unit/support/%,$(support-sources)))
 small-flags = $(plain-flags) -DINDEX_BITS=1
 small-sources := $(addprefix iommu/,map.c pgtable.c tables.c)
-soak-programs := $(O)/test/plain/random $(O)/test/race/threads \
-	$(O)/test/small/tables
+race-tests := threads threads_sharing
+soak-programs := $(O)/test/plain/random \
+	$(addprefix $(O)/test/race/,$(race-tests)) $(O)/test/small/tables
 all-test-programs += $(soak-programs)
 
 define soak-rule
@@ -34,9 +35,12 @@ $(O)/test/plain/random: $(call soak-objects,plain,tests/unit/random.c)
 	@mkdir -p $(@D)
 	$(Q)$(host-cc) -o $@ $^ -lcmocka -lpthread -lm
 
-$(O)/test/race/threads: $(call soak-objects,race,tests/unit/threads.c)
-	@mkdir -p $(@D)
-	$(Q)$(host-cc) -fsanitize=thread -o $@ $^ -lcmocka -lpthread -lm
+define race-rule
+$(O)/test/race/$1: $(call soak-objects,race,tests/unit/$1.c)
+	@mkdir -p $$(@D)
+	$(Q)$(host-cc) -fsanitize=thread -o $$@ $$^ -lcmocka -lpthread -lm
+endef
+$(foreach t,$(race-tests),$(eval $(call race-rule,$t)))
 
 .PHONY: soak
 soak: packages-test $(soak-programs) $(O)/test/kernel/kills
@@ -49,5 +53,5 @@ $(O)/test/small/tables: $(patsubst %,$(O)/small/%.o,$(small-sources) \
 	$(Q)$(host-cc) -o $@ $^ -lcmocka
 
 -include $(patsubst %.o,%.d,$(call soak-objects,plain,tests/unit/random.c) \
-	$(call soak-objects,race,tests/unit/threads.c) \
+	$(call soak-objects,race,$(race-tests:%=tests/unit/%.c)) \
 	$(patsubst %,$(O)/small/%.o,$(small-sources) tests/small/tables.c))

@@ -133,6 +133,18 @@ static enum iommu_status flush_now(
 	return IOMMU_OK;
 }
 
+static bool flush_leaf(struct unit *neutral, uint16_t did, uint64_t page)
+{
+	struct iommu_batch batch;
+
+	(void)neutral;
+	(void)did;
+	iommu_batch_init(&batch, NULL);
+	iommu_batch_add(&batch, IOMMU_REMOVED, iommu_iova(page), PAGE_SIZE);
+	note(&batch);
+	return true;
+}
+
 static bool was_told(unsigned page, unsigned count, unsigned changes)
 {
 	uint64_t first = (uint64_t)page * PAGE_SIZE;
@@ -168,6 +180,7 @@ static void domain_make(unsigned lowest)
 		.lock = lock,
 		.unlock = unlock};
 	ops.flush_now = flush_now;
+	ops.flush_leaf = flush_leaf;
 	unit.ops = &ops;
 	unit.state = IOMMU_UNIT_ON;
 	unit.levels = 1u << world.levels;
