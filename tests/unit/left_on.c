@@ -31,6 +31,7 @@ enum {
 	EPM = 1u << 31,
 	PRS = 1u << 0,
 	IOTLB_GLOBAL = 2 | 1 << 4,
+	WAIT = 5,
 };
 
 static struct model *m;
@@ -90,6 +91,8 @@ static void queue_under_way_is_awaited(void **state)
 
 				slot[0] = IOTLB_GLOBAL;
 				slot[1] = 0;
+				if (seed & 8 && n + 1 == count)
+					slot[0] = WAIT;
 				tail += 16;
 			}
 			if (count)
