@@ -348,7 +348,9 @@ static void nobody_leaves_anything_behind(void **state)
 		(unsigned long long)tally.messages);
 	assert_true(tally.attaches > tally.kills / 4 &&
 		tally.transfers > tally.kills / 8 &&
-		tally.strays > tally.kills && tally.messages);
+		tally.strays > tally.kills);
+	/* A few in a thousand: a short run may have none. */
+	assert_true(tally.messages || wanted < 5000);
 }
 
 int main(int argc, char **argv)
