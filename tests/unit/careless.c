@@ -385,6 +385,16 @@ static void maps_are_checked(void **state)
 	answers(iommu_join(domain, iommu_iova(0x5000), 4096, &batch),
 		IOMMU_BAD_ARGUMENT);
 	answers(iommu_unmap_now(domain, iommu_iova(0), end), IOMMU_OK);
+	/* No change, or of nothing, is none; what wraps is cut at the end. */
+	iommu_batch_init(&batch, domain);
+	iommu_batch_add(&batch, IOMMU_REMOVED, iommu_iova(0x5000), 0);
+	iommu_batch_add(&batch, 0, iommu_iova(0x5000), 4096);
+	assert_int_equal(batch.count, 0);
+	assert_int_equal(batch.changes, 0);
+	iommu_batch_add(&batch, IOMMU_REMOVED, iommu_iova(~0xfffull), 8192);
+	assert_int_equal(batch.count, 1);
+	assert_true(batch.range[0].last == ~0ull);
+	answers(iommu_batch_flush(&batch), IOMMU_OK);
 	answers(iommu_domain_destroy(domain), IOMMU_OK);
 	rig_close(&r);
 }
@@ -468,6 +478,8 @@ static void dma_spaces_are_checked(void **state)
 			IOMMU_TO_DEVICE, &iova),
 		IOMMU_OK);
 	answers(iommu_dma_reserve(dma, iommu_iova(0x5000), 4096),
+		IOMMU_BAD_ARGUMENT);
+	answers(iommu_dma_unmap_later(dma, iova, 1, IOMMU_TO_DEVICE, dma),
 		IOMMU_BAD_ARGUMENT);
 	answers(iommu_dma_destroy(dma), IOMMU_IN_USE);
 	answers(iommu_dma_unmap(dma, iova, 1, IOMMU_TO_DEVICE), IOMMU_OK);

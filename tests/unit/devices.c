@@ -223,6 +223,50 @@ static void one_domain_in_many_units(void **state)
 	rig_close(&r);
 }
 
+/** A blocked domain owns its devices and lets them reach nothing. */
+static void blocked_domain_owns_and_blocks(void **state)
+{
+	static const char *const kinds[] = {"plain", "caching", "no-qi"};
+
+	(void)state;
+	for (unsigned k = 0; k < 3; k++) {
+		struct iommu_domain_config config = {
+			.kind = IOMMU_DOMAIN_BLOCKED, .owner = &config};
+		struct iommu_device_info info;
+		struct iommu_domain *domain;
+		struct rig r;
+
+		rig_open(&r, kinds[k], MODEL_LAZY, 1);
+		rig_start_ok(&r);
+		assert_int_equal(iommu_domain_create(r.iommu, &config, &domain),
+			IOMMU_OK);
+		assert_int_equal(iommu_attach(r.iommu, rig_id(RIG_DEV), domain),
+			IOMMU_OK);
+		assert_int_equal(iommu_attach(r.iommu,
+					 rig_id(RIG_BEHIND_BRIDGE), domain),
+			IOMMU_OK);
+		assert_int_equal(
+			iommu_device_info(r.iommu, rig_id(RIG_DEV), &info),
+			IOMMU_OK);
+		assert_int_equal(info.state, IOMMU_DEVICE_ATTACHED);
+		assert_ptr_equal(info.domain, domain);
+		assert_int_equal(iommu_domain_devices(domain), 2);
+		assert_false(rig_can_read(&r, RIG_DEV, 0x100000));
+		assert_false(rig_can_read(&r, RIG_BEHIND_BRIDGE, 0x100000));
+		assert_int_equal(iommu_attach(r.iommu, rig_id(RIG_DEV),
+					 iommu_domain_identity(r.iommu)),
+			IOMMU_BUSY);
+		assert_int_equal(iommu_domain_destroy(domain), IOMMU_IN_USE);
+		assert_int_equal(
+			iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
+		assert_int_equal(
+			iommu_detach(r.iommu, rig_id(RIG_BEHIND_BRIDGE)),
+			IOMMU_OK);
+		assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+		rig_close(&r);
+	}
+}
+
 /* ---- ids ---- */
 
 /** A unit of 16 ids, two of which are taken, and more devices than that. */
@@ -733,6 +777,7 @@ int main(void)
 		cmocka_unit_test(attached_devices_are_visited_in_order),
 		cmocka_unit_test(one_domain_in_three_units),
 		cmocka_unit_test(one_domain_in_many_units),
+		cmocka_unit_test(blocked_domain_owns_and_blocks),
 		cmocka_unit_test(ids_run_out_and_come_back),
 		cmocka_unit_test(refused_unit_does_not_limit_the_others),
 		cmocka_unit_test(without_units_nothing_is_mapped),

@@ -148,6 +148,34 @@ static void small_pages_become_large(void **state)
 	}
 }
 
+/** Large leaves are written back where units read memory past the caches. */
+static void large_leaves_reach_memory(void **state)
+{
+	static const char *const kinds[] = {"plain", "non-coherent",
+		"caching-non-coherent", "worst-memory"};
+
+	(void)state;
+	for (unsigned k = 0; k < 4; k++) {
+		struct play p;
+
+		open_play(&p, kinds[k], MODEL_LAZY);
+		assert_false(rig_can_read(&p.r, RIG_DEV, 6 * M2));
+		map(&p, 6 * M2, 5 * M2, M2, RW);
+		assert_int_equal(size_at(&p, 6 * M2), M2);
+		assert_true(rig_can_write(&p.r, RIG_DEV, 6 * M2 + 0x3000));
+		assert_int_equal(
+			iommu_unmap_now(p.domain, iommu_iova(6 * M2), M2),
+			IOMMU_OK);
+		assert_false(rig_can_read(&p.r, RIG_DEV, 6 * M2 + 0x3000));
+		/* Beside one that is there: its table is in memory. */
+		map(&p, 7 * M2, 5 * M2, M2, RW);
+		map(&p, 8 * M2, 6 * M2, M2, IOMMU_READ);
+		assert_true(rig_can_read(&p.r, RIG_DEV, 9 * M2 - 8));
+		assert_false(rig_can_write(&p.r, RIG_DEV, 8 * M2));
+		close_play(&p);
+	}
+}
+
 static void join_goes_up_to_1g(void **state)
 {
 	struct play p;
@@ -589,6 +617,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(small_pages_become_large),
+		cmocka_unit_test(large_leaves_reach_memory),
 		cmocka_unit_test(join_goes_up_to_1g),
 		cmocka_unit_test(what_differs_is_not_joined),
 		cmocka_unit_test(no_memory_for_the_reserve_means_no_join),
