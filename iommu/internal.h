@@ -170,7 +170,7 @@ struct pgtable {
 	uint64_t leaf_bits;   /* C */
 	bool write_back;      /* C */
 	char *direct;         /* C: the host's direct map; NULL if it has
-				 none or entries must be written back */
+				 none */
 	uint64_t near_phys;   /* C: so far from phys_last that the short way of
 			       map.c need not look */
 	word64 leaf_cache[LEAF_CACHE]; /* A: see map.c */

@@ -20,8 +20,9 @@
  * A word of the cache says which table translates a span of addresses: bits 63
  * to 37 are bits 47 to 21 of the address, bits 36 to 0 the table's page number;
  * 0 is an empty word. Being one word, it is read and replaced without a lock.
- * What does not fit into it is not cached, nor what needs more than a store:
- * tables that must be written back or whose address only the host knows.
+ * What does not fit into it is not cached, nor are tables whose address only
+ * the host knows. The links to a cached table are in memory: far_leaves()
+ * looked.
  *
  * A table is entered only by a call for a range inside of it, and leaves, in
  * core_leaf_forget(), when an unmap or join that covers all of it unlinks it;
@@ -112,7 +113,7 @@ static void leaves_to_memory(
 {
 	const struct iommu_host *host = &domain->iommu->host;
 
-	if (domain->table.write_back)
+	if (domain->table.write_back && count)
 		host->cache_flush(host->ctx, leaf, count * sizeof(*leaf));
 }
 
@@ -191,7 +192,7 @@ enum iommu_status core_map_pieces(struct iommu_domain *domain,
 {
 	const struct pgtable *table = &domain->table;
 	enum iommu_status status = IOMMU_OK;
-	word64 *leaf = NULL;
+	word64 *leaf = NULL, *run = NULL; /* [run, leaf) is not in memory yet */
 	uint64_t left = 0; /* bytes from *iova on that `leaf` and on map */
 	unsigned n;
 
@@ -202,7 +203,9 @@ enum iommu_status core_map_pieces(struct iommu_domain *domain,
 			phys + 1;
 
 		if (size > left) {
+			leaves_to_memory(domain, run, (unsigned)(leaf - run));
 			leaf = near_leaves(domain, *iova, PAGE_SIZE, 0);
+			run = leaf;
 			left = leaf ? SPAN - (*iova & (SPAN - 1)) : 0;
 		}
 		if (size > left || is_far(table, phys)) {
@@ -218,6 +221,7 @@ enum iommu_status core_map_pieces(struct iommu_domain *domain,
 		if (status == IOMMU_OK)
 			*iova += size;
 	}
+	leaves_to_memory(domain, run, (unsigned)(leaf - run));
 	return status;
 }
 
@@ -256,6 +260,7 @@ enum iommu_status iommu_map(struct iommu_domain *domain, iommu_iova_t iova,
 		(unsigned)(size >> PAGE_SHIFT));
 	if (status != IOMMU_OK)
 		return status;
+	leaves_to_memory(domain, leaf, (unsigned)(size >> PAGE_SHIFT));
 	return core_tell_present(domain, iova.v, size);
 }
 
@@ -272,6 +277,17 @@ static inline uint64_t clear_leaves(word64 *leaf, uint64_t size)
 		store(leaf, 0);
 		removed += PAGE_SIZE;
 	}
+	return removed;
+}
+
+/** The same, and what was cleared is on its way to memory. */
+static inline uint64_t clear_in_memory(
+	const struct iommu_domain *domain, word64 *leaf, uint64_t size)
+{
+	uint64_t removed = clear_leaves(leaf, size);
+
+	if (removed)
+		leaves_to_memory(domain, leaf, (unsigned)(size >> PAGE_SHIFT));
 	return removed;
 }
 
@@ -298,13 +314,10 @@ static __attribute__((noinline)) enum iommu_status unmap_slowly(
 	if (size < SPAN)
 		leaf = far_leaves(domain, iova, size);
 	if (leaf) {
-		removed = clear_leaves(leaf, size);
-		if (removed) {
-			leaves_to_memory(
-				domain, leaf, (unsigned)(size >> PAGE_SHIFT));
+		removed = clear_in_memory(domain, leaf, size);
+		if (removed)
 			iommu_batch_add(
 				batch, IOMMU_REMOVED, iommu_iova(iova), size);
-		}
 	} else if (!core_unmap_range(domain, iova, last, batch, &removed)) {
 		status = IOMMU_NO_MEMORY;
 	}
@@ -321,7 +334,7 @@ enum iommu_status iommu_unmap(struct iommu_domain *domain, iommu_iova_t iova,
 
 	if (!leaf || batch->domain != domain)
 		return unmap_slowly(domain, iova.v, size, batch, out_removed);
-	removed = clear_leaves(leaf, size);
+	removed = clear_in_memory(domain, leaf, size);
 	if (out_removed)
 		*out_removed = removed;
 	if (removed)
@@ -335,7 +348,7 @@ bool core_clear_near(struct iommu_domain *domain, uint64_t iova, uint64_t size,
 	word64 *leaf = near_leaves_to_clear(domain, iova, size);
 
 	if (leaf)
-		*out_removed = clear_leaves(leaf, size);
+		*out_removed = clear_in_memory(domain, leaf, size);
 	return leaf;
 }
 
@@ -359,7 +372,7 @@ enum iommu_status core_unmap_now(struct iommu_domain *domain, uint64_t iova,
 
 	if (!leaf)
 		return unmap_now_slowly(domain, iova, size, out_removed);
-	*out_removed = clear_leaves(leaf, size);
+	*out_removed = clear_in_memory(domain, leaf, size);
 	if (!*out_removed)
 		return IOMMU_OK;
 	if (size == PAGE_SIZE)

@@ -118,7 +118,7 @@ enum iommu_status core_table_make(
 		return IOMMU_WIDTH;
 	table->last = (1ull << iova_bits) - 1;
 	table->top_shift = shift_of(table->levels);
-	table->direct = table->write_back ? NULL : iommu->host.direct_map;
+	table->direct = iommu->host.direct_map;
 	table->root = core_pages(iommu, 0, &table->phys);
 	if (!table->root)
 		return IOMMU_NO_MEMORY;
