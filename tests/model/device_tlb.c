@@ -16,6 +16,13 @@ static void ats_on(uint16_t dev)
 		d.m, 0, (uint8_t)(dev >> 8), (uint8_t)dev, 0x106, 2, 0x8000);
 }
 
+static void ready_with_device_tlb(void)
+{
+	ready("plain");
+	mini_attach(&d, ATS, top, DID, TT_ATS);
+	ats_on(ATS);
+}
+
 static void device_tlb_flush_rules(void **state)
 {
 	(void)state;
@@ -23,9 +30,7 @@ static void device_tlb_flush_rules(void **state)
 	mini_flush_device(&d, ATS, 0, false);
 	assert_int_equal(model_violations_of(d.m, MODEL_V_ATS), 1);
 	expect_at_checkpoint(MODEL_V_ATS);
-	ready("plain");
-	mini_attach(&d, ATS, top, DID, TT_ATS);
-	ats_on(ATS);
+	ready_with_device_tlb();
 	mini_translation(&d, false);
 	mini_flush_device(&d, ATS, 0, false);
 	expect_at_checkpoint(MODEL_V_ATS);
@@ -49,9 +54,7 @@ static void translated_requests_need_permission(void **state)
 static void silent_device_times_out(void **state)
 {
 	(void)state;
-	ready("plain");
-	mini_attach(&d, ATS, top, DID, TT_ATS);
-	ats_on(ATS);
+	ready_with_device_tlb();
 	model_ats_behave(d.m, 0, ATS, MODEL_ATS_NEVER);
 	mini_queue(&d, DESC_DEVTLB | (uint64_t)ATS << 32, 0);
 	assert_false(mini_wait(&d));
@@ -68,9 +71,7 @@ static void late_device_delays_the_wait(void **state)
 	uint64_t start;
 
 	(void)state;
-	ready("plain");
-	mini_attach(&d, ATS, top, DID, TT_ATS);
-	ats_on(ATS);
+	ready_with_device_tlb();
 	model_ats_behave(d.m, 0, ATS, MODEL_ATS_LATE);
 	mini_queue(&d, DESC_DEVTLB | (uint64_t)ATS << 32, 0);
 	start = model_now(d.m);
@@ -82,9 +83,7 @@ static void late_device_delays_the_wait(void **state)
 static void removed_device_times_out(void **state)
 {
 	(void)state;
-	ready("plain");
-	mini_attach(&d, ATS, top, DID, TT_ATS);
-	ats_on(ATS);
+	ready_with_device_tlb();
 	model_device_remove(d.m, 0, ATS);
 	assert_int_equal(
 		model_pci_read(d.m, 0, 0, (uint8_t)ATS, 0, 4), 0xffffffff);
@@ -99,9 +98,7 @@ static void device_tlb_without_flush(void **state)
 	uint64_t v = 0;
 
 	(void)state;
-	ready("plain");
-	mini_attach(&d, ATS, top, DID, TT_ATS);
-	ats_on(ATS);
+	ready_with_device_tlb();
 	assert_true(model_ats_request(d.m, 0, ATS, 0x10000, true));
 	set_leaf(0x10000, 0);
 	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
@@ -113,9 +110,7 @@ static void device_tlb_without_flush(void **state)
 static void device_tlb_flush_sizes(void **state)
 {
 	(void)state;
-	ready("plain");
-	mini_attach(&d, ATS, top, DID, TT_ATS);
-	ats_on(ATS);
+	ready_with_device_tlb();
 	for (uint64_t iova = 0x10000; iova < 0x14000; iova += 0x1000) {
 		set_leaf(iova, frame | 3);
 		assert_true(model_ats_request(d.m, 0, ATS, iova, true));
@@ -136,9 +131,7 @@ static void device_tlb_flush_sizes(void **state)
 static void device_tlb_flush_of_everything(void **state)
 {
 	(void)state;
-	ready("plain");
-	mini_attach(&d, ATS, top, DID, TT_ATS);
-	ats_on(ATS);
+	ready_with_device_tlb();
 	assert_true(model_ats_request(d.m, 0, ATS, 0x10000, true));
 	set_leaf(0x10000, 0);
 	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
@@ -150,9 +143,7 @@ static void device_tlb_flush_of_everything(void **state)
 static void device_tlb_before_iotlb(void **state)
 {
 	(void)state;
-	ready("plain");
-	mini_attach(&d, ATS, top, DID, TT_ATS);
-	ats_on(ATS);
+	ready_with_device_tlb();
 	assert_true(model_ats_request(d.m, 0, ATS, 0x10000, true));
 	set_leaf(0x10000, 0);
 	mini_flush_device(&d, ATS, 0x10000, false);

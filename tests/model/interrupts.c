@@ -102,15 +102,20 @@ static void wide_ids_need_eim(void **state)
 	expect_at_checkpoint(MODEL_V_UNSUPPORTED);
 }
 
+/* Entry 3 is used, and then cleared without a flush. */
+static void clear_used_entry(void)
+{
+	ready("plain");
+	mini_start_interrupts(&d);
+	entry(3, IRTE(0x50), FROM(DEV));
+	assert_true(model_msi(d.m, 0, DEV, MSI(3), 0));
+	entry(3, 0, FROM(DEV));
+}
+
 static void interrupt_entry_without_flush(void **state)
 {
 	(void)state;
-	ready("plain");
-	mini_start_interrupts(&d);
-	mini_store(&d, d.irt + 3 * 16 + 8, FROM(DEV));
-	mini_store(&d, d.irt + 3 * 16, IRTE(0x50));
-	assert_true(model_msi(d.m, 0, DEV, MSI(3), 0));
-	mini_store(&d, d.irt + 3 * 16, 0);
+	clear_used_entry();
 	assert_true(model_msi(d.m, 0, DEV, MSI(3), 0));
 	mini_flush_irte(&d, false, 4);
 	assert_true(model_msi(d.m, 0, DEV, MSI(3), 0));
@@ -120,12 +125,7 @@ static void interrupt_entry_without_flush(void **state)
 static void interrupt_entry_with_flush(void **state)
 {
 	(void)state;
-	ready("plain");
-	mini_start_interrupts(&d);
-	mini_store(&d, d.irt + 3 * 16 + 8, FROM(DEV));
-	mini_store(&d, d.irt + 3 * 16, IRTE(0x50));
-	assert_true(model_msi(d.m, 0, DEV, MSI(3), 0));
-	mini_store(&d, d.irt + 3 * 16, 0);
+	clear_used_entry();
 	mini_flush_irte(&d, false, 3);
 	assert_false(model_msi(d.m, 0, DEV, MSI(3), 0));
 	assert_int_equal(model_last_fault(d.m), F_IR_NP);
