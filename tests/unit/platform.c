@@ -501,23 +501,6 @@ static void command_that_does_more_is_noticed(void **state)
 
 /* ---- units that come later ---- */
 
-/** Takes the last unit's structure out of the machine's table. */
-static size_t take_unit_out(struct rig *r, uint8_t *out)
-{
-	size_t at = 48, last = 0, size;
-
-	for (; at < r->dmar_size; at += r->dmar[at + 2])
-		if (!r->dmar[at])
-			last = at;
-	size = r->dmar[last + 2];
-	memcpy(out, r->dmar + last, size);
-	memmove(r->dmar + last, r->dmar + last + size,
-		r->dmar_size - last - size);
-	r->dmar_size -= size;
-	finish(r, 0);
-	return size;
-}
-
 static void open_without_second(
 	struct rig *r, const char *second, uint8_t *structure, size_t *size)
 {
@@ -525,7 +508,7 @@ static void open_without_second(
 		model_create_pair(model_personality_find("plain"),
 			model_personality_find(second), MODEL_LAZY, 0, 1,
 			false));
-	*size = take_unit_out(r, structure);
+	*size = rig_take_unit_out(r, structure);
 	rig_start_ok(r);
 	assert_int_equal(iommu_unit_count(r->iommu), 1);
 }

@@ -94,6 +94,7 @@ static void hook_in(struct rig *r)
 static void inject(struct scene *s, enum injection what, unsigned n)
 {
 	struct model *m = s->r.m;
+	unsigned unit = s->stage == SCENE_UNIT_COMES;
 
 	switch (what) {
 	case NTH_ALLOCATION:
@@ -104,10 +105,10 @@ static void inject(struct scene *s, enum injection what, unsigned n)
 		model_fail_wait(m, n);
 		break;
 	case HUNG_FROM_NTH_ACCESS:
-		model_unit_hang(m, 0, n);
+		model_unit_hang(m, unit, n);
 		break;
 	case GONE_FROM_NTH_ACCESS:
-		model_unit_gone(m, 0, n);
+		model_unit_gone(m, unit, n);
 		break;
 	case DEVICE_GONE_FROM_NTH_STEP:
 		departure.at = n;
@@ -131,6 +132,7 @@ static bool heal(struct scene *s, enum injection what, unsigned n,
 	uint64_t before, unsigned failures)
 {
 	bool felt = model_failures(s->r.m) != failures;
+	unsigned unit = s->stage == SCENE_UNIT_COMES;
 
 	model_fail_alloc(s->r.m, 0, false);
 	model_fail_wait(s->r.m, 0);
@@ -140,9 +142,9 @@ static bool heal(struct scene *s, enum injection what, unsigned n,
 		felt = departure.steps >= n;
 	/* Not reached: it must not be later either. */
 	if (what == HUNG_FROM_NTH_ACCESS && !felt)
-		model_unit_hang(s->r.m, 0, 1u << 30);
+		model_unit_hang(s->r.m, unit, 1u << 30);
 	if (what == GONE_FROM_NTH_ACCESS && !felt)
-		model_unit_gone(s->r.m, 0, 1u << 30);
+		model_unit_gone(s->r.m, unit, 1u << 30);
 	departure.at = 0;
 	return felt;
 }

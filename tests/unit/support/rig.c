@@ -77,6 +77,28 @@ void rig_close_anyhow(struct rig *r)
 	model_destroy(r->m);
 }
 
+size_t rig_take_unit_out(struct rig *r, uint8_t out[256])
+{
+	size_t at = 48, last = 0, size;
+	uint8_t sum = 0;
+
+	for (; at < r->dmar_size; at += r->dmar[at + 2])
+		if (!r->dmar[at])
+			last = at;
+	size = r->dmar[last + 2];
+	memcpy(out, r->dmar + last, size);
+	memmove(r->dmar + last, r->dmar + last + size,
+		r->dmar_size - last - size);
+	r->dmar_size -= size;
+	r->dmar[4] = (uint8_t)r->dmar_size;
+	r->dmar[5] = (uint8_t)(r->dmar_size >> 8);
+	r->dmar[9] = 0;
+	for (at = 0; at < r->dmar_size; at++)
+		sum = (uint8_t)(sum + r->dmar[at]);
+	r->dmar[9] = (uint8_t)-sum;
+	return size;
+}
+
 struct iommu_device_id rig_id(uint16_t bdf)
 {
 	return (struct iommu_device_id){.requester = bdf};

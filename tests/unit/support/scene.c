@@ -74,7 +74,16 @@ void scene_open(struct scene *s, const char *kind, enum scene_stage stage)
 {
 	memset(s, 0, sizeof *s);
 	s->stage = stage;
-	rig_open(&s->r, kind, MODEL_LAZY, 1);
+	if (stage == SCENE_UNIT_COMES) {
+		const struct model_personality *p =
+			model_personality_find(kind);
+
+		rig_open_machine(&s->r,
+			model_create_pair(p, p, MODEL_LAZY, 0, 1, false));
+		s->structure_size = rig_take_unit_out(&s->r, s->structure);
+	} else {
+		rig_open(&s->r, kind, MODEL_LAZY, 1);
+	}
 	if (scene_hooks)
 		scene_hooks(&s->r);
 	s->r.options.timeout_ns = 10000000;

@@ -25,6 +25,8 @@ enum scene_stage {
 	SCENE_CREATED,
 	SCENE_DISCOVERED,
 	SCENE_STARTED,
+	/** Started, and there is a second unit that it does not know. */
+	SCENE_UNIT_COMES,
 	/** Started, with domains, devices, buffers and interrupts. */
 	SCENE_FULL,
 };
@@ -45,6 +47,9 @@ struct scene {
 	bool has_buffer, remapped, has_irq, has_irq_made;
 	struct iommu_irq irq, irq_made;
 	struct iommu_batch batch;
+	/** What firmware says of the second unit. */
+	uint8_t structure[256];
+	size_t structure_size;
 };
 
 struct scene_call {

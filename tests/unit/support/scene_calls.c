@@ -97,6 +97,11 @@ static enum iommu_status resume(struct scene *s)
 	return iommu_resume(IOMMU);
 }
 
+static enum iommu_status second_unit(struct scene *s)
+{
+	return iommu_units_add(IOMMU, s->structure, s->structure_size);
+}
+
 static enum iommu_status inherited_end(struct scene *s)
 {
 	return iommu_inherited_end(IOMMU);
@@ -625,6 +630,7 @@ const struct scene_call scene_calls[] = {
 	{"iommu_power on", SCENE_FULL, switched_off, power_on, false},
 	{"iommu_suspend", SCENE_FULL, without_tlb, suspend, false},
 	{"iommu_resume", SCENE_FULL, asleep, resume, false},
+	{"iommu_units_add second", SCENE_UNIT_COMES, NULL, second_unit, false},
 	{"iommu_inherited_end", SCENE_FULL, NULL, inherited_end, false},
 	{"iommu_units_add", SCENE_FULL, NULL, units_add, false},
 	{"iommu_hand_over", SCENE_FULL, NULL, hand_over, true},
