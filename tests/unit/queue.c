@@ -62,7 +62,7 @@ static void reg_write(
 {
 	struct model *m = line.p->r.m;
 
-	if (offset == REG_IQT) {
+	if (offset == REG_IQT && (uintptr_t)regs == model_unit_base(m, 0)) {
 		unsigned tail = (unsigned)(value >> 4);
 		uint64_t ring =
 			model_read64(m, model_unit_base(m, 0) + REG_IQA);
@@ -207,6 +207,52 @@ static void fewer_than_the_repeats_is_done(void **state)
 	forgive(&p);
 	assert_false(rig_can_read(&p.r, RIG_DEV, AT));
 	close_play(&p);
+}
+
+/** Two units are flushed together, one refuses: its part is repeated. */
+static void refusal_of_one_unit_of_two_is_repeated(void **state)
+{
+	const struct model_personality *kind = model_personality_find("plain");
+
+	(void)state;
+	for (unsigned k = 0; k < 4; k++) {
+		struct play p;
+
+		memset(&line, 0, sizeof(line));
+		memset(&p, 0, sizeof(p));
+		rig_open_machine(&p.r,
+			model_create_pair(kind, kind,
+				k & 1 ? MODEL_RANDOM : MODEL_LAZY, 0, 1,
+				false));
+		line.p = &p;
+		line.real = p.r.hooks;
+		p.r.hooks.reg_write = reg_write;
+		rig_start_ok(&p.r);
+		p.page = rig_frame(&p.r, 9);
+		p.domain = rig_mapped_domain(&p.r);
+		assert_int_equal(
+			iommu_attach(p.r.iommu, rig_id(RIG_DEV), p.domain),
+			IOMMU_OK);
+		assert_int_equal(
+			iommu_attach(p.r.iommu, rig_id(RIG_OTHER), p.domain),
+			IOMMU_OK);
+		assert_int_equal(iommu_map(p.domain, iommu_iova(AT),
+					 iommu_phys(p.page), 4096, RW),
+			IOMMU_OK);
+		assert_true(rig_can_write(&p.r, RIG_DEV, AT));
+		assert_true(rig_can_write(&p.r, RIG_OTHER, AT));
+		line.waits = k & 2;
+		line.times = 1;
+		assert_int_equal(unmap(&p), IOMMU_OK);
+		assert_int_equal(line.times, 0);
+		forgive(&p);
+		assert_int_equal(stats_of(&p).queue_errors, 1);
+		assert_false(rig_can_write(&p.r, RIG_DEV, AT));
+		assert_false(rig_can_write(&p.r, RIG_OTHER, AT));
+		assert_int_equal(
+			iommu_detach(p.r.iommu, rig_id(RIG_OTHER)), IOMMU_OK);
+		close_play(&p);
+	}
 }
 
 /* ---- what the unit reports besides ---- */
@@ -473,6 +519,7 @@ int main(void)
 		cmocka_unit_test(spoilt_descriptor_is_repeated),
 		cmocka_unit_test(always_spoilt_ends_unconfirmed),
 		cmocka_unit_test(fewer_than_the_repeats_is_done),
+		cmocka_unit_test(refusal_of_one_unit_of_two_is_repeated),
 		cmocka_unit_test(unasked_completion_is_noted),
 		cmocka_unit_test(long_waits_are_in_the_histogram),
 		cmocka_unit_test(full_ring_is_waited_for),
