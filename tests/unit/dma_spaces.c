@@ -484,6 +484,7 @@ static void lists_go_piece_by_piece(void **state)
 		struct iommu_dma_config config;
 	} row[] = {{IOMMU_DOMAIN_IDENTITY, {0}},
 		{IOMMU_DOMAIN_IDENTITY, {.deferred = true}},
+		{IOMMU_DOMAIN_MAPPED, {0}},
 		{IOMMU_DOMAIN_MAPPED, {.untrusted = true}},
 		{IOMMU_DOMAIN_MAPPED, {.untrusted = true, .deferred = true}}};
 	struct iommu_dma_piece piece[5];
@@ -492,7 +493,7 @@ static void lists_go_piece_by_piece(void **state)
 	unsigned count;
 
 	(void)state;
-	for (unsigned k = 0; k < 4; k++) {
+	for (unsigned k = 0; k < 5; k++) {
 		bool identity = row[k].kind == IOMMU_DOMAIN_IDENTITY;
 
 		open_play(&p, "plain", row[k].kind, &row[k].config, 1);

@@ -76,12 +76,17 @@ static void every_fault_comes_once(void **state)
 		r.options.fault_storm = 0;
 		rig_start_ok(&r);
 		for (uint64_t i = 1; i <= 600; i++) {
+			struct iommu_stats stats;
+
 			rig_can_write(&r, RIG_DEV, i << 12);
 			iommu_interrupt(r.iommu, 0);
 			assert_true(iommu_fault_next(r.iommu, &f));
 			assert_true(f.address.v == i << 12);
 			assert_false(iommu_fault_next(r.iommu, &f));
 			assert_int_equal(f.lost, 0);
+			assert_int_equal(
+				iommu_unit_stats(r.iommu, 0, &stats), IOMMU_OK);
+			assert_int_equal(stats.faults, i);
 		}
 		rig_close(&r);
 	}
@@ -204,6 +209,7 @@ static void silenced_device_is_not_heard(void **state)
 
 	(void)state;
 	for (unsigned k = 0; k < 14; k++) {
+		const uint16_t bdf = k & 1 ? RIG_DEV : RIG_BEHIND_PORT;
 		struct iommu_device_info info;
 		struct iommu_fault f;
 		struct rig r;
@@ -214,13 +220,12 @@ static void silenced_device_is_not_heard(void **state)
 		r.options.fault_storm = 20;
 		rig_start_ok(&r);
 		for (unsigned n = 0; n < 100; n++) {
-			rig_can_write(&r, RIG_DEV, 0x100000 + (n << 12));
+			rig_can_write(&r, bdf, 0x100000 + (n << 12));
 			iommu_interrupt(r.iommu, 0);
 			while (iommu_fault_next(r.iommu, &f))
 				;
 		}
-		assert_int_equal(
-			iommu_device_info(r.iommu, rig_id(RIG_DEV), &info),
+		assert_int_equal(iommu_device_info(r.iommu, rig_id(bdf), &info),
 			IOMMU_OK);
 		assert_int_equal(info.faults, 20);
 		/* Others are heard as before. */
@@ -232,12 +237,12 @@ static void silenced_device_is_not_heard(void **state)
 		assert_int_equal(seen, 1);
 		rig_check(&r);
 		/* Until it is taken back into grace. */
-		assert_int_equal(iommu_device_revive(r.iommu, rig_id(RIG_DEV)),
-			IOMMU_OK);
-		rig_can_read(&r, RIG_DEV, 0x1000);
+		assert_int_equal(
+			iommu_device_revive(r.iommu, rig_id(bdf)), IOMMU_OK);
+		rig_can_read(&r, bdf, 0x1000);
 		assert_true(iommu_interrupt(r.iommu, 0));
 		assert_true(iommu_fault_next(r.iommu, &f));
-		assert_int_equal(f.device.requester, RIG_DEV);
+		assert_int_equal(f.device.requester, bdf);
 		rig_close(&r);
 	}
 }
