@@ -55,3 +55,15 @@ $(O)/test/small/tables: $(patsubst %,$(O)/small/%.o,$(small-sources) \
 -include $(patsubst %.o,%.d,$(call soak-objects,plain,tests/unit/random.c) \
 	$(call soak-objects,race,$(race-tests:%=tests/unit/%.c)) \
 	$(patsubst %,$(O)/small/%.o,$(small-sources) tests/small/tables.c))
+
+# --- make bench-model: how fast the model is -------------------------------------
+
+.PHONY: bench-model
+bench-model: packages-test $(O)/bench/model
+	@$(O)/bench/model
+
+$(O)/bench/model: $(S)/bench/model/speed.c $(S)/tests/model/support/mini.c \
+		$(patsubst %,$(O)/plain/%.o,$(filter-out model/host.c,\
+		$(model-sources)))
+	@mkdir -p $(@D)
+	$(Q)$(host-cc) $(plain-flags) -o $@ $^ -lcmocka -lpthread
