@@ -169,9 +169,14 @@ enum iommu_status iommu_inherited_end(struct iommu *iommu)
 	if (iommu->state != INSTANCE_STARTED)
 		return IOMMU_WRONG_STATE;
 	for (n = 0; n < iommu->units; n++) {
-		if (!is_alive(iommu->unit[n]))
-			continue;
-		one = end_unit(iommu->unit[n]);
+		struct unit *unit = iommu->unit[n];
+
+		/* A lost unit may go on as it was. */
+		one = IOMMU_OK;
+		if (is_alive(unit))
+			one = end_unit(unit);
+		else if (inherited(unit) || unit->haunted)
+			one = IOMMU_UNIT_LOST;
 		if (one != IOMMU_OK)
 			status = one;
 	}
@@ -188,6 +193,8 @@ enum iommu_status iommu_hand_over(struct iommu *iommu, enum iommu_hand_over how)
 		return IOMMU_WRONG_STATE;
 	if ((unsigned)how > IOMMU_HAND_OVER_KEPT)
 		return IOMMU_BAD_ARGUMENT;
+	if (!iommu_is_on(iommu))
+		return IOMMU_OFF;
 	for (n = 0; blocked && n < iommu->units; n++)
 		if (unit_attached(iommu->unit[n]))
 			return IOMMU_IN_USE;

@@ -56,7 +56,8 @@ enum iommu_hand_over {
  * memory if every unit is in abort-DMA mode, and answers IOMMU_UNCONFIRMED if
  * tables have to stay (at least a page for each unit).
  *
- * Waits. IOMMU_IN_USE (blocked, while devices are attached), IOMMU_WRONG_STATE,
+ * Waits. IOMMU_IN_USE (blocked, while devices are attached), IOMMU_OFF
+ * (switched off: there is nothing to leave on), IOMMU_WRONG_STATE,
  * IOMMU_BAD_ARGUMENT, IOMMU_UNIT_LOST (the others are handed over).
  */
 enum iommu_status iommu_hand_over(

@@ -459,6 +459,51 @@ static void busy_queue_is_waited_for(void **state)
 	model_destroy(m);
 }
 
+/** The unit does not confirm: nothing of the earlier owner's may be reused, and
+ *  that is said as often as it is asked. */
+static void what_is_not_confirmed_has_not_ended(void **state)
+{
+	struct model *m = model_create_simple("plain", MODEL_LAZY, 1);
+	struct earlier e = {0};
+	struct rig r;
+
+	(void)state;
+	live_earlier(&e, m);
+	start_next(&r, m, IOMMU_TAKE_OVER_KEPT);
+	assert_int_equal(iommu_power(r.iommu, false), IOMMU_OK);
+	assert_int_equal(
+		iommu_hand_over(r.iommu, IOMMU_HAND_OVER_BLOCKED), IOMMU_OFF);
+	assert_int_equal(iommu_power(r.iommu, true), IOMMU_OK);
+	model_unit_hang(m, 0, 0);
+	assert_int_equal(
+		iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_UNIT_LOST);
+	assert_int_equal(state_of(&r, RIG_DEV), IOMMU_DEVICE_QUARANTINED);
+	assert_int_equal(iommu_inherited_end(r.iommu), IOMMU_UNIT_LOST);
+	assert_int_equal(iommu_inherited_end(r.iommu), IOMMU_UNIT_LOST);
+	assert_int_equal(iommu_destroy(r.iommu), IOMMU_UNCONFIRMED);
+	no_violation(&r);
+	model_destroy(m);
+}
+
+/** Switched off, what was kept can end, too. */
+static void kept_ends_while_off(void **state)
+{
+	struct model *m = model_create_simple("caching", MODEL_LAZY, 1);
+	struct earlier e = {0};
+	struct rig r;
+
+	(void)state;
+	live_earlier(&e, m);
+	start_next(&r, m, IOMMU_TAKE_OVER_KEPT);
+	assert_int_equal(iommu_power(r.iommu, false), IOMMU_OK);
+	assert_int_equal(iommu_inherited_end(r.iommu), IOMMU_OK);
+	assert_int_equal(iommu_power(r.iommu, true), IOMMU_OK);
+	assert_false(rig_can_read(&r, RIG_DEV, AT));
+	assert_int_equal(iommu_destroy(r.iommu), IOMMU_OK);
+	no_violation(&r);
+	model_destroy(m);
+}
+
 /** The pages that an instance took must be back where that was promised. */
 static void left_blocked(void **state)
 {
@@ -604,6 +649,8 @@ int main(void)
 		cmocka_unit_test(other_apic_ids_end_interrupts),
 		cmocka_unit_test(old_tlb_is_emptied_and_switched_off),
 		cmocka_unit_test(busy_queue_is_waited_for),
+		cmocka_unit_test(what_is_not_confirmed_has_not_ended),
+		cmocka_unit_test(kept_ends_while_off),
 		cmocka_unit_test(left_blocked),
 		cmocka_unit_test(handed_over_is_hands_off),
 		cmocka_unit_test(garbage_is_survived),
