@@ -92,7 +92,7 @@ mutate: packages-coverage
 
 # --- make fuzz: tests/fuzz/NAME.c, corpus in tests/fuzz/corpus/NAME ----------
 
-FUZZ_SECONDS ?= 60
+SECONDS ?= 60
 fuzzers := $(patsubst $(S)/tests/%.c,$(O)/%,$(wildcard $(S)/tests/fuzz/*.c))
 fuzz-flags := -std=gnu17 -O1 -g -fsanitize=fuzzer,address,undefined \
 	-fno-sanitize-recover=undefined -I$(S)/include -I$(S)/iommu \
@@ -106,8 +106,8 @@ $(fuzzers): $(O)/%: $(S)/tests/%.c $(addprefix $(S)/,$(library-sources) \
 fuzz: packages-fuzz $(fuzzers)
 	@for fuzzer in $(fuzzers); do \
 		name=$${fuzzer##*/}; mkdir -p $(O)/corpus/$$name; \
-		echo "$$name, $(FUZZ_SECONDS) s"; \
-		$$fuzzer -max_total_time=$(FUZZ_SECONDS) -verbosity=0 \
+		echo "$$name, $(SECONDS) s"; \
+		$$fuzzer -max_total_time=$(SECONDS) -verbosity=0 \
 			-artifact_prefix=$(O)/corpus/ $(O)/corpus/$$name \
 			$$(ls -d $(S)/tests/fuzz/corpus/$$name 2>/dev/null) \
 			|| exit 1; \

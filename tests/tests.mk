@@ -3,7 +3,7 @@
 # Host tests: every tests/KIND/NAME.c is one cmocka program. The library and the
 # model are compiled once for all of them, with the sanitizers on.
 
-kinds := unit model qtest
+kinds := unit model qtest fuzz
 host-cc := $(CC)
 # make coverage counts what was written, not what an optimizer made of it.
 HOST_OPTIMIZE ?= -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -32,6 +32,8 @@ $(O)/host/iommu/%.c.o: $(S)/iommu/%.c | packages-test
 $(O)/host/%.c.o: $(S)/%.c | packages-test
 	@mkdir -p $(@D)
 	$(Q)$(host-cc) $(host-flags) -MMD -MP -c -o $@ $<
+
+$(O)/host/tests/fuzz/%: host-flags += -I$(S)/iommu -DSOURCE='"$(S)"'
 
 # An archive, so that a test of one part does not need the others to link; a
 # shared library (TESTED=so) when tools/mutate exchanges it below the tests.

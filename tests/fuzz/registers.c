@@ -9,6 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum {
+	GSTS = 0x1c,
+	IQA = 0x90
+};
+
+#define QIES (1ull << 26)
+
 static const uint8_t *input;
 static size_t left;
 static struct iommu_host honest;
@@ -23,16 +30,26 @@ static uint64_t take(unsigned width)
 	return v;
 }
 
+/** Flips one bit, or answers with anything. */
+static uint64_t lie(uint64_t v, uint8_t control, unsigned width)
+{
+	return control & 2 ? v ^ 1ull << (control >> 2 & (width * 8 - 1))
+			   : take(width);
+}
+
+/* A queue that was left on is ended where the unit says it is, by a descriptor
+ * in memory (VT-d 6.5.2.1): about that, and whether it is on, it does not lie.
+ */
 static uint64_t reg_read(void *ctx, void *regs, uint32_t offset, unsigned width)
 {
 	uint64_t v = honest.reg_read(ctx, regs, offset, width);
 	uint8_t control = left ? (uint8_t)take(1) : 0;
+	uint64_t lied;
 
-	if (!(control & 1))
+	if (!(control & 1) || offset == IQA)
 		return v;
-	/* Flip one bit, or answer with anything. */
-	return control & 2 ? v ^ 1ull << (control >> 2 & (width * 8 - 1))
-			   : take(width);
+	lied = lie(v, control, width);
+	return offset == GSTS ? (lied & ~QIES) | (v & QIES) : lied;
 }
 
 static void swallow(void *arg, const char *text, size_t length)
