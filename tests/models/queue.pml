@@ -34,7 +34,7 @@
  * wrong: LOSS_IGNORED+WITH_ERRORS	a later wait answers for a lost flush
  * wrong: LOSS_LATE+WITH_ERRORS	the error is cleared before the loss is noted
  * wrong: NO_RING_AGAIN+WITH_ERRORS	the hardware waits for a tail write
- * wrong: SLOTS_LOST+WITH_ERRORS+FULL	nothing says that dropped slots are free
+ * wrong: SLOTS_LOST+WITH_ERRORS+FULL+TWICE	nothing says that dropped slots are free
  * wrong: NO_RECHECK+WITH_ERRORS	the error was repaired by another meanwhile
  */
 #if defined(FULL) || defined(THREE)
@@ -48,7 +48,7 @@
 #define ROUNDS 2
 #endif
 #define SLOTS 6
-#if defined(WITH_ERRORS) && defined(FULL)
+#if defined(WITH_ERRORS) && defined(TWICE)
 #define ERRORS 2
 #elif defined(WITH_ERRORS)
 #define ERRORS 1
