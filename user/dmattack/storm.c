@@ -2,7 +2,8 @@
 /*
  * Refused requests by the thousand, from QEMU's e1000: its ring of descriptors
  * is put where nothing is, and every doorbell makes it look there. The machine
- * must stay usable and the device must be stopped.
+ * must stay usable and the device must be stopped. In virtual time that passes
+ * with instructions they are too few in a second to be a storm.
  */
 #include "attack.h"
 
@@ -62,6 +63,6 @@ static void faults_without_end(void)
 }
 
 const struct attack storm_attacks[] = {
-	ATTACK(faults_without_end),
+	LONG_ATTACK(faults_without_end),
 	{0},
 };
