@@ -223,6 +223,8 @@ static enum iommu_status find_usable(
 		return status;
 	if (iommu->state == INSTANCE_HANDED_OVER)
 		return IOMMU_WRONG_STATE;
+	if (iommu->state == INSTANCE_SUSPENDED)
+		return IOMMU_OFF;
 	switch (unit_state((*out)->unit)) {
 	case IOMMU_UNIT_FAILED:
 		return IOMMU_UNIT_LOST;
@@ -369,6 +371,8 @@ enum iommu_status iommu_detach(struct iommu *iommu, struct iommu_device_id id)
 		return IOMMU_NO_UNIT;
 	if (iommu->state == INSTANCE_HANDED_OVER)
 		return IOMMU_WRONG_STATE;
+	if (iommu->state == INSTANCE_SUSPENDED)
+		return IOMMU_OFF;
 	dev = core_device_known(iommu, id);
 	if (!dev) {
 		status = core_device(iommu, id, &dev);

@@ -149,9 +149,9 @@ enum iommu_status iommu_attach(struct iommu *iommu, struct iommu_device_id id,
  * IOMMU_UNCONFIRMED, IOMMU_UNIT_LOST: the entry is not present, but the
  * hardware did not confirm; the device is quarantined and the pages it could
  * reach must not be reused. IOMMU_NO_UNIT, IOMMU_NO_DEVICE,
- * IOMMU_NOT_ATTACHED, IOMMU_BUSY (an attach or detach is under way),
- * IOMMU_WRONG_STATE after iommu_hand_over(). A device that inherited access
- * from an earlier owner is blocked by this call, too.
+ * IOMMU_NOT_ATTACHED, IOMMU_BUSY (an attach or detach is under way), IOMMU_OFF
+ * (suspended), IOMMU_WRONG_STATE after iommu_hand_over(). A device that
+ * inherited access from an earlier owner is blocked by this call, too.
  */
 enum iommu_status iommu_detach(
 	struct iommu *iommu, struct iommu_device_id id) IOMMU_MUST_CHECK;

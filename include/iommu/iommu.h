@@ -203,7 +203,9 @@ bool iommu_is_on(const struct iommu *iommu);
 /**
  * Prepares for the loss of all register contents: translation, interrupt
  * remapping and queues off, everything kept in memory. The host has quieted
- * its devices. Waits. IOMMU_UNIT_LOST, IOMMU_WRONG_STATE.
+ * its devices. Until iommu_resume() iommu_attach() and iommu_detach() answer
+ * IOMMU_OFF, and the host unmaps and flushes nothing. Waits. IOMMU_UNIT_LOST,
+ * IOMMU_WRONG_STATE.
  */
 enum iommu_status iommu_suspend(struct iommu *iommu) IOMMU_MUST_CHECK;
 

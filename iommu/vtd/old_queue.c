@@ -32,10 +32,12 @@ static void queue_drains(struct vtd_unit *unit)
 static struct vtd_entry *slot_at(const struct vtd_unit *unit, uint64_t offset)
 {
 	const struct iommu_host *host = &unit->unit.iommu->host;
-	uint64_t at = (vtd_read64(unit, VTD_IQA) & ~0xfffull) + offset;
+	uint64_t queue = vtd_read64(unit, VTD_IQA) & ~0xfffull;
+	uint64_t at = queue + offset;
 	char *page;
 
-	if (at >> unit->unit.phys_bits)
+	/* Nobody has a queue at address 0, or this instance's. */
+	if (!queue || queue == unit->queue.phys.v || at >> unit->unit.phys_bits)
 		return NULL;
 	page = host->phys_to_virt(
 		host->ctx, iommu_phys(at & ~(uint64_t)(PAGE_SIZE - 1)));

@@ -136,6 +136,10 @@ static void life_has_an_order(void **state)
 	answers(iommu_suspend(r.iommu), IOMMU_OK);
 	answers(iommu_suspend(r.iommu), IOMMU_WRONG_STATE);
 	answers(iommu_power(r.iommu, true), IOMMU_WRONG_STATE);
+	answers(iommu_attach(r.iommu, rig_id(RIG_DEV),
+			iommu_domain_identity(r.iommu)),
+		IOMMU_OFF);
+	answers(iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_OFF);
 	answers(iommu_resume(r.iommu), IOMMU_OK);
 	answers(iommu_power(r.iommu, false), IOMMU_OK);
 	answers(iommu_power(r.iommu, false), IOMMU_OK);
