@@ -5,7 +5,7 @@
  *	unmap      clears the entries and puts the run at the ring's tail
  *	ask        starts one flush for all that came since the last
  *	confirm    the unit has answered
- *	retire     the addresses are free again, the host is told
+ *	retire     the host is told, the addresses are free again
  *
  * A flush is asked for some time before as many wait as may wait, so that the
  * answer is mostly there when it is needed; and an unmap retires two runs at
@@ -49,9 +49,9 @@ static inline void retire(struct iommu_dma *dma, struct lane *lane,
 
 		if (!run->pages)
 			continue;
-		core_lane_put(&dma->space, lane, run->iova, run->pages);
 		if (run->tell)
 			dma->config.released(run->cookie);
+		core_lane_put(&dma->space, lane, run->iova, run->pages);
 	}
 }
 
