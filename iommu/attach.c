@@ -371,8 +371,6 @@ enum iommu_status iommu_detach(struct iommu *iommu, struct iommu_device_id id)
 		return IOMMU_NO_UNIT;
 	if (iommu->state == INSTANCE_HANDED_OVER)
 		return IOMMU_WRONG_STATE;
-	if (iommu->state == INSTANCE_SUSPENDED)
-		return IOMMU_OFF;
 	dev = core_device_known(iommu, id);
 	if (!dev) {
 		status = core_device(iommu, id, &dev);
@@ -380,6 +378,10 @@ enum iommu_status iommu_detach(struct iommu *iommu, struct iommu_device_id id)
 			return status == IOMMU_NO_DEVICE ? status
 							 : IOMMU_NOT_ATTACHED;
 	}
+	/* A unit that is lost will not be resumed. */
+	if (iommu->state == INSTANCE_SUSPENDED &&
+		unit_state(dev->unit) != IOMMU_UNIT_FAILED)
+		return IOMMU_OFF;
 	if (core_inherits(dev)) {
 		status = core_disinherit(iommu, dev);
 		if (status == IOMMU_OK || status == IOMMU_NO_MEMORY)

@@ -161,9 +161,21 @@ static void interrupt_window(void)
 	CHECK(p == MAP_FAILED || p < window || p >= window + 0x100000);
 }
 
+static uint32_t message;
+
+/* The remappable format (VT-d 5.1.2.2), alone and with a number to be added to
+ * the entry's. */
+static void forge_remapped(unsigned index, uint32_t number)
+{
+	uint64_t at = 0xfee00010 | (index & 0x7fff) << 5;
+
+	message = number;
+	edu_load(edu, (uintptr_t)&message, sizeof(message));
+	edu_store(edu, number ? at | 8 : at, sizeof(message));
+}
+
 static void forged_interrupts(void)
 {
-	static uint32_t message;
 	static const uint8_t vectors[] = {0x10, 0x11, 0x12, 0x1e, 0x20, 0x21,
 		0x30, 0x40, 0x50, 0x80, 0xd0, 0xe0, 0xef, 0xf0, 0xf8, 0xfc,
 		0xfd, 0xfe, 0xff};
@@ -174,10 +186,10 @@ static void forged_interrupts(void)
 		edu_load(edu, (uintptr_t)&message, sizeof(message));
 		edu_store(edu, 0xfee00000, sizeof(message)); /* to CPU 0 */
 	}
-	/* Remappable format, an entry that is nobody's. */
-	message = 0;
-	edu_load(edu, (uintptr_t)&message, sizeof(message));
-	edu_store(edu, 0xfeefff10, sizeof(message));
+	forge_remapped(0xfff, 0);      /* an entry that is nobody's */
+	forge_remapped(0xfff, 0xffff); /* and one far beyond the table */
+	for (unsigned index = 0; index < 6; index++)
+		forge_remapped(index, 0); /* the kernel's and others' */
 	CHECK(getpid() > 0);
 }
 
