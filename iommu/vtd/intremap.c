@@ -17,7 +17,9 @@ static bool ids_fit(const struct vtd_unit *unit)
 
 	if (x2apic == IOMMU_ON)
 		return VTD_ECAP_EIM(ecap);
-	return x2apic == IOMMU_AUTO || !VTD_ECAP_EIMER(ecap);
+	/* What only takes 32-bit ids must have them (11.4.3). */
+	return !VTD_ECAP_EIMER(ecap) ||
+		(x2apic == IOMMU_AUTO && VTD_ECAP_EIM(ecap));
 }
 
 /** An I/O APIC that the table does not name could not interrupt any more. */

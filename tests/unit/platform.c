@@ -427,6 +427,20 @@ static void contradicts(uint64_t cap, uint64_t ecap, const char *text)
 	rig_close(&r);
 }
 
+/** Asks for ids that it does not take: remapping stays off (11.4.3). */
+static void x2apic_only_unit_without_x2apic(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, "x2apic-only", MODEL_LAZY, 1);
+	plain_read = r.hooks.reg_read;
+	r.hooks.reg_read = read_flipped;
+	cap_flip = 0;
+	ecap_flip = 1u << 4;
+	assert_false(remaps(&r));
+}
+
 static void contradictions_are_named(void **state)
 {
 	(void)state;
@@ -639,6 +653,7 @@ int main(void)
 		cmocka_unit_test(unnamed_ioapic_keeps_remapping_off),
 		cmocka_unit_test(x2apic_as_unit_and_host_have_it),
 		cmocka_unit_test(x2apic_only_unit_delivers),
+		cmocka_unit_test(x2apic_only_unit_without_x2apic),
 		cmocka_unit_test(contradictions_are_named),
 		cmocka_unit_test(differences_are_named),
 		cmocka_unit_test(command_that_does_more_is_noticed),
