@@ -492,7 +492,12 @@ static struct model *make_machine(const struct model_personality *kind,
 	const struct model_rmrr_desc rmrr = {.base = 0x1000,
 		.limit = 0x1fff,
 		.bdf = on_the_bus[reserved_for < 0 ? 0 : reserved_for].bdf};
+	const struct model_ioapic_desc ioapic = {
+		.id = (uint8_t)acpi_machine.ioapics[0].id,
+		.bdf = MODEL_BDF(0xf0, 0x1f, 0)};
 	const struct model_desc desc = {
+		.ioapics = &ioapic,
+		.ioapic_count = 1,
 		.rmrrs = &rmrr,
 		.rmrr_count = reserved_for >= 0,
 		.seed = seed,
