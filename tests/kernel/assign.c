@@ -544,6 +544,8 @@ static void end_with_restless_device(struct function *f, bool can_reset)
 		assert_int_equal(memory_counts().quarantined, before);
 	else
 		assert_true(memory_counts().quarantined - before >= PAGES);
+	/* It seems calm now. What it was told, it may still do. */
+	functions[0].never_stops = functions[0].never_idle = false;
 	assert_int_equal(assign_attach(address_of(0), 2), can_reset ? 0 : -EIO);
 	space_put(owners[2].s);
 	if (can_reset)

@@ -4,7 +4,9 @@
  * memory, another program in the same process, a pid that comes again; and what
  * nobody gets. On the real library and the model of a unit.
  */
+#include "support/files.h"
 #include "support/surroundings.h"
+#include "support/walker.h"
 #include "assign/assign.h"
 #include "host/host.h"
 #include "lib/errno.h"
@@ -151,6 +153,70 @@ static void translation_stays_on_while_there_is_an_owner(void **state)
 	surroundings_stop();
 }
 
+/* What an owner mapped of a device's registers, it has no more when it lost the
+ * device, although it lives on; and what is not a device's stays. */
+static void registers_go_with_the_device(void **state)
+{
+	static const struct device_range ranges[] = {
+		{.base = 0xfeb00000, .size = 4 * K, .writable = true},
+		{.base = 0xfeb80000, .size = K},
+		{.base = 0xfec00000, .size = K, .writable = true}};
+	uint64_t at[ARRAY_SIZE(ranges)];
+	struct pci_device *d = &functions[0].pci;
+	struct space *s;
+
+	(void)state;
+	start();
+	d->bars[2] = (struct pci_bar){.base = 0xfeb00000, .size = 4 * K};
+	d->rom = (struct pci_bar){.base = 0xfeb80000, .size = K};
+	s = born(1);
+	assert_int_equal(assign_attach(address_of(0), 1), 0);
+	for (unsigned n = 0; n < ARRAY_SIZE(ranges); n++) {
+		struct file *f = file_of_registers(ranges[n]);
+
+		at[n] = (uint64_t)space_mmap(
+			s, 0, ranges[n].size, PROT_READ, MAP_SHARED, f, 0);
+		file_put(f);
+		(void)cpu_byte(s, at[n]);
+	}
+	assert_int_equal(assign_detach(address_of(0), 1), 0);
+	for (unsigned n = 0; n < ARRAY_SIZE(ranges); n++)
+		assert_int_equal(cpu_read(s, at[n], &(uint8_t){0}),
+			n == ARRAY_SIZE(ranges) - 1 ? 0 : -ENXIO);
+	dies(1);
+	surroundings_stop();
+}
+
+/* Whoever had it before: a device that neither stops nor can be reset may still
+ * do what it was told. */
+static void a_device_that_cannot_be_stopped_is_nobodys(void **state)
+{
+	struct function *f = &functions[0];
+
+	(void)state;
+	for (unsigned n = 0; n < 4; n++) {
+		bool restless = n & 1, no_reset = n & 2;
+		int expected = restless && no_reset ? -EIO : 0;
+
+		start();
+		born(1);
+		born(2);
+		f->no_reset = no_reset;
+		f->never_idle = restless;
+		assert_int_equal(assign_attach(address_of(0), 1), expected);
+		assert_int_equal(works(0), !expected);
+		/* Nobody tells the second owner of what the first met. */
+		if (!expected)
+			assert_int_equal(assign_detach(address_of(0), 1), 0);
+		assert_int_equal(assign_attach(address_of(0), 2), expected);
+		assert_int_equal(owner_pid(0), expected ? 0 : 2);
+		f->never_idle = false;
+		dies(1);
+		dies(2);
+		surroundings_stop();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -159,6 +225,8 @@ int main(void)
 		cmocka_unit_test(a_pid_that_comes_again_owns_nothing),
 		cmocka_unit_test(a_device_that_firmware_uses_is_nobodys),
 		cmocka_unit_test(translation_stays_on_while_there_is_an_owner),
+		cmocka_unit_test(registers_go_with_the_device),
+		cmocka_unit_test(a_device_that_cannot_be_stopped_is_nobodys),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -34,7 +34,7 @@ $(O)/host/libkernel.a: $(kernel-archived)
 	@rm -f $@
 	$(Q)ar rcs $@ $^
 
-$(addprefix $(O)/test/kernel/,assign kills owners): $(kernel-assign-objects)
+$(addprefix $(O)/test/kernel/,assign interrupts kills owners): $(kernel-assign-objects)
 $(kernel-test-programs): $(O)/test/%: $(O)/host/tests/%.c.o \
 		$(O)/host/libkernel.a $(tested-library)
 	@mkdir -p $(@D)

@@ -25,6 +25,7 @@ void (*devices_turn)(void);
 void (*at_reset)(struct pci_device *d);
 void (*at_quiet)(struct pci_device *d);
 void (*at_space)(struct process *p);
+void (*at_irq_free)(int vector);
 int irq_tag;
 bool device_tlbs;
 int reserved_for = -1;
@@ -192,6 +193,7 @@ bool pci_wait_idle(struct pci_device *d)
 void pci_interrupts_off(struct pci_device *d)
 {
 	function_of(d)->msi_on = false;
+	function_of(d)->msix_control &= 0x7fff;
 	turn();
 }
 
@@ -228,11 +230,14 @@ uint8_t pci_read8(const struct pci_device *d, unsigned off)
 }
 
 #define CAP_MSI 0x50
+#define CAP_MSIX 0x70
 #define MSI_CONTROL 0x8a /* 64 bits, 32 messages; off */
 
-/* Of configuration space there is the MSI capability and nothing else. */
+/* Of configuration space there are the MSI capabilities and nothing else. */
 uint16_t pci_read16(const struct pci_device *d, unsigned off)
 {
+	if (d->cap_msix && off == CAP_MSIX + 2)
+		return function_of((struct pci_device *)d)->msix_control;
 	return d->cap_msi && off == CAP_MSI + 2 ? MSI_CONTROL
 						: pci_read8(d, off);
 }
@@ -257,6 +262,8 @@ void pci_write16(const struct pci_device *d, unsigned off, uint16_t v)
 		f->msi_on = v & 1;
 	if (off == CAP_MSI + 12)
 		f->msi_data = v;
+	if (off == CAP_MSIX + 2)
+		f->msix_control = v;
 }
 
 void pci_write32(const struct pci_device *d, unsigned off, uint32_t v)
@@ -288,6 +295,8 @@ int irq_alloc(irq_handler handler, void *arg)
 void irq_free(int vector)
 {
 	assert_non_null(vectors[vector].handler);
+	if (at_irq_free)
+		at_irq_free(vector);
 	vectors[vector].handler = NULL;
 }
 
@@ -321,9 +330,23 @@ void ioapic_set_remap(ioapic_remap hook)
 
 void *kernel_map_device(phys_t base, size_t size)
 {
-	(void)base;
-	(void)size;
+	for (unsigned i = 0; i < FUNCTIONS; i++)
+		if (functions[i].pci.cap_msix &&
+			functions[i].pci.bars[1].base == base.v &&
+			size <= sizeof(functions[i].msix_table))
+			return functions[i].msix_table;
 	return NULL;
+}
+
+void surroundings_msix(unsigned i)
+{
+	struct pci_device *d = &functions[i].pci;
+
+	d->cap_msix = CAP_MSIX;
+	d->msix_bar = 1;
+	d->msix_count = MSIX_VECTORS;
+	d->bars[1] = (struct pci_bar){
+		.base = 0xfeb40000 + 0x1000 * i, .size = 0x1000};
 }
 
 uint64_t time_ns(void)

@@ -16,6 +16,7 @@
 
 #define MODEL_RAM (6ull << 20)
 #define FUNCTIONS 8 /* the last has a device TLB */
+#define MSIX_VECTORS 8
 
 struct function {
 	struct pci_device pci; /* first */
@@ -25,7 +26,13 @@ struct function {
 	bool msi_on;
 	uint64_t msi_address; /* as last programmed */
 	uint32_t msi_data;
+	/* MSI-X, if the test gives it a capability: the table is in bar 1. */
+	uint16_t msix_control;
+	uint32_t msix_table[4 * MSIX_VECTORS];
 };
+
+/* Gives a function an MSI-X capability. */
+void surroundings_msix(unsigned i);
 
 extern struct function functions[FUNCTIONS];
 
@@ -54,6 +61,8 @@ extern void (*at_space)(struct process *p);
 /* CPU vectors that devices have; each is marked with the tag of the moment. */
 extern int irq_tag;
 unsigned irqs_in_use(void);
+/* One of them is about to be free for others. */
+extern void (*at_irq_free)(int vector);
 /* A message reached a CPU: the handler runs. Its tag, or -1: nobody's. */
 int irq_arrives(unsigned vector);
 
