@@ -71,7 +71,6 @@ struct iommu_stats {
 	uint64_t global_flushes;
 	uint64_t device_tlb_flushes;
 	uint64_t interrupt_flushes;
-	uint64_t write_backs;
 	uint64_t faults;
 	uint64_t faults_lost;
 	uint64_t attaches;

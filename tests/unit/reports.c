@@ -258,6 +258,11 @@ static void stats_are_the_counters(void **state)
 	has_line(" waits: %llu\n", (unsigned long long)stats.waits);
 	words_have(" page flushes: 1\n");
 	words_have(" attaches: 1\n detaches: 0\n");
+	/* Every counter has its line, below the unit's name. */
+	*strstr(words, " domain ids: ") = '\0';
+	assert_int_equal(words_count("\n"),
+		1 + offsetof(struct iommu_stats, latency) / sizeof(uint64_t));
+	ask(&r, iommu_report_stats);
 	/* Reserved 0, identity, and the domain's. */
 	words_have(" domain ids: 3 of ");
 	has_line(" waits at first look or below 1 us: %llu\n",
