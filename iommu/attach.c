@@ -221,10 +221,8 @@ static enum iommu_status find_usable(
 
 	if (status != IOMMU_OK)
 		return status;
-	if (iommu->state == INSTANCE_HANDED_OVER)
+	if (core_life(iommu) == INSTANCE_HANDED_OVER)
 		return IOMMU_WRONG_STATE;
-	if (iommu->state == INSTANCE_SUSPENDED)
-		return IOMMU_OFF;
 	switch (unit_state((*out)->unit)) {
 	case IOMMU_UNIT_FAILED:
 		return IOMMU_UNIT_LOST;
@@ -369,7 +367,7 @@ enum iommu_status iommu_detach(struct iommu *iommu, struct iommu_device_id id)
 
 	if (!iommu->units)
 		return IOMMU_NO_UNIT;
-	if (iommu->state == INSTANCE_HANDED_OVER)
+	if (core_life(iommu) == INSTANCE_HANDED_OVER)
 		return IOMMU_WRONG_STATE;
 	dev = core_device_known(iommu, id);
 	if (!dev) {
@@ -378,9 +376,7 @@ enum iommu_status iommu_detach(struct iommu *iommu, struct iommu_device_id id)
 			return status == IOMMU_NO_DEVICE ? status
 							 : IOMMU_NOT_ATTACHED;
 	}
-	/* A unit that is lost will not be resumed. */
-	if (iommu->state == INSTANCE_SUSPENDED &&
-		unit_state(dev->unit) != IOMMU_UNIT_FAILED)
+	if (dev->unit && unit_state(dev->unit) == IOMMU_UNIT_SUSPENDED)
 		return IOMMU_OFF;
 	if (core_inherits(dev)) {
 		status = core_disinherit(iommu, dev);

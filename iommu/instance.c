@@ -54,19 +54,25 @@ enum iommu_status iommu_create(const struct iommu_host *host,
 	iommu->order = order;
 	iommu->phys = phys;
 	iommu->pages = 1ull << order;
+	iommu->state = INSTANCE_NEW;
 	core_pool_init(&iommu->device_pool, sizeof(struct device));
 	core_pool_init(&iommu->domain_pool, sizeof(struct iommu_domain));
 	*out_iommu = iommu;
 	return IOMMU_OK;
 }
 
-static bool anything_attached(struct iommu *iommu)
+bool core_any_attached(const struct iommu *iommu)
 {
 	unsigned n;
 
 	for (n = 0; n < iommu->units; n++)
 		if (unit_attached(iommu->unit[n]))
 			return true;
+	return false;
+}
+
+static bool any_domain(const struct iommu *iommu)
+{
 	return iommu->domains > (unsigned)!!iommu->identity +
 		!!iommu->identity_tables + core_parkings(iommu);
 }
@@ -88,14 +94,20 @@ static enum iommu_status end_units(struct iommu *iommu)
 
 enum iommu_status iommu_destroy(struct iommu *iommu)
 {
+	enum instance_state life;
 	enum iommu_status status;
 	unsigned n;
 
 	if (!iommu)
 		return IOMMU_OK;
-	if (anything_attached(iommu))
+	life = core_life(iommu);
+	if (life == INSTANCE_MOVING)
+		return IOMMU_WRONG_STATE;
+	if (core_any_attached(iommu) || any_domain(iommu))
 		return IOMMU_IN_USE;
-	if (iommu->state != INSTANCE_HANDED_OVER)
+	if (!core_life_enter(iommu, life))
+		return IOMMU_WRONG_STATE;
+	if (life != INSTANCE_HANDED_OVER)
 		core_unpark_all(iommu);
 	status = end_units(iommu);
 	vtd_forget(iommu);
@@ -119,7 +131,7 @@ enum iommu_status iommu_discover(
 	enum iommu_status status;
 	unsigned n;
 
-	if (iommu->state != INSTANCE_NEW)
+	if (!core_life_enter(iommu, INSTANCE_NEW))
 		return IOMMU_WRONG_STATE;
 	if (!dmar) {
 		core_reason(iommu, "the firmware has no DMAR table");
@@ -127,9 +139,9 @@ enum iommu_status iommu_discover(
 	} else {
 		status = vtd_discover(iommu, dmar, size);
 	}
-	if (status == IOMMU_NO_MEMORY)
-		return status;
-	iommu->state = INSTANCE_DISCOVERED;
+	core_life_leave(iommu,
+		status == IOMMU_NO_MEMORY ? INSTANCE_NEW : INSTANCE_DISCOVERED,
+		status);
 	if (status != IOMMU_OK)
 		return status;
 	for (n = 0; n < iommu->units; n++)
@@ -223,27 +235,27 @@ static void note_on(struct iommu *iommu)
 enum iommu_status iommu_start(struct iommu *iommu)
 {
 	struct iommu_domain_config config = {.kind = IOMMU_DOMAIN_IDENTITY};
-	enum iommu_status status;
+	enum instance_state to = INSTANCE_DISCOVERED;
+	enum iommu_status status = IOMMU_OK;
 
-	if (iommu->state != INSTANCE_DISCOVERED)
+	if (!core_life_enter(iommu, INSTANCE_DISCOVERED))
 		return IOMMU_WRONG_STATE;
 	if (!any_in_state(iommu, IOMMU_UNIT_OFF))
-		return IOMMU_NO_UNIT;
-	if (!iommu->identity) {
+		status = IOMMU_NO_UNIT;
+	else if (!iommu->identity)
 		status = iommu_domain_create(iommu, &config, &iommu->identity);
-		if (status != IOMMU_OK)
-			return status;
+	if (status == IOMMU_OK) {
+		status = each_unit(iommu, IOMMU_UNIT_OFF, prepare_one);
+		if (status != IOMMU_NO_MEMORY)
+			to = INSTANCE_STARTED;
 	}
-
-	status = each_unit(iommu, IOMMU_UNIT_OFF, prepare_one);
-	if (status == IOMMU_NO_MEMORY) {
-		return status;
+	if (to == INSTANCE_STARTED) {
+		core_park_all(iommu);
+		status =
+			worse(status, each_unit(iommu, IOMMU_UNIT_OFF, on_one));
+		note_on(iommu);
 	}
-	core_park_all(iommu);
-	status = worse(status, each_unit(iommu, IOMMU_UNIT_OFF, on_one));
-	iommu->state = INSTANCE_STARTED;
-	note_on(iommu);
-	return status;
+	return core_life_leave(iommu, to, status);
 }
 
 /** Devices with a TLB cannot be flushed while translation is off. */
@@ -271,16 +283,17 @@ enum iommu_status iommu_power(struct iommu *iommu, bool on)
 {
 	enum iommu_status status;
 
-	if (iommu->state != INSTANCE_STARTED)
+	if (!core_life_enter(iommu, INSTANCE_STARTED))
 		return IOMMU_WRONG_STATE;
 	if (!on && must_stay_on(iommu))
-		return IOMMU_FORBIDDEN;
-	if (!on && any_device_tlb(iommu))
-		return IOMMU_IN_USE;
-	status = on ? each_unit(iommu, IOMMU_UNIT_OFF, on_one)
-		    : each_unit(iommu, IOMMU_UNIT_ON, off_one);
+		status = IOMMU_FORBIDDEN;
+	else if (!on && any_device_tlb(iommu))
+		status = IOMMU_IN_USE;
+	else
+		status = on ? each_unit(iommu, IOMMU_UNIT_OFF, on_one)
+			    : each_unit(iommu, IOMMU_UNIT_ON, off_one);
 	note_on(iommu);
-	return status;
+	return core_life_leave(iommu, INSTANCE_STARTED, status);
 }
 
 bool iommu_is_on(const struct iommu *iommu)
@@ -292,25 +305,22 @@ enum iommu_status iommu_suspend(struct iommu *iommu)
 {
 	enum iommu_status status;
 
-	if (iommu->state != INSTANCE_STARTED)
+	if (!core_life_enter(iommu, INSTANCE_STARTED))
 		return IOMMU_WRONG_STATE;
 	status = worse(each_unit(iommu, IOMMU_UNIT_ON, suspend_one),
 		each_unit(iommu, IOMMU_UNIT_OFF, suspend_one));
-	iommu->state = INSTANCE_SUSPENDED;
-	return status;
+	return core_life_leave(iommu, INSTANCE_SUSPENDED, status);
 }
 
 enum iommu_status iommu_resume(struct iommu *iommu)
 {
 	enum iommu_status status;
 
-	if (iommu->state != INSTANCE_SUSPENDED)
+	if (!core_life_enter(iommu, INSTANCE_SUSPENDED))
 		return IOMMU_WRONG_STATE;
-	status = worse(each_unit(iommu, IOMMU_UNIT_ON, resume_one),
-		each_unit(iommu, IOMMU_UNIT_OFF, resume_one));
-	iommu->state = INSTANCE_STARTED;
+	status = each_unit(iommu, IOMMU_UNIT_SUSPENDED, resume_one);
 	note_on(iommu);
-	return status;
+	return core_life_leave(iommu, INSTANCE_STARTED, status);
 }
 
 enum iommu_status iommu_units_add(
@@ -319,10 +329,10 @@ enum iommu_status iommu_units_add(
 	enum iommu_status status, one;
 	unsigned n = iommu->units;
 
-	if (iommu->state != INSTANCE_STARTED)
-		return IOMMU_WRONG_STATE;
 	if (!structures || !size)
 		return IOMMU_BAD_ARGUMENT;
+	if (!core_life_enter(iommu, INSTANCE_STARTED))
+		return IOMMU_WRONG_STATE;
 	status = vtd_add_units(iommu, structures, size);
 	for (; n < iommu->units; n++) {
 		struct unit *unit = iommu->unit[n];
@@ -339,7 +349,7 @@ enum iommu_status iommu_units_add(
 		status = worse(status, one);
 	}
 	core_devices_anew(iommu);
-	return status;
+	return core_life_leave(iommu, INSTANCE_STARTED, status);
 }
 
 unsigned iommu_unit_count(const struct iommu *iommu)

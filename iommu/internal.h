@@ -64,6 +64,8 @@ struct pool {
 };
 
 enum instance_state {
+	/** In a call that moves it on; another such call is refused. */
+	INSTANCE_MOVING,
 	INSTANCE_NEW,
 	INSTANCE_DISCOVERED,
 	INSTANCE_STARTED,
@@ -107,7 +109,7 @@ struct iommu {
 	struct iommu_options options;         /* C */
 	struct iommu_lock lock;               /* the instance lock I */
 	struct iommu_lock pool_lock;          /* P */
-	enum instance_state state;            /* S */
+	enum instance_state state;            /* A */
 	bool on;                              /* A */
 	unsigned order;                       /* C: pages of this struct */
 	iommu_phys_t phys;                    /* C */
@@ -202,6 +204,29 @@ struct iommu_domain {
 };
 
 /* ---- small helpers ---- */
+
+/** How far an instance's life has got. */
+static inline enum instance_state core_life(const struct iommu *iommu)
+{
+	return __atomic_load_n(&iommu->state, __ATOMIC_ACQUIRE);
+}
+
+/** Begins a call that moves an instance's life on. False: it is not where the
+ *  call starts from, or such a call is under way. */
+static inline bool core_life_enter(
+	struct iommu *iommu, enum instance_state from)
+{
+	return __atomic_compare_exchange_n(&iommu->state, &from,
+		INSTANCE_MOVING, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+/** Ends it; gives the status back. */
+static inline enum iommu_status core_life_leave(
+	struct iommu *iommu, enum instance_state to, enum iommu_status status)
+{
+	__atomic_store_n(&iommu->state, to, __ATOMIC_RELEASE);
+	return status;
+}
 
 static inline unsigned long core_lock(
 	const struct iommu *iommu, struct iommu_lock *lock)
@@ -435,6 +460,8 @@ void __domain_leave(
 
 /* ---- instance.c ---- */
 
+/** Whether a device is attached to a domain of the host's. */
+bool core_any_attached(const struct iommu *iommu);
 void core_reason(struct iommu *iommu, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 

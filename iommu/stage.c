@@ -161,13 +161,11 @@ static bool is_alive(const struct unit *unit)
 		unit_state(unit) == IOMMU_UNIT_OFF;
 }
 
-enum iommu_status iommu_inherited_end(struct iommu *iommu)
+static enum iommu_status end_inherited(struct iommu *iommu)
 {
 	enum iommu_status status = IOMMU_OK, one;
 	unsigned n;
 
-	if (iommu->state != INSTANCE_STARTED)
-		return IOMMU_WRONG_STATE;
 	for (n = 0; n < iommu->units; n++) {
 		struct unit *unit = iommu->unit[n];
 
@@ -183,24 +181,32 @@ enum iommu_status iommu_inherited_end(struct iommu *iommu)
 	return status;
 }
 
+enum iommu_status iommu_inherited_end(struct iommu *iommu)
+{
+	if (!core_life_enter(iommu, INSTANCE_STARTED))
+		return IOMMU_WRONG_STATE;
+	return core_life_leave(iommu, INSTANCE_STARTED, end_inherited(iommu));
+}
+
 enum iommu_status iommu_hand_over(struct iommu *iommu, enum iommu_hand_over how)
 {
 	bool blocked = how == IOMMU_HAND_OVER_BLOCKED;
 	enum iommu_status status = IOMMU_OK, one;
 	unsigned n;
 
-	if (iommu->state != INSTANCE_STARTED)
+	if (!core_life_enter(iommu, INSTANCE_STARTED))
 		return IOMMU_WRONG_STATE;
 	if ((unsigned)how > IOMMU_HAND_OVER_KEPT)
-		return IOMMU_BAD_ARGUMENT;
-	if (!iommu_is_on(iommu))
-		return IOMMU_OFF;
-	for (n = 0; blocked && n < iommu->units; n++)
-		if (unit_attached(iommu->unit[n]))
-			return IOMMU_IN_USE;
+		status = IOMMU_BAD_ARGUMENT;
+	else if (!iommu_is_on(iommu))
+		status = IOMMU_OFF;
+	else if (blocked && core_any_attached(iommu))
+		status = IOMMU_IN_USE;
+	if (status != IOMMU_OK)
+		return core_life_leave(iommu, INSTANCE_STARTED, status);
 	if (blocked) {
 		core_unpark_all(iommu);
-		status = iommu_inherited_end(iommu);
+		status = end_inherited(iommu);
 	}
 	for (n = 0; n < iommu->units; n++) {
 		struct unit *unit = iommu->unit[n];
@@ -211,7 +217,6 @@ enum iommu_status iommu_hand_over(struct iommu *iommu, enum iommu_hand_over how)
 		if (one != IOMMU_OK)
 			status = one;
 	}
-	iommu->state = INSTANCE_HANDED_OVER;
 	__atomic_store_n(&iommu->on, false, __ATOMIC_RELEASE);
-	return status;
+	return core_life_leave(iommu, INSTANCE_HANDED_OVER, status);
 }

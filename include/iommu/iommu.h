@@ -14,6 +14,8 @@
  * wait at most iommu_options.timeout_ns per unit and hold no library lock
  * meanwhile. Calls on different devices, domains and ranges may run at the
  * same time on several CPUs; each call says what the host must serialise.
+ * Those of the instance's life that are called at the same time, or from inside
+ * a hook, answer IOMMU_WRONG_STATE.
  */
 #ifndef IOMMU_IOMMU_H
 #define IOMMU_IOMMU_H
@@ -141,8 +143,9 @@ enum iommu_status iommu_create(const struct iommu_host *host,
  * all memory back. IOMMU_IN_USE if devices are attached or domains exist;
  * IOMMU_UNCONFIRMED if a unit could not be switched off, then the memory that
  * it may still read is not given back. The handle is invalid afterwards unless
- * IOMMU_IN_USE is returned. NULL is accepted. Waits. The host makes sure that
- * nothing else uses the instance.
+ * IOMMU_IN_USE or IOMMU_WRONG_STATE (another call of its life is under way) is
+ * returned. NULL is accepted. Waits. The host makes sure that nothing else uses
+ * the instance.
  */
 enum iommu_status iommu_destroy(struct iommu *iommu) IOMMU_MUST_CHECK;
 
@@ -187,8 +190,9 @@ enum iommu_status iommu_start(struct iommu *iommu) IOMMU_MUST_CHECK;
  * Switches translation off or on in all units. Off keeps every domain and
  * entry, so that on brings back what was there; while off, devices reach all
  * memory untranslated, so the host first makes sure that no device works on
- * behalf of somebody it does not trust. Interrupt remapping stays as it is.
- * Waits. The host does not attach or detach at the same time.
+ * behalf of somebody it does not trust. Mapping, unmapping and flushing go on
+ * as ever. Interrupt remapping stays as it is. Waits. The host does not attach
+ * or detach at the same time.
  *
  * IOMMU_OK also if nothing had to be done. IOMMU_IN_USE (off, while a device
  * uses a TLB of its own), IOMMU_FORBIDDEN (off, against
@@ -204,8 +208,9 @@ bool iommu_is_on(const struct iommu *iommu);
  * Prepares for the loss of all register contents: translation, interrupt
  * remapping and queues off, everything kept in memory. The host has quieted
  * its devices. Until iommu_resume() iommu_attach() and iommu_detach() answer
- * IOMMU_OFF, and the host unmaps and flushes nothing. Waits. IOMMU_UNIT_LOST,
- * IOMMU_WRONG_STATE.
+ * IOMMU_OFF, and whatever has to be flushed is answered with IOMMU_UNCONFIRMED:
+ * an unmap changes the tables, but its pages are lost to the host. Waits.
+ * IOMMU_UNIT_LOST, IOMMU_WRONG_STATE.
  */
 enum iommu_status iommu_suspend(struct iommu *iommu) IOMMU_MUST_CHECK;
 
@@ -266,8 +271,9 @@ enum iommu_status iommu_domain_create(struct iommu *iommu,
 /**
  * Ends a domain. All its domain ids were flushed by the last detach; if one of
  * its detaches was not confirmed, its tables stay in the library's quarantine.
- * IOMMU_IN_USE if a device is attached or a batch of the domain is not
- * finished. NULL is accepted. Never waits.
+ * IOMMU_IN_USE if a device is attached, and for the instance's own identity
+ * domain. The host has flushed its batches and ended its DMA space. NULL is
+ * accepted. Never waits.
  */
 enum iommu_status iommu_domain_destroy(
 	struct iommu_domain *domain) IOMMU_MUST_CHECK;

@@ -19,6 +19,8 @@ enum iommu_unit_state {
 	IOMMU_UNIT_ON,
 	/** Stopped answering; its devices stay blocked. */
 	IOMMU_UNIT_FAILED,
+	/** Between iommu_suspend() and iommu_resume(). */
+	IOMMU_UNIT_SUSPENDED,
 };
 
 /** A snapshot of one unit. */

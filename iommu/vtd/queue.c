@@ -243,11 +243,14 @@ static __attribute__((noinline)) enum iommu_status put_patiently(
 static inline enum iommu_status submit(
 	struct vtd_unit *unit, const struct vtd_plan *plan, struct ticket *out)
 {
+	enum iommu_unit_state state = unit_state(&unit->unit);
+
 	*out = (struct ticket){0, 0};
 	if (!plan->count)
 		return IOMMU_OK;
-	if (unit_state(&unit->unit) == IOMMU_UNIT_FAILED)
-		return IOMMU_UNIT_LOST;
+	if (state >= IOMMU_UNIT_FAILED)
+		return state == IOMMU_UNIT_FAILED ? IOMMU_UNIT_LOST
+						  : IOMMU_UNCONFIRMED;
 	if (plan->command[0].op == VTD_OP_WRITE_BUFFER || !unit->unit.queued)
 		return vtd_registers_run(unit, plan);
 	return put(unit, plan, out) ? IOMMU_OK : put_patiently(unit, plan, out);
@@ -548,7 +551,7 @@ bool vtd_flush_leaf(struct unit *neutral, uint16_t did, uint64_t page)
 	struct ticket ticket = {0, 0};
 	unsigned long state;
 
-	if (!neutral->queued || unit_state(neutral) == IOMMU_UNIT_FAILED ||
+	if (!neutral->queued || unit_state(neutral) >= IOMMU_UNIT_FAILED ||
 		!vtd_plan_leaf(&unit->traits, page, &flush.high))
 		return false;
 	state = queue_enter(unit);

@@ -131,19 +131,28 @@ static enum iommu_status all_off(struct vtd_unit *unit)
 
 static enum iommu_status suspend(struct unit *neutral)
 {
-	return all_off(vtd_of(neutral));
+	struct vtd_unit *unit = vtd_of(neutral);
+	enum iommu_status status = all_off(unit);
+
+	if (status == IOMMU_OK)
+		set_state(unit, IOMMU_UNIT_SUSPENDED);
+	return status;
 }
 
 static enum iommu_status resume(struct unit *neutral)
 {
 	struct vtd_unit *unit = vtd_of(neutral);
-	bool on = unit_state(neutral) == IOMMU_UNIT_ON;
-	enum iommu_status status = set_up(unit, false);
+	bool on = iommu_is_on(neutral->iommu);
+	enum iommu_status status;
 
+	set_state(unit, IOMMU_UNIT_OFF);
+	status = set_up(unit, false);
 	if (status == IOMMU_OK && on)
 		status = translation_on(unit);
 	if (status != IOMMU_OK)
 		vtd_lost(unit, iommu_status_text(status));
+	else if (on)
+		set_state(unit, IOMMU_UNIT_ON);
 	return status;
 }
 

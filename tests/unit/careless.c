@@ -149,6 +149,181 @@ static void life_has_an_order(void **state)
 	rig_close(&r);
 }
 
+/* ---- a call of the instance's life out of a hook of another ---- */
+
+static struct rig *nested;
+static unsigned refusals;
+static uint64_t (*plain_now)(void *ctx);
+
+static uint64_t now_calls_back(void *ctx)
+{
+	struct iommu *iommu = nested->iommu;
+
+	if (!iommu)
+		return plain_now(ctx);
+	answers(iommu_discover(iommu, nested->dmar, nested->dmar_size),
+		IOMMU_WRONG_STATE);
+	answers(iommu_start(iommu), IOMMU_WRONG_STATE);
+	answers(iommu_power(iommu, true), IOMMU_WRONG_STATE);
+	answers(iommu_suspend(iommu), IOMMU_WRONG_STATE);
+	answers(iommu_resume(iommu), IOMMU_WRONG_STATE);
+	answers(iommu_units_add(iommu, nested->dmar, 1), IOMMU_WRONG_STATE);
+	answers(iommu_inherited_end(iommu), IOMMU_WRONG_STATE);
+	answers(iommu_hand_over(iommu, IOMMU_HAND_OVER_KEPT),
+		IOMMU_WRONG_STATE);
+	answers(iommu_destroy(iommu), IOMMU_WRONG_STATE);
+	refusals++;
+	return plain_now(ctx);
+}
+
+static void refused_so_far(void)
+{
+	assert_true(refusals > 0);
+	refusals = 0;
+}
+
+static void life_does_not_nest(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, "plain", MODEL_LAZY, 1);
+	plain_now = r.hooks.now_ns;
+	r.hooks.now_ns = now_calls_back;
+	nested = &r;
+	refusals = 0;
+	rig_start_ok(&r);
+	refused_so_far();
+	answers(iommu_suspend(r.iommu), IOMMU_OK);
+	refused_so_far();
+	answers(iommu_resume(r.iommu), IOMMU_OK);
+	refused_so_far();
+	answers(iommu_power(r.iommu, false), IOMMU_OK);
+	refused_so_far();
+	answers(iommu_power(r.iommu, true), IOMMU_OK);
+	rig_close(&r);
+	refused_so_far();
+}
+
+/* ---- while there is nobody to flush ---- */
+
+/** A page that was mapped before, one that is mapped and unmapped meanwhile. */
+enum {
+	BEFORE = 0x5000,
+	MEANWHILE = 0x6000,
+};
+
+static void use_while_suspended(struct rig *r, struct iommu_domain *domain)
+{
+	bool tell = iommu_domain_duties(domain) & IOMMU_DUTY_FLUSH_PRESENT;
+	enum iommu_status made = tell ? IOMMU_UNCONFIRMED : IOMMU_OK;
+	struct iommu_unit_info info;
+	struct iommu_batch batch;
+	uint64_t removed;
+
+	answers(iommu_unit_info(r->iommu, 0, &info), IOMMU_OK);
+	assert_int_equal(info.state, IOMMU_UNIT_SUSPENDED);
+	answers(iommu_map(domain, iommu_iova(MEANWHILE), iommu_phys(0x200000),
+			4096, RW),
+		made);
+	answers(iommu_unmap_now(domain, iommu_iova(MEANWHILE), 4096),
+		IOMMU_UNCONFIRMED);
+	answers(iommu_map(domain, iommu_iova(MEANWHILE), iommu_phys(0x300000),
+			4096, RW),
+		made);
+	iommu_batch_init(&batch, domain);
+	answers(iommu_unmap(domain, iommu_iova(BEFORE), 4096, &batch, &removed),
+		IOMMU_OK);
+	assert_int_equal(removed, 4096);
+	answers(iommu_batch_flush(&batch), IOMMU_UNCONFIRMED);
+	answers(iommu_flush_all(domain, IOMMU_REMOVED), IOMMU_UNCONFIRMED);
+	answers(iommu_attach(r->iommu, rig_id(RIG_OTHER), domain), IOMMU_OFF);
+	answers(iommu_detach(r->iommu, rig_id(RIG_DEV)), IOMMU_OFF);
+	assert_false(iommu_interrupt_all(r->iommu));
+}
+
+static void suspended_units_answer(void **state)
+{
+	static const char *const kind[] = {"plain", "caching", "plain"};
+
+	(void)state;
+	for (unsigned n = 0; n < 3; n++) {
+		struct iommu_domain *domain;
+		struct rig r;
+
+		rig_open(&r, kind[n], MODEL_LAZY, 1);
+		if (n == 2)
+			r.options.interface = IOMMU_INTERFACE_REGISTERS;
+		rig_start_ok(&r);
+		domain = rig_mapped_domain(&r);
+		answers(iommu_attach(r.iommu, rig_id(RIG_DEV), domain),
+			IOMMU_OK);
+		answers(iommu_map(domain, iommu_iova(BEFORE),
+				iommu_phys(0x100000), 4096, RW),
+			IOMMU_OK);
+		assert_true(rig_can_write(&r, RIG_DEV, BEFORE));
+		answers(iommu_suspend(r.iommu), IOMMU_OK);
+		model_unit_reset(r.m, 0);
+		use_while_suspended(&r, domain);
+		answers(iommu_resume(r.iommu), IOMMU_OK);
+		/* Nobody is worse off for that, the unit included. */
+		assert_false(rig_can_write(&r, RIG_DEV, BEFORE));
+		assert_true(rig_can_write(&r, RIG_DEV, MEANWHILE));
+		answers(iommu_unmap_now(domain, iommu_iova(MEANWHILE), 4096),
+			IOMMU_OK);
+		assert_false(rig_can_write(&r, RIG_DEV, MEANWHILE));
+		answers(iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
+		answers(iommu_domain_destroy(domain), IOMMU_OK);
+		rig_close(&r);
+	}
+}
+
+static void suspended_units_keep_what_was_off(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, "plain", MODEL_LAZY, 1);
+	rig_start_ok(&r);
+	answers(iommu_power(r.iommu, false), IOMMU_OK);
+	answers(iommu_suspend(r.iommu), IOMMU_OK);
+	model_unit_reset(r.m, 0);
+	answers(iommu_resume(r.iommu), IOMMU_OK);
+	assert_false(iommu_is_on(r.iommu));
+	answers(iommu_power(r.iommu, true), IOMMU_OK);
+	assert_false(rig_can_write(&r, RIG_DEV, BEFORE));
+	/* A unit that is asleep can be ended, too. */
+	answers(iommu_suspend(r.iommu), IOMMU_OK);
+	rig_close(&r);
+}
+
+static void units_that_are_off_are_flushed(void **state)
+{
+	struct iommu_domain *domain;
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, "plain", MODEL_LAZY, 1);
+	rig_start_ok(&r);
+	domain = rig_mapped_domain(&r);
+	answers(iommu_attach(r.iommu, rig_id(RIG_DEV), domain), IOMMU_OK);
+	answers(iommu_map(domain, iommu_iova(BEFORE), iommu_phys(0x100000),
+			4096, RW),
+		IOMMU_OK);
+	answers(iommu_power(r.iommu, false), IOMMU_OK);
+	answers(iommu_unmap_now(domain, iommu_iova(BEFORE), 4096), IOMMU_OK);
+	answers(iommu_map(domain, iommu_iova(MEANWHILE), iommu_phys(0x200000),
+			4096, RW),
+		IOMMU_OK);
+	answers(iommu_flush_all(domain, IOMMU_REMOVED), IOMMU_OK);
+	answers(iommu_power(r.iommu, true), IOMMU_OK);
+	assert_false(rig_can_write(&r, RIG_DEV, BEFORE));
+	assert_true(rig_can_write(&r, RIG_DEV, MEANWHILE));
+	answers(iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
+	answers(iommu_domain_destroy(domain), IOMMU_OK);
+	rig_close(&r);
+}
+
 static void instance_waits_for_its_users(void **state)
 {
 	struct iommu_domain *domain;
@@ -513,6 +688,10 @@ int main(void)
 		cmocka_unit_test(every_hook_is_needed),
 		cmocka_unit_test(options_have_ranges),
 		cmocka_unit_test(life_has_an_order),
+		cmocka_unit_test(life_does_not_nest),
+		cmocka_unit_test(suspended_units_answer),
+		cmocka_unit_test(suspended_units_keep_what_was_off),
+		cmocka_unit_test(units_that_are_off_are_flushed),
 		cmocka_unit_test(instance_waits_for_its_users),
 		cmocka_unit_test(units_are_counted),
 		cmocka_unit_test(domains_are_checked),
