@@ -77,10 +77,11 @@ bool iommu_interrupt_all(struct iommu *iommu)
 }
 
 /** A token bucket as the time at which it would be full again: each line adds a
- *  second. F held. */
+ *  second. More than it holds: the clock was set back. F held. */
 static bool __is_loud(struct device *dev, uint64_t time_ns)
 {
-	if (dev->quiet_until_ns < time_ns)
+	if (dev->quiet_until_ns < time_ns ||
+		dev->quiet_until_ns - time_ns > LOUD_AT_ONCE * SECOND_NS)
 		dev->quiet_until_ns = time_ns;
 	if (dev->quiet_until_ns - time_ns > (LOUD_AT_ONCE - 1) * SECOND_NS)
 		return false;

@@ -109,7 +109,14 @@ struct iommu_host {
 	unsigned long (*lock)(void *ctx, struct iommu_lock *lock);
 	void (*unlock)(void *ctx, struct iommu_lock *lock, unsigned long state);
 
-	/** Nanoseconds since any fixed moment; should never step back. */
+	/**
+	 * Nanoseconds since any fixed moment; should never step back. Every
+	 * wait ends whatever it does: a step ahead counts as a small part of
+	 * the limit, one back as nothing, and a clock that does not go on for
+	 * 20 million looks ends the wait. Without it deferred flushes are
+	 * started by their number only, and faults however far apart may be
+	 * taken for a storm.
+	 */
 	uint64_t (*now_ns)(void *ctx);
 
 	/**

@@ -6,7 +6,8 @@
 
 enum {
 	/** Turns without any progress of the host's clock after which a wait
-	 *  ends as well: a stopped clock must not stop the CPU. */
+	 *  ends as well: a stopped clock must not stop the CPU, nor one that
+	 *  runs backwards. */
 	STILL_TURNS = 20000000,
 	/** Looks that a wait takes at least. Between two of them this CPU may
 	 * have been away for long, or the clock was set: that says nothing
@@ -25,13 +26,13 @@ bool vtd_deadline_turn(
 	const struct iommu_host *host = &unit->unit.iommu->host;
 	uint64_t now = core_now(unit->unit.iommu);
 
-	if (!deadline->started)
+	if (!deadline->started) {
 		deadline->started = true;
-	else if (now > deadline->last_ns)
+	} else if (now > deadline->last_ns) {
 		deadline->waited_ns += core_min(now - deadline->last_ns,
 			deadline->limit_ns / LEAST_TURNS + 1);
-	if (now != deadline->last_ns)
 		deadline->still = 0;
+	}
 	deadline->last_ns = now;
 	if (deadline->waited_ns >= deadline->limit_ns ||
 		++deadline->still > STILL_TURNS)
