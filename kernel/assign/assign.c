@@ -207,9 +207,10 @@ static const char *hand_over_reset(struct pci_device *d)
 		return pci_reset_name(kind);
 	if (err != -ENOTSUP || !stopped)
 		return NULL;
+	/* Released in the future: the clock was set back. */
 	if (d->released_ns)
-		(void)sleep_until(
-			d->released_ns + REST_NS, WAIT_UNINTERRUPTIBLE);
+		(void)sleep_until(MIN(d->released_ns, time_ns()) + REST_NS,
+			WAIT_UNINTERRUPTIBLE);
 	return "none";
 }
 

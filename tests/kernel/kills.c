@@ -349,8 +349,8 @@ static void nobody_leaves_anything_behind(void **state)
 	assert_true(tally.attaches > tally.kills / 4 &&
 		tally.transfers > tally.kills / 8 &&
 		tally.strays > tally.kills);
-	/* A few in a thousand: a short run may have none. */
-	assert_true(tally.messages || wanted < 5000);
+	/* Most units remap them: a hundred in a thousand. */
+	assert_true(tally.messages > tally.kills / 50);
 }
 
 int main(int argc, char **argv)

@@ -8,6 +8,7 @@
 #include "support/surroundings.h"
 #include "support/walker.h"
 #include "assign/assign.h"
+#include "cpu/time.h"
 #include "host/host.h"
 #include "lib/errno.h"
 
@@ -217,6 +218,35 @@ static void a_device_that_cannot_be_stopped_is_nobodys(void **state)
 	}
 }
 
+/* A device without a reset rests between two owners: not for a year because the
+ * clock was set, and whatever the clock does everything works. */
+static void a_clock_that_was_set_makes_nobody_wait(void **state)
+{
+	static const int64_t jumps[] = {0, 365ll * 86400 * (int64_t)NS_PER_S,
+		-365ll * 86400 * (int64_t)NS_PER_S};
+
+	(void)state;
+	for (unsigned n = 0; n < 9; n++) {
+		clock_set_by = 2 * jumps[1];
+		start();
+		born(1);
+		functions[0].no_reset = true;
+		assert_int_equal(assign_attach(address_of(0), 1), 0);
+		clock_set_by += jumps[n % 3];
+		assert_int_equal(assign_detach(address_of(0), 1), 0);
+		longest_sleep = 0;
+		clock_set_by += jumps[n / 3];
+		assert_int_equal(assign_attach(address_of(0), 1), 0);
+		assert_true(longest_sleep <= 150 * NS_PER_MS);
+		if (n / 3 != 1) /* it seems to have rested for a year */
+			assert_true(longest_sleep > 100 * NS_PER_MS);
+		assert_true(works(0));
+		dies(1);
+		surroundings_stop();
+		clock_set_by = 0;
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -226,6 +256,7 @@ int main(void)
 		cmocka_unit_test(a_device_that_firmware_uses_is_nobodys),
 		cmocka_unit_test(translation_stays_on_while_there_is_an_owner),
 		cmocka_unit_test(registers_go_with_the_device),
+		cmocka_unit_test(a_clock_that_was_set_makes_nobody_wait),
 		cmocka_unit_test(a_device_that_cannot_be_stopped_is_nobodys),
 	};
 

@@ -41,6 +41,8 @@ struct function {
 	uint16_t control_after_reset; /* of the PCI Express device; 0: kept */
 	bool dies;                    /* after a reset */
 	bool busy;                    /* transactions never end */
+	unsigned busy_looks;          /* they end after so many looks */
+	unsigned away_looks;          /* it is not back yet, after a reset */
 };
 
 struct acpi_machine acpi_machine;
@@ -48,7 +50,8 @@ struct acpi_machine acpi_machine;
 static struct function machine[FUNCTIONS];
 static unsigned nfunctions;
 static uint64_t now, state, accesses;
-static bool wild; /* accesses are counted only */
+static int64_t clock_jump; /* in the next sleep */
+static bool wild;          /* accesses are counted only */
 
 void kprintf(const char *fmt, ...)
 {
@@ -62,7 +65,8 @@ uint64_t time_ns(void)
 
 void delay_us(unsigned us)
 {
-	now += us * 1000ull;
+	now += us * 1000ull + (uint64_t)clock_jump;
+	clock_jump = 0;
 }
 
 int sleep_until(uint64_t deadline, unsigned how)
@@ -95,6 +99,10 @@ uint32_t pci_config_read(uint16_t segment, uint8_t bus, uint8_t devfn,
 
 	assert_true(accesses++ < 1000000);
 	assert_true(off % width == 0 && off + width <= 4096);
+	if (f && f->busy_looks && off == 0x80 + PCIE_DEVICE_STATUS)
+		f->config[off] = --f->busy_looks ? PCIE_PENDING : 0;
+	if (f && f->resets && f->away_looks && off == PCI_VENDOR)
+		return --f->away_looks ? 1 : 0xffff;
 	if (f && segment == 0)
 		memcpy(&v, f->config + off, width);
 	return width == 4 ? v : v & ((1u << 8 * width) - 1);
@@ -371,6 +379,38 @@ static void endless_transactions_are_waited_for_100_ms(void **unused)
 	assert_true(now >= 100 * NS_PER_MS && now < 110 * NS_PER_MS);
 }
 
+/* A year forwards or back, in the first sleep of each wait. */
+static void a_clock_that_was_set_ends_no_wait(void **unused)
+{
+	static const int64_t jumps[] = {365ll * 86400 * (int64_t)NS_PER_S,
+		-365ll * 86400 * (int64_t)NS_PER_S};
+	struct function *f = add_endpoint(0, 8, 0x11);
+	struct pci_device *d;
+
+	(void)unused;
+	pci_init();
+	d = pci_find(0, 0, 8);
+	for (unsigned n = 0; n < 2; n++) {
+		now = 2 * (uint64_t)jumps[0];
+		clock_jump = jumps[n];
+		f->busy_looks = 20;
+		assert_true(pci_wait_idle(d));
+		assert_int_equal(f->busy_looks, 0);
+		/* And one that is busy for ever is. */
+		clock_jump = jumps[n];
+		f->busy_looks = 100000;
+		assert_false(pci_wait_idle(d));
+		f->busy_looks = 0;
+		pci_set_master(d, false);
+		now = 2 * (uint64_t)jumps[0];
+		clock_jump = jumps[n];
+		f->resets = 0;
+		f->away_looks = 30;
+		assert_int_equal(pci_reset(d), 0);
+		assert_int_equal(f->away_looks, 0);
+	}
+}
+
 static void circles_of_capabilities_end(void **unused)
 {
 	struct function *f = add_endpoint(0, 8, 0x11);
@@ -482,6 +522,7 @@ int main(int argc, char **argv)
 		T(reset_restores_the_header),
 		T(requests_pass_by_no_cache_and_bear_no_other_id),
 		T(reset_that_kills_is_told),
+		T(a_clock_that_was_set_ends_no_wait),
 		T(endless_transactions_are_waited_for_100_ms),
 		T(circles_of_capabilities_end),
 		T(capability_at_the_edge_is_not_there),

@@ -27,6 +27,8 @@ void (*at_quiet)(struct pci_device *d);
 void (*at_space)(struct process *p);
 void (*at_irq_free)(int vector);
 int irq_tag;
+int64_t clock_set_by;
+uint64_t longest_sleep;
 bool device_tlbs;
 int reserved_for = -1;
 struct iommu *host_iommu;
@@ -351,17 +353,19 @@ void surroundings_msix(unsigned i)
 
 uint64_t time_ns(void)
 {
-	return model_now(model);
+	return model_now(model) + (uint64_t)clock_set_by;
 }
 
 int sleep_until(uint64_t deadline, unsigned how)
 {
-	uint64_t now = model_now(model);
+	uint64_t now = time_ns();
 
 	(void)how;
 	turn();
-	if (deadline > now)
+	if (deadline > now) {
+		longest_sleep = MAX(longest_sleep, deadline - now);
 		model_advance(model, deadline - now);
+	}
 	turn();
 	return 0;
 }

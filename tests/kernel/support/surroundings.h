@@ -73,6 +73,11 @@ extern int reserved_for;
 /* The library may switch device TLBs on; as of the next start. */
 extern bool device_tlbs;
 
+/* The kernel's clock was set by so much, from the start until now. */
+extern int64_t clock_set_by;
+/* The longest sleep that was asked for. */
+extern uint64_t longest_sleep;
+
 /* A machine with one unit of this kind, booted, assign_init() called. */
 void surroundings_start(const struct model_personality *kind,
 	enum model_mode mode, uint64_t seed);
