@@ -362,6 +362,10 @@ static void refused_unit_does_not_limit_the_others(void **state)
 		iommu_device_removed(r.iommu, rig_id(RIG_OTHER)), IOMMU_OK);
 	assert_int_equal(iommu_device_revive(r.iommu, rig_id(RIG_OTHER)),
 		IOMMU_WRONG_STATE);
+	assert_int_equal(iommu_suspend(r.iommu), IOMMU_OK);
+	assert_int_equal(
+		iommu_detach(r.iommu, rig_id(RIG_OTHER)), IOMMU_NOT_ATTACHED);
+	assert_int_equal(iommu_resume(r.iommu), IOMMU_OK);
 	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
 	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
 	rig_close(&r);
