@@ -151,6 +151,7 @@ struct unit {
 	bool pass_through;   /* C */
 	bool snoop_control;  /* C */
 	bool device_tlb;     /* C */
+	bool stays_on;       /* C: translation must not be switched off */
 	struct did_map dids;
 	unsigned attached;  /* I */
 	unsigned tlb_users; /* I: devices whose own TLB is on */
@@ -256,6 +257,8 @@ bool vtd_acpi_device(const struct iommu *iommu, const char *name,
 /** Whether an id is that of an ACPI device, not of a PCI function. */
 bool vtd_is_acpi_device(
 	const struct iommu *iommu, uint16_t segment, uint16_t rid);
+/** Whether a quirk has taken effect. */
+bool vtd_quirk(const struct iommu *iommu, enum iommu_quirk bit);
 /** The quirks (enum iommu_quirk) that concern a device. */
 unsigned vtd_quirks_of(struct iommu *iommu, uint16_t segment, uint16_t rid);
 /** A set of enum iommu_property. */

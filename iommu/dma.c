@@ -70,6 +70,8 @@ enum iommu_status iommu_dma_create(struct iommu_domain *domain,
 	dma->plain = !is_identity(dma) && !config->untrusted;
 	if (!dma->config.defer_count)
 		dma->config.defer_count = DEFER_MAX;
+	if (vtd_quirk(domain->iommu, IOMMU_QUIRK_STRICT))
+		dma->config.defer_count = 1;
 	if (!dma->config.defer_ns)
 		dma->config.defer_ns = 10000000;
 	dma->phys = phys;

@@ -272,7 +272,11 @@ static bool any_device_tlb(const struct iommu *iommu)
 static bool must_stay_on(const struct iommu *iommu)
 {
 	struct iommu_firmware firmware;
+	unsigned n;
 
+	for (n = 0; n < iommu->units; n++)
+		if (iommu->unit[n]->stays_on)
+			return true;
 	if (iommu->options.stay_on != IOMMU_AUTO)
 		return iommu->options.stay_on == IOMMU_ON;
 	return vtd_firmware(iommu, &firmware) == IOMMU_OK &&

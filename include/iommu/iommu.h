@@ -64,6 +64,21 @@ enum iommu_quirk {
 	/** Storage controllers that send requests as function 1, which they do
 	 *  not have: both ids are attached. */
 	IOMMU_QUIRK_SECOND_ID = 1u << 4,
+	/** Graphics of 4 series, QM57/QS57 and Broadwell does not work
+	 *  translated: its unit is not used. */
+	IOMMU_QUIRK_GRAPHICS = 1u << 5,
+	/** Calpella graphics has to be idle while its unit is flushed, which
+	 *  only its driver's unmap sees to: no flush is deferred. */
+	IOMMU_QUIRK_STRICT = 1u << 6,
+	/** Since Ice Lake a graphics unit may hang the machine when translation
+	 *  is switched off: it stays on. */
+	IOMMU_QUIRK_STAYS_ON = 1u << 7,
+	/** 5500/5520/X58 firmware that gives the sound device a unit of its own
+	 *  without a TLB, where it would wait for ever: that is not used. */
+	IOMMU_QUIRK_NO_TLB = 1u << 8,
+	/** Xeon E5 (erratum BT176): flushes of more than 512 pages at once are
+	 *  not reliable. */
+	IOMMU_QUIRK_SMALL_FLUSHES = 1u << 9,
 };
 
 /** What becomes of translations that iommu_start() finds switched on. */
@@ -196,8 +211,8 @@ enum iommu_status iommu_start(struct iommu *iommu) IOMMU_MUST_CHECK;
  *
  * IOMMU_OK also if nothing had to be done. IOMMU_IN_USE (off, while a device
  * uses a TLB of its own), IOMMU_FORBIDDEN (off, against
- * iommu_options.stay_on), IOMMU_UNIT_LOST, IOMMU_WRONG_STATE before
- * iommu_start().
+ * iommu_options.stay_on or IOMMU_QUIRK_STAYS_ON), IOMMU_UNIT_LOST,
+ * IOMMU_WRONG_STATE before iommu_start().
  */
 enum iommu_status iommu_power(struct iommu *iommu, bool on) IOMMU_MUST_CHECK;
 

@@ -106,7 +106,7 @@ static void read_traits(struct vtd_unit *unit)
 	unit->traits = (struct vtd_traits){
 		.caching_mode = VTD_CAP_CM(cap),
 		.write_buffer = VTD_CAP_RWBF(cap) ||
-			unit->unit.iommu->dmar->quirks & IOMMU_QUIRK_RWBF,
+			vtd_quirk(unit->unit.iommu, IOMMU_QUIRK_RWBF),
 		.coherent = VTD_ECAP_C(ecap),
 		.page_selective = VTD_CAP_PSI(cap),
 		.drain_reads = VTD_CAP_DRD(cap) || always_drains,
@@ -117,6 +117,9 @@ static void read_traits(struct vtd_unit *unit)
 		.max_mask = (uint8_t)VTD_CAP_MAMV(cap),
 		.max_interrupt_mask = (uint8_t)VTD_ECAP_MHMV(ecap),
 	};
+	if (vtd_quirk(unit->unit.iommu, IOMMU_QUIRK_SMALL_FLUSHES) &&
+		unit->traits.max_mask > 9)
+		unit->traits.max_mask = 9;
 	unit->write_back = !unit->traits.coherent;
 	unit->fault_offset = VTD_CAP_FRO(cap);
 	unit->fault_count = VTD_CAP_NFR(cap);
@@ -196,9 +199,11 @@ static enum iommu_status make_dids(struct unit *unit)
 	return IOMMU_OK;
 }
 
-/** Whether a unit translates for graphics devices only. */
-static bool is_for_graphics(
-	const struct iommu *iommu, const struct dmar_record *record)
+/** Whether a unit translates for functions only that have this value in
+ *  configuration space. */
+static bool is_only_for(const struct iommu *iommu,
+	const struct dmar_record *record, uint16_t offset, unsigned width,
+	uint32_t value)
 {
 	struct dmar_scope scope;
 	bool any = false;
@@ -208,15 +213,34 @@ static bool is_for_graphics(
 	if (record->flags & DMAR_INCLUDE_ALL)
 		return false;
 	while (dmar_scope_next(record, &at, &scope)) {
-		/* Base class 3 is display. */
 		if (scope.type != DMAR_SCOPE_ENDPOINT ||
 			!vtd_resolve(iommu, record->segment, &scope, &rid) ||
-			topology_config(iommu, record->segment, rid, 0xb, 1) !=
-				3)
+			topology_config(iommu, record->segment, rid, offset,
+				width) != value)
 			return false;
 		any = true;
 	}
 	return any;
+}
+
+/** Quirks that concern only units of certain devices: why this one is not used,
+ *  or NULL. */
+static const char *apply_quirks(
+	struct unit *unit, const struct dmar_record *record)
+{
+	const struct iommu *iommu = unit->iommu;
+	/* Base class 3 is display. */
+	bool graphics = is_only_for(iommu, record, 0xb, 1, 3);
+
+	unit->stays_on = graphics && vtd_quirk(iommu, IOMMU_QUIRK_STAYS_ON);
+	if (graphics && vtd_quirk(iommu, IOMMU_QUIRK_CALPELLA_GFX))
+		return "its graphics device has no shadow table";
+	if (graphics && vtd_quirk(iommu, IOMMU_QUIRK_GRAPHICS))
+		return "its graphics device does not work translated";
+	if (vtd_quirk(iommu, IOMMU_QUIRK_NO_TLB) &&
+		is_only_for(iommu, record, 0, 4, 0x3a3e8086))
+		return "firmware gave it no TLB for its sound device";
+	return NULL;
 }
 
 static enum iommu_status make_unit(
@@ -242,9 +266,8 @@ static enum iommu_status make_unit(
 		choose_interface(unit);
 	}
 	u->reason = unusable(unit);
-	if (!u->reason && iommu->dmar->quirks & IOMMU_QUIRK_CALPELLA_GFX &&
-		is_for_graphics(iommu, record))
-		u->reason = "its graphics device has no shadow table";
+	if (!u->reason)
+		u->reason = apply_quirks(u, record);
 	if (u->reason) {
 		u->state = IOMMU_UNIT_REFUSED;
 		core_log(iommu, IOMMU_LOG_WARNING,

@@ -53,7 +53,7 @@ bool vtd_irt_wanted(const struct vtd_unit *unit)
 	if (choice == IOMMU_ON || VTD_ECAP_IRREQ(unit->unit.ecap))
 		return true;
 	return iommu->dmar->table.flags & DMAR_INTR_REMAP &&
-		!(iommu->dmar->quirks & IOMMU_QUIRK_X58_INTREMAP) &&
+		!vtd_quirk(iommu, IOMMU_QUIRK_X58_INTREMAP) &&
 		ioapics_are_named(iommu);
 }
 

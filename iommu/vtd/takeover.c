@@ -293,9 +293,10 @@ enum iommu_status vtd_take_over(struct vtd_unit *unit, bool first)
 	enum iommu_status status = IOMMU_OK;
 	uint32_t found = vtd_read32(unit, VTD_GSTS);
 
-	if (found & VTD_TE)
-		status = first ? adopt_translation(unit)
-			       : vtd_gcmd(unit, VTD_TE, false);
+	if (found & VTD_TE && first)
+		status = adopt_translation(unit);
+	else if (found & VTD_TE && !unit->unit.stays_on)
+		status = vtd_gcmd(unit, VTD_TE, false);
 	if (status == IOMMU_OK && found & VTD_IRE &&
 		!(first && keeps(unit) && copy_interrupts(unit)))
 		status = vtd_gcmd(unit, VTD_IRE, false);

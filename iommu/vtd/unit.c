@@ -120,7 +120,7 @@ static enum iommu_status all_off(struct vtd_unit *unit)
 	enum iommu_status status = IOMMU_OK;
 
 	vtd_fault_stop(unit);
-	if (status_bits & VTD_TE)
+	if (status_bits & VTD_TE && !unit->unit.stays_on)
 		status = vtd_gcmd(unit, VTD_TE, false);
 	if (status == IOMMU_OK && status_bits & VTD_IRE)
 		status = vtd_gcmd(unit, VTD_IRE, false);
@@ -175,6 +175,9 @@ static enum iommu_status end(struct unit *neutral)
 		status = IOMMU_UNCONFIRMED;
 	else if (unit->root)
 		status = all_off(unit);
+	if (status == IOMMU_OK && neutral->stays_on &&
+		vtd_read32(unit, VTD_GSTS) & VTD_TE)
+		status = IOMMU_UNCONFIRMED;
 	if (status == IOMMU_OK)
 		free_memory(unit);
 	if (unit->regs)

@@ -24,15 +24,12 @@ static struct builder table;
 /** A machine of one unit whose firmware says what `table` says. */
 static enum iommu_status discover(const char *kind)
 {
-	enum iommu_status status;
-
 	table_finish(&table);
 	rig_open(&rig, kind, MODEL_LAZY, 1);
 	board_install(&rig);
 	assert_int_equal(
 		iommu_create(&rig.hooks, &rig.options, &rig.iommu), IOMMU_OK);
-	status = iommu_discover(rig.iommu, table.bytes, table.size);
-	return status;
+	return iommu_discover(rig.iommu, table.bytes, table.size);
 }
 
 static void start(const char *kind)
@@ -553,47 +550,6 @@ static void ats_needs_a_port_that_has_it(void **state)
 	}
 }
 
-/* ---- quirks ---- */
-
-/** The unit of a graphics device without a shadow table is not used. */
-static void graphics_without_shadow_stay_out(void **state)
-{
-	static const uint8_t video[] = {2, 0}, disk[] = {3, 0};
-
-	(void)state;
-	for (unsigned n = 0; n < 7; n++) {
-		struct iommu_unit_info info;
-
-		board_start();
-		board_add(0, BOARD_PCI);
-		board_put(0, 0, 4, n == 1 ? 0x12348086 : 0x00448086);
-		if (n == 2)
-			board_put(0, 0x52, 2, 0x800); /* it has one */
-		board_add(MODEL_BDF(0, 2, 0), BOARD_INTEGRATED)[0xb] = 3;
-		board_add(MODEL_BDF(0, 3, 0), BOARD_INTEGRATED)[0xb] = 1;
-		table_start(&table);
-		table_unit_of(&table, n == 3 ? DMAR_INCLUDE_ALL : 0, 0, BASE);
-		if (n != 4)
-			table_path(&table,
-				n == 5 ? DMAR_SCOPE_BRIDGE
-				       : DMAR_SCOPE_ENDPOINT,
-				0, 0, 1, video);
-		if (n == 6)
-			table_path(&table, DMAR_SCOPE_ENDPOINT, 0, 0, 1, disk);
-		table_close(&table);
-		assert_int_equal(
-			discover("plain"), n ? IOMMU_OK : IOMMU_NO_UNIT);
-		assert_int_equal(
-			iommu_unit_info(rig.iommu, 0, &info), IOMMU_OK);
-		assert_int_equal(
-			info.state, n ? IOMMU_UNIT_OFF : IOMMU_UNIT_REFUSED);
-		if (!n)
-			assert_string_equal(info.reason,
-				"its graphics device has no shadow table");
-		rig_close(&rig);
-	}
-}
-
 /* ---- in words ---- */
 
 static void structures_in_words(void **state)
@@ -657,7 +613,6 @@ int main(void)
 		cmocka_unit_test(firmware_may_not_want_remapping),
 		cmocka_unit_test(remapping_stays_off_without_wide_ids),
 		cmocka_unit_test(ats_needs_a_port_that_has_it),
-		cmocka_unit_test(graphics_without_shadow_stay_out),
 		cmocka_unit_test(structures_in_words),
 	};
 

@@ -9,11 +9,12 @@
 #include <cmocka.h>
 #include <stdio.h>
 #include <string.h>
+#include <iommu/dma.h>
 #include "support/rig.h"
 
 #define RW (IOMMU_READ | IOMMU_WRITE)
 
-static uint32_t bridge, revision;
+static uint32_t bridge, revision, graphics_control;
 /** A device with ids of another, 0: none. */
 static uint32_t odd_id;
 static uint8_t odd_devfn;
@@ -28,6 +29,8 @@ static uint32_t read_config(void *ctx, uint16_t segment, uint8_t bus,
 		return width == 4 ? bridge : bridge & 0xffff;
 	if (!segment && !bus && !devfn && offset == 8)
 		return revision;
+	if (!segment && !bus && !devfn && offset == 0x52)
+		return graphics_control;
 	if (odd_id && !segment && !bus && devfn == odd_devfn && offset == 0)
 		return width == 4 ? odd_id : odd_id & 0xffff;
 	return plain_read(ctx, segment, bus, devfn, offset, width);
@@ -103,6 +106,81 @@ static void lost_interrupts_keep_remapping_off(void **state)
 	assert_true(remapped_on(0x34038086, 0x22, 0));
 	assert_false(remapped_on(0x34058086, 0x22, 0));
 	assert_true(remapped_on(0x34038086, 0x13, IOMMU_QUIRK_X58_INTREMAP));
+}
+
+/** Whether a device still reaches a buffer whose unmap may be deferred. */
+static bool lingers(uint32_t id, uint32_t control, uint32_t off)
+{
+	struct iommu_dma_config config = {.deferred = true};
+	struct iommu_domain *domain;
+	struct iommu_dma *dma;
+	iommu_iova_t iova;
+	bool still;
+	struct rig r;
+
+	open_on(&r, "plain", id);
+	graphics_control = control;
+	r.options.quirks_off = off;
+	rig_start_ok(&r);
+	domain = rig_mapped_domain(&r);
+	assert_int_equal(
+		iommu_attach(r.iommu, rig_id(RIG_DEV), domain), IOMMU_OK);
+	assert_int_equal(iommu_dma_create(domain, &config, &dma), IOMMU_OK);
+	assert_int_equal(iommu_dma_map(dma, iommu_phys(0x100000), 4096, ~0ull,
+				 IOMMU_BOTH_WAYS, &iova),
+		IOMMU_OK);
+	assert_true(rig_can_write(&r, RIG_DEV, iova.v));
+	assert_int_equal(
+		iommu_dma_unmap(dma, iova, 4096, IOMMU_BOTH_WAYS), IOMMU_OK);
+	still = rig_can_write(&r, RIG_DEV, iova.v);
+	assert_int_equal(iommu_dma_destroy(dma), IOMMU_OK);
+	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
+	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	rig_close(&r);
+	graphics_control = 0;
+	return still;
+}
+
+static void graphics_that_must_idle_is_flushed_at_once(void **state)
+{
+	(void)state;
+	assert_true(lingers(0x12348086, 0x800, 0));
+	assert_false(lingers(0x00408086, 0x800, 0));
+	assert_true(lingers(0x00408086, 0, 0));
+	assert_true(lingers(0x00408086, 0x800, IOMMU_QUIRK_STRICT));
+}
+
+/** Flushes that forget 1024 pages. */
+static uint64_t large_flushes(uint32_t id, uint32_t off)
+{
+	struct iommu_stats before, after;
+	struct iommu_domain *domain;
+	struct rig r;
+
+	open_on(&r, "plain", id);
+	r.options.quirks_off = off;
+	rig_start_ok(&r);
+	domain = rig_mapped_domain(&r);
+	assert_int_equal(
+		iommu_attach(r.iommu, rig_id(RIG_DEV), domain), IOMMU_OK);
+	assert_int_equal(iommu_unit_stats(r.iommu, 0, &before), IOMMU_OK);
+	assert_int_equal(
+		iommu_flush(domain, IOMMU_REMOVED, iommu_iova(0), 1024 * 4096),
+		IOMMU_OK);
+	assert_int_equal(iommu_unit_stats(r.iommu, 0, &after), IOMMU_OK);
+	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
+	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	rig_close(&r);
+	return after.page_flushes - before.page_flushes;
+}
+
+static void large_flushes_become_small(void **state)
+{
+	(void)state;
+	assert_int_equal(large_flushes(0x12348086, 0), 1);
+	assert_int_equal(large_flushes(0x3c008086, 0), 2);
+	assert_int_equal(
+		large_flushes(0x3c008086, IOMMU_QUIRK_SMALL_FLUSHES), 1);
 }
 
 /* ---- devices ---- */
@@ -197,6 +275,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(hidden_write_buffer_is_flushed),
 		cmocka_unit_test(lost_interrupts_keep_remapping_off),
+		cmocka_unit_test(graphics_that_must_idle_is_flushed_at_once),
+		cmocka_unit_test(large_flushes_become_small),
 		cmocka_unit_test(late_writer_is_flushed_twice),
 		cmocka_unit_test(second_id_is_attached),
 	};
