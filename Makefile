@@ -124,9 +124,9 @@ $(user-shared): $(O)/user/%: $$(wildcard $(S)/user/shared/%/*.[ch]) \
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(user-warnings) -o $@ $(filter %.c,$^) $(LWIP) -pthread -s
 
-$(O)/initramfs.cpio: $(user-programs) $(S)/tools/make-initramfs \
+$(O)/initramfs.cpio: $(user-programs) $(O)/kernel.elf $(S)/tools/make-initramfs \
 		| packages-build
-	$(Q)FILES= SCRIPT= $(S)/tools/make-initramfs $@ $(O)/user
+	$(Q)FILES= SCRIPT= $(S)/tools/make-initramfs $@ $(O)/user $(O)/kernel.elf
 
 .PHONY: all kernel initramfs run demo iso clean help
 all: kernel initramfs

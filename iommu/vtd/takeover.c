@@ -277,6 +277,9 @@ static enum iommu_status adopt_translation(struct vtd_unit *unit)
 	uint64_t root = vtd_read64(unit, VTD_RTADDR);
 	bool legacy = VTD_RTADDR_TTM(root) == VTD_TTM_LEGACY;
 
+	core_log(unit->unit.iommu, IOMMU_LOG_INFO,
+		"unit at 0x%jx: taken over while it is on",
+		(uintmax_t)unit->unit.base.v);
 	if (legacy && keeps(unit) && (root & ~0xfffull) != unit->root_phys.v)
 		return copy_tables(unit, root & ~0xfffull);
 	if (legacy || VTD_CAP_ESRTPS(unit->unit.cap))

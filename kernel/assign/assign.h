@@ -39,6 +39,14 @@ bool assign_remaps_interrupts(void);
 /* Translation off or on. Off is -EBUSY while a process owns a device. */
 MUST_CHECK int assign_power(bool on);
 
+/* Devices lose what an earlier kernel let them reach; its memory is free then.
+ * -ENODEV: no I/O MMU; -EIO: not confirmed, nothing is reused. */
+MUST_CHECK int assign_end_inheritance(void);
+
+/* Leave the units on for the next kernel, and attach nothing any more. Unless
+ * devices are kept, their owners lose them first. */
+void assign_hand_over(bool keep);
+
 /* Do something to a device that only its owner may: fn runs with the assign
  * lock held if the current process has the device, else -EPERM. */
 MUST_CHECK int assign_as_owner(struct pci_device *d,

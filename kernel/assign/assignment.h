@@ -36,6 +36,9 @@ bool __quiet(struct pci_device *d);
 /* The device is its owner's no more; *a is gone. */
 int __release(struct assignment *a);
 
+/* start.c: the earlier kernel's memory is free; no unit walks its tables. */
+void assign_reuse_inherited(void);
+
 /* permit.c: may the space have the device? Says why not. */
 MUST_CHECK int __check_attach(
 	const struct pci_device *d, const struct space *s, unsigned *out_unit);

@@ -7,11 +7,13 @@
 #include "assign/assign.h"
 #include "assign/assignment.h"
 #include "acpi/acpi.h"
+#include "boot/boot_info.h"
 #include "cpu/cpu.h"
 #include "cpu/irq.h"
 #include "host/host.h"
 #include "lib/errno.h"
 #include "lib/print.h"
+#include "mem/mem.h"
 #include "mem/space.h"
 
 static const char *absent_reason = "the I/O MMU was not started";
@@ -70,6 +72,31 @@ static void name_ioapics(struct iommu_options *options)
 	}
 }
 
+/* What the kernel before this one used: no unit walks its tables any more. */
+void assign_reuse_inherited(void)
+{
+	uint64_t frames = pages_add_inherited();
+
+	if (frames)
+		kprintf("iommu: %llu MiB of the earlier kernel are free "
+			"again\n",
+			(unsigned long long)(frames * PAGE_SIZE >> 20));
+}
+
+/* A unit that did not start may still do what it was told. Without a table
+ * there is none. */
+static void settle_inherited(enum iommu_status started)
+{
+	if (started != IOMMU_OK && started != IOMMU_NO_TABLE)
+		return;
+	if (host_iommu && iommu_inherited_count(host_iommu))
+		kprintf("iommu: %u devices still reach the earlier kernel's "
+			"memory; see /sys/dmar/inherited\n",
+			iommu_inherited_count(host_iommu));
+	else
+		assign_reuse_inherited();
+}
+
 static const char *bring_up(void)
 {
 	struct iommu_options options;
@@ -80,11 +107,14 @@ static const char *bring_up(void)
 	iommu_options_default(&options);
 	options.cpus = cpu_count;
 	name_ioapics(&options);
+	if (boot_keeps_devices())
+		options.take_over = IOMMU_TAKE_OVER_KEPT;
 	st = host_create(&options, faults_wake);
 	if (st == IOMMU_OK)
 		st = iommu_discover(host_iommu, dmar, size);
 	if (st == IOMMU_OK)
 		st = iommu_start(host_iommu);
+	settle_inherited(st);
 	if (st == IOMMU_OK)
 		return NULL;
 	if (host_iommu && *iommu_reason(host_iommu))

@@ -7,13 +7,13 @@
  */
 #include "boot/boot_info.h"
 #include "boot/protocol.h"
+#include "boot/pvh.h"
 #include "lib/print.h"
 #include "lib/string.h"
 #include "mem/mem.h"
 
-#define PVH_MAGIC 0x336ec578
 #define MULTIBOOT2_MAGIC 0x36d76289
-#define MAX_PIECES 128
+#define MAX_PIECES 256
 
 struct piece {
 	uint64_t start, end;
@@ -24,6 +24,7 @@ struct boot_info boot_info;
 
 static struct piece pieces[MAX_PIECES];
 static unsigned npieces, dropped;
+static unsigned nloader; /* pieces that the loader gave; the rest is ours */
 
 extern char boot_start[], kernel_end[];
 
@@ -37,9 +38,11 @@ const void *boot_reach(uint64_t addr, uint64_t size)
 enum memory_kind boot_memory_kind(uint32_t e820_type)
 {
 	switch (e820_type) {
-	case 1:
+	case BOOT_E820_RAM:
 		return MEMORY_USABLE;
-	case 3: /* ACPI tables */
+	case BOOT_E820_INHERITED:
+		return MEMORY_INHERITED;
+	case BOOT_E820_ACPI:
 	case 4: /* ACPI non-volatile storage */
 		return MEMORY_KEPT;
 	default:
@@ -47,7 +50,8 @@ enum memory_kind boot_memory_kind(uint32_t e820_type)
 	}
 }
 
-/* Usable memory shrinks to whole pages, everything else grows to them. */
+/* Memory to be given out shrinks to whole pages, everything else grows to them.
+ */
 void boot_add_memory(uint64_t start, uint64_t size, enum memory_kind kind)
 {
 	const uint64_t limit = 1ull << 52;
@@ -57,7 +61,7 @@ void boot_add_memory(uint64_t start, uint64_t size, enum memory_kind kind)
 	if (size == 0 || start >= limit)
 		return;
 	end = size > limit - start ? limit : start + size;
-	if (kind == MEMORY_USABLE) {
+	if (kind <= MEMORY_INHERITED) {
 		start = ALIGN_UP(start, PAGE_SIZE);
 		end = ALIGN_DOWN(end, PAGE_SIZE);
 	} else {
@@ -92,17 +96,34 @@ void boot_set_initrd(uint64_t start, uint64_t size)
 	boot_info.initrd_size = size;
 }
 
-static int kind_at(uint64_t addr)
+void boot_keep_rsdp(const void *body, uint64_t size)
+{
+	static char rsdp[36];
+
+	if (size < 20)
+		return;
+	memset(rsdp, 0, sizeof(rsdp));
+	memcpy(rsdp, body, MIN(size, sizeof(rsdp)));
+	boot_info.rsdp = virt_to_phys(rsdp).v;
+}
+
+/* By the first `count` pieces; -1: no memory. */
+static int kind_by(unsigned count, uint64_t addr)
 {
 	int kind = -1;
 
-	for (unsigned i = 0; i < npieces; i++) {
+	for (unsigned i = 0; i < count; i++) {
 		const struct piece *p = &pieces[i];
 
 		if (addr >= p->start && addr < p->end && (int)p->kind > kind)
 			kind = p->kind;
 	}
 	return kind;
+}
+
+static int kind_at(uint64_t addr)
+{
+	return kind_by(npieces, addr);
 }
 
 /* The lowest boundary of any piece above `addr`, or UINT64_MAX. */
@@ -119,18 +140,21 @@ static uint64_t next_boundary(uint64_t addr)
 	return next;
 }
 
-static void add_range(uint64_t start, uint64_t end, bool usable)
+static void add_range(uint64_t start, uint64_t end, int kind)
 {
+	bool usable = kind == MEMORY_USABLE;
+	bool inherited = kind == MEMORY_INHERITED;
 	struct boot_info *b = &boot_info;
 	struct boot_range *last = b->ranges + b->nranges - 1;
 
-	if (b->nranges && last->end == start && last->usable == usable) {
+	if (b->nranges && last->end == start && last->usable == usable &&
+		last->inherited == inherited) {
 		last->end = end;
 	} else if (b->nranges == BOOT_MAX_RANGES) {
 		dropped++;
 	} else {
 		b->ranges[b->nranges++] =
-			(struct boot_range){start, end, usable};
+			(struct boot_range){start, end, usable, inherited};
 	}
 }
 
@@ -142,10 +166,34 @@ static void sort_ranges(void)
 		uint64_t next = next_boundary(at);
 		int kind = kind_at(at);
 
-		if (next != UINT64_MAX &&
-			(kind == MEMORY_USABLE || kind == MEMORY_KEPT))
-			add_range(at, next, kind == MEMORY_USABLE);
+		if (next != UINT64_MAX && kind >= 0 && kind != MEMORY_RESERVED)
+			add_range(at, next, kind);
 		at = next;
+	}
+}
+
+void boot_describe_memory(
+	void (*each)(void *ctx, uint64_t start, uint64_t end, uint32_t type),
+	void *ctx)
+{
+	static const uint32_t types[] = {[MEMORY_USABLE] = BOOT_E820_RAM,
+		[MEMORY_INHERITED] = BOOT_E820_RAM,
+		[MEMORY_KEPT] = BOOT_E820_ACPI,
+		[MEMORY_RESERVED] = BOOT_E820_RESERVED};
+	uint64_t at = 0, start = 0;
+	uint32_t type = 0; /* of [start, at); 0: no memory */
+
+	while (at != UINT64_MAX) {
+		int kind = kind_by(nloader, at);
+		uint32_t here = kind < 0 ? 0 : types[kind];
+
+		if (here != type) {
+			if (type)
+				each(ctx, start, at, type);
+			start = at;
+			type = here;
+		}
+		at = next_boundary(at);
 	}
 }
 
@@ -163,13 +211,14 @@ void boot_info_read(uint32_t magic, uint64_t info)
 	uint64_t image = (uint64_t)boot_start;
 	uint64_t image_end = (uint64_t)kernel_end - IMAGE_BASE;
 
-	if (magic == PVH_MAGIC)
+	if (magic == PVH_START_MAGIC)
 		pvh_read(info);
 	else if (magic == MULTIBOOT2_MAGIC)
 		multiboot2_read(info);
 	else
 		kprintf("boot: unknown loader, magic 0x%x\n", magic);
 
+	nloader = npieces;
 	boot_info.low_page = find_low_page();
 	boot_add_memory(0, 0xa0000, MEMORY_KEPT);
 	boot_add_memory(0xa0000, 0x60000, MEMORY_RESERVED);
@@ -209,4 +258,12 @@ char *boot_option(const char *name, char *buf, size_t size)
 			s++;
 	}
 	return NULL;
+}
+
+bool boot_keeps_devices(void)
+{
+	char choice[8];
+
+	return boot_option("takeover", choice, sizeof(choice)) &&
+		!strcmp(choice, "kept");
 }

@@ -7,12 +7,14 @@
 
 #include "lib/types.h"
 
-#define BOOT_MAX_RANGES 64
+#define BOOT_MAX_RANGES 128
 
 struct boot_range {
 	uint64_t start, end; /* physical, whole pages, end exclusive */
-	bool usable; /* may be given out; else RAM that is in use (kernel,
-			initrd, first MiB, ACPI tables) */
+	bool usable;    /* may be given out; else RAM that is in use (kernel,
+			   initrd, first MiB, ACPI tables) */
+	bool inherited; /* not usable yet: an earlier kernel's, see
+			   BOOT_E820_INHERITED */
 };
 
 struct boot_info {
@@ -26,9 +28,30 @@ struct boot_info {
 
 extern struct boot_info boot_info;
 
+/*
+ * What the type of an entry in the memory map says of RAM that the kernel
+ * before this one used: a unit may still walk tables there, and a device still
+ * write. It is as good as any other once the units have been taken over. A
+ * kernel that does not know the type leaves it alone.
+ */
+#define BOOT_E820_RAM 1
+#define BOOT_E820_RESERVED 2
+#define BOOT_E820_ACPI 3
+#define BOOT_E820_INHERITED 0x696f6d6du
+
+/* The machine's memory as the loader described it, in order and without
+ * overlaps, for the next kernel; inherited memory is RAM here. */
+void boot_describe_memory(
+	void (*each)(void *ctx, uint64_t start, uint64_t end, uint32_t type),
+	void *ctx);
+
 /* Value of "name=value" on the command line, or "" for a bare "name"; NULL
  * when absent. The text ends at a blank; copies at most size-1 bytes. */
 char *boot_option(const char *name, char *buf, size_t size);
+
+/* "takeover=kept": devices go on with what the kernel before this one let them
+ * reach, until they are attached or detached or that is ended. */
+bool boot_keeps_devices(void);
 
 /* Fill boot_info. `magic` says which protocol; `info` is a physical address.
  * Needs the boot page tables (first 4 GiB in the direct map). */

@@ -55,19 +55,6 @@ static void read_module(const char *body, uint32_t size)
 		boot_set_initrd(bounds[0], bounds[1] - bounds[0]);
 }
 
-/* The tag holds a copy, in memory that will be given out: copy it again. The
- * new form comes after the old one, and is preferred. */
-static void keep_rsdp(const char *body, uint32_t size)
-{
-	static char rsdp[36];
-
-	if (size < 20)
-		return;
-	memset(rsdp, 0, sizeof(rsdp));
-	memcpy(rsdp, body, MIN(size, sizeof(rsdp)));
-	boot_info.rsdp = virt_to_phys(rsdp).v;
-}
-
 static void read_tag(uint32_t type, const char *body, uint32_t size)
 {
 	switch (type) {
@@ -80,9 +67,9 @@ static void read_tag(uint32_t type, const char *body, uint32_t size)
 	case TAG_MEMORY_MAP:
 		read_memory_map(body, size);
 		break;
-	case TAG_RSDP_OLD:
+	case TAG_RSDP_OLD: /* the new form comes after it */
 	case TAG_RSDP_NEW:
-		keep_rsdp(body, size);
+		boot_keep_rsdp(body, size);
 		break;
 	}
 }

@@ -7,8 +7,9 @@
 
 enum memory_kind {
 	MEMORY_USABLE,
-	MEMORY_KEPT,     /* RAM that is in use */
-	MEMORY_RESERVED, /* not ours, perhaps no RAM */
+	MEMORY_INHERITED, /* RAM, usable later: BOOT_E820_INHERITED */
+	MEMORY_KEPT,      /* RAM that is in use */
+	MEMORY_RESERVED,  /* not ours, perhaps no RAM */
 };
 
 /* What the boot page tables reach. Everything a loader names must lie here. */
@@ -25,6 +26,9 @@ enum memory_kind boot_memory_kind(uint32_t e820_type);
 
 void boot_set_cmdline(const char *text, size_t max);
 void boot_set_initrd(uint64_t start, uint64_t size);
+
+/* A copy of the RSDP: the loader's lies where memory may be given out. */
+void boot_keep_rsdp(const void *body, uint64_t size);
 
 void pvh_read(uint64_t info);
 void multiboot2_read(uint64_t info);

@@ -1,35 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* The PVH start-of-day structure (Xen public headers, arch-x86/hvm
- * start_info.h; version 1 has the memory map). */
+/* The PVH start-of-day structures, as the loader left them. */
 #include "boot/boot_info.h"
 #include "boot/protocol.h"
+#include "boot/pvh.h"
 #include "lib/print.h"
 #include "lib/string.h"
 
-#define START_INFO_MAGIC 0x336ec578
 #define MAX_MAP_ENTRIES 1024
+#define RSDP_SIZE 36
 
-/* Packed: the loader's addresses need not be aligned. */
-struct start_info {
-	uint32_t magic, version, flags, nr_modules;
-	uint64_t modlist, cmdline, rsdp;
-	uint64_t memmap;
-	uint32_t memmap_entries, reserved;
-} __attribute__((packed));
-
-struct module {
-	uint64_t addr, size, cmdline, reserved;
-} __attribute__((packed));
-
-struct map_entry {
-	uint64_t addr, size;
-	uint32_t type, reserved;
-} __attribute__((packed));
-
-static void read_memory_map(const struct start_info *info)
+static void read_memory_map(const struct pvh_start_info *info)
 {
 	uint32_t count = MIN(info->memmap_entries, MAX_MAP_ENTRIES);
-	const struct map_entry *map =
+	const struct pvh_memory *map =
 		boot_reach(info->memmap, count * sizeof(*map));
 
 	if (!map)
@@ -41,11 +24,11 @@ static void read_memory_map(const struct start_info *info)
 
 void pvh_read(uint64_t addr)
 {
-	const struct start_info *info = boot_reach(addr, sizeof(*info));
-	const struct module *module;
+	const struct pvh_start_info *info = boot_reach(addr, sizeof(*info));
+	const struct pvh_module *module;
 	const char *text;
 
-	if (!info || info->magic != START_INFO_MAGIC) {
+	if (!info || info->magic != PVH_START_MAGIC) {
 		kprintf("boot: no PVH start information at 0x%llx\n",
 			(unsigned long long)addr);
 		return;
@@ -56,7 +39,9 @@ void pvh_read(uint64_t addr)
 	module = boot_reach(info->modlist, sizeof(*module));
 	if (module && info->nr_modules > 0)
 		boot_set_initrd(module->addr, module->size);
-	boot_info.rsdp = info->rsdp;
+	text = boot_reach(info->rsdp, RSDP_SIZE);
+	if (text)
+		boot_keep_rsdp(text, RSDP_SIZE);
 	if (info->version >= 1)
 		read_memory_map(info);
 }

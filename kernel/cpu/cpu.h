@@ -74,4 +74,9 @@ void ipi_send(unsigned cpu, enum ipi what);
 void machine_power_off(void) NORETURN;
 void machine_restart(void) NORETURN;
 
+/* The other CPUs stop for good, as after a reset; then the boot CPU calls
+ * last(), alone, with interrupts off, on whatever stack it has. Whoever was
+ * stopped may hold locks. Once, for a function that does not return. */
+void machine_leave(void (*last)(void)) NORETURN;
+
 #endif

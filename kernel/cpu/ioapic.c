@@ -130,6 +130,14 @@ int ioapic_route(unsigned isa_irq, int vector, unsigned cpu)
 	return error;
 }
 
+void ioapic_silence(void)
+{
+	for (unsigned i = 0; i < nioapics; i++)
+		for (unsigned pin = 0; pin < ioapics[i].pins; pin++)
+			write_reg(&ioapics[i], REG_ROUTES + 2 * pin,
+				ROUTE_MASKED);
+}
+
 void ioapic_set_remap(ioapic_remap hook)
 {
 	spin_lock(&lock);

@@ -13,36 +13,83 @@
 
 volatile bool cpus_stopping;
 static volatile unsigned stopped;
+static void (*last_act)(void); /* the boot CPU's, before it stops */
+
+static void act_last(void) NORETURN;
 
 void stop_this_cpu(void)
 {
+	if (this_cpu()->id == 0 && __atomic_load_n(&last_act, __ATOMIC_ACQUIRE))
+		act_last();
 	__atomic_fetch_add(&stopped, 1, __ATOMIC_SEQ_CST);
 	for (;;)
 		__asm__ volatile("cli; hlt");
 }
 
-/* The first CPU to come here goes on alone; one that comes later stops. Whoever
- * is stopped may hold the console's lock. */
-void stop_other_cpus(void)
+/* Who goes on alone: the first to be named. Returns who that is. */
+static uint32_t name_survivor(uint32_t id)
 {
 	static uint32_t survivor; /* id + 1 */
-	uint32_t none = 0, self = this_cpu()->id + 1;
+	uint32_t none = 0;
 
-	if (!__atomic_compare_exchange_n(&survivor, &none, self, false,
-		    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
-		if (none == self)
-			return;
-		stop_this_cpu();
-	}
+	if (__atomic_compare_exchange_n(&survivor, &none, id + 1, false,
+		    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		return id;
+	return none - 1;
+}
+
+static void tell_others(void)
+{
 	cpus_stopping = true;
 	if (cpu_count > 1)
 		lapic_command(0, ICR_ALL_OTHERS | ICR_ASSERT | ICR_NMI);
+}
+
+/* Whoever is stopped may hold the console's lock. */
+static void wait_stopped(void)
+{
 	for (unsigned i = 0; i < MAX_POLLS; i++) {
 		if (stopped >= cpu_count - 1)
 			break;
 		cpu_relax();
 	}
 	serial_ignore_locks();
+}
+
+/* The first CPU to come here goes on alone; one that comes later stops. */
+void stop_other_cpus(void)
+{
+	static bool told; /* the survivor's */
+
+	if (name_survivor(this_cpu()->id) != this_cpu()->id)
+		stop_this_cpu();
+	if (told)
+		return;
+	told = true;
+	tell_others();
+	wait_stopped();
+}
+
+/* INIT leaves the others as a reset does, so that no code needs to stay for
+ * them to stand in. It would reset the boot CPU, which therefore has to be the
+ * one that goes on (SDM 3A 8.4.2). */
+static void act_last(void)
+{
+	wait_stopped();
+	for (unsigned i = 1; i < cpu_count; i++)
+		lapic_command(cpus[i]->apic_id, ICR_INIT | ICR_ASSERT);
+	last_act();
+	stop_this_cpu();
+}
+
+void machine_leave(void (*last)(void))
+{
+	__asm__ volatile("cli");
+	if (name_survivor(0) == 0 && !last_act) {
+		__atomic_store_n(&last_act, last, __ATOMIC_RELEASE);
+		tell_others();
+	}
+	stop_this_cpu();
 }
 
 /* Firmware hands power management over when told to (ACPI 6.5, 4.8.2.5). */

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * "#cons", bound at /dev: the terminal and the small devices every Unix program
- * expects. "exit-status" takes the text that the host of an emulator is to see
- * when the machine is powered off.
+ * expects. "initrd" is the archive this kernel was started with; "exit-status"
+ * takes the text that the host of an emulator is to see when the machine is
+ * powered off.
  */
 #include "dev/dev.h"
+#include "boot/boot_info.h"
 #include "cpu/serial.h"
 #include "fs/inode.h"
 #include "fs/tty.h"
@@ -12,6 +14,7 @@
 #include "lib/print.h"
 #include "lib/random.h"
 #include "lib/string.h"
+#include "mem/mem.h"
 #include "proc/signal.h"
 #include "proc/wait.h"
 
@@ -102,6 +105,23 @@ static ssize_t status_write(struct file *f, struct uio *u, uint64_t *pos)
 	return n;
 }
 
+/* --- initrd --------------------------------------------------------------- */
+
+/* The archive that the loader brought, which stays where it is. */
+static ssize_t initrd_read(struct file *f, struct uio *u, uint64_t *pos)
+{
+	(void)f;
+	return uio_put_text(u, pos, phys_to_virt(phys(boot_info.initrd)),
+		boot_info.initrd_size);
+}
+
+static int initrd_open(struct node *n, struct file *f)
+{
+	(void)n;
+	f->seekable = true;
+	return 0;
+}
+
 /* --- the tree ------------------------------------------------------------- */
 
 #define SMALL_DEVICE(name, reads, writes)            \
@@ -115,6 +135,9 @@ SMALL_DEVICE(null, null_read, null_write);
 SMALL_DEVICE(zero, zero_read, null_write);
 SMALL_DEVICE(full, zero_read, full_write);
 SMALL_DEVICE(random, random_read, null_write);
+static const struct file_ops initrd_fops = {.read = initrd_read};
+static const struct node_ops initrd_ops = {
+	.fops = &initrd_fops, .open = initrd_open};
 SMALL_DEVICE(kmsg, null_read, kmsg_write);
 SMALL_DEVICE(status, null_read, status_write);
 
@@ -129,6 +152,7 @@ static const struct {
 	{"exit-status", S_IFCHR | 0200, 10, 200, &status_ops, NULL},
 	{"fd", S_IFLNK | 0777, 0, 0, NULL, "/proc/self/fd"},
 	{"full", S_IFCHR | 0666, 1, 7, &full_ops, NULL},
+	{"initrd", S_IFREG | 0400, 0, 0, &initrd_ops, NULL},
 	{"kmsg", S_IFCHR | 0644, 1, 11, &kmsg_ops, NULL},
 	{"null", S_IFCHR | 0666, 1, 3, &null_ops, NULL},
 	{"random", S_IFCHR | 0666, 1, 8, &random_ops, NULL},
@@ -150,6 +174,8 @@ static bool child(struct node *dir, unsigned n, struct node *out)
 	out->mode = nodes[n].mode;
 	out->rdev = make_rdev(nodes[n].major, nodes[n].minor);
 	out->ops = nodes[n].ops;
+	if (nodes[n].ops == &initrd_ops)
+		out->size = boot_info.initrd_size;
 	if (nodes[n].link)
 		strlcpy(out->link, nodes[n].link, sizeof(out->link));
 	return true;

@@ -5,11 +5,13 @@
  *   faults       a line for each refused request; reading waits for the next
  *   stats        counters and latencies of every unit, and of memory
  *   units        what firmware said, what was odd, quirks
+ *   inherited    what devices still reach of an earlier kernel's; "end" ends it
  *   queue        the invalidation queues
  *   interrupts   the present interrupt remapping entries
  *   tables/BB:DD.F  a device's entries and ranges as the hardware walks them
  */
 #include "dev/dev.h"
+#include "assign/assign.h"
 #include "assign/faults.h"
 #include "fs/inode.h"
 #include "host/host.h"
@@ -131,9 +133,32 @@ static int tables_text(struct node *file, struct text *t)
 	return 0;
 }
 
+static int inherited_text(struct node *file, struct text *t)
+{
+	(void)file;
+	if (present(t))
+		text_printf(t,
+			"%u devices reach what an earlier kernel mapped\n"
+			"write \"end\" to take it from them and reuse its "
+			"memory\n",
+			iommu_inherited_count(host_iommu));
+	return 0;
+}
+
+static int inherited_command(struct node *file, const char *line, size_t n)
+{
+	(void)file;
+	n -= n && line[n - 1] == '\n';
+	if (n != 3 || memcmp(line, "end", 3))
+		return -EINVAL;
+	return assign_end_inheritance();
+}
+
 static const struct node_ops faults_ops = {.fops = &faults_fops};
 static const struct node_ops stats_ops = {.text = stats_text};
 static const struct node_ops units_ops = {.text = units_text};
+static const struct node_ops inherited_ops = {
+	.text = inherited_text, .command = inherited_command};
 static const struct node_ops queue_ops = {.text = queue_text};
 static const struct node_ops interrupts_ops = {.text = interrupts_text};
 static const struct node_ops tables_ops = {.text = tables_text};
@@ -157,6 +182,9 @@ static bool root_child(struct node *dir, unsigned n, struct node *out)
 {
 	static const struct node files[] = {
 		{.name = "faults", .mode = S_IFREG | 0444, .ops = &faults_ops},
+		{.name = "inherited",
+			.mode = S_IFREG | 0644,
+			.ops = &inherited_ops},
 		{.name = "interrupts",
 			.mode = S_IFREG | 0444,
 			.ops = &interrupts_ops},

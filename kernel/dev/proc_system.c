@@ -6,6 +6,8 @@
 #include "cpu/cpu.h"
 #include "cpu/time.h"
 #include "fs/fs.h"
+#include "kexec/kexec.h"
+#include "lib/errno.h"
 #include "lib/print.h"
 #include "lib/string.h"
 #include "linux/system.h"
@@ -253,6 +255,30 @@ static int pid_max(struct node *n, struct text *t)
 	return 0;
 }
 
+static const char *const device_choices[] = {[KEXEC_DEVICES_STOP] = "stop",
+	[KEXEC_DEVICES_KEEP] = "keep",
+	[KEXEC_DEVICES_LEAVE] = "leave"};
+
+static int kexec_devices_text(struct node *n, struct text *t)
+{
+	(void)n;
+	text_printf(t, "%s\n", device_choices[kexec_devices]);
+	return 0;
+}
+
+static int kexec_devices_command(struct node *file, const char *line, size_t n)
+{
+	(void)file;
+	n -= n && line[n - 1] == '\n';
+	for (unsigned i = 0; i < ARRAY_SIZE(device_choices); i++)
+		if (strlen(device_choices[i]) == n &&
+			!memcmp(device_choices[i], line, n)) {
+			kexec_devices = i;
+			return 0;
+		}
+	return -EINVAL;
+}
+
 /* --- tables --------------------------------------------------------------- */
 
 static bool from_table(
@@ -270,6 +296,8 @@ static bool from_table(
 
 #define TEXT_OPS(name) static const struct node_ops name##_ops = {.text = name}
 
+static const struct node_ops kexec_devices_ops = {
+	.text = kexec_devices_text, .command = kexec_devices_command};
 TEXT_OPS(hostname);
 TEXT_OPS(osrelease);
 TEXT_OPS(ostype);
@@ -279,6 +307,7 @@ static bool kernel_child(struct node *dir, unsigned n, struct node *out)
 {
 	static const struct proc_entry entries[] = {
 		{"hostname", S_IFREG | 0444, &hostname_ops},
+		{"kexec_devices", S_IFREG | 0644, &kexec_devices_ops},
 		{"osrelease", S_IFREG | 0444, &osrelease_ops},
 		{"ostype", S_IFREG | 0444, &ostype_ops},
 		{"pid_max", S_IFREG | 0444, &pid_max_ops},

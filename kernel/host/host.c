@@ -117,7 +117,7 @@ static void relax_hook(void *ctx, uint64_t waited_ns)
 static void log_hook(void *ctx, enum iommu_log_level level, const char *line)
 {
 	(void)ctx;
-	if (level <= IOMMU_LOG_WARNING)
+	if (level <= IOMMU_LOG_INFO)
 		kprintf("iommu: %s\n", line);
 }
 

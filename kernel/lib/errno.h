@@ -45,6 +45,7 @@
 #define EOVERFLOW 75
 #define ENOTSOCK 88
 #define ENOTSUP 95
+#define EADDRNOTAVAIL 99
 #define ETIMEDOUT 110
 
 #define ERESTARTSYS 512

@@ -14,6 +14,7 @@
  *   identity.c users and groups: root only
  *   limits.c   limits, usage, affinity, priority
  *   time.c     clocks, sleeping, timers
+ *   kexec.c    the next kernel                            (with kexec/)
  *   system.c   uname, sysinfo, reboot, mount …
  *   table.c    number -> function, ENOSYS logged once a program
  */

@@ -8,6 +8,7 @@
 #include "lib/print.h"
 #include "lib/random.h"
 #include "lib/string.h"
+#include "kexec/kexec.h"
 #include "linux/calls.h"
 #include "linux/copy.h"
 #include "linux/system.h"
@@ -188,6 +189,7 @@ SYSCALL(getrandom)
 #define REBOOT_CAD_ON 0x89abcdefu
 #define REBOOT_CAD_OFF 0u
 #define REBOOT_POWER_OFF 0x4321fedcu
+#define REBOOT_KEXEC 0x45584543u
 
 static bool reboot_magic(const unsigned long *arg)
 {
@@ -213,6 +215,8 @@ SYSCALL(reboot)
 	case REBOOT_POWER_OFF:
 		kprintf("Powering off.\n");
 		machine_power_off();
+	case REBOOT_KEXEC:
+		return kexec_go();
 	default:
 		return -EINVAL;
 	}

@@ -110,6 +110,12 @@ void kernel_map_enter(void)
 	tlb_load(kernel_cr3);
 }
 
+/* Given out now, or later. */
+static bool is_ram(const struct boot_range *r)
+{
+	return r->usable || r->inherited;
+}
+
 void kernel_map_init(void)
 {
 	spin_init(&map_lock);
@@ -119,7 +125,7 @@ void kernel_map_init(void)
 	for (unsigned i = 0; i < boot_info.nranges; i++) {
 		const struct boot_range *r = &boot_info.ranges[i];
 
-		if (r->usable && r->end <= 1ull << 32)
+		if (is_ram(r) && r->end <= 1ull << 32)
 			direct_low_end = MAX(direct_low_end, r->end);
 	}
 	/* The loader's archive lies outside the usable ranges. */
@@ -130,7 +136,7 @@ void kernel_map_init(void)
 	for (unsigned i = 0; i < boot_info.nranges; i++) {
 		const struct boot_range *r = &boot_info.ranges[i];
 
-		if (r->usable && r->end > 1ull << 32)
+		if (is_ram(r) && r->end > 1ull << 32)
 			map_direct(r->start, r->end);
 	}
 	map_image();

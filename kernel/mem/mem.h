@@ -70,6 +70,15 @@ void *pages_alloc(unsigned order);
 void pages_free(void *p, unsigned order);
 #define MAX_ORDER 10
 
+/* n frames in a row in [from, limit), not zeroed, each an allocation of order
+ * 0. Looks at every frame: for rare uses. */
+void *pages_alloc_run(uint64_t n, uint64_t from, uint64_t limit);
+void pages_free_run(void *run, uint64_t n);
+
+/* All frames of [start, end) that are free, for good. False, and nothing
+ * changes, if one of them is in use. */
+MUST_CHECK bool pages_claim(uint64_t start, uint64_t end);
+
 static inline void *page_alloc(void)
 {
 	return pages_alloc(0);
@@ -82,6 +91,18 @@ static inline void page_free(void *p)
 {
 	pages_free(p, 0);
 }
+
+/* At most `max` runs of free frames, the longest that there are; how many.
+ * Takes no lock: true for as long as nobody allocates. */
+struct boot_range;
+unsigned pages_free_runs(struct boot_range *runs, unsigned max);
+
+/* Bytes that this kernel spends on its array of frames. */
+uint64_t pages_array_size(void);
+
+/* No unit and no device reaches what the earlier kernel left any more: it is
+ * free from now on. How many frames. */
+uint64_t pages_add_inherited(void);
 
 struct page *page_of(phys_t p); /* NULL: not RAM */
 phys_t page_phys(const struct page *p);

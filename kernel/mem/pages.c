@@ -5,7 +5,9 @@
  * in use is atomic and belongs to its users.
  *
  * A frame that a device may still reach after the hardware failed to confirm a
- * flush is quarantined: it is counted and never used again.
+ * flush is quarantined: it is counted and never used again. So is for a while
+ * what an earlier kernel used (boot/boot_info.h): it has frames, but belongs to
+ * nobody until pages_add_inherited().
  */
 #include "mem/mem.h"
 #include "mem/pages.h"
@@ -19,7 +21,8 @@ enum {
 	RESERVED,
 	FREE,
 	IN_USE,
-	TAIL
+	TAIL,
+	INHERITED
 };
 
 #define EARLY_LIMIT (4ull << 30) /* what the boot page tables map */
@@ -144,6 +147,150 @@ void pages_free(void *v, unsigned order)
 	spin_unlock(&lock);
 }
 
+/* Frames that are free from frame n on, as one block; 0: it is not free. */
+static uint64_t free_at(uint64_t n)
+{
+	return frames[n].state == FREE ? 1ull << frames[n].order : 0;
+}
+
+/* The head of the block that frame n belongs to. */
+static uint64_t head_of(uint64_t n)
+{
+	while (frames[n].state == TAIL)
+		n--;
+	return n;
+}
+
+/* The first of `wanted` free frames in a row in [from, end); 0: none. */
+static uint64_t __find_run(uint64_t wanted, uint64_t from, uint64_t end)
+{
+	uint64_t start = 0, length = 0;
+
+	for (uint64_t n = 1, step; n < end && length < wanted; n += step) {
+		uint64_t usable;
+
+		step = MAX(free_at(n), 1);
+		usable = free_at(n) ? n + step : n;
+		if (usable <= MAX(n, from)) {
+			length = 0;
+			continue;
+		}
+		if (!length)
+			start = MAX(n, from);
+		length = usable - start;
+	}
+	return length >= wanted && end - start >= wanted ? start : 0;
+}
+
+/* Frames [start, end) out of a free block, each as an allocation of its own. */
+static void __take_part(uint64_t n, uint64_t start, uint64_t end)
+{
+	uint64_t size = free_at(n);
+
+	list_remove(&frames[n].link);
+	counts.free -= size;
+	for (uint64_t i = n; i < n + size; i++)
+		frames[i].state = IN_USE;
+	for (uint64_t i = n; i < n + size; i++) {
+		if (i < start || i >= end) {
+			__release(i, 0);
+			continue;
+		}
+		frames[i].order = 0;
+		frames[i].flags = 0;
+		frames[i].refs = 1;
+	}
+}
+
+static void __take_run(uint64_t start, uint64_t end)
+{
+	for (uint64_t n = start; n < end; n++) {
+		uint64_t head = head_of(n);
+
+		n = head + free_at(head) - 1;
+		__take_part(head, MAX(start, head), MIN(end, n + 1));
+	}
+}
+
+void *pages_alloc_run(uint64_t n, uint64_t from, uint64_t limit)
+{
+	uint64_t end = MIN(limit >> PAGE_SHIFT, nframes), start;
+
+	if (!n || watch_refuse())
+		return NULL;
+	spin_lock(&lock);
+	start = __find_run(n, from >> PAGE_SHIFT, end);
+	if (start)
+		__take_run(start, start + n);
+	spin_unlock(&lock);
+	if (!start)
+		return NULL;
+	watch_frames_taken(page_virt(&frames[start]), n * PAGE_SIZE);
+	return page_virt(&frames[start]);
+}
+
+bool pages_claim(uint64_t start, uint64_t end)
+{
+	uint64_t last = MIN(end >> PAGE_SHIFT, nframes);
+	bool idle = true;
+
+	spin_lock(&lock);
+	for (uint64_t n = start >> PAGE_SHIFT; n < last && idle; n++)
+		idle = frames[n].state == RESERVED || free_at(head_of(n));
+	for (uint64_t n = start >> PAGE_SHIFT; n < last && idle; n++)
+		if (frames[n].state != RESERVED)
+			__take_run(n, n + 1);
+	spin_unlock(&lock);
+	return idle;
+}
+
+void pages_free_run(void *run, uint64_t n)
+{
+	for (uint64_t i = 0; i < n; i++)
+		page_free((char *)run + i * PAGE_SIZE);
+}
+
+/* Keeps the longest runs. */
+static void note_run(struct boot_range *runs, unsigned *count, unsigned max,
+	uint64_t start, uint64_t end)
+{
+	unsigned least = 0;
+
+	if (*count < max) {
+		runs[(*count)++] = (struct boot_range){start, end, true, false};
+		return;
+	}
+	for (unsigned i = 1; i < max; i++)
+		if (runs[i].end - runs[i].start <
+			runs[least].end - runs[least].start)
+			least = i;
+	if (end - start > runs[least].end - runs[least].start)
+		runs[least] = (struct boot_range){start, end, true, false};
+}
+
+unsigned pages_free_runs(struct boot_range *runs, unsigned max)
+{
+	uint64_t start = 0, n = 1;
+	unsigned count = 0;
+
+	while (n < nframes) {
+		uint64_t step = free_at(n);
+
+		if (step && !start)
+			start = n;
+		if (!step && start) {
+			note_run(runs, &count, max, start << PAGE_SHIFT,
+				n << PAGE_SHIFT);
+			start = 0;
+		}
+		n += MAX(step, 1);
+	}
+	if (start)
+		note_run(runs, &count, max, start << PAGE_SHIFT,
+			nframes << PAGE_SHIFT);
+	return count;
+}
+
 void page_get(struct page *p)
 {
 	__atomic_add_fetch(&p->refs, 1, __ATOMIC_RELAXED);
@@ -194,6 +341,34 @@ static void add_ranges(uint64_t from, uint64_t to)
 	}
 }
 
+static void mark_inherited(void)
+{
+	for (unsigned i = 0; i < boot_info.nranges; i++) {
+		const struct boot_range *r = &boot_info.ranges[i];
+
+		for (uint64_t at = r->start; r->inherited && at < r->end;
+			at += PAGE_SIZE)
+			frames[at >> PAGE_SHIFT].state = INHERITED;
+	}
+}
+
+uint64_t pages_add_inherited(void)
+{
+	uint64_t before = counts.total;
+
+	spin_lock(&lock);
+	for (unsigned i = 0; i < boot_info.nranges; i++) {
+		struct boot_range *r = &boot_info.ranges[i];
+
+		if (r->inherited)
+			add_frames(MAX(r->start, PAGE_SIZE) >> PAGE_SHIFT,
+				r->end >> PAGE_SHIFT);
+		r->inherited = false;
+	}
+	spin_unlock(&lock);
+	return counts.total - before;
+}
+
 /* Cut room for the frame array off the largest usable range that the boot page
  * tables reach. */
 static void place_frames(uint64_t bytes)
@@ -217,6 +392,11 @@ static void place_frames(uint64_t bytes)
 	memset(frames, 0, bytes);
 }
 
+uint64_t pages_array_size(void)
+{
+	return ALIGN_UP(nframes * sizeof(struct page), PAGE_SIZE);
+}
+
 void pages_init(void)
 {
 	uint64_t top = 0;
@@ -225,10 +405,11 @@ void pages_init(void)
 		list_init(&free_lists[i]);
 	spin_init(&lock);
 	for (unsigned i = 0; i < boot_info.nranges; i++)
-		if (boot_info.ranges[i].usable)
+		if (boot_info.ranges[i].usable || boot_info.ranges[i].inherited)
 			top = MAX(top, boot_info.ranges[i].end);
 	nframes = top >> PAGE_SHIFT;
-	place_frames(ALIGN_UP(nframes * sizeof(struct page), PAGE_SIZE));
+	place_frames(pages_array_size());
+	mark_inherited();
 	/* Frame 0 stays unused: address 0 means "none" in many tables. */
 	add_ranges(PAGE_SIZE, EARLY_LIMIT);
 }

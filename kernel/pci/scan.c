@@ -7,6 +7,7 @@
  */
 #include "pci/local.h"
 #include "acpi/acpi.h"
+#include "boot/boot_info.h"
 #include "lib/print.h"
 #include "lib/string.h"
 #include "mem/mem.h"
@@ -69,7 +70,8 @@ static void tame(struct pci_device *d)
 			pci_read16(d, at) & ~(PCIE_PHANTOM | PCIE_NO_SNOOP));
 }
 
-/* A bridge must pass on what the functions below are allowed to send. */
+/* A bridge must pass on what the functions below are allowed to send. A device
+ * that is to go on where an earlier kernel left it keeps its bus mastering. */
 static void quiet(struct pci_device *d)
 {
 	uint16_t command = pci_read16(d, PCI_COMMAND);
@@ -80,7 +82,7 @@ static void quiet(struct pci_device *d)
 		pci_write16(d, PCI_COMMAND,
 			command | COMMAND_MASTER | COMMAND_MEMORY | COMMAND_IO |
 				COMMAND_INTX_OFF);
-	else
+	else if (!boot_keeps_devices())
 		(void)pci_set_master(d, false);
 }
 

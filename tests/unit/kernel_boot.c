@@ -34,11 +34,9 @@ static phys_t virt_to_phys(const void *p)
 }
 
 #define read_memory_map read_pvh_map
-#define map_entry pvh_map_entry
 #include "kernel/boot/boot_info.c"
 #include "kernel/boot/pvh.c"
 #undef read_memory_map
-#undef map_entry
 #include "kernel/boot/multiboot2.c"
 
 /* The linker script gives these in the kernel. */
@@ -60,7 +58,7 @@ static uint32_t draw(uint32_t n)
 static void forget(void)
 {
 	memset(&boot_info, 0, sizeof(boot_info));
-	npieces = dropped = 0;
+	npieces = nloader = dropped = 0;
 }
 
 static bool in_usable_range(uint64_t addr)
@@ -117,6 +115,52 @@ static void overlaps_lose_to_the_stricter(void **unused)
 	assert_int_equal(boot_info.low_page, 0x9f000);
 }
 
+struct description {
+	uint64_t at, ram;
+	uint32_t last;
+};
+
+static void check_described(
+	void *ctx, uint64_t start, uint64_t end, uint32_t type)
+{
+	struct description *d = ctx;
+
+	assert_true(start >= d->at && start < end);
+	assert_true(type == BOOT_E820_RAM || type == BOOT_E820_ACPI ||
+		type == BOOT_E820_RESERVED);
+	/* Neighbours of one kind are one. */
+	assert_false(start == d->at && type == d->last);
+	d->at = end;
+	d->last = type;
+	if (type == BOOT_E820_RAM)
+		d->ram += end - start;
+}
+
+/* What the next kernel is told is what the loader said, in order, and no RAM is
+ * lost on the way from kernel to kernel. */
+static void inherited_memory_is_ram_for_the_next(void **unused)
+{
+	const struct boot_range *r = boot_info.ranges;
+	struct description d = {0, 0, 0};
+
+	(void)unused;
+	forget();
+	boot_add_memory(0x100000, 0x700000, MEMORY_USABLE);
+	boot_add_memory(0x800000, 0x800000, MEMORY_INHERITED);
+	boot_add_memory(0xc00000, 0x1000, MEMORY_KEPT);
+	boot_add_memory(0x2000000, 0x1000, MEMORY_RESERVED);
+	boot_set_initrd(0xe00000, 0x1234);
+	boot_info_read(0, 0);
+	check_ranges();
+	assert_true(r[1].usable && !r[1].inherited && r[1].end == 0x800000);
+	assert_true(r[2].inherited && !r[2].usable && r[2].end == 0xc00000);
+	assert_true(!r[3].inherited && !r[3].usable && r[3].end == 0xc01000);
+	assert_true(r[4].inherited && r[4].end == 0xe00000);
+	assert_true(!r[5].inherited && r[5].end == 0xe02000);
+	boot_describe_memory(check_described, &d);
+	assert_int_equal(d.ram, 0xf00000 - 0x1000);
+}
+
 static void random_maps_are_sorted_out(void **unused)
 {
 	(void)unused;
@@ -126,10 +170,12 @@ static void random_maps_are_sorted_out(void **unused)
 			uint64_t a = (uint64_t)draw(1u << 30) << draw(30);
 			uint64_t b = (uint64_t)draw(1u << 30) << draw(34);
 
-			boot_add_memory(draw(16) ? a : 0ull - a, b, draw(3));
+			boot_add_memory(draw(16) ? a : 0ull - a, b, draw(4));
 		}
 		boot_info_read(0, 0);
 		check_ranges();
+		boot_describe_memory(
+			check_described, &(struct description){0, 0, 0});
 	}
 }
 
@@ -213,16 +259,17 @@ static void damaged_multiboot2_is_survived(void **unused)
 
 static uint64_t build_pvh(void)
 {
-	const uint64_t at = BOOT_REACH - sizeof(struct start_info);
-	struct start_info *info = (struct start_info *)(machine + at);
-	struct module *module = (struct module *)(machine + 0x5000);
-	struct pvh_map_entry *map = (struct pvh_map_entry *)(machine + 0x6000);
+	const uint64_t at = BOOT_REACH - sizeof(struct pvh_start_info);
+	struct pvh_start_info *info = (struct pvh_start_info *)(machine + at);
+	struct pvh_module *module = (struct pvh_module *)(machine + 0x5000);
+	struct pvh_memory *map = (struct pvh_memory *)(machine + 0x6000);
 
-	*module = (struct module){.addr = 0x3000000, .size = 12345};
-	map[0] = (struct pvh_map_entry){0, 0x9fc00, 1, 0};
-	map[1] = (struct pvh_map_entry){0x100000, 0x7f00000, 1, 0};
+	*module = (struct pvh_module){.addr = 0x3000000, .size = 12345};
+	map[0] = (struct pvh_memory){0, 0x9fc00, 1, 0};
+	map[1] = (struct pvh_memory){0x100000, 0x7f00000, 1, 0};
 	strcpy(machine + 0x7000, "one two=2");
-	*info = (struct start_info){.magic = START_INFO_MAGIC,
+	strcpy(machine + 0xf5000, "RSD PTR two");
+	*info = (struct pvh_start_info){.magic = PVH_START_MAGIC,
 		.version = 1,
 		.nr_modules = 1,
 		.modlist = 0x5000,
@@ -239,12 +286,12 @@ static void pvh_is_understood(void **unused)
 
 	(void)unused;
 	forget();
-	boot_info_read(PVH_MAGIC, at);
+	boot_info_read(PVH_START_MAGIC, at);
 	check_ranges();
 	assert_string_equal(boot_info.cmdline, "one two=2");
 	assert_int_equal(boot_info.initrd, 0x3000000);
 	assert_int_equal(boot_info.initrd_size, 12345);
-	assert_int_equal(boot_info.rsdp, 0xf5000);
+	assert_memory_equal((void *)boot_info.rsdp, "RSD PTR two", 12);
 	assert_true(in_usable_range(0x7fff000));
 	assert_false(in_usable_range(0x3003000));
 	assert_true(in_usable_range(0x3004000));
@@ -255,7 +302,8 @@ static void damaged_pvh_is_survived(void **unused)
 	(void)unused;
 	for (unsigned round = 0; round < 20000; round++) {
 		uint64_t at = build_pvh();
-		struct start_info *info = (struct start_info *)(machine + at);
+		struct pvh_start_info *info =
+			(struct pvh_start_info *)(machine + at);
 
 		forget();
 		if (draw(2)) {
@@ -264,9 +312,9 @@ static void damaged_pvh_is_survived(void **unused)
 			info->cmdline = BOOT_REACH - draw(64);
 		}
 		for (unsigned n = 1 + draw(4); n; n--)
-			machine[at + draw(sizeof(struct start_info))] =
+			machine[at + draw(sizeof(struct pvh_start_info))] =
 				draw(3) ? (char)draw(256) : (char)0xff;
-		boot_info_read(PVH_MAGIC, at);
+		boot_info_read(PVH_START_MAGIC, at);
 		check_ranges();
 	}
 }
@@ -275,6 +323,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(overlaps_lose_to_the_stricter),
+		cmocka_unit_test(inherited_memory_is_ram_for_the_next),
 		cmocka_unit_test(random_maps_are_sorted_out),
 		cmocka_unit_test(multiboot2_is_understood),
 		cmocka_unit_test(damaged_multiboot2_is_survived),

@@ -367,6 +367,11 @@ static void make_kernel_half(void)
 	kernel_cr3 = virt_to_phys(third).v;
 }
 
+bool boot_keeps_devices(void)
+{
+	return false;
+}
+
 void machine_boot(uint64_t direct_base, uint64_t size)
 {
 	machine_direct_base = direct_base;

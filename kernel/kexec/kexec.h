@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From this kernel to the next one without a reset. An image is read when it is
+ * loaded, into memory that is out of the way of where it will run, together
+ * with its archive and command line; the jump allocates nothing.
+ *
+ * The next kernel is told which memory this one used (BOOT_E820_INHERITED): a
+ * unit goes on reading its tables there, and a device that was not stopped goes
+ * on writing, until the next kernel has taken the units over.
+ */
+#ifndef KEXEC_KEXEC_H
+#define KEXEC_KEXEC_H
+
+#include "lib/types.h"
+
+struct file;
+
+/* What becomes of devices that processes have, and of the units. */
+enum kexec_devices {
+	/* Processes lose their devices as when they end; units are left
+	 * blocking everything. */
+	KEXEC_DEVICES_STOP,
+	/* Devices go on reaching what they reach now. */
+	KEXEC_DEVICES_KEEP,
+	/* Nobody is told, as after a crash: invalidation queues and interrupt
+	 * remapping go on too. */
+	KEXEC_DEVICES_LEAVE,
+};
+
+#define KEXEC_CMDLINE_SIZE 1024 /* with its terminator */
+
+/*
+ * Makes an image ready, in place of one that was before; on an error that one
+ * stays. initrd may be NULL. -ENOEXEC: not an ELF file for this machine with a
+ * PVH entry, or one that contradicts itself; -EADDRNOTAVAIL: it wants to lie
+ * where there is no memory for it; -EFBIG, -ENOMEM, -EIO, -EINVAL (the command
+ * line is too long, a file is empty). Sleeps.
+ */
+MUST_CHECK int kexec_load(
+	struct file *kernel, struct file *initrd, const char *cmdline);
+
+/* Forgets the image; nothing if there is none. Sleeps. */
+void kexec_unload(void);
+
+bool kexec_is_loaded(void);
+
+/*
+ * Leaves for the image. Returns only if that cannot be: -EINVAL (none is
+ * loaded), -EBUSY (somebody is on the way already; memory that
+ * the image needs is in use), -ENOMEM (too little is free in one piece for a
+ * kernel to start in). Sleeps.
+ */
+MUST_CHECK int kexec_go(void);
+
+/* What kexec_go() does with devices; /proc/sys/kernel/kexec_devices. */
+extern enum kexec_devices kexec_devices;
+
+#endif
