@@ -153,7 +153,9 @@ bool core_defer(struct iommu_dma *dma, uint64_t page, unsigned pages, bool tell,
 	if (!core_lane_enter(&dma->space, &lane))
 		return false;
 	d = &dma->deferred[lane - dma->space.lane];
-	if (!core_clear_near(dma->domain, page, size, &removed))
+	if (pages == 1 && core_clear_near(dma->domain, page))
+		removed = size;
+	else
 		status = iommu_unmap(dma->domain, iommu_iova(page), size,
 			&d->batch, &removed);
 	if (status == IOMMU_OK && removed == size) {

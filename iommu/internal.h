@@ -48,7 +48,7 @@ enum {
 	 *  phantom functions'. */
 	MAX_RIDS = 10,
 	/** Leaf tables that a domain remembers. */
-	LEAF_CACHE = 8,
+	LEAF_CACHE = 32,
 };
 
 /** The window in which writes are interrupts (VT-d 3.14). */
@@ -419,10 +419,9 @@ enum iommu_status core_map_pieces(struct iommu_domain *domain,
 /** iommu_unmap_now(), and how many bytes were mapped. */
 enum iommu_status core_unmap_now(struct iommu_domain *domain, uint64_t iova,
 	uint64_t size, uint64_t *out_removed);
-/** Clears leaves that can be cleared on the short way; the caller sees to the
- *  flush. False: nothing was done. */
-bool core_clear_near(struct iommu_domain *domain, uint64_t iova, uint64_t size,
-	uint64_t *out_removed);
+/** Clears a page's leaf if that can be done on the short way; the caller sees
+ *  to the flush. False: nothing was done. */
+bool core_clear_near(struct iommu_domain *domain, uint64_t iova);
 /** iommu_flush() of one page whose leaf was removed. */
 enum iommu_status core_flush_leaf(struct iommu_domain *domain, uint64_t page);
 /** Flushes new entries where units ask for that. */

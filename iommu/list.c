@@ -4,21 +4,39 @@
  */
 #include "space.h"
 
-static enum iommu_status check_list(const struct iommu_dma_piece *pieces,
-	unsigned count, unsigned direction, unsigned *out_pages)
+/**
+ * What the device sees of pieces that lie side by side, from address 0 on:
+ * pieces that meet at page borders become one range. The pieces need not be
+ * sound; they are if one of *out_largest bytes is.
+ */
+static unsigned describe(const struct iommu_dma_piece *pieces, unsigned count,
+	struct iommu_dma_range *out, uint64_t *out_size, uint64_t *out_largest)
 {
-	uint64_t pages = 0;
+	uint64_t before = 1; /* end of the piece before */
+	uint64_t at = 0, largest = 0;
+	struct iommu_dma_range *next = out;
 	unsigned n;
 
 	for (n = 0; n < count; n++) {
-		if (!is_request(pieces[n].phys.v, pieces[n].size, direction))
-			return IOMMU_BAD_ARGUMENT;
-		pages += pages_of(pieces[n].phys.v, pieces[n].size);
+		uint64_t phys = pieces[n].phys.v;
+		size_t size = pieces[n].size;
+
+		largest |= size - 1ull;
+		if ((before | phys) & (PAGE_SIZE - 1))
+			*next++ = (struct iommu_dma_range){
+				iommu_iova(at | (phys & (PAGE_SIZE - 1))),
+				size};
+		else
+			next[-1].size += size;
+		before = phys + size;
+		if (before <= phys)
+			largest = ~0ull;
+		at += ((phys & (PAGE_SIZE - 1)) + size + PAGE_SIZE - 1) &
+			~(uint64_t)(PAGE_SIZE - 1);
 	}
-	*out_pages = (unsigned)pages;
-	if (!count)
-		return IOMMU_BAD_ARGUMENT;
-	return pages <= CHUNK_PAGES / 2 ? IOMMU_OK : IOMMU_WIDTH;
+	*out_size = at;
+	*out_largest = largest + 1;
+	return (unsigned)(next - out);
 }
 
 /** Each piece for itself: identity, or devices that need copies. */
@@ -40,30 +58,6 @@ static enum iommu_status map_singly(struct iommu_dma *dma,
 		return status;
 	undone = iommu_dma_unmap_list(dma, out_ranges, n - 1, direction);
 	return undone == IOMMU_OK ? status : undone;
-}
-
-/** What the device sees of pieces that lie side by side from `page` on. Pieces
- *  that meet at page borders become one range. Returns how many there are. */
-static unsigned describe(uint64_t page, const struct iommu_dma_piece *pieces,
-	unsigned count, struct iommu_dma_range *out)
-{
-	uint64_t before = 1; /* end of the piece before */
-	unsigned n, ranges = 0;
-
-	for (n = 0; n < count; n++) {
-		uint64_t phys = pieces[n].phys.v;
-		size_t size = pieces[n].size;
-
-		if ((before | phys) & (PAGE_SIZE - 1))
-			out[ranges++] = (struct iommu_dma_range){
-				iommu_iova(page | (phys & (PAGE_SIZE - 1))),
-				size};
-		else
-			out[ranges - 1].size += size;
-		page += (uint64_t)pages_of(phys, size) << PAGE_SHIFT;
-		before = phys + size;
-	}
-	return ranges;
 }
 
 /** Lays pieces side by side at one run of addresses. */
@@ -88,26 +82,32 @@ enum iommu_status iommu_dma_map_list(struct iommu_dma *dma,
 	enum iommu_direction direction, struct iommu_dma_range *out_ranges,
 	unsigned *out_count)
 {
+	uint64_t page, size, largest;
 	enum iommu_status status;
-	unsigned pages;
-	uint64_t page;
+	unsigned ranges, pages, n;
 
-	status = check_list(pieces, count, direction, &pages);
-	if (status != IOMMU_OK)
-		return status;
+	ranges = describe(pieces, count, out_ranges, &size, &largest);
+	if (!count || !is_request(0, (size_t)largest, direction))
+		return IOMMU_BAD_ARGUMENT;
+	if (size > LARGEST_REQUEST)
+		return IOMMU_WIDTH;
 	if (is_identity(dma) || dma->config.untrusted)
 		return map_singly(dma, pieces, count, mask, direction,
 			out_ranges, out_count);
+	pages = (unsigned)(size >> PAGE_SHIFT);
 	page = core_iova_get(&dma->space, reach(dma, pages), mask);
 	if (!page)
 		return IOMMU_WIDTH;
 	status = map_run(dma, page, pieces, count, direction);
-	if (status == IOMMU_OK)
-		*out_count = describe(page, pieces, count, out_ranges);
-	else if (is_unsettled(status))
+	if (status == IOMMU_OK) {
+		for (n = 0; n < ranges; n++)
+			out_ranges[n].iova.v += page;
+		*out_count = ranges;
+	} else if (is_unsettled(status)) {
 		core_iova_lose(&dma->space);
-	else
+	} else {
 		core_iova_put(&dma->space, page, reach(dma, pages));
+	}
 	return status;
 }
 

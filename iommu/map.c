@@ -6,7 +6,8 @@
  * a moment ago. Such calls go the short way: the table comes from the domain's
  * cache of leaf tables, entries are stored, and nothing is written that another
  * CPU looks at. All others, those with mistakes in their arguments included, go
- * the long way, first to a walk down to the leaf table, then to pgtable.c.
+ * the long way, down to the lowest table that concerns them, and mostly on to
+ * pgtable.c.
  */
 #include <iommu/dma.h>
 #include "pgtable.h"
@@ -21,7 +22,7 @@
  * to 37 are bits 47 to 21 of the address, bits 36 to 0 the table's page number;
  * 0 is an empty word. Being one word, it is read and replaced without a lock.
  * What does not fit into it is not cached, nor are tables whose address only
- * the host knows. The links to a cached table are in memory: far_leaves()
+ * the host knows. The links to a cached table are in memory: walk_down()
  * looked.
  *
  * A table is entered only by a call for a range inside of it, and leaves, in
@@ -44,68 +45,96 @@ static inline uint64_t cache_tag(uint64_t iova)
 	return iova / SPAN << CACHED_PAGE_BITS;
 }
 
+/** Not the interrupt window's: the short way does not look for that. */
 static void cache_enter(
-	struct pgtable *table, uint64_t iova, uint64_t page_number)
+	struct pgtable *table, uint64_t iova, const word64 *leaves)
 {
+	uint64_t page =
+		(uint64_t)((const char *)leaves - table->direct) >> PAGE_SHIFT;
+
 	if (table->direct && !(iova >> CACHED_IOVA_BITS) &&
-		page_number < CACHED_PAGES)
-		store(cache_slot(table, iova), cache_tag(iova) | page_number);
+		page < CACHED_PAGES &&
+		iova / SPAN != INTERRUPT_WINDOW_FIRST / SPAN)
+		store(cache_slot(table, iova), cache_tag(iova) | page);
 }
 
-void core_leaf_forget(struct pgtable *table, uint64_t page)
+void core_leaf_forget(struct pgtable *table, uint64_t iova)
 {
-	unsigned n;
+	word64 *slot = cache_slot(table, iova);
 
-	for (n = 0; n < LEAF_CACHE; n++)
-		if ((load(&table->leaf_cache[n]) & (CACHED_PAGES - 1)) ==
-			page >> PAGE_SHIFT)
-			store(&table->leaf_cache[n], 0);
+	if ((load(slot) ^ cache_tag(iova)) < CACHED_PAGES)
+		store(slot, 0);
 }
 
-/** Whether [iova, iova + size) lies in one leaf table. */
-static inline bool is_one_span(uint64_t iova, uint64_t size)
-{
-	return size - 1 < SPAN - (iova & (SPAN - 1));
-}
-
-/** The leaves of a range if it lies in one table and that is cached. NULL: go
- *  the long way; also whenever the range or phys is not a sound one. */
-static inline word64 *near_leaves(struct iommu_domain *domain, uint64_t iova,
-	uint64_t size, uint64_t phys)
+/** The leaf of a page if its table is cached. NULL: go the long way; also
+ *  whenever the page or phys is not a sound one. */
+static inline word64 *near_leaf(
+	struct iommu_domain *domain, uint64_t iova, uint64_t phys)
 {
 	struct pgtable *table = &domain->table;
 	uint64_t page = load(cache_slot(table, iova)) ^ cache_tag(iova);
 
 	/* 0: empty; too large: another span's. */
-	if (page - 1 >= CACHED_PAGES - 1 || !is_one_span(iova, size) ||
-		(iova | size | phys) & (PAGE_SIZE - 1) || iova > table->last)
+	if (page - 1 >= CACHED_PAGES - 1 || (iova | phys) & (PAGE_SIZE - 1) ||
+		iova > table->last)
 		return NULL;
 	return (word64 *)(void *)(table->direct + (page << PAGE_SHIFT) +
 		(iova >> PAGE_SHIFT & (ENTRIES - 1)) * sizeof(word64));
 }
 
-/** The leaves of a sound range if it lies in one table and all the links to
- *  that are in memory. */
-static word64 *far_leaves(
-	struct iommu_domain *domain, uint64_t iova, uint64_t size)
+static __attribute__((noinline)) word64 *walk_down(struct iommu_domain *domain,
+	uint64_t iova, uint64_t limit, unsigned *out_level)
 {
-	word64 *table = domain->table.root;
-	unsigned shift = domain->table.top_shift;
-	uint64_t entry = 0;
+	struct pgtable *table = &domain->table;
+	unsigned level = table->levels, shift = table->top_shift;
+	word64 *at = table->root;
 
-	/* The short way does not look for the interrupt window. */
-	if (!is_one_span(iova, size) ||
-		iova / SPAN == INTERRUPT_WINDOW_FIRST / SPAN)
-		return NULL;
-	for (; shift > PAGE_SHIFT; shift -= INDEX_BITS) {
-		entry = load(&table[iova >> shift & (ENTRIES - 1)]);
-		if ((entry & (PRESENT | LARGE | IN_MEMORY)) !=
-			(PRESENT | IN_MEMORY))
-			return NULL;
-		table = table_at(domain->iommu, entry);
+	for (; level > 1; level--, shift -= INDEX_BITS) {
+		uint64_t entry = load(&at[iova >> shift & (ENTRIES - 1)]);
+
+		if (limit >> shift ||
+			(entry & (PRESENT | LARGE | IN_MEMORY)) !=
+				(PRESENT | IN_MEMORY))
+			break;
+		at = table_at(domain->iommu, entry);
 	}
-	cache_enter(&domain->table, iova, (entry & ADDRESS) >> PAGE_SHIFT);
-	return table + (iova >> PAGE_SHIFT & (ENTRIES - 1));
+	if (level == 1)
+		cache_enter(table, iova, at);
+	*out_level = level;
+	return at;
+}
+
+/**
+ * The lowest table that has all entries of a sound range: none below it has, or
+ * the range is all that the one below translates. Only ways that are in memory
+ * already are gone.
+ */
+static inline word64 *find_table(struct iommu_domain *domain, uint64_t iova,
+	uint64_t last, unsigned *out_level)
+{
+	struct pgtable *table = &domain->table;
+	uint64_t page = load(cache_slot(table, iova)) ^ cache_tag(iova);
+	/* One more if that may be all of an entry. */
+	uint64_t limit = (iova ^ last) + ((iova ^ last) == last - iova);
+
+	if (limit >= SPAN || page - 1 >= CACHED_PAGES - 1)
+		return walk_down(domain, iova, limit, out_level);
+	*out_level = 1;
+	return (word64 *)(void *)(table->direct + (page << PAGE_SHIFT));
+}
+
+/** near_leaf() where the table may not be cached. Also in the window. */
+static __attribute__((noinline)) word64 *far_leaf(
+	struct iommu_domain *domain, uint64_t iova)
+{
+	unsigned level;
+	word64 *table;
+
+	if (domain->kind != IOMMU_DOMAIN_MAPPED || iova & (PAGE_SIZE - 1) ||
+		iova > domain->table.last)
+		return NULL;
+	table = walk_down(domain, iova, PAGE_SIZE, &level);
+	return level == 1 ? &table[index_of(iova, 1)] : NULL;
 }
 
 static void leaves_to_memory(
@@ -125,19 +154,12 @@ static inline bool touches_window(uint64_t first, uint64_t last)
 }
 
 /** Stores leaves of one table. */
-static inline enum iommu_status map_leaves(
+static __attribute__((noinline)) enum iommu_status map_leaves(
 	word64 *leaf, uint64_t value, unsigned count)
 {
-	uint64_t used = load(leaf);
-	unsigned n;
-
-	for (n = 1; n < count; n++)
-		used |= load(&leaf[n]);
-	if (used & PRESENT)
+	if (any_present(leaf, count))
 		return IOMMU_MAPPED;
-	store(leaf, value);
-	if (count > 1)
-		store_leaves(leaf + 1, value + PAGE_SIZE, count - 1);
+	store_leaves(leaf, value, count);
 	return IOMMU_OK;
 }
 
@@ -148,9 +170,9 @@ static __attribute__((noinline)) enum iommu_status map_slowly(
 {
 	uint64_t last = iova + (size - 1), phys_last = phys + (size - 1);
 	uint64_t bits = rights | domain->table.leaf_bits;
-	unsigned count = (unsigned)(size >> PAGE_SHIFT);
+	unsigned count = (unsigned)(size >> PAGE_SHIFT), level;
 	enum iommu_status status;
-	word64 *leaf;
+	word64 *table;
 
 	if (domain->kind != IOMMU_DOMAIN_MAPPED || !size ||
 		(iova | phys | size) & (PAGE_SIZE - 1) || !rights ||
@@ -161,12 +183,14 @@ static __attribute__((noinline)) enum iommu_status map_slowly(
 		return IOMMU_WIDTH;
 	if (touches_window(iova, last) || touches_window(phys, phys_last))
 		return IOMMU_RESERVED_RANGE;
-	leaf = far_leaves(domain, iova, size);
-	if (!leaf)
-		return core_map_range(domain, iova, phys, last, bits);
-	status = map_leaves(leaf, phys | bits, count);
+	table = find_table(domain, iova, last, &level);
+	if (level > 1)
+		return core_map_range(
+			domain, table, level, iova, last, phys, bits);
+	table += index_of(iova, 1);
+	status = map_leaves(table, phys | bits, count);
 	if (status == IOMMU_OK)
-		leaves_to_memory(domain, leaf, count);
+		leaves_to_memory(domain, table, count);
 	return status;
 }
 
@@ -177,13 +201,40 @@ static inline bool is_far(const struct pgtable *table, uint64_t phys)
 	return phys >= table->near_phys || touches_window(phys, phys + SPAN);
 }
 
-/** The leaves of a range that can be mapped on the short way, or NULL. */
-static inline word64 *near_leaves_to_map(struct iommu_domain *domain,
-	uint64_t iova, uint64_t phys, uint64_t size, unsigned rights)
+/** Whether a range of memory and rights for it can go the short way. */
+static inline bool is_plain(
+	const struct pgtable *table, uint64_t phys, unsigned rights)
 {
-	if (is_far(&domain->table, phys) || rights - 1 >= PRESENT)
-		return NULL;
-	return near_leaves(domain, iova, size, phys);
+	return !is_far(table, phys) && rights - 1 < PRESENT;
+}
+
+/** Stores leaves for pieces as far as they are free, in this table and plain.
+ *  Returns for how many pieces; *leaf is behind them. */
+static unsigned map_near_pieces(const struct pgtable *table,
+	const struct iommu_dma_piece *pieces, unsigned count, uint64_t bits,
+	word64 **leaf, const word64 *end)
+{
+	word64 *at = *leaf;
+	unsigned n;
+
+	for (n = 0; n < count; n++) {
+		uint64_t phys = pieces[n].phys.v & ~(uint64_t)(PAGE_SIZE - 1);
+		uint64_t last = pieces[n].phys.v + (pieces[n].size - 1);
+		uint64_t more = (last - phys) >> PAGE_SHIFT;
+
+		if (more >= (size_t)(end - at) || last > table->phys_last ||
+			touches_window(phys, last))
+			break;
+		if (!more && !(load(at) & PRESENT))
+			store(at, phys | bits);
+		else if (!more ||
+			map_leaves(at, phys | bits, (unsigned)more + 1) !=
+				IOMMU_OK)
+			break;
+		at += more + 1;
+	}
+	*leaf = at;
+	return n;
 }
 
 enum iommu_status core_map_pieces(struct iommu_domain *domain,
@@ -192,36 +243,30 @@ enum iommu_status core_map_pieces(struct iommu_domain *domain,
 {
 	const struct pgtable *table = &domain->table;
 	enum iommu_status status = IOMMU_OK;
-	word64 *leaf = NULL, *run = NULL; /* [run, leaf) is not in memory yet */
-	uint64_t left = 0; /* bytes from *iova on that `leaf` and on map */
-	unsigned n;
+	unsigned n = 0;
 
-	for (n = 0; n < count && status == IOMMU_OK; n++) {
-		uint64_t phys = pieces[n].phys.v & ~(uint64_t)(PAGE_SIZE - 1);
-		uint64_t size = ((pieces[n].phys.v + pieces[n].size - 1) |
-					(PAGE_SIZE - 1)) -
+	while (n < count && status == IOMMU_OK) {
+		word64 *first = near_leaf(domain, *iova, 0), *leaf = first;
+		uint64_t phys, size;
+
+		if (leaf)
+			n += map_near_pieces(table, pieces + n, count - n,
+				rights | table->leaf_bits, &leaf,
+				first + ENTRIES - index_of(*iova, 1));
+		leaves_to_memory(domain, first, (unsigned)(leaf - first));
+		*iova += (uint64_t)(leaf - first) << PAGE_SHIFT;
+		if (n == count)
+			break;
+		/* And one that needs more. */
+		phys = pieces[n].phys.v & ~(uint64_t)(PAGE_SIZE - 1);
+		size = ((pieces[n].phys.v + pieces[n].size - 1) |
+			       (PAGE_SIZE - 1)) -
 			phys + 1;
-
-		if (size > left) {
-			leaves_to_memory(domain, run, (unsigned)(leaf - run));
-			leaf = near_leaves(domain, *iova, PAGE_SIZE, 0);
-			run = leaf;
-			left = leaf ? SPAN - (*iova & (SPAN - 1)) : 0;
-		}
-		if (size > left || is_far(table, phys)) {
-			status = map_slowly(domain, *iova, phys, size, rights);
-			left = 0;
-		} else {
-			status = map_leaves(leaf,
-				phys | rights | table->leaf_bits,
-				(unsigned)(size >> PAGE_SHIFT));
-			leaf += size >> PAGE_SHIFT;
-			left -= size;
-		}
+		n++;
+		status = map_slowly(domain, *iova, phys, size, rights);
 		if (status == IOMMU_OK)
 			*iova += size;
 	}
-	leaves_to_memory(domain, run, (unsigned)(leaf - run));
 	return status;
 }
 
@@ -238,7 +283,16 @@ enum iommu_status core_tell_present(
 	return iommu_flush(domain, IOMMU_MADE_PRESENT, iommu_iova(iova), size);
 }
 
-static __attribute__((noinline)) enum iommu_status map_and_tell(
+/** New leaves go to memory, and to units that ask for that. */
+static __attribute__((noinline)) enum iommu_status settle(
+	struct iommu_domain *domain, const word64 *leaf, uint64_t iova,
+	uint64_t size)
+{
+	leaves_to_memory(domain, leaf, (unsigned)(size >> PAGE_SHIFT));
+	return core_tell_present(domain, iova, size);
+}
+
+static __attribute__((noinline)) enum iommu_status map_any(
 	struct iommu_domain *domain, uint64_t iova, uint64_t phys,
 	uint64_t size, unsigned rights)
 {
@@ -251,108 +305,111 @@ static __attribute__((noinline)) enum iommu_status map_and_tell(
 enum iommu_status iommu_map(struct iommu_domain *domain, iommu_iova_t iova,
 	iommu_phys_t phys, uint64_t size, unsigned rights)
 {
-	word64 *leaf = near_leaves_to_map(domain, iova.v, phys.v, size, rights);
-	enum iommu_status status;
+	word64 *leaf = NULL;
 
-	if (!leaf)
-		return map_and_tell(domain, iova.v, phys.v, size, rights);
-	status = map_leaves(leaf, phys.v | rights | domain->table.leaf_bits,
-		(unsigned)(size >> PAGE_SHIFT));
-	if (status != IOMMU_OK)
-		return status;
-	leaves_to_memory(domain, leaf, (unsigned)(size >> PAGE_SHIFT));
-	return core_tell_present(domain, iova.v, size);
+	if (size == PAGE_SIZE && is_plain(&domain->table, phys.v, rights))
+		leaf = near_leaf(domain, iova.v, phys.v);
+	if (!leaf || load(leaf) & PRESENT)
+		return map_any(domain, iova.v, phys.v, size, rights);
+	store(leaf, phys.v | rights | domain->table.leaf_bits);
+	if (domain->table.write_back || load_duties(domain))
+		return settle(domain, leaf, iova.v, PAGE_SIZE);
+	return IOMMU_OK;
 }
 
 /* ---- unmap ---- */
 
-/** Clears leaves of one table, which stays. Returns the bytes they mapped. */
-static inline uint64_t clear_leaves(word64 *leaf, uint64_t size)
-{
-	uint64_t removed = 0;
-
-	for (; size; size -= PAGE_SIZE, leaf++) {
-		if (!(load(leaf) & PRESENT))
-			continue;
-		store(leaf, 0);
-		removed += PAGE_SIZE;
-	}
-	return removed;
-}
-
-/** The same, and what was cleared is on its way to memory. */
-static inline uint64_t clear_in_memory(
+/** Clears leaves of one table, which stays, also in memory. Returns bytes. */
+static __attribute__((noinline)) uint64_t clear_leaves(
 	const struct iommu_domain *domain, word64 *leaf, uint64_t size)
 {
-	uint64_t removed = clear_leaves(leaf, size);
+	unsigned count = (unsigned)(size >> PAGE_SHIFT), n;
+	unsigned present = count_present(leaf, count);
 
-	if (removed)
-		leaves_to_memory(domain, leaf, (unsigned)(size >> PAGE_SHIFT));
-	return removed;
+#pragma GCC unroll 8
+	for (n = 0; n < count; n++)
+		store(&leaf[n], 0);
+	if (present)
+		leaves_to_memory(domain, leaf, count);
+	return (uint64_t)present << PAGE_SHIFT;
 }
 
-/** Whether a range may be cleared on the short way. A whole table goes the long
- *  way: it is unlinked rather than cleared. */
-static inline word64 *near_leaves_to_clear(
-	struct iommu_domain *domain, uint64_t iova, uint64_t size)
+/** Clears a page's leaf if that can be done on the short way. */
+bool core_clear_near(struct iommu_domain *domain, uint64_t iova)
 {
-	return size < SPAN ? near_leaves(domain, iova, size, 0) : NULL;
+	word64 *leaf = near_leaf(domain, iova, 0);
+
+	if (!leaf)
+		leaf = far_leaf(domain, iova);
+	if (!leaf || !(load(leaf) & PRESENT))
+		return false;
+	store(leaf, 0);
+	leaves_to_memory(domain, leaf, 1);
+	return true;
 }
 
-static __attribute__((noinline)) enum iommu_status unmap_slowly(
+/** Where tables may have to be split or unlinked. */
+static __attribute__((noinline)) bool unmap_below(struct iommu_batch *batch,
+	word64 *table, unsigned level, uint64_t iova, uint64_t last,
+	uint64_t *out_removed)
+{
+	struct edit edit = {.domain = batch->domain,
+		.table = &batch->domain->table,
+		.batch = batch,
+		.first = iova,
+		.last = last,
+		.counted = out_removed != NULL};
+	bool fine = core_unmap_below(&edit, table, level, iova, last);
+
+	if (edit.removed || edit.relinked)
+		iommu_batch_add(batch,
+			IOMMU_REMOVED |
+				(edit.relinked ? IOMMU_TABLE_CHANGED : 0u),
+			iommu_iova(edit.first), edit.last - edit.first + 1);
+	if (out_removed)
+		*out_removed = edit.removed;
+	return fine;
+}
+
+/** Everything that can be wrong with a range; then unmaps it. */
+static __attribute__((noinline)) enum iommu_status unmap_any(
 	struct iommu_domain *domain, uint64_t iova, uint64_t size,
 	struct iommu_batch *batch, uint64_t *out_removed)
 {
-	uint64_t last = iova + (size - 1), removed = 0;
-	enum iommu_status status = IOMMU_OK;
-	word64 *leaf = NULL;
+	uint64_t last = iova + (size - 1), removed;
+	unsigned level;
+	word64 *table;
 
 	if (domain->kind != IOMMU_DOMAIN_MAPPED || batch->domain != domain ||
 		!size || (iova | size) & (PAGE_SIZE - 1) || last < iova ||
 		last > domain->table.last)
 		return IOMMU_BAD_ARGUMENT;
-	if (size < SPAN)
-		leaf = far_leaves(domain, iova, size);
-	if (leaf) {
-		removed = clear_in_memory(domain, leaf, size);
-		if (removed)
-			iommu_batch_add(
-				batch, IOMMU_REMOVED, iommu_iova(iova), size);
-	} else if (!core_unmap_range(domain, iova, last, batch, &removed)) {
-		status = IOMMU_NO_MEMORY;
-	}
+	table = find_table(domain, iova, last, &level);
+	if (level > 1)
+		return unmap_below(batch, table, level, iova, last, out_removed)
+			? IOMMU_OK
+			: IOMMU_NO_MEMORY;
+	removed = clear_leaves(domain, &table[index_of(iova, 1)], size);
+	if (removed)
+		iommu_batch_add(batch, IOMMU_REMOVED, iommu_iova(iova), size);
 	if (out_removed)
 		*out_removed = removed;
-	return status;
+	return IOMMU_OK;
 }
 
 enum iommu_status iommu_unmap(struct iommu_domain *domain, iommu_iova_t iova,
 	uint64_t size, struct iommu_batch *batch, uint64_t *out_removed)
 {
-	word64 *leaf = near_leaves_to_clear(domain, iova.v, size);
-	uint64_t removed;
-
-	if (!leaf || batch->domain != domain)
-		return unmap_slowly(domain, iova.v, size, batch, out_removed);
-	removed = clear_in_memory(domain, leaf, size);
+	if (size != PAGE_SIZE || batch->domain != domain ||
+		!core_clear_near(domain, iova.v))
+		return unmap_any(domain, iova.v, size, batch, out_removed);
 	if (out_removed)
-		*out_removed = removed;
-	if (removed)
-		iommu_batch_add(batch, IOMMU_REMOVED, iova, size);
+		*out_removed = PAGE_SIZE;
+	iommu_batch_add(batch, IOMMU_REMOVED, iova, PAGE_SIZE);
 	return IOMMU_OK;
 }
 
-bool core_clear_near(struct iommu_domain *domain, uint64_t iova, uint64_t size,
-	uint64_t *out_removed)
-{
-	word64 *leaf = near_leaves_to_clear(domain, iova, size);
-
-	if (leaf)
-		*out_removed = clear_in_memory(domain, leaf, size);
-	return leaf;
-}
-
-static __attribute__((noinline)) enum iommu_status unmap_now_slowly(
+static __attribute__((noinline)) enum iommu_status unmap_any_now(
 	struct iommu_domain *domain, uint64_t iova, uint64_t size,
 	uint64_t *out_removed)
 {
@@ -360,7 +417,7 @@ static __attribute__((noinline)) enum iommu_status unmap_now_slowly(
 	enum iommu_status status, flushed;
 
 	iommu_batch_init(&batch, domain);
-	status = unmap_slowly(domain, iova, size, &batch, out_removed);
+	status = unmap_any(domain, iova, size, &batch, out_removed);
 	flushed = iommu_batch_flush(&batch);
 	return flushed == IOMMU_OK ? status : flushed;
 }
@@ -368,22 +425,15 @@ static __attribute__((noinline)) enum iommu_status unmap_now_slowly(
 enum iommu_status core_unmap_now(struct iommu_domain *domain, uint64_t iova,
 	uint64_t size, uint64_t *out_removed)
 {
-	word64 *leaf = near_leaves_to_clear(domain, iova, size);
-
-	if (!leaf)
-		return unmap_now_slowly(domain, iova, size, out_removed);
-	*out_removed = clear_in_memory(domain, leaf, size);
-	if (!*out_removed)
-		return IOMMU_OK;
-	if (size == PAGE_SIZE)
-		return core_flush_leaf(domain, iova);
-	return iommu_flush(domain, IOMMU_REMOVED, iommu_iova(iova), size);
+	if (size != PAGE_SIZE || !core_clear_near(domain, iova))
+		return unmap_any_now(domain, iova, size, out_removed);
+	if (out_removed)
+		*out_removed = PAGE_SIZE;
+	return core_flush_leaf(domain, iova);
 }
 
 enum iommu_status iommu_unmap_now(
 	struct iommu_domain *domain, iommu_iova_t iova, uint64_t size)
 {
-	uint64_t removed;
-
-	return core_unmap_now(domain, iova.v, size, &removed);
+	return core_unmap_now(domain, iova.v, size, NULL);
 }

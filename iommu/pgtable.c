@@ -84,7 +84,7 @@ struct waiting {
 	uint64_t own_phys;
 };
 
-void core_wait_for_flush(struct edit *edit, uint64_t entry)
+void core_wait_for_flush(struct edit *edit, uint64_t entry, uint64_t iova)
 {
 	struct waiting *page = (void *)table_at(edit->domain->iommu, entry);
 
@@ -93,7 +93,7 @@ void core_wait_for_flush(struct edit *edit, uint64_t entry)
 		: 0;
 	page->own_phys = entry & ADDRESS;
 	edit->batch->pages = page;
-	core_leaf_forget(edit->table, entry & ADDRESS);
+	core_leaf_forget(edit->table, iova);
 }
 
 void core_table_release(struct iommu_batch *batch, bool confirmed)
@@ -195,12 +195,15 @@ static bool range_is_used(const struct edit *edit, const word64 *table,
 {
 	uint64_t mask = (1ull << shift_of(level)) - 1;
 
+	if (level == 1)
+		return any_present(&table[index_of(iova, 1)],
+			(unsigned)((last - iova) >> PAGE_SHIFT) + 1);
 	for (;;) {
 		uint64_t entry = load(&table[index_of(iova, level)]);
 		uint64_t end = core_min(iova | mask, last);
 
 		if (entry & PRESENT) {
-			if (is_leaf(entry, level))
+			if (entry & LARGE)
 				return true;
 			if (range_is_used(edit,
 				    table_at(edit->domain->iommu, entry),
@@ -293,58 +296,48 @@ static enum iommu_status undo(struct edit *edit, uint64_t iova, uint64_t last,
 	return status;
 }
 
-enum iommu_status core_map_range(struct iommu_domain *domain, uint64_t iova,
-	uint64_t phys, uint64_t last, uint64_t leaf_bits)
+enum iommu_status core_map_range(struct iommu_domain *domain, word64 *table,
+	unsigned level, uint64_t iova, uint64_t last, uint64_t phys,
+	uint64_t leaf_bits)
 {
-	struct pgtable *table = &domain->table;
 	struct edit edit = {
 		.domain = domain,
-		.table = table,
+		.table = &domain->table,
 		.phys_delta = phys - iova,
 		.leaf_bits = leaf_bits,
 		.done = iova,
 	};
 	enum iommu_status status;
 
-	if (range_is_used(&edit, table->root, table->levels, iova, last))
+	if (range_is_used(&edit, table, level, iova, last))
 		return IOMMU_MAPPED;
-	status = map_below(&edit, table->root, table->levels, iova, last);
+	status = map_below(&edit, table, level, iova, last);
 	return status == IOMMU_OK ? status : undo(&edit, iova, last, status);
 }
 
 /* ---- unmap ---- */
 
-static unsigned count_present(const word64 *table)
-{
-	unsigned count = 0, n;
-
-#pragma GCC unroll 8
-	for (n = 0; n < ENTRIES; n++)
-		count += !!(table[n] & PRESENT);
-	return count;
-}
-
-/** Puts a table and all below it into the batch; counts what it mapped. */
-static void collect(struct edit *edit, uint64_t link, unsigned level)
+/** Puts a table and all below it into the batch; counts what it mapped if that
+ *  is asked for: leaves need not be looked at otherwise. */
+static void collect(
+	struct edit *edit, uint64_t link, unsigned level, uint64_t iova)
 {
 	const word64 *table = table_at(edit->domain->iommu, link);
 	unsigned n = ENTRIES, leaves = 0;
 
-	if (level == 1)
-		leaves = count_present(table);
-	else
+	if (level > 1)
 		n = next_present(table, 0);
+	else if (edit->counted)
+		leaves = count_present(table, ENTRIES);
 	for (; n < ENTRIES; n = next_present(table, n + 1))
 		if (is_leaf(table[n], level))
 			leaves++;
 		else
-			collect(edit, table[n], level - 1);
+			collect(edit, table[n], level - 1,
+				iova + ((uint64_t)n << shift_of(level)));
 	edit->removed += (uint64_t)leaves << shift_of(level);
-	core_wait_for_flush(edit, link);
+	core_wait_for_flush(edit, link, iova);
 }
-
-static bool unmap_below(struct edit *edit, word64 *table, unsigned level,
-	uint64_t iova, uint64_t last);
 
 /** Whether an entry leads to a table that units with fewer levels start at. */
 bool core_is_pinned(
@@ -372,17 +365,17 @@ static bool unmap_entry(struct edit *edit, word64 *entry, unsigned level,
 		if (is_leaf(value, level)) {
 			edit->removed += size;
 		} else {
-			collect(edit, value, level - 1);
+			collect(edit, value, level - 1, iova);
 			edit->relinked = true;
 		}
 		return true;
 	}
 	below = is_leaf(value, level) ? split(edit, entry, value, level, iova)
 				      : table_at(edit->domain->iommu, value);
-	return below && unmap_below(edit, below, level - 1, iova, last);
+	return below && core_unmap_below(edit, below, level - 1, iova, last);
 }
 
-static bool unmap_below(struct edit *edit, word64 *table, unsigned level,
+bool core_unmap_below(struct edit *edit, word64 *table, unsigned level,
 	uint64_t iova, uint64_t last)
 {
 	uint64_t mask = (1ull << shift_of(level)) - 1;
@@ -405,25 +398,5 @@ static bool unmap_below(struct edit *edit, word64 *table, unsigned level,
 	}
 	if (low <= high)
 		write_back(edit, &table[low], high - low + 1);
-	return fine;
-}
-
-bool core_unmap_range(struct iommu_domain *domain, uint64_t iova, uint64_t last,
-	struct iommu_batch *batch, uint64_t *out_removed)
-{
-	struct pgtable *table = &domain->table;
-	struct edit edit = {.domain = domain,
-		.table = table,
-		.batch = batch,
-		.first = iova,
-		.last = last};
-	bool fine = unmap_below(&edit, table->root, table->levels, iova, last);
-
-	if (edit.removed || edit.relinked)
-		iommu_batch_add(batch,
-			IOMMU_REMOVED |
-				(edit.relinked ? IOMMU_TABLE_CHANGED : 0u),
-			iommu_iova(edit.first), edit.last - edit.first + 1);
-	*out_removed = edit.removed;
 	return fine;
 }

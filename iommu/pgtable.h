@@ -35,7 +35,9 @@ struct edit {
 	uint64_t leaf_bits;        /* map */
 	uint64_t done;             /* map: end of what is mapped, exclusive */
 	uint64_t first, last;      /* unmap: what has to be flushed */
-	uint64_t removed;          /* unmap: bytes */
+	uint64_t removed;          /* unmap: bytes; only if counted those of
+				      tables that go as a whole */
+	bool counted;              /* unmap */
 	bool relinked;             /* tables came, went or were split */
 };
 
@@ -81,6 +83,33 @@ static inline unsigned next_present(const word64 *table, unsigned n)
 	return n;
 }
 
+static inline bool any_present(const word64 *entry, unsigned count)
+{
+	uint64_t used = entry[0];
+	unsigned n;
+
+#pragma GCC unroll 8
+	for (n = 1; n < count; n++)
+		used |= entry[n];
+	return used & PRESENT;
+}
+
+/** How many of so many entries are present: mostly all, and alike. */
+static inline unsigned count_present(const word64 *entry, unsigned count)
+{
+	uint64_t all = PRESENT;
+	unsigned n, present = 0;
+
+#pragma GCC unroll 8
+	for (n = 0; n < count; n++)
+		all &= entry[n];
+	if (all)
+		return count;
+	for (n = 0; n < count; n++)
+		present += !!(entry[n] & PRESENT);
+	return present;
+}
+
 /** Leaves of pages that lie side by side. */
 static inline void store_leaves(word64 *leaf, uint64_t value, unsigned count)
 {
@@ -105,18 +134,20 @@ static inline word64 *table_at(const struct iommu *iommu, uint64_t entry)
 	return core_virt(iommu, iommu_phys(entry & ADDRESS));
 }
 
-/** Maps what is known to be a sound range, absent tables included. */
-enum iommu_status core_map_range(struct iommu_domain *domain, uint64_t iova,
-	uint64_t phys, uint64_t last, uint64_t leaf_bits);
-/** Unmaps; tables may be split and unlinked. False: a split found no page. */
-bool core_unmap_range(struct iommu_domain *domain, uint64_t iova, uint64_t last,
-	struct iommu_batch *batch, uint64_t *out_removed);
-/** Takes a table that is no longer linked out of the cache of leaf tables. */
-void core_leaf_forget(struct pgtable *table, uint64_t page);
+/** Maps a sound range from a table that has all its entries. */
+enum iommu_status core_map_range(struct iommu_domain *domain, word64 *table,
+	unsigned level, uint64_t iova, uint64_t last, uint64_t phys,
+	uint64_t leaf_bits);
+/** Unmaps what a table maps of a range; tables may be split and unlinked.
+ *  False: a split found no page. */
+bool core_unmap_below(struct edit *edit, word64 *table, unsigned level,
+	uint64_t iova, uint64_t last);
+/** Takes the leaf table of an address out of the cache. */
+void core_leaf_forget(struct pgtable *table, uint64_t iova);
 /** Makes sure that large pages which exist can be split later. */
 bool core_reserve_fill(struct iommu_domain *domain);
-/** Puts an unlinked table's page into the edit's batch. */
-void core_wait_for_flush(struct edit *edit, uint64_t entry);
+/** Puts the page of an unlinked table, that of iova, into the edit's batch. */
+void core_wait_for_flush(struct edit *edit, uint64_t entry, uint64_t iova);
 /** The table below an entry; made if absent. NULL: out of memory, or the entry
  *  is a large page. */
 word64 *core_table_below(struct edit *edit, word64 *entry);

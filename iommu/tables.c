@@ -255,7 +255,7 @@ static void join_below(struct edit *edit, word64 *table, unsigned level,
 				core_reserve_fill(edit->domain)) {
 				store(entry, leaf);
 				write_back(edit, entry, 1);
-				core_wait_for_flush(edit, value);
+				core_wait_for_flush(edit, value, iova);
 				edit->relinked = true;
 			}
 		}
