@@ -15,11 +15,26 @@
 #define RW (IOMMU_READ | IOMMU_WRITE)
 #define AT 0x200000ull
 
+enum {
+	RTADDR = 0x20,
+	IRTA = 0xb8,
+};
+
 struct play {
 	struct rig first, next;
 	struct model *m;
 	uint64_t page;
 };
+
+/** One unit of a kind, or two: RIG_OTHER is behind the second. */
+static struct model *machine(const char *kind, enum model_mode mode)
+{
+	const struct model_personality *plain = model_personality_find("plain");
+
+	return strcmp(kind, "two")
+		? model_create_simple(kind, mode, 1)
+		: model_create_pair(plain, plain, mode, 0, 1, false);
+}
 
 /** The first system gives one device everything, others a page, and hands
  *  over. */
@@ -28,7 +43,7 @@ static void leave(struct play *p, const char *kind, enum model_mode mode)
 	struct iommu_domain *domain;
 
 	memset(p, 0, sizeof(*p));
-	p->m = model_create_simple(kind, mode, 1);
+	p->m = machine(kind, mode);
 	rig_open_machine(&p->first, p->m);
 	p->first.options.ats = IOMMU_ON;
 	rig_start_ok(&p->first);
@@ -102,10 +117,10 @@ static void all_is_kept(struct play *p)
  *  memory again, it is taken over after all. */
 static void nth_page_is_missing(void **state)
 {
-	static const char *const kinds[] = {"plain", "caching", "no-pt"};
+	static const char *const kinds[] = {"plain", "caching", "no-pt", "two"};
 
 	(void)state;
-	for (unsigned k = 0, n = 1; k < 3; n++) {
+	for (unsigned k = 0, n = 1; k < 4; n++) {
 		enum iommu_status status;
 		struct play p;
 		bool hit;
@@ -177,6 +192,150 @@ static void silent_device_is_kept_back(void **state)
 	}
 }
 
+/** What is not there has no TLB: nobody waits for its answer. Nor does what
+ *  comes into its place inherit anything. */
+static void removed_device_is_not_asked(void **state)
+{
+	static const char *const kinds[] = {"plain", "two"};
+
+	(void)state;
+	for (unsigned k = 0; k < 4; k++) {
+		struct iommu_stats stats;
+		struct play p;
+
+		leave(&p, kinds[k / 2], MODEL_LAZY);
+		rig_start_ok(&p.next);
+		model_device_remove(p.m, 0, RIG_ATS);
+		/* Nothing is inherited by this one, on any unit. */
+		assert_int_equal(iommu_device_removed(
+					 p.next.iommu, rig_id(RIG_BEHIND_PORT)),
+			IOMMU_OK);
+		assert_int_equal(iommu_inherited_count(p.next.iommu), 3);
+		if (k & 1)
+			assert_int_equal(iommu_device_removed(
+						 p.next.iommu, rig_id(RIG_ATS)),
+				IOMMU_OK);
+		assert_int_equal(iommu_inherited_end(p.next.iommu), IOMMU_OK);
+		assert_int_equal(iommu_inherited_count(p.next.iommu), 0);
+		assert_int_equal(
+			iommu_unit_stats(p.next.iommu, 0, &stats), IOMMU_OK);
+		assert_int_equal(stats.device_timeouts, 0);
+		assert_int_equal(stats.device_tlb_flushes, 0);
+		assert_int_equal(iommu_destroy(p.next.iommu), IOMMU_OK);
+		assert_int_equal(model_violation_count(p.m), 0);
+		model_destroy(p.m);
+	}
+}
+
+/** Somebody takes a device whose neighbour has gone: an id of the bus that no
+ *  function has any more may be the device's own alias. */
+static void ids_without_a_function_end_with_their_bus(void **state)
+{
+	struct play p;
+
+	(void)state;
+	leave(&p, "plain", MODEL_LAZY);
+	rig_start_ok(&p.next);
+	model_device_remove(p.m, 0, RIG_OTHER);
+	assert_int_equal(iommu_attach(p.next.iommu, rig_id(RIG_BEHIND_PORT),
+				 iommu_domain_identity(p.next.iommu)),
+		IOMMU_OK);
+	assert_int_equal(iommu_inherited_count(p.next.iommu), 3);
+	assert_int_equal(iommu_attach(p.next.iommu, rig_id(MODEL_BDF(0, 1, 0)),
+				 iommu_domain_identity(p.next.iommu)),
+		IOMMU_OK);
+	assert_int_equal(iommu_inherited_count(p.next.iommu), 2);
+	assert_true(rig_can_write(&p.next, RIG_DEV, p.page));
+	rig_close_anyhow(&p.next);
+}
+
+/** Nothing is asked of a device's TLB while translation is off (VT-d 6.5.2.5):
+ *  it is switched off with its entry. */
+static void old_tlb_ends_while_translation_is_off(void **state)
+{
+	struct iommu_stats stats;
+	struct play p;
+
+	(void)state;
+	leave(&p, "plain", MODEL_LAZY);
+	rig_start_ok(&p.next);
+	assert_true(model_ats_request(p.m, 0, RIG_ATS, AT, true));
+	assert_int_equal(iommu_power(p.next.iommu, false), IOMMU_OK);
+	assert_int_equal(iommu_detach(p.next.iommu, rig_id(RIG_ATS)), IOMMU_OK);
+	assert_int_equal(iommu_unit_stats(p.next.iommu, 0, &stats), IOMMU_OK);
+	assert_int_equal(stats.device_tlb_flushes, 0);
+	assert_int_equal(
+		model_pci_read(p.m, 0, 0, (uint8_t)RIG_ATS, 0x106, 2), 0);
+	assert_int_equal(model_violation_count(p.m), 0);
+	rig_close_anyhow(&p.next);
+}
+
+/** Ids 0 and 1 are this library's: an earlier owner's domain that has one of
+ *  them gets another. If there is none, the unit cannot be taken over. */
+static void without_a_free_id_nothing_is_taken_over(void **state)
+{
+	struct iommu_unit_info info;
+	struct play p;
+	uint64_t root;
+
+	(void)state;
+	leave(&p, "16-domains", MODEL_LAZY);
+	root = model_read64(p.m, model_unit_base(p.m, 0) + RTADDR);
+	/* Every function of bus 0 has an id of its own. */
+	for (unsigned n = 0; n < 16; n++) {
+		uint64_t *entry = model_ptr(p.m, root & ~0xfffull);
+
+		entry = model_ptr(p.m, entry[0] & ~0xfffull);
+		entry[2 * (0x60 + n)] = p.page | 1;
+		entry[2 * (0x60 + n) + 1] =
+			(entry[2 * RIG_OTHER + 1] & 7) | (uint64_t)n << 8;
+	}
+	assert_int_equal(rig_start(&p.next), IOMMU_NO_DOMAIN_ID);
+	assert_int_equal(iommu_unit_info(p.next.iommu, 0, &info), IOMMU_OK);
+	assert_int_equal(info.state, IOMMU_UNIT_FAILED);
+	assert_int_equal(iommu_attach(p.next.iommu, rig_id(RIG_DEV),
+				 iommu_domain_identity(p.next.iommu)),
+		IOMMU_UNIT_LOST);
+	rig_close_anyhow(&p.next);
+}
+
+/** Interrupt entries that do not lie in memory: blocked, from the first one
+ *  on. */
+static void interrupt_entries_outside_of_memory_are_left(void **state)
+{
+	struct iommu_irq irq;
+	struct play p;
+
+	(void)state;
+	leave(&p, "plain", MODEL_LAZY);
+	model_write64(p.m, model_unit_base(p.m, 0) + IRTA, 0x3fff00000000 | 7);
+	rig_start_ok(&p.next);
+	all_is_kept(&p);
+	assert_int_equal(
+		iommu_irq_alloc(p.next.iommu, rig_id(RIG_DEV), 1, &irq),
+		IOMMU_OK);
+	assert_int_equal(irq.first, 0);
+	rig_close_anyhow(&p.next);
+}
+
+/** One of two units stopped: what is behind the other is handed over. */
+static void lost_unit_is_left_out_of_the_next_hand_over(void **state)
+{
+	struct play p;
+
+	(void)state;
+	leave(&p, "two", MODEL_LAZY);
+	rig_start_ok(&p.next);
+	model_unit_hang(p.m, 1, 0);
+	assert_int_equal(
+		iommu_detach(p.next.iommu, rig_id(RIG_OTHER)), IOMMU_UNIT_LOST);
+	assert_int_equal(iommu_inherited_end(p.next.iommu), IOMMU_UNIT_LOST);
+	assert_int_equal(
+		iommu_hand_over(p.next.iommu, IOMMU_HAND_OVER_KEPT), IOMMU_OK);
+	assert_false(rig_can_write(&p.next, RIG_DEV, p.page));
+	rig_close_anyhow(&p.next);
+}
+
 static void unit_stops_at_any_access(void **state)
 {
 	(void)state;
@@ -209,6 +368,12 @@ int main(void)
 		cmocka_unit_test(ids_of_both_are_kept_apart),
 		cmocka_unit_test(nth_page_is_missing),
 		cmocka_unit_test(silent_device_is_kept_back),
+		cmocka_unit_test(removed_device_is_not_asked),
+		cmocka_unit_test(ids_without_a_function_end_with_their_bus),
+		cmocka_unit_test(old_tlb_ends_while_translation_is_off),
+		cmocka_unit_test(without_a_free_id_nothing_is_taken_over),
+		cmocka_unit_test(interrupt_entries_outside_of_memory_are_left),
+		cmocka_unit_test(lost_unit_is_left_out_of_the_next_hand_over),
 		cmocka_unit_test(unit_stops_at_any_access),
 	};
 

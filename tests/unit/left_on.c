@@ -98,9 +98,97 @@ static void queue_under_way_is_awaited(void **state)
 			if (count)
 				model_write64(m, base + IQT, tail);
 			start(&r);
+			assert_int_equal(r.host.logged[IOMMU_LOG_WARNING], 0);
 			assert_false(rig_can_read(&r, RIG_DEV, 0x1000));
 			rig_close(&r);
 		}
+}
+
+/** Flushes that an earlier owner did not wait for. */
+static void enter_flushes(unsigned count)
+{
+	uint64_t ring = model_read64(m, base + IQA) & ~0xfffull;
+	uint64_t tail = model_read64(m, base + IQT);
+
+	for (; count--; tail += 16) {
+		uint64_t *slot = model_ptr(m, ring + tail);
+
+		slot[0] = IOTLB_GLOBAL;
+		slot[1] = 0;
+	}
+	model_write64(m, base + IQT, tail);
+}
+
+/** Whatever answer does not come: the start ends, and says how. */
+static void queue_that_stands_still_is_given_up(void **state)
+{
+	bool told = false;
+
+	(void)state;
+	for (unsigned n = 0; n < 120; n++) {
+		enum iommu_status status;
+		struct rig r;
+
+		open_left_on("plain", MODEL_LAZY, 1);
+		enter_flushes(3);
+		model_violations_clear(m);
+		rig_open_machine(&r, m);
+		r.options.timeout_ns = r.options.device_timeout_ns = 1000000;
+		if (n & 1)
+			model_unit_hang(m, 0, n / 2);
+		else
+			model_fail_wait(m, n / 2 + 1);
+		status = rig_start(&r);
+		assert_true(status == IOMMU_OK || status == IOMMU_UNIT_LOST);
+		told |= r.host.logged[IOMMU_LOG_WARNING] &&
+			status == IOMMU_UNIT_LOST;
+		assert_int_equal(model_violations_of(m, MODEL_V_WAIT), 0);
+		assert_int_equal(r.host.locks_held, 0);
+		rig_close_anyhow(&r);
+	}
+	assert_true(told);
+}
+
+/** Firmware ran its own system while this one slept. */
+static void what_ran_meanwhile_is_switched_off(void **state)
+{
+	static const char *const kinds[] = {"plain", "caching", "qemu-7.2"};
+
+	(void)state;
+	for (unsigned k = 0; k < 6; k++) {
+		struct rig r, meanwhile;
+		bool on = k & 1;
+
+		rig_open(&r, kinds[k / 2], MODEL_LAZY, 1);
+		m = r.m;
+		base = model_unit_base(m, 0);
+		rig_start_ok(&r);
+		assert_int_equal(iommu_power(r.iommu, on), IOMMU_OK);
+		assert_int_equal(iommu_suspend(r.iommu), IOMMU_OK);
+		model_unit_reset(m, 0);
+		rig_open_machine(&meanwhile, m);
+		rig_start_ok(&meanwhile);
+		assert_int_equal(
+			iommu_attach(meanwhile.iommu, rig_id(RIG_DEV),
+				iommu_domain_identity(meanwhile.iommu)),
+			IOMMU_OK);
+		assert_true(rig_can_write(&meanwhile, RIG_DEV, 0x400000));
+		/* Emulated units know no such bit. */
+		if (k / 2 < 2)
+			command(CFI, true);
+		model_violations_clear(m);
+		assert_int_equal(iommu_resume(r.iommu), IOMMU_OK);
+		assert_int_equal(iommu_is_on(r.iommu), on);
+		assert_int_equal(!!(get(GSTS) & TE), on);
+		assert_int_equal(get(GSTS) & CFI, 0);
+		/* Untranslated is open to all. */
+		assert_int_equal(rig_can_write(&r, RIG_DEV, 0x400000), !on);
+		assert_int_equal(iommu_power(r.iommu, true), IOMMU_OK);
+		assert_false(rig_can_write(&r, RIG_DEV, 0x400000));
+		rig_check(&r);
+		assert_int_equal(iommu_destroy(r.iommu), IOMMU_OK);
+		model_destroy(m);
+	}
 }
 
 static void compatibility_interrupts_end(void **state)
@@ -138,6 +226,37 @@ static void protected_memory_opens(void **state)
 	assert_true(rig_can_write(&r, RIG_DEV, 0x400000));
 	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
 	rig_close(&r);
+}
+
+static struct iommu_host real;
+
+static void write_all_but_pmen(
+	void *ctx, void *regs, uint32_t offset, unsigned width, uint64_t value)
+{
+	if (offset != PMEN)
+		real.reg_write(ctx, regs, offset, width, value);
+}
+
+/** The host believes that all memory is open: it is told that it is not. */
+static void memory_that_stays_protected_is_told(void **state)
+{
+	struct iommu_unit_info info;
+	struct rig r;
+
+	(void)state;
+	m = model_create_simple("protected-regions", MODEL_LAZY, 1);
+	base = model_unit_base(m, 0);
+	model_write32(m, base + PMEN, get(PMEN) | EPM);
+	for (unsigned n = 0; !(get(PMEN) & PRS); n++)
+		assert_true(n < 100000);
+	rig_open_machine(&r, m);
+	real = r.hooks;
+	r.hooks.reg_write = write_all_but_pmen;
+	assert_int_equal(rig_start(&r), IOMMU_UNIT_LOST);
+	assert_int_equal(iommu_unit_info(r.iommu, 0, &info), IOMMU_OK);
+	assert_int_equal(info.state, IOMMU_UNIT_FAILED);
+	assert_non_null(strstr(info.reason, "protected memory"));
+	rig_close_anyhow(&r);
 }
 
 /** Tables of a mode that may not be exchanged while translation is on (11.4.5):
@@ -228,6 +347,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(queue_under_way_is_awaited),
+		cmocka_unit_test(queue_that_stands_still_is_given_up),
+		cmocka_unit_test(what_ran_meanwhile_is_switched_off),
+		cmocka_unit_test(memory_that_stays_protected_is_told),
 		cmocka_unit_test(compatibility_interrupts_end),
 		cmocka_unit_test(protected_memory_opens),
 		cmocka_unit_test(other_modes_are_left_first),

@@ -56,6 +56,13 @@ static unsigned long lock(void *ctx, struct iommu_lock *lock)
 	return other.real.lock(ctx, lock);
 }
 
+/** Asked whenever the hardware is waited for. */
+static uint64_t now_ns(void *ctx)
+{
+	maybe();
+	return other.real.now_ns(ctx);
+}
+
 static void open_rig(struct rig *r, const char *kind)
 {
 	memset(&other, 0, sizeof(other));
@@ -64,6 +71,7 @@ static void open_rig(struct rig *r, const char *kind)
 	other.real = r->hooks;
 	r->hooks.page_alloc = page_alloc;
 	r->hooks.lock = lock;
+	r->hooks.now_ns = now_ns;
 	rig_start_ok(r);
 }
 
@@ -423,12 +431,16 @@ static void reserve_is_not_overfilled(void **state)
 
 /* ---- detach against everything ---- */
 
+/** Who is told that the device is not attached may rely on it: while another
+ *  CPU is detaching it, that is not so yet. */
 static void detach(struct rig *r)
 {
 	got = iommu_detach(r->iommu, rig_id(RIG_DEV));
-	assert_true(got == IOMMU_OK || got == IOMMU_BUSY ||
-		got == IOMMU_NOT_ATTACHED);
 	attached += got == IOMMU_OK;
+	if (!attached)
+		assert_int_equal(got, IOMMU_BUSY);
+	else if (got != IOMMU_OK)
+		assert_true(got == IOMMU_NOT_ATTACHED || got == IOMMU_BUSY);
 }
 
 static void map_and_attach(struct rig *r)
@@ -454,6 +466,107 @@ static void one_detach_wins(void **state)
 	run(&race);
 }
 
+/** While a member of a group comes, another one cannot leave. */
+static void come_or_leave(struct rig *r)
+{
+	if (devices++ % 2) {
+		got = iommu_detach(r->iommu, rig_id(member[0]));
+		assert_true(got == IOMMU_OK || got == IOMMU_BUSY);
+		busy += got == IOMMU_BUSY;
+	} else {
+		got = iommu_attach(r->iommu, rig_id(member[1]), domain);
+		assert_int_equal(got, IOMMU_OK);
+	}
+}
+
+static void map_and_attach_member(struct rig *r)
+{
+	map_two(r);
+	assert_int_equal(
+		iommu_attach(r->iommu, rig_id(member[0]), domain), IOMMU_OK);
+}
+
+static void the_other_member_is_there(struct rig *r)
+{
+	assert_true(rig_can_write(r, member[1], 0x5000));
+	assert_int_equal(iommu_detach(r->iommu, rig_id(member[1])), IOMMU_OK);
+	assert_int_equal(iommu_detach(r->iommu, rig_id(member[0])),
+		devices == 2 && !busy ? IOMMU_NOT_ATTACHED : IOMMU_OK);
+	assert_false(rig_can_write(r, member[0], 0x5000));
+}
+
+static void members_do_not_pass_each_other(void **state)
+{
+	static const struct race race = {map_and_attach_member, come_or_leave,
+		the_other_member_is_there};
+
+	(void)state;
+	run(&race);
+}
+
+/* ---- a device that falls silent ---- */
+
+static enum iommu_status flushed[2];
+static unsigned flushes;
+
+static void flush_next(struct rig *r)
+{
+	unsigned n = flushes++ % 2;
+
+	(void)r;
+	flushed[n] =
+		iommu_flush(domain, IOMMU_RIGHTS_CUT, iommu_iova(0x5000), 4096);
+}
+
+/** Until the silent device is blocked it may use what its TLB holds: the CPU
+ *  that is told "done" must not be the one that came meanwhile. */
+static void nobody_is_told_done_before_the_silent_is_blocked(void **state)
+{
+	bool unconfirmed = false;
+
+	(void)state;
+	for (unsigned n = 1;; n++) {
+		struct iommu_device_info info;
+		struct rig r;
+		bool met;
+
+		memset(&other, 0, sizeof(other));
+		rig_open(&r, "plain", MODEL_LAZY, 1);
+		other.r = &r;
+		other.real = r.hooks;
+		r.hooks.lock = lock;
+		r.hooks.now_ns = now_ns;
+		r.options.ats = IOMMU_ON;
+		r.options.timeout_ns = r.options.device_timeout_ns = 1000000;
+		rig_start_ok(&r);
+		domain = rig_mapped_domain(&r);
+		assert_int_equal(iommu_attach(r.iommu, rig_id(RIG_ATS), domain),
+			IOMMU_OK);
+		model_ats_behave(r.m, 0, RIG_ATS, MODEL_ATS_NEVER);
+		flushes = 0;
+		flushed[1] = IOMMU_OK;
+		arm(flush_next, n);
+		flush_next(&r);
+		met = disarm();
+		for (unsigned k = 0; k < 2; k++) {
+			assert_true(flushed[k] == IOMMU_OK ||
+				flushed[k] == IOMMU_UNCONFIRMED);
+			unconfirmed |= flushed[k] == IOMMU_UNCONFIRMED;
+		}
+		assert_int_equal(
+			iommu_device_info(r.iommu, rig_id(RIG_ATS), &info),
+			IOMMU_OK);
+		assert_int_equal(info.state, IOMMU_DEVICE_QUARANTINED);
+		assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+		rig_close(&r);
+		if (!met)
+			break;
+		n += n / 16;
+		assert_true(n < 100000);
+	}
+	assert_true(unconfirmed);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -466,6 +579,9 @@ int main(void)
 		cmocka_unit_test(large_pages_are_split_once),
 		cmocka_unit_test(reserve_is_not_overfilled),
 		cmocka_unit_test(one_detach_wins),
+		cmocka_unit_test(members_do_not_pass_each_other),
+		cmocka_unit_test(
+			nobody_is_told_done_before_the_silent_is_blocked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
