@@ -504,6 +504,127 @@ static void slots_of_dropped_waits_are_free(void **state)
 	close_play(&p);
 }
 
+static struct play *unmapping;
+static unsigned asked;
+
+/** Another CPU unmaps while the device that is gone is being detached. */
+static void unmap_meanwhile(struct model_host *h)
+{
+	struct iommu_stats before, after;
+
+	(void)h;
+	if (asked++)
+		return;
+	assert_int_equal(
+		iommu_unit_stats(unmapping->r.iommu, 0, &before), IOMMU_OK);
+	/* It is not blocked yet, which only the other CPU can say. */
+	assert_int_equal(
+		iommu_unmap_now(unmapping->domain, iommu_iova(AT), 4096),
+		IOMMU_UNCONFIRMED);
+	assert_int_equal(
+		iommu_unit_stats(unmapping->r.iommu, 0, &after), IOMMU_OK);
+	assert_int_equal(after.device_tlb_flushes, before.device_tlb_flushes);
+}
+
+static void gone_device_is_not_asked_while_it_leaves(void **state)
+{
+	struct play p;
+
+	(void)state;
+	open_play(&p, "plain", MODEL_LAZY);
+	assert_true(reaches(&p));
+	model_device_remove(p.r.m, 0, RIG_ATS);
+	unmapping = &p;
+	asked = 0;
+	p.r.host.on_relax = unmap_meanwhile;
+	assert_int_equal(
+		iommu_device_removed(p.r.iommu, rig_id(RIG_ATS)), IOMMU_OK);
+	p.r.host.on_relax = NULL;
+	assert_true(asked > 0);
+	close_play(&p);
+}
+
+/** A device's TLB takes long; what was asked of another one's meanwhile is
+ *  dropped with it, and asked again. */
+static struct play *late_one;
+static unsigned turns, unmapped_late;
+
+static void unmap_before_the_time_out(struct model_host *h)
+{
+	/* The unit waits 50 ms for a device; this one needs 0.9 ms. */
+	if (unmapped_late || model_now(h->m) < 49500000ull)
+		return;
+	unmapped_late = 1;
+	turns++;
+	assert_int_equal(
+		iommu_unmap_now(late_one->domain, iommu_iova(AT), 4096),
+		IOMMU_OK);
+}
+
+static void all_that_a_time_out_drops_is_repeated(void **state)
+{
+	const uint16_t mute = MODEL_BDF(0, 1, 0), late = MODEL_BDF(0, 2, 0);
+	const struct model_function_desc functions[] = {
+		{.bdf = 0, .kind = MODEL_CONVENTIONAL, .unit = -1},
+		{.bdf = mute,
+			.kind = MODEL_INTEGRATED,
+			.unit = -1,
+			.ats = true},
+		{.bdf = late,
+			.kind = MODEL_INTEGRATED,
+			.unit = -1,
+			.ats = true}};
+	static const char *const kinds[] = {"plain", "nehalem-5520"};
+
+	(void)state;
+	for (unsigned k = 0; k < 4; k++) {
+		struct model_unit_desc unit = {
+			.kind = model_personality_find(kinds[k / 2]),
+			.include_all = true};
+		struct model_desc desc = {.seed = 1,
+			.mode = k & 1 ? MODEL_LAZY : MODEL_RANDOM,
+			.units = &unit,
+			.unit_count = 1,
+			.functions = functions,
+			.function_count = 3};
+		struct iommu_domain *other;
+		uint64_t word = 7;
+		struct play p;
+
+		rig_open_machine(&p.r, model_create(&desc));
+		p.r.options.ats = IOMMU_ON;
+		rig_start_ok(&p.r);
+		p.page = rig_frame(&p.r, 9);
+		p.domain = rig_mapped_domain(&p.r);
+		other = rig_mapped_domain(&p.r);
+		assert_int_equal(
+			iommu_attach(p.r.iommu, rig_id(mute), other), IOMMU_OK);
+		assert_int_equal(
+			iommu_attach(p.r.iommu, rig_id(late), p.domain),
+			IOMMU_OK);
+		assert_int_equal(iommu_map(p.domain, iommu_iova(AT),
+					 iommu_phys(p.page), 4096, RW),
+			IOMMU_OK);
+		assert_int_equal(
+			model_ats_dma(p.r.m, 0, late, AT, &word, 8, true),
+			MODEL_DMA_OK);
+		model_ats_behave(p.r.m, 0, mute, MODEL_ATS_NEVER);
+		model_ats_behave(p.r.m, 0, late, MODEL_ATS_LATE);
+		late_one = &p;
+		unmapped_late = turns = 0;
+		p.r.host.on_relax = unmap_before_the_time_out;
+		assert_int_equal(
+			iommu_flush_all(other, IOMMU_RIGHTS_CUT), IOMMU_OK);
+		p.r.host.on_relax = NULL;
+		assert_int_equal(turns, 1);
+		assert_int_not_equal(
+			model_ats_dma(p.r.m, 0, late, AT, &word, 8, true),
+			MODEL_DMA_OK);
+		assert_int_equal(model_violation_count(p.r.m), 0);
+		rig_close_anyhow(&p.r);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -518,6 +639,8 @@ int main(void)
 		cmocka_unit_test(neighbours_of_the_silent_are_flushed),
 		cmocka_unit_test(without_the_option_the_tlb_stays_off),
 		cmocka_unit_test(slots_of_dropped_waits_are_free),
+		cmocka_unit_test(gone_device_is_not_asked_while_it_leaves),
+		cmocka_unit_test(all_that_a_time_out_drops_is_repeated),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -775,6 +775,44 @@ static void version_is_told(void **state)
 	assert_string_equal(iommu_version(), IOMMU_VERSION);
 }
 
+/** Of two regions each is for its own device. */
+static void reserved_memory_is_for_whom_it_names(void **state)
+{
+	const uint8_t three[] = {3, 0}, four[] = {4, 0};
+	struct builder table;
+	struct rig r;
+
+	(void)state;
+	board_start();
+	board_add(0, BOARD_PCI);
+	board_add(RIG_DEV, BOARD_INTEGRATED);
+	board_add(RIG_OTHER, BOARD_INTEGRATED);
+	table_start(&table);
+	table_unit_of(&table, DMAR_INCLUDE_ALL, 0, 0xfed90000);
+	table_close(&table);
+	table_reserved(&table, 0, 0x800000, 0x800fff);
+	table_path(&table, DMAR_SCOPE_ENDPOINT, 0, 0, 1, three);
+	table_close(&table);
+	table_reserved(&table, 0, 0x900000, 0x900fff);
+	table_path(&table, DMAR_SCOPE_ENDPOINT, 0, 0, 1, four);
+	table_close(&table);
+	table_finish(&table);
+	rig_open(&r, "plain", MODEL_LAZY, 1);
+	board_install(&r);
+	memcpy(r.dmar, table.bytes, table.size);
+	r.dmar_size = table.size;
+	r.options.keep_reserved_memory = true;
+	rig_start_ok(&r);
+	assert_true(rig_can_write(&r, RIG_DEV, 0x800000));
+	assert_false(rig_can_write(&r, RIG_DEV, 0x900000));
+	assert_false(rig_can_write(&r, RIG_OTHER, 0x800000));
+	assert_true(rig_can_write(&r, RIG_OTHER, 0x900000));
+	/* Both are the library's affair. */
+	visit(&r);
+	assert_int_equal(visits, 0);
+	rig_close(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -795,6 +833,7 @@ int main(void)
 		cmocka_unit_test(unmappable_reserved_memory_is_told),
 		cmocka_unit_test(nth_page_for_reserved_memory_is_missing),
 		cmocka_unit_test(version_is_told),
+		cmocka_unit_test(reserved_memory_is_for_whom_it_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -598,6 +598,130 @@ static void structures_in_words(void **state)
 	assert_true(*words);
 }
 
+/* ---- which of two units ---- */
+
+/** The unit, by its place in the table, that translates for a device. */
+static unsigned unit_of(unsigned segment, uint16_t bdf)
+{
+	struct iommu_device_id id = {
+		.segment = (uint16_t)segment, .requester = bdf};
+	struct iommu_device_info info;
+
+	assert_int_equal(iommu_device_info(rig.iommu, id, &info), IOMMU_OK);
+	return info.unit;
+}
+
+static struct iommu_host board;
+
+/** The board has the same functions in each segment. */
+static uint32_t read_any_segment(void *ctx, uint16_t segment, uint8_t bus,
+	uint8_t devfn, uint16_t offset, unsigned width)
+{
+	(void)segment;
+	return board.pci_read(ctx, 0, bus, devfn, offset, width);
+}
+
+/** Two units in the table; path names what the first one translates for. */
+static void start_two(unsigned segment, unsigned hops, const uint8_t *path)
+{
+	const struct model_personality *plain = model_personality_find("plain");
+	struct model *m =
+		model_create_pair(plain, plain, MODEL_LAZY, 0, 1, false);
+
+	table_unit_of(&table, 0, segment, model_unit_base(m, 0));
+	table_path(&table, DMAR_SCOPE_ENDPOINT, 0, 0, hops, path);
+	table_close(&table);
+	table_unit_of(&table, DMAR_INCLUDE_ALL, 0, model_unit_base(m, 1));
+	table_close(&table);
+	table_finish(&table);
+	rig_open_machine(&rig, m);
+	board_install(&rig);
+	board = rig.hooks;
+	rig.hooks.pci_read = read_any_segment;
+	memcpy(rig.dmar, table.bytes, table.size);
+	rig.dmar_size = table.size;
+	rig_start_ok(&rig);
+}
+
+/** No scope names a virtual function: its physical function's unit counts
+ *  (8.3.1). */
+static void virtual_function_has_the_unit_of_its_physical_one(void **state)
+{
+	const uint16_t pf = MODEL_BDF(0, 3, 0);
+	static const uint8_t path[] = {3, 0};
+	unsigned at;
+
+	(void)state;
+	begin();
+	board_add(pf, BOARD_ENDPOINT);
+	board_extended(pf, 1, 64);
+	at = board_extended(pf, 0x10, 64);
+	board_put(pf, at + 0x10, 2, 2);
+	board_put(pf, at + 0x14, 2, 16);
+	board_put(pf, at + 0x16, 2, 1);
+	board_add(MODEL_BDF(0, 4, 0), BOARD_ENDPOINT);
+	start_two(0, 1, path);
+	assert_int_equal(unit_of(0, pf), 0);
+	assert_int_equal(unit_of(0, pf + 16), 0);
+	assert_int_equal(unit_of(0, pf + 17), 0);
+	assert_int_equal(unit_of(0, MODEL_BDF(0, 4, 0)), 1);
+	rig_close(&rig);
+}
+
+/** The same bus, device and function in two segments are two devices. */
+static void segments_are_told_apart(void **state)
+{
+	static const uint8_t path[] = {3, 0};
+
+	(void)state;
+	begin();
+	board_add(MODEL_BDF(0, 3, 0), BOARD_ENDPOINT);
+	start_two(1, 1, path);
+	assert_int_equal(unit_of(0, MODEL_BDF(0, 3, 0)), 1);
+	assert_int_equal(unit_of(1, MODEL_BDF(0, 3, 0)), 0);
+	rig_close(&rig);
+}
+
+/** A path that leads through what is no bridge leads nowhere. */
+static void scope_through_an_endpoint_names_nothing(void **state)
+{
+	static const uint8_t path[] = {3, 0, 1, 0};
+
+	(void)state;
+	begin();
+	/* A base address register where bridges have their buses. */
+	board_add(MODEL_BDF(0, 3, 0), BOARD_ENDPOINT)[0x19] = 5;
+	board_bridge(MODEL_BDF(0, 4, 0), BOARD_ROOT_PORT, 5, 5);
+	board_add(MODEL_BDF(5, 1, 0), BOARD_ENDPOINT);
+	start_two(0, 2, path);
+	assert_int_equal(unit_of(0, MODEL_BDF(5, 1, 0)), 1);
+	rig_close(&rig);
+}
+
+/** Bit 4 of the depths is reserved (11.4.2): nothing follows from it. */
+static void reserved_depth_is_not_believed(void **state)
+{
+	struct model_personality kind = *model_personality_find("plain");
+	struct iommu_domain *domain;
+
+	(void)state;
+	kind.cap |= 1ull << 12;
+	rig_open_machine(
+		&rig, model_create_usual(&kind, MODEL_LAZY, 0, 1, false));
+	rig_start_ok(&rig);
+	assert_int_equal(iommu_attach(rig.iommu, rig_id(RIG_DEV),
+				 iommu_domain_identity(rig.iommu)),
+		IOMMU_OK);
+	assert_true(rig_can_write(&rig, RIG_DEV, 0x100000));
+	domain = rig_mapped_domain(&rig);
+	assert_int_equal(
+		iommu_attach(rig.iommu, rig_id(RIG_OTHER), domain), IOMMU_OK);
+	assert_int_equal(iommu_detach(rig.iommu, rig_id(RIG_DEV)), IOMMU_OK);
+	assert_int_equal(iommu_detach(rig.iommu, rig_id(RIG_OTHER)), IOMMU_OK);
+	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	rig_close(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -614,6 +738,11 @@ int main(void)
 		cmocka_unit_test(remapping_stays_off_without_wide_ids),
 		cmocka_unit_test(ats_needs_a_port_that_has_it),
 		cmocka_unit_test(structures_in_words),
+		cmocka_unit_test(
+			virtual_function_has_the_unit_of_its_physical_one),
+		cmocka_unit_test(segments_are_told_apart),
+		cmocka_unit_test(scope_through_an_endpoint_names_nothing),
+		cmocka_unit_test(reserved_depth_is_not_believed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 #include <string.h>
+#include "iommu/vtd/unit.h"
 #include "support/rig.h"
 
 enum {
@@ -462,6 +463,74 @@ static void unconfirmed_entries_stay_taken(void **state)
 	rig_close_anyhow(&r);
 }
 
+/** Each flag has its own place (VT-d 9.9). */
+static void flags_are_told_apart(void **state)
+{
+	struct iommu_irq_target target = {.vector = 0x40};
+	struct vtd_irt *irt;
+	struct iommu_irq irq;
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, "plain", MODEL_LAZY, 1);
+	rig_start_ok(&r);
+	irt = &vtd_of(r.iommu->unit[0])->irt;
+	irq = take(&r, RIG_DEV, 1);
+	for (unsigned n = 0; n < 8; n++) {
+		target.logical = n & 1;
+		target.redirection_hint = n & 2;
+		target.level = n & 4;
+		assert_int_equal(
+			iommu_irq_set(r.iommu, &irq, 0, &target), IOMMU_OK);
+		assert_int_equal(irt->entry[irq.first].low & 0x1f,
+			1 | (n & 1) << 2 | (n & 2) << 2 | (n & 4) << 2);
+	}
+	free_block(&r, &irq);
+	rig_close(&r);
+}
+
+static struct iommu_host plain;
+
+/** Behind what is asked for lies more, which looks as if it were in use. */
+static void *page_alloc(void *ctx, unsigned order, iommu_phys_t *out_phys)
+{
+	uint64_t *page = plain.page_alloc(ctx, order + 1, out_phys);
+
+	for (size_t n = 0; page && n < 512ul << order; n++)
+		page[(512ul << order) + n] = n & 1 ? 0x40000 | RIG_DEV : ~0ull;
+	return page;
+}
+
+static void page_free(void *ctx, void *page, iommu_phys_t phys, unsigned order)
+{
+	plain.page_free(ctx, page, phys, order + 1);
+}
+
+/** A block that ends behind the table is none, whatever lies there. */
+static void blocks_end_with_the_table(void **state)
+{
+	struct iommu_irq_target target = {.vector = 0x50};
+	struct iommu_irq irq = {.first = 32768, .count = 1, .source = RIG_DEV};
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, "plain", MODEL_BENIGN, 1);
+	plain = r.hooks;
+	r.hooks.page_alloc = page_alloc;
+	r.hooks.page_free = page_free;
+	/* As many entries as a page has bits. */
+	r.options.interrupt_entries = 32768;
+	rig_start_ok(&r);
+	assert_int_equal(
+		iommu_irq_set(r.iommu, &irq, 0, &target), IOMMU_BAD_ARGUMENT);
+	assert_int_equal(iommu_irq_free(r.iommu, &irq), IOMMU_BAD_ARGUMENT);
+	irq = take(&r, RIG_DEV, 1);
+	point(&r, &irq, 0, 0x51, 1);
+	assert_true(sends(&r, &irq, 0, RIG_DEV));
+	free_block(&r, &irq);
+	rig_close(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -477,6 +546,8 @@ int main(void)
 		cmocka_unit_test(ioapic_pins_have_entries),
 		cmocka_unit_test(unnamed_ioapic_has_none),
 		cmocka_unit_test(unconfirmed_entries_stay_taken),
+		cmocka_unit_test(flags_are_told_apart),
+		cmocka_unit_test(blocks_end_with_the_table),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

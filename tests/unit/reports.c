@@ -429,6 +429,25 @@ static void last_stretch_ends_with_the_table(void **state)
 	end(&r, RIG_DEV, domain);
 }
 
+/** Everybody may read these files: the queue is named by the address that the
+ *  hardware has, not by the host's. */
+static void queue_is_named_by_its_physical_address(void **state)
+{
+	enum {
+		IQA = 0x90
+	};
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, "plain", MODEL_BENIGN, 1);
+	rig_start_ok(&r);
+	ask(&r, iommu_report_queue);
+	has_line(" queue: base 0x%jx, head 0x",
+		(uintmax_t)(model_read64(r.m, model_unit_base(r.m, 0) + IQA) &
+			~0xfffull));
+	rig_close(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -443,6 +462,7 @@ int main(void)
 		cmocka_unit_test(identity_walk_needs_no_table),
 		cmocka_unit_test(tables_are_shown_in_stretches),
 		cmocka_unit_test(last_stretch_ends_with_the_table),
+		cmocka_unit_test(queue_is_named_by_its_physical_address),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -110,7 +110,11 @@ static void kept_between_owners(void **state)
 		open_machine(&r, (enum model_mode)mode);
 		r.options.keep_reserved_memory = true;
 		r.options.allow_reserved_memory = true;
+		/* Not even for a moment without its memory. */
+		model_device_needs(r.m, 0, LEGACY, REGION, REGION + 0x1fff);
 		rig_start_ok(&r);
+		rig_check(&r);
+		model_device_needs(r.m, 0, LEGACY, 0, 0);
 		assert_true(rig_can_write(&r, LEGACY, REGION + 0x1ff8));
 		assert_false(rig_can_read(&r, LEGACY, REGION + 0x2000));
 		assert_false(rig_can_read(&r, PLAIN, REGION));

@@ -99,13 +99,18 @@ static void note_size(void *arg, const char *text, size_t length)
 	page_size = (uint64_t)atoll(at);
 }
 
-static uint64_t size_at(struct play *p, uint64_t iova)
+static uint64_t size_of(struct rig *r, uint64_t iova)
 {
 	page_size = 0;
-	assert_int_equal(iommu_report_walk(p->r.iommu, rig_id(RIG_DEV),
+	assert_int_equal(iommu_report_walk(r->iommu, rig_id(RIG_DEV),
 				 iommu_iova(iova), note_size, NULL),
 		IOMMU_OK);
 	return page_size;
+}
+
+static uint64_t size_at(struct play *p, uint64_t iova)
+{
+	return size_of(&p->r, iova);
 }
 
 /* ---- join ---- */
@@ -528,6 +533,10 @@ static void identity_tables_map_everything(void **state)
 				IOMMU_OK);
 			assert_true(rig_can_write(&r, RIG_DEV, 0x100000));
 			assert_true(rig_can_write(&r, RIG_OTHER, 0x3ff0000));
+			/* Up to the interrupts' window, and behind it. */
+			assert_true(size_of(&r, 0xfedff000));
+			assert_int_equal(size_of(&r, 0xfee00000), 0);
+			assert_true(size_of(&r, 0xfef00000));
 			assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_DEV)),
 				IOMMU_OK);
 			assert_int_equal(
@@ -613,6 +622,61 @@ static void domain_without_tables_is_not_made(void **state)
 	}
 }
 
+/** Tables that a host owns may hold anything: bits that the hardware ignores
+ *  are no address, and what is not memory is not read. */
+static void addresses_are_read_with_care(void **state)
+{
+	struct rig_space space;
+	iommu_phys_t phys;
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, "plain", MODEL_BENIGN, 1);
+	rig_start_ok(&r);
+	rig_space_open(&space, &r);
+	rig_space_set(&space, 0x5000, 1ull << 63 | 1ull << 52 | 0x7f00 | RW);
+	rig_space_set_large(
+		&space, M2, 1ull << 63 | M2 | 1 << 12 | 1 << 7 | 0xf00 | RW);
+	assert_int_equal(
+		iommu_iova_to_phys(space.domain, iommu_iova(0x5678), &phys),
+		IOMMU_OK);
+	assert_int_equal(phys.v, 0x7678);
+	assert_int_equal(iommu_iova_to_phys(
+				 space.domain, iommu_iova(M2 + 0x12345), &phys),
+		IOMMU_OK);
+	assert_int_equal(phys.v, M2 + 0x12345);
+	/* A table far outside of memory; then one right behind its end. */
+	for (unsigned n = 0; n < 2; n++) {
+		rig_space_set_large(
+			&space, 2 * M2, (n ? 64ull << 20 : 1ull << 40) | RW);
+		assert_int_equal(iommu_iova_to_phys(space.domain,
+					 iommu_iova(2 * M2 + 0x3000), &phys),
+			IOMMU_NOT_MAPPED);
+		rig_space_set_large(&space, 2 * M2, 0);
+	}
+	rig_space_close(&space);
+	rig_close(&r);
+}
+
+/** What a call says it took away is right beyond 4 GiB, too. */
+static void large_sizes_are_counted_whole(void **state)
+{
+	struct iommu_batch batch;
+	uint64_t removed = 0;
+	struct play p;
+
+	(void)state;
+	open_play(&p, "plain", MODEL_LAZY);
+	map(&p, 8 * G1, 16 * G1, 9 * G1, RW);
+	iommu_batch_init(&batch, p.domain);
+	assert_int_equal(iommu_unmap(p.domain, iommu_iova(8 * G1), 9 * G1,
+				 &batch, &removed),
+		IOMMU_OK);
+	assert_int_equal(removed, 9 * G1);
+	assert_int_equal(iommu_batch_flush(&batch), IOMMU_OK);
+	close_play(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -630,6 +694,8 @@ int main(void)
 		cmocka_unit_test(identity_tables_map_everything),
 		cmocka_unit_test(nth_table_is_not_to_be_had),
 		cmocka_unit_test(domain_without_tables_is_not_made),
+		cmocka_unit_test(addresses_are_read_with_care),
+		cmocka_unit_test(large_sizes_are_counted_whole),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

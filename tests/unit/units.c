@@ -182,12 +182,73 @@ static void queue_can_be_switched_off_from_the_start(void **state)
 	rig_close_anyhow(&r);
 }
 
+enum {
+	LOOKED_AT_GCMD = 0x18,
+	LOOKED_AT_CCMD = 0x28,
+	LOOKED_AT_IQT = 0x88,
+};
+
+static struct rig *locked;
+static unsigned writes_seen;
+
+static void write_under_a_lock(
+	void *ctx, void *regs, uint32_t offset, unsigned width, uint64_t value)
+{
+	if (offset == LOOKED_AT_GCMD || offset == LOOKED_AT_CCMD) {
+		assert_true(locked->host.locks_held > 0);
+		writes_seen++;
+	}
+	/* The queue is not on yet when its tail is first written. */
+	if (offset == LOOKED_AT_IQT && value) {
+		assert_true(locked->host.locks_held > 0);
+		writes_seen++;
+	}
+	plain_write(ctx, regs, offset, width, value);
+}
+
+/** Two CPUs must not change the same register at once: read, changed and
+ *  written back under a lock, and so are the queue's tail and its slots. */
+static void shared_registers_are_written_under_a_lock(void **state)
+{
+	static const char *const kinds[] = {"plain", "no-qi", "write-buffer"};
+
+	(void)state;
+	for (unsigned k = 0; k < 3; k++) {
+		struct iommu_domain *domain;
+		struct rig r;
+
+		rig_open(&r, kinds[k], MODEL_LAZY, 1);
+		plain_write = r.hooks.reg_write;
+		r.hooks.reg_write = write_under_a_lock;
+		locked = &r;
+		writes_seen = 0;
+		rig_start_ok(&r);
+		domain = rig_mapped_domain(&r);
+		assert_int_equal(iommu_attach(r.iommu, rig_id(RIG_DEV), domain),
+			IOMMU_OK);
+		assert_int_equal(
+			iommu_map(domain, iommu_iova(0x1000),
+				iommu_phys(0x100000), 4096, IOMMU_READ),
+			IOMMU_OK);
+		assert_int_equal(
+			iommu_unmap_now(domain, iommu_iova(0x1000), 4096),
+			IOMMU_OK);
+		assert_int_equal(
+			iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
+		assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+		assert_int_equal(iommu_power(r.iommu, false), IOMMU_OK);
+		assert_true(writes_seen > 3);
+		rig_close(&r);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(units_are_waited_for_together),
 		cmocka_unit_test(queue_can_be_switched_off_from_the_start),
 		cmocka_unit_test(protected_memory_opens_behind_translation),
+		cmocka_unit_test(shared_registers_are_written_under_a_lock),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
