@@ -908,6 +908,87 @@ static void lost_unit_is_told_at_the_end(void **state)
 	rig_close_anyhow(&p.r);
 }
 
+/* ---- deferred flushes that fail ---- */
+
+enum {
+	FSTS = 0x34,
+	FSTS_IQE = 1 << 4,
+	IQH = 0x80,
+	IQT = 0x88,
+};
+
+static struct {
+	struct iommu_host real;
+	bool refusing;
+	uint64_t unseen;
+} unit;
+
+/** The unit refuses what it is sent, and goes on when it is let. */
+static uint64_t refuse_read(
+	void *ctx, void *regs, uint32_t offset, unsigned width)
+{
+	uint64_t value = unit.real.reg_read(ctx, regs, offset, width);
+
+	if (unit.refusing && offset == FSTS)
+		return value | FSTS_IQE;
+	return unit.refusing && offset == IQH ? unit.unseen - 16 : value;
+}
+
+static void refuse_write(
+	void *ctx, void *regs, uint32_t offset, unsigned width, uint64_t value)
+{
+	if (unit.refusing && offset == IQT)
+		unit.unseen = value;
+	else
+		unit.real.reg_write(ctx, regs, offset, width, value);
+}
+
+/** What was not confirmed is never handed out again; later unmaps are
+ *  deferred as before. */
+static void deferring_goes_on_after_an_error(void **state)
+{
+	struct iommu_dma_config config = {
+		.deferred = true, .released = on_released};
+	uint64_t lost, iova;
+	struct play p;
+
+	(void)state;
+	memset(&p, 0, sizeof(p));
+	current_cpu = 0;
+	rig_open(&p.r, "plain", MODEL_BENIGN, 1);
+	unit.real = p.r.hooks;
+	p.r.hooks.reg_read = refuse_read;
+	p.r.hooks.reg_write = refuse_write;
+	rig_start_ok(&p.r);
+	p.memory = rig_frame(&p.r, 9);
+	p.domain = rig_mapped_domain(&p.r);
+	assert_int_equal(
+		iommu_attach(p.r.iommu, rig_id(RIG_DEV), p.domain), IOMMU_OK);
+	assert_int_equal(iommu_dma_create(p.domain, &config, &p.dma), IOMMU_OK);
+	assert_int_equal(map(&p, PAGE, ~0ull, &lost), IOMMU_OK);
+	assert_int_equal(unmap(&p, PAGE, lost), IOMMU_OK);
+	unit.refusing = true;
+	assert_int_equal(iommu_dma_flush(p.dma), IOMMU_UNCONFIRMED);
+	unit.refusing = false;
+	releasing = &p;
+	released_count = 0;
+	memset(is_released, 0, sizeof(is_released));
+	for (unsigned n = 0; n < 100; n++) {
+		assert_int_equal(map(&p, PAGE, ~0ull, &iova), IOMMU_OK);
+		assert_int_not_equal(iova, lost);
+		assert_int_equal(
+			iommu_dma_unmap_later(p.dma, iommu_iova(iova), PAGE,
+				IOMMU_BOTH_WAYS,
+				(void *)(uintptr_t)(n << 20 | iova / PAGE)),
+			IOMMU_OK);
+	}
+	/* None of them was flushed for itself. */
+	assert_int_equal(released_count, 0);
+	assert_int_equal(iommu_dma_flush(p.dma), IOMMU_OK);
+	assert_int_equal(released_count, 100);
+	rig_close_anyhow(&p.r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -931,6 +1012,7 @@ int main(void)
 		cmocka_unit_test(unconfirmed_addresses_are_not_reused),
 		cmocka_unit_test(unconfirmed_maps_keep_their_address),
 		cmocka_unit_test(lost_unit_is_told_at_the_end),
+		cmocka_unit_test(deferring_goes_on_after_an_error),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

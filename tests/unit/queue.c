@@ -19,6 +19,9 @@
 #define AT 0x200000ull
 
 enum {
+	REG_GCMD = 0x18,
+	REG_GSTS = 0x1c,
+	REG_CCMD = 0x28,
 	REG_FSTS = 0x34,
 	REG_IQT = 0x88,
 	REG_IQA = 0x90,
@@ -513,6 +516,273 @@ static void flush_all_reaches_everything(void **state)
 	}
 }
 
+/* ---- nothing in the ring is lost ---- */
+
+enum {
+	CROWD = 300,
+};
+
+static struct iommu_domain *crowded;
+
+/** While one waits the next one unmaps a page of its own. */
+static void next_page(struct model_host *h)
+{
+	enum iommu_status status;
+
+	(void)h;
+	if (deepest == CROWD)
+		return;
+	deepest = ++depth;
+	status = iommu_unmap_now(
+		crowded, iommu_iova(AT + 4096ull * deepest), 4096);
+	if (status != IOMMU_OK)
+		worst = status;
+	depth--;
+}
+
+/** More want to say something different than the ring holds: each is heard. */
+static void full_ring_is_not_written_on(void **state)
+{
+	struct play p;
+
+	(void)state;
+	open_play(&p, "plain", MODEL_LAZY);
+	crowded = rig_mapped_domain(&p.r);
+	assert_int_equal(
+		iommu_attach(p.r.iommu, rig_id(RIG_OTHER), crowded), IOMMU_OK);
+	for (unsigned n = 1; n <= CROWD; n++) {
+		assert_int_equal(
+			iommu_map(crowded, iommu_iova(AT + 4096ull * n),
+				iommu_phys(p.page), 4096, RW),
+			IOMMU_OK);
+		assert_true(rig_can_read(&p.r, RIG_OTHER, AT + 4096ull * n));
+	}
+	attach_ats(&p, MODEL_ATS_LATE);
+	come_together(&p, 0);
+	p.r.host.on_relax = next_page;
+	assert_int_equal(unmap(&p), IOMMU_OK);
+	p.r.host.on_relax = NULL;
+	assert_int_equal(deepest, CROWD);
+	assert_int_equal(worst, IOMMU_OK);
+	for (unsigned n = 1; n <= CROWD; n++)
+		assert_false(rig_can_read(&p.r, RIG_OTHER, AT + 4096ull * n));
+	assert_int_equal(iommu_detach(p.r.iommu, rig_id(RIG_OTHER)), IOMMU_OK);
+	assert_int_equal(iommu_domain_destroy(crowded), IOMMU_OK);
+	close_play(&p);
+}
+
+/* ---- what the unit is asked for ---- */
+
+static struct play *asking;
+static unsigned iotlb_seen;
+static bool drains_reads, drains_writes;
+
+static void read_descriptors(
+	void *ctx, void *regs, uint32_t offset, unsigned width, uint64_t value)
+{
+	enum {
+		TYPE_IOTLB = 2,
+		DRAIN_WRITES = 1 << 6,
+		DRAIN_READS = 1 << 7,
+	};
+	struct model *m = asking->r.m;
+	unsigned tail = (unsigned)(value >> 4);
+
+	for (; offset == REG_IQT && line.tail != tail;
+		line.tail = (line.tail + 1) % 512) {
+		uint64_t ring =
+			model_read64(m, model_unit_base(m, 0) + REG_IQA);
+		uint64_t low = *(uint64_t *)model_ptr(
+			m, (ring & ~0xfffull) + 16ull * line.tail);
+
+		if ((low & 15) != TYPE_IOTLB)
+			continue;
+		iotlb_seen++;
+		assert_int_equal(!!(low & DRAIN_READS), drains_reads);
+		assert_int_equal(!!(low & DRAIN_WRITES), drains_writes);
+	}
+	line.real.reg_write(ctx, regs, offset, width, value);
+}
+
+/** Requests under way are drained where the unit can (CAP.DRD, CAP.DWD), and
+ *  nothing is asked for that it has not. */
+static void drains_are_asked_for_where_there_are(void **state)
+{
+	(void)state;
+	for (unsigned k = 0; k < 4; k++) {
+		struct model_personality kind =
+			*model_personality_find("plain");
+		struct iommu_domain *domain;
+		struct play p;
+
+		drains_writes = k & 1;
+		drains_reads = k & 2;
+		kind.cap &= ~(3ull << 54);
+		kind.cap |= (uint64_t)k << 54;
+		memset(&line, 0, sizeof(line));
+		memset(&p, 0, sizeof(p));
+		rig_open_machine(&p.r,
+			model_create_usual(&kind, MODEL_LAZY, 0, 1, false));
+		asking = &p;
+		line.real = p.r.hooks;
+		p.r.hooks.reg_write = read_descriptors;
+		iotlb_seen = 0;
+		rig_start_ok(&p.r);
+		domain = rig_mapped_domain(&p.r);
+		assert_int_equal(
+			iommu_attach(p.r.iommu, rig_id(RIG_DEV), domain),
+			IOMMU_OK);
+		assert_int_equal(iommu_map(domain, iommu_iova(AT),
+					 iommu_phys(0x100000), 4096, RW),
+			IOMMU_OK);
+		assert_int_equal(iommu_unmap_now(domain, iommu_iova(AT), 4096),
+			IOMMU_OK);
+		assert_int_equal(
+			iommu_detach(p.r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
+		assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+		assert_true(iotlb_seen >= 3);
+		rig_close(&p.r);
+	}
+}
+
+/* ---- one of several ids ---- */
+
+/** A device's last id is confirmed, another one is not: the device is not
+ *  free. */
+static void one_unconfirmed_id_is_enough(void **state)
+{
+	bool unconfirmed = false;
+
+	(void)state;
+	for (unsigned times = 3; times < 12; times++) {
+		struct iommu_device_info info;
+		enum iommu_status status;
+		struct play p;
+
+		open_play(&p, "plain", MODEL_LAZY);
+		assert_int_equal(iommu_attach(p.r.iommu,
+					 rig_id(RIG_BEHIND_BRIDGE), p.domain),
+			IOMMU_OK);
+		line.times = times;
+		status = iommu_detach(p.r.iommu, rig_id(RIG_BEHIND_BRIDGE));
+		assert_int_equal(iommu_device_info(p.r.iommu,
+					 rig_id(RIG_BEHIND_BRIDGE), &info),
+			IOMMU_OK);
+		if (times < 4) {
+			assert_int_equal(status, IOMMU_OK);
+			assert_int_equal(info.state, IOMMU_DEVICE_BLOCKED);
+		} else {
+			/* Of two, the first; then both. */
+			assert_int_equal(status, IOMMU_UNCONFIRMED);
+			assert_int_equal(info.state, IOMMU_DEVICE_QUARANTINED);
+			unconfirmed = true;
+		}
+		rig_close_anyhow(&p.r);
+	}
+	assert_true(unconfirmed);
+}
+
+/* ---- the last look ---- */
+
+enum hidden {
+	THE_QUEUE,
+	A_COMMAND,
+	A_REGISTER_FLUSH,
+};
+
+/** A CPU that is away for long whenever it asks for the time; what the unit did
+ *  shows after it asked so many times. */
+static struct {
+	struct iommu_host real;
+	enum hidden what;
+	bool waiting;
+	unsigned asked, until;
+	uint64_t now, doorbell;
+	void *regs;
+} away;
+
+static uint64_t jumping_clock(void *ctx)
+{
+	away.now += 1000000000;
+	if (away.waiting && ++away.asked == away.until) {
+		away.waiting = false;
+		if (away.what == THE_QUEUE)
+			away.real.reg_write(
+				ctx, away.regs, REG_IQT, 8, away.doorbell);
+	}
+	return away.now;
+}
+
+static void write_and_hide(
+	void *ctx, void *regs, uint32_t offset, unsigned width, uint64_t value)
+{
+	static const uint32_t start[] = {REG_IQT, REG_GCMD, REG_CCMD};
+
+	if (away.until && offset == start[away.what]) {
+		away.waiting = true;
+		away.doorbell = value;
+		away.regs = regs;
+		if (away.what == THE_QUEUE)
+			return;
+	}
+	away.real.reg_write(ctx, regs, offset, width, value);
+}
+
+static uint64_t read_hidden(
+	void *ctx, void *regs, uint32_t offset, unsigned width)
+{
+	uint64_t value = away.real.reg_read(ctx, regs, offset, width);
+
+	if (away.waiting && away.what == A_COMMAND && offset == REG_GSTS)
+		return value | 1u << 31; /* TES: still on */
+	if (away.waiting && away.what == A_REGISTER_FLUSH && offset == REG_CCMD)
+		return value | 1ull << 63; /* ICC: still at it */
+	return value;
+}
+
+/** Whether it is done in time if it shows at the n-th look at the clock;
+ *  *out_looks: how many there were. */
+static bool is_done(enum hidden what, unsigned n, unsigned *out_looks)
+{
+	enum iommu_status status;
+	struct rig r;
+
+	memset(&away, 0, sizeof(away));
+	away.what = what;
+	rig_open(&r, what == A_REGISTER_FLUSH ? "no-qi" : "plain", MODEL_BENIGN,
+		1);
+	away.real = r.hooks;
+	r.hooks.now_ns = jumping_clock;
+	r.hooks.reg_write = write_and_hide;
+	r.hooks.reg_read = read_hidden;
+	rig_start_ok(&r);
+	assert_int_equal(iommu_attach(r.iommu, rig_id(RIG_DEV),
+				 iommu_domain_identity(r.iommu)),
+		IOMMU_OK);
+	away.until = n;
+	status = what == A_COMMAND ? iommu_power(r.iommu, false)
+				   : iommu_detach(r.iommu, rig_id(RIG_DEV));
+	away.until = 0;
+	*out_looks = away.asked;
+	rig_close_anyhow(&r);
+	return status == IOMMU_OK;
+}
+
+/** Between the last look at the clock and the end lies one at the unit. */
+static void what_is_done_when_time_is_up_counts(void **state)
+{
+	(void)state;
+	for (enum hidden what = THE_QUEUE; what <= A_REGISTER_FLUSH; what++) {
+		unsigned most, looks;
+
+		assert_false(is_done(what, ~0u, &most));
+		assert_true(most > 10);
+		assert_true(is_done(what, 1, &looks));
+		assert_true(is_done(what, most, &looks));
+		assert_int_equal(looks, most);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -528,6 +798,10 @@ int main(void)
 		cmocka_unit_test(silence_harms_nobody_else),
 		cmocka_unit_test(queue_runs_in_laps),
 		cmocka_unit_test(flush_all_reaches_everything),
+		cmocka_unit_test(full_ring_is_not_written_on),
+		cmocka_unit_test(drains_are_asked_for_where_there_are),
+		cmocka_unit_test(one_unconfirmed_id_is_enough),
+		cmocka_unit_test(what_is_done_when_time_is_up_counts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
