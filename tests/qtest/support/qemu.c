@@ -93,6 +93,8 @@ static void exec_qemu(struct qemu *q, const char *socket_path, const char *unit,
 	arg[n++] = device;
 	arg[n++] = "-trace";
 	arg[n++] = "vtd_inv_desc*";
+	arg[n++] = "-trace";
+	arg[n++] = "apic_deliver_irq";
 	arg[n++] = "-D";
 	arg[n++] = q->trace_path;
 	while (extra && *extra && n < 63)
@@ -144,6 +146,8 @@ void qemu_start(struct qemu *q, const char *unit, const char *const *extra)
 
 void qemu_stop(struct qemu *q)
 {
+	if (q->trace)
+		fclose(q->trace);
 	close(q->socket);
 	kill(q->pid, SIGKILL);
 	waitpid(q->pid, NULL, 0);
@@ -225,6 +229,24 @@ static void port_out(
 	struct qemu *q, unsigned port, unsigned width, uint32_t value)
 {
 	command(q, "out%c 0x%x 0x%x\n", suffix(width), port, value);
+}
+
+bool qemu_arrived(struct qemu *q, unsigned out[5])
+{
+	char line[256];
+
+	if (!q->trace)
+		q->trace = fopen(q->trace_path, "r");
+	if (!q->trace)
+		die(q->trace_path);
+	clearerr(q->trace);
+	while (fgets(line, sizeof(line), q->trace))
+		if (sscanf(line,
+			    "apic_deliver_irq dest %u dest_mode %u "
+			    "delivery_mode %u vector %u trigger_mode %u",
+			    &out[0], &out[1], &out[2], &out[3], &out[4]) == 5)
+			return true;
+	return false;
 }
 
 /* ---- PCI ---- */

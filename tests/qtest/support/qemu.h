@@ -31,6 +31,8 @@ struct qemu {
 	unsigned pages_out;
 	unsigned cache_flushes;
 	unsigned bars;
+	/** The trace, read as far as qemu_arrived() got. */
+	void *trace;
 	/** Bytes of an answer not taken yet. */
 	char buffer[4096];
 	size_t filled;
@@ -48,6 +50,9 @@ uint32_t qemu_config_read(
 	struct qemu *q, unsigned rid, unsigned offset, unsigned width);
 void qemu_config_write(struct qemu *q, unsigned rid, unsigned offset,
 	unsigned width, uint32_t value);
+/** The next message that reached a CPU's APIC: destination, logical, delivery
+ *  mode, vector, level-triggered. False: no more came. */
+bool qemu_arrived(struct qemu *q, unsigned out[5]);
 /** Gives a device's first window an address, memory and bus mastering on. */
 uint64_t qemu_bar0(struct qemu *q, unsigned rid);
 /** The function with this vendor and device id, instance n; -1 if none. */
