@@ -107,6 +107,9 @@ static enum iommu_status translate(struct unit *neutral, bool on)
 			status = translation_on(unit);
 	} else {
 		status = vtd_gcmd(unit, VTD_TE, false);
+		/* The next record is the first again (7.2.1): what waits
+		 * further on would not be found behind it. */
+		vtd_interrupt(neutral);
 	}
 	if (status == IOMMU_OK)
 		set_state(unit, on ? IOMMU_UNIT_ON : IOMMU_UNIT_OFF);

@@ -202,6 +202,38 @@ static void message_is_written_before_it_can_go(void **state)
 	rig_close(&r);
 }
 
+/** With translation, and no remapping, off the unit starts at its first record
+ *  again. */
+static void records_are_found_after_a_pause(void **state)
+{
+	struct model_personality kind = *model_personality_find("no-ir");
+	struct iommu_fault f;
+	struct rig r;
+	unsigned n;
+
+	(void)state;
+	kind.cap |= 3ull << 40; /* four records */
+	rig_open_machine(
+		&r, model_create_usual(&kind, MODEL_LAZY, 0, 1, false));
+	rig_start_ok(&r);
+	for (n = 0; n < 2; n++) {
+		rig_can_write(&r, RIG_DEV, 0x5000);
+		assert_true(iommu_interrupt(r.iommu, 0));
+		assert_true(iommu_fault_next(r.iommu, &f));
+	}
+	rig_can_write(&r, RIG_DEV, 0x6000);
+	assert_int_equal(iommu_power(r.iommu, false), IOMMU_OK);
+	assert_int_equal(iommu_power(r.iommu, true), IOMMU_OK);
+	rig_can_write(&r, RIG_DEV, 0x7000);
+	iommu_interrupt(r.iommu, 0);
+	assert_true(iommu_fault_next(r.iommu, &f));
+	assert_int_equal(f.address.v, 0x6000);
+	assert_true(iommu_fault_next(r.iommu, &f));
+	assert_int_equal(f.address.v, 0x7000);
+	assert_false(model_read32(r.m, model_unit_base(r.m, 0) + REG_FSTS));
+	rig_close(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -212,6 +244,7 @@ int main(void)
 		cmocka_unit_test(errors_of_the_queue_are_left),
 		cmocka_unit_test(records_of_an_earlier_owner_are_dropped),
 		cmocka_unit_test(message_is_written_before_it_can_go),
+		cmocka_unit_test(records_are_found_after_a_pause),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
