@@ -60,7 +60,7 @@ static struct dtlb_entry *dtlb_slot(struct function *f)
 }
 
 /* The function's ATS capability says enabled. */
-static bool ats_enabled(const struct function *f)
+bool dtlb_is_on(const struct function *f)
 {
 	return f->d.ats && f->config[0x107] & 0x80;
 }
@@ -71,7 +71,7 @@ static bool ats_ask(struct model *m, struct unit *u, struct function *f,
 	struct dtlb_entry *e;
 	struct xlate x;
 
-	if (!ats_enabled(f) || in_window(iova) || !(u->r[R_GSTS] & G_TE))
+	if (!dtlb_is_on(f) || in_window(iova) || !(u->r[R_GSTS] & G_TE))
 		return false;
 	translate(u, sid, iova, write ? ACC_WRITE : ACC_READ, TRANSLATION, &x);
 	if (x.fault) {
@@ -111,8 +111,9 @@ bool model_ats_request(struct model *m, uint16_t segment, uint16_t bdf,
 	return ok;
 }
 
-enum model_dma_status model_ats_dma(struct model *m, uint16_t segment,
-	uint16_t bdf, uint64_t iova, void *buf, size_t len, bool write)
+static enum model_dma_status ats_dma(struct model *m, uint16_t segment,
+	uint16_t bdf, uint64_t iova, void *buf, size_t len, bool write,
+	bool post)
 {
 	struct function *f = function_at(m, segment, bdf);
 	struct unit *u = unit_for(m, segment, bdf);
@@ -132,8 +133,8 @@ enum model_dma_status model_ats_dma(struct model *m, uint16_t segment,
 		e = dtlb_find(f, iova);
 		if (!e || (e->perm & want) != want)
 			break;
-		s = model_dma_translated(m, segment, bdf,
-			e->pa + (iova - e->iova), at, n, write);
+		s = dma_translated(m, segment, bdf, e->pa + (iova - e->iova),
+			at, n, write, post);
 		if (s != MODEL_DMA_OK)
 			break;
 		iova += n;
@@ -142,6 +143,19 @@ enum model_dma_status model_ats_dma(struct model *m, uint16_t segment,
 	}
 	leave(m);
 	return s;
+}
+
+enum model_dma_status model_ats_dma(struct model *m, uint16_t segment,
+	uint16_t bdf, uint64_t iova, void *buf, size_t len, bool write)
+{
+	return ats_dma(m, segment, bdf, iova, buf, len, write, false);
+}
+
+enum model_dma_status model_ats_post(struct model *m, uint16_t segment,
+	uint16_t bdf, uint64_t iova, const void *buf, size_t len)
+{
+	return ats_dma(
+		m, segment, bdf, iova, (void *)(uintptr_t)buf, len, true, true);
 }
 
 /* ---- flushes ------------------------------------------------------------ */
@@ -159,27 +173,32 @@ static uint64_t flush_size(uint64_t addr, bool s)
 }
 
 /* The IOTLB must forget first, or the device asks and gets it again. */
-static void check_iotlb_first(struct unit *u, struct function *f)
+static bool comes_back(struct unit *u, const struct dtlb_entry *e)
 {
-	for (unsigned i = 0; i < f->dtlb_count; i++) {
-		struct dtlb_entry *e = &f->dtlb[i];
-		struct centry *c;
+	unsigned level = e->size == MODEL_PAGE ? 1 : e->size > 1u << 21 ? 3 : 2;
+	struct centry *c;
 
-		if (!e->used || !dtlb_entry_is_stale(u, e))
-			continue;
-		c = cache_find(u, KIND_LEAF,
-			e->size == MODEL_PAGE        ? 1
-				: e->size > 1u << 21 ? 3
-						     : 2,
-			e->did, e->iova);
-		if (c && centry_is_stale(u, c)) {
-			blame(u->m, u, MODEL_V_ORDER, "6.5.2.5",
-				"device TLB of %04x flushed before the IOTLB "
-				"(iova %#llx)",
-				f->d.bdf, (unsigned long long)e->iova);
-			return;
+	if (u->m->mode == MODEL_BENIGN || !dtlb_entry_is_stale(u, e))
+		return false;
+	c = cache_find(u, KIND_LEAF, level, e->did, e->iova);
+	return c && centry_is_stale(u, c);
+}
+
+/* Whether a device may still use the page: one that asked for it. */
+bool dtlb_reaches(struct model *m, uint64_t pa)
+{
+	for (unsigned i = 0; i < m->functions; i++) {
+		struct function *f = &m->function[i];
+
+		for (unsigned k = 0; k < f->dtlb_count; k++) {
+			struct dtlb_entry *e = &f->dtlb[k];
+
+			if (e->used && e->steps && pa >= e->pa &&
+				pa - e->pa < e->size)
+				return true;
 		}
 	}
+	return false;
 }
 
 uint64_t dtlb_flush(struct unit *u, uint16_t sid, uint64_t addr, bool s)
@@ -189,13 +208,12 @@ uint64_t dtlb_flush(struct unit *u, uint16_t sid, uint64_t addr, bool s)
 
 	if (!f || f->removed || f->answer == MODEL_ATS_NEVER)
 		return MODEL_NONE;
-	if (!ats_enabled(f)) {
+	if (!dtlb_is_on(f)) {
 		blame(u->m, u, MODEL_V_ATS, "6.5.2.5",
 			"device-TLB flush for %04x, whose device TLB is off",
 			sid);
 		return MODEL_NONE;
 	}
-	check_iotlb_first(u, f);
 	/* Bit 63 clear with all others set means everything. */
 	base = s && (addr | 0x8000000000000fffull) == ~0ull
 		? 0
@@ -207,11 +225,12 @@ uint64_t dtlb_flush(struct unit *u, uint16_t sid, uint64_t addr, bool s)
 
 		if (size && (e->iova < base || e->iova - base >= size))
 			continue;
-		e->used = 0;
+		e->refetched = e->used && comes_back(u, e);
+		e->used = e->refetched;
 	}
 	if (u->quirks & MODEL_QUIRK_EXTRA_DEVTLB)
 		f->extra_flushes ^= 1;
 	if (!(u->quirks & MODEL_QUIRK_EXTRA_DEVTLB) || !f->extra_flushes)
-		post_drain(u, GRAN_GLOBAL, 0, 0, 0, true, sid);
+		post_drain(u, DRAIN_TRANSLATED, GRAN_GLOBAL, 0, 0, 0, sid);
 	return f->answer == MODEL_ATS_LATE ? u->m->now + 900000 : u->m->now;
 }

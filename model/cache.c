@@ -191,8 +191,51 @@ static void context_refs(struct unit *u, const struct cctx *c, int by)
 {
 	struct page *p = page_of(u->m, c->lo & u->haw_mask & ~0xfffull);
 
-	if (p && !c->fault && CE_TT(c->lo) != TT_PASS)
-		p->table_refs += (uint32_t)by;
+	if (!p || c->fault || CE_TT(c->lo) == TT_PASS)
+		return;
+	p->table_refs += (uint32_t)by;
+	/* Of whatever unit: the same words mean something else at another
+	 * level (VT-d 9.3). */
+	if (by > 0 && p->top_refs && p->top_aw != CE_AW(c->hi))
+		blame(u->m, u, MODEL_V_UNSUPPORTED, "9.3",
+			"table %#llx is used with %u and with %u levels",
+			(unsigned long long)(c->lo & ~0xfffull),
+			levels_of(p->top_aw), levels_of(CE_AW(c->hi)));
+	p->top_refs += (uint32_t)by;
+	p->top_aw = (uint8_t)CE_AW(c->hi);
+}
+
+static void root_refs(struct unit *u, const struct croot *c, int by)
+{
+	struct page *p = page_of(u->m, c->lo & u->haw_mask & ~0xfffull);
+
+	if (p && !c->fault)
+		p->root_refs = (uint16_t)(p->root_refs + by);
+}
+
+/* While translation is off nothing is walked, and what is remembered has to be
+ * flushed before it can be on again. */
+static bool root_leads_to(const struct unit *u, uint64_t pa)
+{
+	bool leads = false;
+
+	for (unsigned bus = 0; (u->r[R_GSTS] & G_TE) && bus < 256; bus++)
+		leads |= u->croot[bus].valid && !u->croot[bus].fault &&
+			(u->croot[bus].lo & u->haw_mask & ~0xfffull) == pa;
+	return leads;
+}
+
+void root_fill(struct unit *u, unsigned bus, const struct croot *c)
+{
+	u->croot[bus] = *c;
+	u->croot[bus].valid = 1;
+	root_refs(u, c, 1);
+}
+
+static void root_drop(struct unit *u, unsigned bus)
+{
+	root_refs(u, &u->croot[bus], -1);
+	u->croot[bus].valid = 0;
 }
 
 /* A domain id must stand for one table of one depth (VT-d 9.3). */
@@ -253,6 +296,28 @@ void context_drop(struct unit *u, struct cctx *c)
 	if (!c->fault)
 		u->did_use[c->tag].contexts--;
 	c->valid = 0;
+}
+
+/*
+ * What came by way of a context that says something else now has to go after
+ * it: as long as the context was remembered, it brought more of the same. When
+ * is up to the driver, whose other CPUs may flush the domain in between; at
+ * rest it must have been done (VT-d 6.5.3.3).
+ */
+static void owe_iotlb(struct unit *u, const struct cctx *c)
+{
+	struct did_use *use = &u->did_use[c->tag];
+
+	if (c->fault || use->owes_iotlb || u->m->mode == MODEL_BENIGN)
+		return;
+	use->owes_iotlb = true;
+	u->owing++;
+}
+
+static void pay_iotlb(struct unit *u, struct did_use *use)
+{
+	u->owing -= use->owes_iotlb;
+	use->owes_iotlb = use->early = false;
 }
 
 /* ---- stale or not ------------------------------------------------------- */
@@ -331,13 +396,12 @@ void flush_context(
 
 	view_drain(u);
 	u->m->n.flushes++;
-	u->cc_fresh = true;
 	if (gran == GRAN_DOMAIN && (u->quirks & MODEL_QUIRK_CC_WIDENS))
 		gran = GRAN_GLOBAL;
 	for (unsigned bus = 0; bus < 256; bus++) {
 		if (gran == GRAN_GLOBAL && u->croot[bus].valid) {
 			needed |= root_is_stale(u, &u->croot[bus]);
-			u->croot[bus].valid = 0;
+			root_drop(u, bus);
 		}
 		if (!u->cctx[bus] || (gran == GRAN_NARROW && bus != sid >> 8))
 			continue;
@@ -351,7 +415,10 @@ void flush_context(
 				continue;
 			if (gran == GRAN_NARROW && ((fn ^ sid) & 0xff & ~mask))
 				continue;
-			needed |= context_is_stale(u, c);
+			if (context_is_stale(u, c)) {
+				needed = true;
+				owe_iotlb(u, c);
+			}
 			context_drop(u, c);
 		}
 	}
@@ -376,9 +443,9 @@ static bool page_flush_hits(
 	return first >= addr && last <= addr + size - 1;
 }
 
-/* After this flush the unit may walk again, with what it remembers of the
- * context: an old entry there would bring the old translations back. */
-static void check_order(struct unit *u, uint16_t did)
+/* After a flush of a domain the unit may walk again, with what it remembers of
+ * the context: an old entry there brings the old translations back. */
+static void note_early(struct unit *u, uint16_t did)
 {
 	if (!u->did_use[did].contexts || u->m->mode == MODEL_BENIGN)
 		return;
@@ -388,12 +455,18 @@ static void check_order(struct unit *u, uint16_t did)
 
 			if (c->valid && c->tag == did && !c->fault &&
 				context_is_stale(u, c))
-				blame(u->m, u, MODEL_V_ORDER, "6.5.2.1",
-					"IOTLB of domain %u flushed while the "
-					"old context entry of %02x:%02x.%x is "
-					"cached",
-					did, bus, fn >> 3, fn & 7);
+				u->did_use[did].early = true;
 		}
+}
+
+static unsigned drained(const struct unit *u, bool dr, bool dw)
+{
+	bool always = (u->r[R_VER] >> 4 & 15) >= 2;
+
+	/* A unit that cannot drain on request does it always or never; a
+	 * driver could not tell, so it is not blamed (VT-d 6.5.4). */
+	return (always || !(u->r[R_CAP] & CAP_DWD) || dw ? DRAIN_WRITES : 0u) |
+		(always || !(u->r[R_CAP] & CAP_DRD) || dr ? DRAIN_READS : 0u);
 }
 
 void flush_iotlb(struct unit *u, unsigned gran, uint16_t did, uint64_t addr,
@@ -402,17 +475,15 @@ void flush_iotlb(struct unit *u, unsigned gran, uint16_t did, uint64_t addr,
 	struct cache *c = &u->tlb;
 	uint64_t size = (uint64_t)MODEL_PAGE << am;
 	bool needed = false;
-	/* A unit that cannot drain on request does it always or never; a
-	 * driver could not tell, so it is not blamed (VT-d 6.5.4). */
-	bool drains =
-		(u->r[R_VER] >> 4 & 15) >= 2 || !(u->r[R_CAP] & CAP_DWD) || dw;
 
 	view_drain(u);
 	u->m->n.flushes++;
-	(void)dr;
 	addr &= ~(size - 1);
-	if (gran == GRAN_DOMAIN)
-		check_order(u, did);
+	if (gran == GRAN_DOMAIN) {
+		needed = u->did_use[did].owes_iotlb;
+		pay_iotlb(u, &u->did_use[did]);
+		note_early(u, did);
+	}
 	for (unsigned d = 0; d < 256; d++) {
 		uint32_t i, next;
 
@@ -431,16 +502,16 @@ void flush_iotlb(struct unit *u, unsigned gran, uint16_t did, uint64_t addr,
 			cache_remove(u, e);
 		}
 	}
-	if (drains && post_drain(u, gran, did, addr, am, false, 0))
+	if (post_drain(u, drained(u, dr, dw), gran, did, addr, am, 0))
 		needed = true;
 	if (gran == GRAN_GLOBAL) {
-		needed |= u->owe_iotlb;
-		if (u->owe_cc && u->owe_iotlb)
-			blame(u->m, u, MODEL_V_ORDER, "6.5.2.1",
-				"IOTLB flushed before the context cache");
-		u->owe_iotlb = false;
+		needed |= u->owe_iotlb || u->owing;
+		for (unsigned i = 0; u->owing; i++)
+			pay_iotlb(u, &u->did_use[i]);
+		/* Before the contexts are forgotten it does not count. */
+		u->iotlb_early = u->owe_cc && u->owe_iotlb;
+		u->owe_iotlb &= u->owe_cc;
 	}
-	u->cc_fresh = false;
 	u->m->n.superfluous += !needed;
 }
 
@@ -510,6 +581,8 @@ size_t cache_reaches(struct unit *u, uint64_t pa, const char **how)
 		*how = "a cached translation";
 	else if (p->table_refs)
 		*how = "a cached table pointer";
+	else if (p->root_refs && root_leads_to(u, pa))
+		*how = "a cached root entry";
 	else if (u->root_set && (u->r[R_GSTS] & G_TE) && !u->ttm &&
 		(u->root & ~0xfffull) == pa)
 		*how = "its root table";
@@ -519,8 +592,7 @@ size_t cache_reaches(struct unit *u, uint64_t pa, const char **how)
 	else if ((u->r[R_GSTS] & G_QIE) && pa >= (u->r[R_IQA] & ~0xfffull) &&
 		pa - (u->r[R_IQA] & ~0xfffull) < queue)
 		*how = "its invalidation queue";
-	else if (u->wait_pending && (u->wait.lo & BIT(5)) &&
-		(u->wait.hi & ~0xfffull) == pa)
+	else if (queue_stores_to(u, pa))
 		*how = "the status word of a pending wait";
 	else
 		return 0;

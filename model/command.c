@@ -74,9 +74,11 @@ void flush_owed_check(struct unit *u, const char *when)
 			"set (%s)",
 			when);
 	if (u->owe_iotlb)
-		blame(u->m, u, MODEL_V_STALE, "6.6",
+		blame(u->m, u, u->iotlb_early ? MODEL_V_ORDER : MODEL_V_STALE,
+			"6.6",
 			"no global IOTLB flush since the root table was set "
-			"(%s)",
+			"%s(%s)",
+			u->iotlb_early ? "and the contexts were flushed " : "",
 			when);
 	if (u->owe_iec && (u->r[R_GSTS] & G_IRE))
 		blame(u->m, u, MODEL_V_STALE, "6.7",
@@ -105,6 +107,7 @@ static void latch_root(struct unit *u)
 		flush_all_dma(u);
 	else
 		u->owe_cc = u->owe_iotlb = true;
+	u->iotlb_early = false;
 }
 
 static void latch_irt(struct unit *u)
@@ -137,7 +140,7 @@ static void switch_translation(struct unit *u, bool on)
 	if (on) {
 		flush_owed_check(u, "translation on");
 		/* All requests in flight are drained (VT-d 6.5.4). */
-		post_drain(u, GRAN_GLOBAL, 0, 0, 0, true, 0);
+		post_drain(u, DRAIN_ALL, GRAN_GLOBAL, 0, 0, 0, 0);
 		u->r[R_GSTS] |= G_TE;
 		return;
 	}
@@ -177,6 +180,8 @@ static void finish_global(struct unit *u)
 				"interrupt remapping enabled before the entry "
 				"cache was flushed");
 		u->r[R_GSTS] = (u->r[R_GSTS] & ~G_IRE) | (levels & G_IRE);
+		if (!(u->r[R_GSTS] & (G_TE | G_IRE)))
+			u->next_frcd = 0;
 	}
 	if ((bits & G_CFI) && !(u->quirks & MODEL_QUIRK_CFI_IGNORED))
 		u->r[R_GSTS] = (u->r[R_GSTS] & ~G_CFI) | (levels & G_CFI);

@@ -106,15 +106,16 @@ void posts_land(struct model *m, size_t i)
 	check_owner(m, &m->unit[p.unit], p.sid, p.iova, p.pa);
 	if (!page->owner)
 		blame(m, &m->unit[p.unit], MODEL_V_FREE, "6.5.4",
-			"a write in flight landed in page %#llx after it was "
-			"given back",
+			"a %s in flight met page %#llx after it was given back",
+			p.read ? "read" : "write",
 			(unsigned long long)(p.pa & ~0xfffull));
-	device_store(m, p.pa, p.data, p.len);
+	if (!p.read)
+		device_store(m, p.pa, p.data, p.len);
 	free(p.data);
 }
 
-size_t post_drain(struct unit *u, unsigned gran, uint16_t did, uint64_t addr,
-	unsigned am, bool translated, uint16_t sid)
+size_t post_drain(struct unit *u, unsigned what, unsigned gran, uint16_t did,
+	uint64_t addr, unsigned am, uint16_t sid)
 {
 	struct model *m = u->m;
 	uint64_t size = (uint64_t)MODEL_PAGE << am;
@@ -122,14 +123,15 @@ size_t post_drain(struct unit *u, unsigned gran, uint16_t did, uint64_t addr,
 
 	for (size_t i = 0; i < m->posts;) {
 		struct post *p = &m->post[i];
-		bool hit =
-			p->unit == u->index && (translated || !p->translated);
+		unsigned kind = p->translated ? DRAIN_TRANSLATED
+			: p->read             ? DRAIN_READS
+					      : DRAIN_WRITES;
+		bool hit = p->unit == u->index && (what & kind) &&
+			(!sid || p->sid == sid);
 
-		if (hit && sid)
-			hit = p->sid == sid && p->translated;
-		else if (hit && gran != GRAN_GLOBAL)
+		if (hit && gran != GRAN_GLOBAL)
 			hit = p->did == did;
-		if (hit && !sid && gran == GRAN_NARROW)
+		if (hit && gran == GRAN_NARROW)
 			hit = p->iova >= addr && p->iova - addr < size;
 		if (!hit) {
 			i++;
@@ -145,7 +147,7 @@ size_t post_drain(struct unit *u, unsigned gran, uint16_t did, uint64_t addr,
 static void push(struct model *m, uint16_t bdf)
 {
 	for (size_t i = 0; i < m->posts;)
-		if (m->post[i].sid == bdf)
+		if (m->post[i].sid == bdf && !m->post[i].read)
 			posts_land(m, i);
 		else
 			i++;
@@ -169,10 +171,12 @@ static void post_add(struct model *m, struct unit *u, uint16_t bdf,
 		m->post_room = room;
 	}
 	p = &m->post[m->posts];
-	p->data = malloc(len);
-	if (!p->data)
+	p->data = buf ? malloc(len) : NULL;
+	if (buf && !p->data)
 		return;
-	memcpy(p->data, buf, len);
+	if (buf)
+		memcpy(p->data, buf, len);
+	p->read = !buf;
 	p->pa = x->pa;
 	p->len = len;
 	p->unit = u->index;
@@ -182,6 +186,8 @@ static void post_add(struct model *m, struct unit *u, uint16_t bdf,
 	p->translated = translated;
 	page_of(m, x->pa)->post_refs++;
 	m->posts++;
+	if (m->mode == MODEL_BENIGN)
+		posts_land(m, m->posts - 1);
 }
 
 size_t model_posted(struct model *m)
@@ -231,21 +237,22 @@ static enum model_dma_status piece(
 		return window_access(r, iova, buf, len);
 	s = resolve(m, r->u, r->sid, iova, r->acc, r->path, &x);
 	if (s != MODEL_DMA_OK) {
-		if (s == MODEL_DMA_ABORT && r->acc == ACC_READ)
+		if (s == MODEL_DMA_ABORT && r->acc == ACC_READ && buf)
 			memset(buf, 0xff, len);
 		return s;
 	}
 	if (r->acc == ACC_ZERO)
 		return s;
 	if (r->post && r->u) {
-		post_add(m, r->u, r->bdf, iova, &x, buf, len,
+		post_add(m, r->u, r->bdf, iova, &x,
+			r->acc == ACC_WRITE ? buf : NULL, len,
 			r->path == TRANSLATED);
 		return s;
 	}
 	check_owner(m, r->u, r->bdf, iova, x.pa);
 	if (r->acc == ACC_WRITE)
 		device_store(m, x.pa, buf, len);
-	else
+	else if (buf)
 		memcpy(buf, ram_at(m, x.pa), len);
 	return s;
 }
@@ -273,7 +280,7 @@ static enum model_dma_status request(
 		s = piece(r, iova, at, n);
 		worst = s > worst || worst == MODEL_DMA_OK ? s : worst;
 		iova += n;
-		at += n;
+		at = at ? at + n : NULL;
 		len -= n;
 	}
 	return worst;
@@ -321,8 +328,21 @@ enum model_dma_status model_dma_post(struct model *m, uint16_t segment,
 	enum model_dma_status s;
 
 	enter(m);
-	r.post = m->mode != MODEL_BENIGN;
+	r.post = true;
 	s = request(&r, iova, (void *)(uintptr_t)buf, len);
+	leave(m);
+	return s;
+}
+
+enum model_dma_status model_dma_read_late(struct model *m, uint16_t segment,
+	uint16_t bdf, uint64_t iova, size_t len)
+{
+	struct request r = start(m, segment, bdf, ACC_READ, UNTRANSLATED);
+	enum model_dma_status s;
+
+	enter(m);
+	r.post = true;
+	s = request(&r, iova, NULL, len);
 	leave(m);
 	return s;
 }
@@ -366,15 +386,24 @@ enum model_dma_status model_dma_atomic(struct model *m, uint16_t segment,
 	return s;
 }
 
-enum model_dma_status model_dma_translated(struct model *m, uint16_t segment,
-	uint16_t bdf, uint64_t phys, void *buf, size_t len, bool write)
+enum model_dma_status dma_translated(struct model *m, uint16_t segment,
+	uint16_t bdf, uint64_t phys, void *buf, size_t len, bool write,
+	bool post)
 {
 	struct request r = start(
 		m, segment, bdf, write ? ACC_WRITE : ACC_READ, TRANSLATED);
+
+	r.post = post;
+	return request(&r, phys, buf, len);
+}
+
+enum model_dma_status model_dma_translated(struct model *m, uint16_t segment,
+	uint16_t bdf, uint64_t phys, void *buf, size_t len, bool write)
+{
 	enum model_dma_status s;
 
 	enter(m);
-	s = request(&r, phys, buf, len);
+	s = dma_translated(m, segment, bdf, phys, buf, len, write, false);
 	leave(m);
 	return s;
 }

@@ -115,12 +115,30 @@ void fault_record(struct unit *u, uint16_t sid, uint64_t info, bool read,
 	fault_event(u, quiet);
 }
 
+/* What is cleared was seen, unless messages are still off: then what an earlier
+ * owner left may go unseen. While PFO is set nothing new is recorded, so that
+ * whoever reads all records before he clears it loses none (VT-d 7.3). */
+static void check_cleared(struct unit *u, uint32_t cleared)
+{
+	if (u->m->mode == MODEL_BENIGN || (u->r[R_FECTL] & CTL_IM))
+		return;
+	if (cleared & ~u->fsts_seen)
+		blame(u->m, u, MODEL_V_FAULT, "11.4.7.1",
+			"conditions %#llx cleared that were never read",
+			(unsigned long long)(cleared & ~u->fsts_seen));
+	if ((cleared & FSTS_PFO) && (u->r[R_FSTS] & FSTS_PPF))
+		blame(u->m, u, MODEL_V_FAULT, "7.3",
+			"overflow cleared while records wait to be read");
+}
+
 void fault_write_fsts(struct unit *u, uint32_t value)
 {
 	uint32_t cleared = value & (uint32_t)u->r[R_FSTS] &
 		(uint32_t)(FSTS_ITE | FSTS_ICE | FSTS_IQE | FSTS_PFO);
 
+	check_cleared(u, cleared);
 	u->r[R_FSTS] &= ~(uint64_t)cleared;
+	u->fsts_seen &= u->r[R_FSTS];
 	if (cleared & (FSTS_IQE | FSTS_ITE)) {
 		/* Fetching starts again at the head. */
 		u->r[R_IQERCD] = 0;

@@ -37,6 +37,9 @@ struct page {
 	uint16_t did; /* ROLE_TABLE: the first domain seen with it */
 	uint8_t unit;
 	uint8_t bus; /* ROLE_CONTEXT */
+	uint16_t root_refs; /* cached root entries that lead here */
+	uint8_t top_aw;    /* the width it has as a top table, */
+	uint32_t top_refs; /* for so many cached contexts */
 	uint64_t iova;
 	uint32_t mark; /* last check that met it */
 	uint8_t *copy; /* watched: content after the last store */
@@ -103,6 +106,8 @@ struct cirte {
 	uint64_t lo, hi;
 	uint64_t pa;
 	uint8_t valid, fault;
+	bool used; /* by sid */
+	uint16_t sid;
 };
 
 /* Which root a domain id stands for while contexts with it are cached. */
@@ -110,6 +115,8 @@ struct did_use {
 	uint64_t root;
 	uint32_t contexts;
 	uint8_t aw, tt;
+	bool owes_iotlb; /* a changed context was forgotten, its pages not */
+	bool early;      /* they were, but before the context */
 };
 
 /* ---- units -------------------------------------------------------------- */
@@ -167,6 +174,7 @@ struct unit {
 	uint64_t r[R_COUNT];
 	uint64_t frcd[256][2];
 	unsigned next_frcd;
+	uint64_t fsts_seen; /* conditions that the driver has read */
 	uint64_t haw_mask; /* address bits that exist */
 
 	/* Commands in flight: due 0 is none. */
@@ -184,7 +192,7 @@ struct unit {
 	bool eime;
 	/* Flushes owed since the latch. */
 	bool owe_cc, owe_iotlb, owe_iec;
-	bool cc_fresh; /* a context flush ran that no IOTLB flush followed */
+	bool iotlb_early; /* an IOTLB flush came before the one of contexts */
 
 	/* Queue. */
 	struct desc *fetched; /* valid, not carried out */
@@ -194,6 +202,7 @@ struct unit {
 	uint64_t queue_due;
 	bool queue_stopped; /* by an error, until the next doorbell */
 	uint64_t tail_seen;
+	bool rung; /* since the queue was switched on */
 	bool last_was_wait;
 	bool wait_pending;
 	struct desc wait;
@@ -206,6 +215,7 @@ struct unit {
 	struct croot croot[256];
 	struct cctx *cctx[256];
 	struct did_use *did_use; /* by DID */
+	uint32_t owing;          /* domains that owe an IOTLB flush */
 	struct cache tlb;
 	struct cirte *cirte;
 	size_t cirte_live;
@@ -230,8 +240,8 @@ struct dtlb_entry {
 	uint64_t iova, pa, size;
 	uint8_t perm;
 	uint8_t used;
+	bool refetched; /* flushed, and at once had again from the IOTLB */
 	uint16_t did;
-	struct step leaf;
 	uint8_t steps;
 	struct step path[5];
 };
@@ -256,6 +266,7 @@ struct post {
 	uint16_t did;
 	uint16_t sid;
 	bool translated;
+	bool read; /* no data: a read that is not answered yet */
 	uint64_t iova;
 };
 
@@ -405,6 +416,7 @@ void queue_step(struct unit *u);
 void queue_enable(struct unit *u);
 bool queue_disable(struct unit *u);
 void queue_reset(struct unit *u);
+bool queue_stores_to(struct unit *u, uint64_t page);
 
 /* cache.c */
 bool cache_init(struct unit *u);
@@ -416,6 +428,7 @@ struct centry *cache_add(struct unit *u, const struct centry *e);
 struct cctx *context_slot(struct unit *u, uint16_t sid);
 void context_fill(struct unit *u, uint16_t sid, const struct cctx *c);
 void context_drop(struct unit *u, struct cctx *c);
+void root_fill(struct unit *u, unsigned bus, const struct croot *c);
 bool context_is_stale(struct unit *u, const struct cctx *c);
 bool root_is_stale(struct unit *u, const struct croot *c);
 uint64_t ss_meaning(uint64_t raw);
@@ -462,6 +475,7 @@ void prefetch_entry(struct unit *u, struct page *p, uint64_t pa);
 bool reserved_in_leaf(
 	struct unit *u, uint64_t raw, unsigned level, bool leaf, uint64_t *bad);
 unsigned levels_of(unsigned aw);
+bool context_in_memory(struct unit *u, uint16_t sid, uint64_t out[2]);
 
 /* fault.c */
 void fault_record(struct unit *u, uint16_t sid, uint64_t info, bool read,
@@ -482,13 +496,26 @@ bool interrupt_request(
 /* dma.c */
 /* Devices that must never lose their reserved memory try it. */
 void needs_step(struct model *m);
-size_t post_drain(struct unit *u, unsigned gran, uint16_t did, uint64_t addr,
-	unsigned am, bool translated, uint16_t sid);
+
+/* What a flush drains of the requests in flight. */
+enum drain {
+	DRAIN_WRITES = 1,
+	DRAIN_READS = 2,
+	DRAIN_TRANSLATED = 4, /* of sid, or of all if that is 0 */
+	DRAIN_ALL = 7
+};
+size_t post_drain(struct unit *u, unsigned what, unsigned gran, uint16_t did,
+	uint64_t addr, unsigned am, uint16_t sid);
 void posts_land(struct model *m, size_t i);
+enum model_dma_status dma_translated(struct model *m, uint16_t segment,
+	uint16_t bdf, uint64_t phys, void *buf, size_t len, bool write,
+	bool post);
 
 /* ats.c */
 /* Starts a device-TLB flush. Returns when it is answered, NONE if never. */
 uint64_t dtlb_flush(struct unit *u, uint16_t sid, uint64_t addr, bool s);
+bool dtlb_is_on(const struct function *f);
+bool dtlb_reaches(struct model *m, uint64_t pa);
 bool dtlb_entry_is_stale(struct unit *u, const struct dtlb_entry *e);
 void dtlb_clear(struct function *f);
 

@@ -104,6 +104,22 @@ static void irte_entry(struct unit *u, unsigned index, struct cirte *out)
 		u->cirte_end = index + 1;
 }
 
+/* What an entry lets through is one requester's; a second one could raise the
+ * first one's interrupts (VT-d 5.1.3). */
+static void one_user(struct unit *u, uint16_t sid, unsigned index)
+{
+	struct cirte *c = &u->cirte[index];
+
+	if (!c->valid)
+		return;
+	if (c->used && c->sid != sid)
+		blame(u->m, u, MODEL_V_INTERRUPT, "5.1.3",
+			"interrupt entry %u serves %04x and %04x", index,
+			c->sid, sid);
+	c->used = true;
+	c->sid = sid;
+}
+
 static bool remapped(struct unit *u, uint16_t sid, uint64_t address,
 	uint32_t data, const struct cirte *e, unsigned index)
 {
@@ -126,6 +142,7 @@ static bool remapped(struct unit *u, uint16_t sid, uint64_t address,
 			u->m->n.interrupts_blocked++;
 		return false;
 	}
+	one_user(u, sid, index);
 	deliver(u->m, &irq);
 	return true;
 }

@@ -228,6 +228,25 @@ static unsigned check_contexts(struct unit *u)
 	return found;
 }
 
+static unsigned check_owing(struct unit *u)
+{
+	unsigned found = 0;
+
+	for (unsigned did = 0; found < u->owing && did < 65536; did++) {
+		struct did_use *use = &u->did_use[did];
+
+		if (!use->owes_iotlb)
+			continue;
+		found++;
+		blame(u->m, u, use->early ? MODEL_V_ORDER : MODEL_V_STALE,
+			"6.5.3.3",
+			"a context entry of domain %u changed, no IOTLB flush "
+			"of the domain after its context flush",
+			did);
+	}
+	return found;
+}
+
 static unsigned check_tlb(struct unit *u)
 {
 	static const char *const kinds[] = {
@@ -278,11 +297,39 @@ static unsigned check_device_tlbs(struct model *m)
 			if (!e->used || !dtlb_entry_is_stale(u, e))
 				continue;
 			found++;
-			blame(m, u, MODEL_V_STALE, "6.5.2.5",
+			blame(m, u,
+				e->refetched ? MODEL_V_ORDER : MODEL_V_STALE,
+				"6.5.2.5",
 				"device %04x keeps iova %#llx, no device-TLB "
-				"flush",
-				f->d.bdf, (unsigned long long)e->iova);
+				"flush%s",
+				f->d.bdf, (unsigned long long)e->iova,
+				e->refetched ? " after that of the IOTLB" : "");
 		}
+	}
+	return found;
+}
+
+/* At rest no device asks for translations that its entry does not allow. */
+static unsigned check_ats_left(struct unit *u)
+{
+	struct model *m = u->m;
+	unsigned found = 0;
+
+	for (unsigned i = 0; i < m->functions; i++) {
+		struct function *f = &m->function[i];
+		uint16_t sid = requester_of(m, f->d.segment, f->d.bdf);
+		uint64_t e[2];
+
+		if (f->removed || !dtlb_is_on(f) ||
+			unit_for(m, f->d.segment, f->d.bdf) != u)
+			continue;
+		if (context_in_memory(u, sid, e) && CE_TT(e[0]) == TT_ATS)
+			continue;
+		found++;
+		blame(m, u, MODEL_V_ATS, "4.1",
+			"device TLB of %04x is on, its context entry does not "
+			"allow it",
+			f->d.bdf);
 	}
 	return found;
 }
@@ -297,7 +344,8 @@ unsigned check_caches(struct model *m)
 		if (u->gone)
 			continue;
 		if (u->r[R_GSTS] & G_TE)
-			found += check_contexts(u) + check_tlb(u);
+			found += check_contexts(u) + check_owing(u) +
+				check_tlb(u) + check_ats_left(u);
 		if (u->r[R_GSTS] & G_IRE)
 			found += check_irtes(u);
 		if (u->r[R_GSTS] & (G_TE | G_IRE))

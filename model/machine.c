@@ -232,8 +232,8 @@ static void leave_on(struct unit *u)
 	u->root = m->secret;
 	u->r[R_RTADDR] = m->secret;
 	for (unsigned bus = 0; bus < 256; bus++)
-		u->croot[bus] = (struct croot){
-			.lo = m->secret | 1, .pa = m->secret, .valid = 1};
+		root_fill(u, bus,
+			&(struct croot){.lo = m->secret | 1, .pa = m->secret});
 	for (unsigned i = 0; i < m->functions; i++) {
 		struct cctx c = {.lo = m->secret | ENTRY_P,
 			.hi = 7ull << 8 | 1,
@@ -263,6 +263,15 @@ static void leave_on(struct unit *u)
 				.pa = m->secret,
 				.valid = 1};
 	u->cirte_live = u->cirte_end = u->cirte ? 64 : 0;
+	if (u->r[R_CAP] & CAP_PLMR) {
+		u->r[R_PLMLIMIT] = 0x01e00000;
+		u->r[R_PMEN] |= PMEN_EPM | PMEN_PRS;
+	}
+	/* A fault that nobody looked at. */
+	u->frcd[0][0] = 0x5000;
+	u->frcd[0][1] = BIT(63) | (uint64_t)F_WRITE << 32 | MODEL_BDF(0, 3, 0);
+	u->r[R_FSTS] = FSTS_PPF;
+	u->next_frcd = 1;
 }
 
 static bool unit_init(

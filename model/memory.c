@@ -247,7 +247,11 @@ static void check_reach(struct model *m, uint64_t pa)
 		}
 	if (page_of(m, pa)->post_refs)
 		blame(m, NULL, MODEL_V_FREE, "6.5.4",
-			"page %#llx given back, writes to it are in flight",
+			"page %#llx given back, requests for it are in flight",
+			(unsigned long long)pa);
+	else if (dtlb_reaches(m, pa))
+		blame(m, NULL, MODEL_V_FREE, "6.5.2.5",
+			"page %#llx given back, a device TLB still leads to it",
 			(unsigned long long)pa);
 }
 

@@ -31,7 +31,7 @@ void queue_reset(struct unit *u)
 	u->fetched_count = 0;
 	u->wait_pending = u->last_was_wait = false;
 	u->queue_due = u->wait_due = u->devtlb_due = u->devtlb_timeout = 0;
-	u->queue_stopped = false;
+	u->queue_stopped = u->rung = false;
 	u->tail_seen = 0;
 }
 
@@ -114,9 +114,112 @@ static void take_snapshot(struct unit *u, uint64_t from, uint64_t to)
 				16);
 }
 
+/* ---- what a doorbell may not say ----------------------------------------- */
+
+static bool stores_status(const struct desc *d)
+{
+	return (d->lo & 15) == DESC_WAIT && (d->lo & BIT(5));
+}
+
+static uint64_t status_of(const struct unit *u, const struct desc *d)
+{
+	return d->hi & ~3ull & u->haw_mask;
+}
+
+/* Calls fn for each wait in [from, to) of the snapshot that stores a status,
+ * until it says true. */
+static bool any_wait(struct unit *u, uint64_t from, uint64_t to,
+	bool (*fn)(struct unit *u, const struct desc *d, uint64_t what),
+	uint64_t what)
+{
+	uint64_t size = queue_bytes(u);
+
+	for (uint64_t at = from; at != to; at = (at + 16) % size)
+		if (at / 16 < u->snapshot_room &&
+			stores_status(&u->snapshot[at / 16]) &&
+			fn(u, &u->snapshot[at / 16], what))
+			return true;
+	return false;
+}
+
+static bool is_on_page(struct unit *u, const struct desc *d, uint64_t page)
+{
+	return (status_of(u, d) & ~0xfffull) == page;
+}
+
+/* Whether a wait that was rung for will still store its status there. */
+bool queue_stores_to(struct unit *u, uint64_t page)
+{
+	if (!(u->r[R_GSTS] & G_QIE))
+		return false;
+	if (u->wait_pending && stores_status(&u->wait) &&
+		is_on_page(u, &u->wait, page))
+		return true;
+	return any_wait(u, u->r[R_IQH], u->tail_seen % queue_bytes(u),
+		is_on_page, page);
+}
+
+/* Words in which statuses count up can be shared; of two waits with the same
+ * word and the same status nobody knows which was completed. */
+static bool hides(struct unit *u, const struct desc *old, uint64_t slot)
+{
+	const struct desc *d = &u->snapshot[slot];
+	int32_t step =
+		(int32_t)((uint32_t)(d->lo >> 32) - (uint32_t)(old->lo >> 32));
+
+	return d != old && status_of(u, d) == status_of(u, old) && step <= 0;
+}
+
+static void check_status_words(struct unit *u, uint64_t from, uint64_t to)
+{
+	uint64_t size = queue_bytes(u);
+
+	for (uint64_t at = from; at != to; at = (at + 16) % size) {
+		const struct desc *d = &u->snapshot[at / 16];
+
+		if (!stores_status(d))
+			continue;
+		if ((u->wait_pending && stores_status(&u->wait) &&
+			    hides(u, &u->wait, at / 16)) ||
+			any_wait(u, u->r[R_IQH], at, hides, at / 16))
+			blame(u->m, u, MODEL_V_QUEUE, "6.5.2.8",
+				"status word %#llx is used again before its "
+				"wait completed",
+				(unsigned long long)status_of(u, d));
+	}
+}
+
+/* Two CPUs that took the same slot: the later one's descriptor is in memory,
+ * but the tail has said so already. */
+static void check_same_tail(struct unit *u, uint64_t tail)
+{
+	uint64_t last = (tail ? tail : queue_bytes(u)) - 16;
+	uint64_t pa = queue_base(u) + last;
+
+	if (last / 16 < u->snapshot_room && ram_has(u->m, pa, 16) && u->rung &&
+		memcmp(ram_at(u->m, pa), &u->snapshot[last / 16], 16))
+		blame(u->m, u, MODEL_V_QUEUE, "6.5.2",
+			"descriptor at %#llx was written again and rung for "
+			"with the same tail",
+			(unsigned long long)last);
+}
+
+/* The tail may come up to the slot before the head, no further. */
+static void check_room(struct unit *u, uint64_t from, uint64_t tail)
+{
+	uint64_t size = queue_bytes(u), head = u->r[R_IQH];
+	uint64_t waiting = (from + size - head) % size;
+	uint64_t added = (tail + size - from) % size;
+
+	if (waiting + added >= size)
+		blame(u->m, u, MODEL_V_QUEUE, "6.5.2",
+			"the tail runs past the head at %#llx",
+			(unsigned long long)head);
+}
+
 void queue_doorbell(struct unit *u)
 {
-	uint64_t tail = u->r[R_IQT], size = queue_bytes(u);
+	uint64_t tail = u->r[R_IQT], size = queue_bytes(u), from;
 
 	if (!(u->r[R_GSTS] & G_QIE)) {
 		if (tail)
@@ -130,8 +233,17 @@ void queue_doorbell(struct unit *u)
 	}
 	if (!(u->r[R_FSTS] & (FSTS_IQE | FSTS_ITE)))
 		u->queue_stopped = false;
-	take_snapshot(u, u->tail_seen % size, tail);
+	from = u->tail_seen % size;
+	if (u->m->mode != MODEL_BENIGN) {
+		check_room(u, from, tail);
+		if (tail == from)
+			check_same_tail(u, tail);
+	}
+	take_snapshot(u, from, tail);
+	if (u->m->mode != MODEL_BENIGN)
+		check_status_words(u, from, tail);
 	u->tail_seen = tail;
+	u->rung = true;
 	if (!u->queue_due)
 		u->queue_due = u->m->mode == MODEL_RANDOM
 			? u->m->now + rnd(u->m) % 500
@@ -142,9 +254,6 @@ void queue_doorbell(struct unit *u)
 
 static uint64_t reserved_low(const struct unit *u, unsigned type)
 {
-	bool old = !(u->r[R_VER] >> 5 & 7);
-
-	(void)old;
 	switch (type) {
 	case DESC_CC:
 		return MASK(63, 50) | MASK(15, 6);
@@ -261,49 +370,16 @@ static void run_one(struct unit *u, const struct desc *d)
 }
 
 /*
- * Runs everything fetched. The hardware keeps context flushes before IOTLB
- * flushes before device-TLB flushes; within that, any order (VT-d 6.5.2.9).
+ * Runs everything fetched, in the driver's order. Hardware runs an IOTLB flush
+ * after all earlier context flushes and a device-TLB flush after all earlier
+ * IOTLB flushes; nothing holds a context flush back behind an IOTLB flush, so
+ * the driver's own order is the worst that a wrong one can get (VT-d 6.5.2.9).
  */
 static void run_fetched(struct unit *u)
 {
-	static const uint8_t order[] = {
-		DESC_CC, DESC_IOTLB, DESC_IEC, DESC_DEVTLB};
-	bool devtlb_first = false, seen_devtlb = false;
-
-	for (unsigned i = 0; i < u->fetched_count; i++) {
-		unsigned type = (unsigned)(u->fetched[i].lo & 15);
-
-		seen_devtlb |= type == DESC_DEVTLB;
-		devtlb_first |= type == DESC_IOTLB && seen_devtlb;
-	}
-	if (u->m->mode == MODEL_BENIGN || devtlb_first) {
-		/* The driver's own order, so that a wrong one shows. */
-		for (unsigned i = 0; i < u->fetched_count; i++)
-			run_one(u, &u->fetched[i]);
-	} else {
-		for (unsigned k = 0; k < sizeof order; k++)
-			for (unsigned i = 0; i < u->fetched_count; i++)
-				if ((u->fetched[i].lo & 15) == order[k])
-					run_one(u, &u->fetched[i]);
-	}
+	for (unsigned i = 0; i < u->fetched_count; i++)
+		run_one(u, &u->fetched[i]);
 	u->fetched_count = 0;
-}
-
-static void check_order_queued(struct unit *u)
-{
-	bool iotlb = false;
-
-	for (unsigned i = 0; i < u->fetched_count; i++) {
-		unsigned type = (unsigned)(u->fetched[i].lo & 15);
-
-		if (type == DESC_IOTLB)
-			iotlb = true;
-		if (type == DESC_CC && iotlb && u->m->mode != MODEL_BENIGN) {
-			blame(u->m, u, MODEL_V_ORDER, "6.5.2.1",
-				"context flush queued behind an IOTLB flush");
-			return;
-		}
-	}
 }
 
 static void keep(struct unit *u, const struct desc *d)
@@ -320,37 +396,52 @@ static void keep(struct unit *u, const struct desc *d)
 	u->fetched[u->fetched_count++] = *d;
 }
 
-static void complete_wait(struct unit *u)
+static void store_status(struct unit *u)
 {
 	uint32_t status = (uint32_t)(u->wait.lo >> 32);
-	uint64_t pa = u->wait.hi & ~3ull & u->haw_mask;
+	uint64_t pa = status_of(u, &u->wait);
 	struct page *p = page_of(u->m, pa);
+
+	if (!p)
+		blame(u->m, u, MODEL_V_ADDRESS, "6.5.2.8",
+			"wait status at %#llx is not memory",
+			(unsigned long long)pa);
+	else if (p->owner != MODEL_OWNER_DRIVER)
+		blame(u->m, u, MODEL_V_QUEUE, "6.5.2.8",
+			"wait status at %#llx is not in memory of the "
+			"driver",
+			(unsigned long long)pa);
+	if (p)
+		__atomic_store_n(
+			(uint32_t *)ram_at(u->m, pa), status, __ATOMIC_RELEASE);
+}
+
+static void completion_event(struct unit *u)
+{
+	bool was = u->r[R_ICS] & ICS_IWC;
+
+	u->r[R_ICS] |= ICS_IWC;
+	if (!was)
+		event_send(u, R_IECTL);
+}
+
+static void complete_wait(struct unit *u)
+{
+	bool event = u->wait.lo & BIT(4);
+	/* The message may overtake the status. */
+	bool first = event && chance(u->m, 2);
 
 	u->wait_pending = false;
 	u->wait_due = 0;
 	u->last_was_wait = true;
 	u->m->n.waits++;
 	u->m->idle_polls = 0;
-	if (u->wait.lo & BIT(5)) {
-		if (!p || !ram_has(u->m, pa, 4))
-			blame(u->m, u, MODEL_V_ADDRESS, "6.5.2.8",
-				"wait status at %#llx is not memory",
-				(unsigned long long)pa);
-		else if (!p->owner)
-			blame(u->m, u, MODEL_V_QUEUE, "6.5.2.8",
-				"wait status at %#llx was given back",
-				(unsigned long long)pa);
-		else
-			__atomic_store_n((uint32_t *)ram_at(u->m, pa), status,
-				__ATOMIC_RELEASE);
-	}
-	if (u->wait.lo & BIT(4)) {
-		bool was = u->r[R_ICS] & ICS_IWC;
-
-		u->r[R_ICS] |= ICS_IWC;
-		if (!was)
-			event_send(u, R_IECTL);
-	}
+	if (first)
+		completion_event(u);
+	if (u->wait.lo & BIT(5))
+		store_status(u);
+	if (event && !first)
+		completion_event(u);
 }
 
 static void start_wait(struct unit *u, const struct desc *d)
@@ -367,10 +458,7 @@ static void step_wait(struct unit *u)
 
 	if (now < u->wait_due)
 		return;
-	if (u->fetched_count) {
-		check_order_queued(u);
-		run_fetched(u);
-	}
+	run_fetched(u);
 	if (u->devtlb_timeout && now >= u->devtlb_timeout) {
 		/* Pending waits are aborted (VT-d 6.5.2.10). */
 		u->devtlb_timeout = u->devtlb_due = 0;

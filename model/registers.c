@@ -100,6 +100,7 @@ void unit_registers_reset(struct unit *u)
 		u->r[R_IOTLB] |= 0x00005a5a;
 	}
 	u->next_frcd = 0;
+	u->fsts_seen = 0;
 	u->gcmd_due = u->cc_due = u->iotlb_due = u->pmen_due = 0;
 	u->root_set = u->irt_set = u->eime = false;
 	u->root = u->irt = u->ttm = 0;
@@ -174,6 +175,8 @@ static uint64_t read_one(struct unit *u, uint64_t off, unsigned width)
 	}
 	if (r == R_IVA)
 		return 0;
+	if (r == R_FSTS)
+		u->fsts_seen |= u->r[R_FSTS];
 	if (r == R_IQERCD && (u->quirks & MODEL_QUIRK_NO_IQERCD))
 		return 0;
 	return u->r[r] >> shift & (width == 8 ? ~0ull : LOW32);

@@ -74,9 +74,8 @@ static struct croot *root_entry(struct unit *u, unsigned bus)
 	c->lo = e[0];
 	c->hi = e[1];
 	c->fault = (uint8_t)root_check(u, c->lo, c->hi);
-	c->valid = !c->fault || remembers_failures(u);
-	if (u->m->mode == MODEL_BENIGN)
-		c->valid = 0;
+	if (u->m->mode != MODEL_BENIGN && (!c->fault || remembers_failures(u)))
+		root_fill(u, bus, c);
 	return c;
 }
 
@@ -257,7 +256,13 @@ static bool leaf_done(struct unit *u, struct xlate *x, uint64_t iova,
 		return true;
 	}
 	check_output(u, x, iova);
-	remember(u, x, KIND_LEAF, level, iova, x->page_pa);
+	/* Hardware may keep a piece of a large page, and so the same page at
+	 * several sizes (VT-d 6.2.5). */
+	if (level > 1 && chance(u->m, 2))
+		level -= 1 + (level > 2 && chance(u->m, 2));
+	span = 1ull << (SHIFT + 9 * (level - 1));
+	remember(u, x, KIND_LEAF, level, iova,
+		x->page_pa + ((iova & ~(span - 1)) - x->page_iova));
 	return true;
 }
 
@@ -523,6 +528,24 @@ void model_prefetch(struct model *m)
 
 /* ---- what memory says --------------------------------------------------- */
 
+/* False, and an entry of zeros, if there is none. */
+bool context_in_memory(struct unit *u, uint16_t sid, uint64_t out[2])
+{
+	struct model *m = u->m;
+	uint64_t at = (u->root & ~0xfffull) + (sid >> 8) * 16u, root;
+
+	out[0] = out[1] = 0;
+	if (!ram_has(m, at, 16))
+		return false;
+	root = ram_read64(m, at);
+	at = (root & u->haw_mask & ~0xfffull) + (sid & 255) * 16u;
+	if (!(root & ENTRY_P) || !ram_has(m, at, 16))
+		return false;
+	out[0] = ram_read64(m, at);
+	out[1] = ram_read64(m, at + 8);
+	return out[0] & ENTRY_P;
+}
+
 static void enumerate_table(struct unit *u, uint64_t table, unsigned level,
 	uint64_t iova, unsigned perm, model_reach_fn *fn, void *ctx)
 {
@@ -553,29 +576,19 @@ bool model_enumerate(struct model *m, uint16_t segment, uint16_t bdf,
 {
 	uint16_t sid = requester_of(m, segment, bdf);
 	struct unit *u = unit_for(m, segment, bdf);
-	uint64_t root, lo, hi;
+	uint64_t e[2];
 	bool mapped = true;
 
 	if (!u)
 		return false;
 	enter(m);
-	if (!(u->r[R_GSTS] & G_TE) || !ram_has(m, u->root, 4096)) {
+	if (!(u->r[R_GSTS] & G_TE) || !ram_has(m, u->root, 4096))
 		mapped = false;
-		goto out;
-	}
-	root = ram_read64(m, (u->root & ~0xfffull) + (sid >> 8) * 16u);
-	if (!(root & 1) || !ram_has(m, root & ~0xfffull, 4096))
-		goto out;
-	lo = ram_read64(m, (root & ~0xfffull) + (sid & 255) * 16u);
-	hi = ram_read64(m, (root & ~0xfffull) + (sid & 255) * 16u + 8);
-	if (!(lo & 1))
-		goto out;
-	if (CE_TT(lo) == TT_PASS)
+	else if (context_in_memory(u, sid, e) && CE_TT(e[0]) == TT_PASS)
 		mapped = false;
-	else
-		enumerate_table(u, lo & ~0xfffull, levels_of(CE_AW(hi)), 0,
+	else if (e[0] & ENTRY_P)
+		enumerate_table(u, e[0] & ~0xfffull, levels_of(CE_AW(e[1])), 0,
 			PERM_R | PERM_W, fn, ctx);
-out:
 	leave(m);
 	return mapped;
 }

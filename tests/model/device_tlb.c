@@ -151,6 +151,116 @@ static void device_tlb_before_iotlb(void **state)
 	expect_at_checkpoint(MODEL_V_ORDER);
 }
 
+static void page_freed_before_the_device_forgets_it(void **state)
+{
+	(void)state;
+	ready_with_device_tlb();
+	assert_true(model_ats_request(d.m, 0, ATS, 0x10000, true));
+	set_leaf(0x10000, 0);
+	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
+	model_page_free(d.m, frame, 0);
+	only(MODEL_V_FREE);
+	model_violations_clear(d.m);
+	mini_flush_device(&d, ATS, 0x10000, false);
+	frame = model_page_alloc(d.m, 0, OWNER);
+	model_page_free(d.m, frame, 0);
+	mini_close(&d, true);
+}
+
+/* Another CPU flushes its own page while the first has not come to its own. */
+static void other_pages_of_the_device_in_between(void **state)
+{
+	(void)state;
+	ready_with_device_tlb();
+	assert_true(model_ats_request(d.m, 0, ATS, 0x10000, true));
+	set_leaf(0x10000, 0);
+	mini_flush_device(&d, ATS, 0x40000, false);
+	/* It may even be asked to forget this one. */
+	mini_flush_device(&d, ATS, 0x10000, false);
+	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
+	mini_flush_device(&d, ATS, 0x10000, false);
+	assert_int_equal(model_checkpoint(d.m), 0);
+	mini_close(&d, true);
+}
+
+static void device_tlb_left_on(void **state)
+{
+	(void)state;
+	ready_with_device_tlb();
+	assert_true(model_ats_request(d.m, 0, ATS, 0x10000, true));
+	mini_store(&d, mini_context(&d, ATS), 0);
+	mini_flush_context(&d, GRAN_NARROW, DID, ATS);
+	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
+	mini_flush_device(&d, ATS, 0x7ffffffffffff000, true);
+	assert_int_equal(model_checkpoint(d.m), 1);
+	only(MODEL_V_ATS);
+	model_violations_clear(d.m);
+	model_pci_write(d.m, 0, 0, (uint8_t)ATS, 0x106, 2, 0);
+	assert_int_equal(model_checkpoint(d.m), 0);
+	mini_close(&d, true);
+}
+
+static void device_tlb_on_before_its_entry(void **state)
+{
+	(void)state;
+	ready("plain");
+	mini_attach(&d, ATS, top, DID, TT_SS);
+	assert_true(can_write(ATS, 0x10000));
+	ats_on(ATS);
+	expect(MODEL_V_ATS);
+	ready("no-ats");
+	ats_on(ATS);
+	expect(MODEL_V_ATS);
+}
+
+/* Every size that can be said: what is inside goes, the neighbour stays. */
+static void device_tlb_flushes_of_all_sizes(void **state)
+{
+	(void)state;
+	for (unsigned order = 1; order < 36; order++) {
+		uint64_t size = 0x1000ull << order, v = 0;
+
+		ready_with_device_tlb();
+		set_leaf(0, frame | 3);
+		set_leaf(size - 0x1000, frame | 3);
+		set_leaf(size, frame | 3);
+		assert_true(model_ats_request(d.m, 0, ATS, 0, true));
+		assert_true(
+			model_ats_request(d.m, 0, ATS, size - 0x1000, true));
+		assert_true(model_ats_request(d.m, 0, ATS, size, true));
+		set_leaf(0, 0);
+		set_leaf(size - 0x1000, 0);
+		mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
+		mini_flush_device(&d, ATS, size / 2 - 0x1000, true);
+		assert_int_equal(model_checkpoint(d.m), 0);
+		/* It is kept: the tables say nothing of it any more. */
+		set_leaf(size, 0);
+		mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
+		assert_int_equal(model_ats_dma(d.m, 0, ATS, size, &v, 8, true),
+			MODEL_DMA_OK);
+		mini_close(&d, true);
+	}
+}
+
+static void translated_writes_wait_for_the_device_tlb(void **state)
+{
+	uint64_t v = 0x66;
+
+	(void)state;
+	ready_with_device_tlb();
+	assert_true(model_ats_request(d.m, 0, ATS, 0x10000, true));
+	assert_int_equal(
+		model_ats_post(d.m, 0, ATS, 0x10000, &v, 8), MODEL_DMA_OK);
+	set_leaf(0x10000, 0);
+	/* That of the IOTLB drains only what it translates itself. */
+	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
+	assert_int_equal(model_posted(d.m), 1);
+	mini_flush_device(&d, ATS, 0x10000, false);
+	assert_int_equal(model_posted(d.m), 0);
+	assert_int_equal(*(uint64_t *)model_ptr(d.m, frame), 0x66);
+	mini_close(&d, true);
+}
+
 #define T(f) cmocka_unit_test(f)
 
 int main(void)
@@ -165,6 +275,12 @@ int main(void)
 		T(device_tlb_flush_sizes),
 		T(device_tlb_flush_of_everything),
 		T(device_tlb_before_iotlb),
+		T(page_freed_before_the_device_forgets_it),
+		T(other_pages_of_the_device_in_between),
+		T(device_tlb_left_on),
+		T(device_tlb_on_before_its_entry),
+		T(device_tlb_flushes_of_all_sizes),
+		T(translated_writes_wait_for_the_device_tlb),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -233,6 +233,98 @@ static void prefetch_shows_missing_flushes_without_dma(void **state)
 	mini_close(&d, false);
 }
 
+/* The second unit of a pair, with tables of its own. */
+static void open_second(struct mini *e)
+{
+	*e = d;
+	e->base = model_unit_base(d.m, 1);
+	e->queue = false;
+	e->tail = e->sequence = 0;
+	e->root = mini_page(e);
+	e->ring = mini_page(e);
+	e->status = mini_page(e);
+	mini_start(e);
+}
+
+static void one_table_with_two_depths(void **state)
+{
+	const struct model_personality *kind = model_personality_find("plain");
+	uint64_t slot, v;
+	struct mini e;
+
+	(void)state;
+	mini_open(&d, model_create_pair(kind, kind, MODEL_LAZY, 0, 1, false));
+	mini_start(&d);
+	open_second(&e);
+	top = mini_page(&d);
+	mini_map(&d, top, 0x10000, model_page_alloc(d.m, 0, OWNER), 3);
+	mini_attach(&d, DEV, top, DID, TT_SS);
+	assert_true(can_write(DEV, 0x10000));
+	/* Under another id, for another unit, with as many levels: fine. */
+	mini_attach(&e, OTHER, top, DID + 1, TT_SS);
+	assert_true(can_write(OTHER, 0x10000));
+	assert_int_equal(model_violation_count(d.m), 0);
+	slot = mini_context(&e, OTHER);
+	mini_store(&e, slot, 0);
+	mini_flush_context(&e, GRAN_NARROW, DID + 1, OTHER);
+	mini_flush_iotlb(&e, GRAN_DOMAIN, DID + 1, 0, 0, false);
+	/* With one fewer it is a table of something else. */
+	mini_store(&e, slot + 8, (DID + 1) << 8 | (mini_levels(&e) - 3));
+	mini_store(&e, slot, top | 1);
+	model_dma_read(d.m, 0, OTHER, 0x10000, &v, 8);
+	expect(MODEL_V_UNSUPPORTED);
+}
+
+static void widths_and_types_that_are_not_offered(void **state)
+{
+	static const struct {
+		const char *kind;
+		unsigned type, width;
+	} bad[] = {
+		{"plain", 3, 2},
+		{"no-ats", TT_ATS, 2},
+		{"no-pt", TT_PASS, 2},
+		{"plain", TT_SS, 0},
+		{"plain", TT_SS, 3},
+		{"39-bit", TT_SS, 2},
+		{"48-bit", TT_SS, 1},
+		{"plain", TT_PASS, 1},
+	};
+	uint64_t slot, v;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		ready(bad[i].kind);
+		slot = mini_context(&d, OTHER);
+		mini_store(&d, slot + 8, (DID + 1) << 8 | bad[i].width);
+		mini_store(&d, slot, mini_page(&d) | bad[i].type << 2 | 1);
+		assert_int_equal(model_dma_read(d.m, 0, OTHER, 0, &v, 8),
+			MODEL_DMA_BLOCKED);
+		assert_int_equal(model_last_fault(d.m), F_CTX_INVALID);
+		expect(MODEL_V_UNSUPPORTED);
+	}
+}
+
+static void page_sizes_that_are_not_offered(void **state)
+{
+	(void)state;
+	ready("small-pages");
+	mini_store(&d, mini_slot(&d, top, mini_levels(&d), 0x40000000, 2),
+		0x400000 | SS_PS | 3);
+	assert_false(can_write(DEV, 0x40000000));
+	assert_int_equal(model_last_fault(d.m), F_SS_RSVD);
+	expect(MODEL_V_RESERVED);
+	ready("no-gigabyte");
+	mini_store(&d, mini_slot(&d, top, mini_levels(&d), 0x40000000, 2),
+		0x400000 | SS_PS | 3);
+	assert_true(can_write(DEV, 0x40000000));
+	assert_int_equal(model_violation_count(d.m), 0);
+	mini_store(&d, mini_slot(&d, top, mini_levels(&d), 0x80000000, 3),
+		SS_PS | 3);
+	assert_false(can_write(DEV, 0x80000000));
+	expect(MODEL_V_RESERVED);
+}
+
 #define T(f) cmocka_unit_test(f)
 
 int main(void)
@@ -251,6 +343,9 @@ int main(void)
 		T(eager_unit_sees_everything_that_was_present),
 		T(eager_unit_walks_into_new_tables),
 		T(prefetch_shows_missing_flushes_without_dma),
+		T(one_table_with_two_depths),
+		T(widths_and_types_that_are_not_offered),
+		T(page_sizes_that_are_not_offered),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

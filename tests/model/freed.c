@@ -55,10 +55,9 @@ static void top_table_freed_while_a_context_leads_to_it(void **state)
 	(void)state;
 	ready("plain");
 	mini_store(&d, mini_context(&d, DEV), 0);
-	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
-	model_violations_clear(d.m); /* the order was wrong, too */
 	model_page_free(d.m, top, 0);
 	mini_flush_context(&d, GRAN_NARROW, DID, DEV);
+	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
 	expect_at_checkpoint(MODEL_V_FREE);
 }
 
@@ -129,6 +128,131 @@ static void reading_pushes_posted_writes(void **state)
 	mini_close(&d, true);
 }
 
+static void context_table_freed_while_a_root_leads_to_it(void **state)
+{
+	uint64_t table;
+
+	(void)state;
+	ready("plain");
+	table = mini_context(&d, DEV) & ~0xfffull;
+	mini_store(&d, d.root, 0);
+	model_page_free(d.m, table, 0);
+	mini_flush_context(&d, GRAN_GLOBAL, 0, 0);
+	mini_flush_iotlb(&d, GRAN_GLOBAL, 0, 0, 0, false);
+	expect(MODEL_V_FREE);
+	/* Forgotten, or with translation off, it is as good as any. */
+	ready("plain");
+	table = mini_context(&d, DEV) & ~0xfffull;
+	mini_store(&d, d.root, 0);
+	mini_flush_context(&d, GRAN_GLOBAL, 0, 0);
+	mini_flush_iotlb(&d, GRAN_GLOBAL, 0, 0, 0, false);
+	model_page_free(d.m, table, 0);
+	mini_close(&d, true);
+	ready("plain");
+	mini_translation(&d, false);
+	model_page_free(d.m, mini_context(&d, DEV) & ~0xfffull, 0);
+	mini_close(&d, true);
+}
+
+static void status_word_freed_with_its_wait_in_the_ring(void **state)
+{
+	uint64_t other;
+
+	(void)state;
+	ready("plain");
+	other = mini_page(&d);
+	mini_queue(&d, 1ull << 32 | BIT(5) | DESC_WAIT, d.status);
+	mini_queue(&d, 1ull << 32 | BIT(5) | DESC_WAIT, other);
+	mini_ring(&d);
+	model_page_free(d.m, other, 0);
+	expect_at_checkpoint(MODEL_V_FREE);
+}
+
+static void read_answered_late(void **state)
+{
+	(void)state;
+	ready("plain");
+	assert_int_equal(
+		model_dma_read_late(d.m, 0, DEV, 0x10000, 8), MODEL_DMA_OK);
+	assert_int_equal(model_dma_read_late(d.m, 0, DEV, 0x20000, 8),
+		MODEL_DMA_BLOCKED);
+	set_leaf(0x10000, 0);
+	mini_flush_iotlb(&d, GRAN_NARROW, DID, 0x10000, 0, false);
+	assert_int_equal(model_posted(d.m), 0);
+	model_page_free(d.m, frame, 0);
+	mini_close(&d, true);
+}
+
+static void read_not_drained(void **state)
+{
+	(void)state;
+	ready("plain");
+	model_dma_read_late(d.m, 0, DEV, 0x10000, 8);
+	set_leaf(0x10000, 0);
+	/* Writes only. */
+	mini_queue(&d, DESC_IOTLB | GRAN_DOMAIN << 4 | BIT(6) | DID << 16, 0);
+	mini_wait(&d);
+	model_page_free(d.m, frame, 0);
+	expect_at_checkpoint(MODEL_V_FREE);
+}
+
+static void write_in_flight_lands_in_a_freed_page(void **state)
+{
+	uint64_t v = 0x55;
+
+	(void)state;
+	ready("plain");
+	model_dma_post(d.m, 0, DEV, 0x10000, &v, 8);
+	set_leaf(0x10000, 0);
+	mini_queue(&d, DESC_IOTLB | GRAN_DOMAIN << 4 | BIT(7) | DID << 16, 0);
+	mini_wait(&d);
+	model_page_free(d.m, frame, 0);
+	assert_int_equal(model_violations_of(d.m, MODEL_V_FREE), 1);
+	/* The device's next read pushes it. */
+	model_dma_read(d.m, 0, DEV, 0x20000, &v, 8);
+	assert_int_equal(model_violations_of(d.m, MODEL_V_FREE), 2);
+	expect(MODEL_V_FREE);
+}
+
+static void flush_drains_its_own_domain_and_pages(void **state)
+{
+	uint64_t v = 0x55;
+
+	(void)state;
+	ready("plain");
+	mini_attach(&d, OTHER, top, DID + 1, TT_SS);
+	model_dma_post(d.m, 0, DEV, 0x10000, &v, 8);
+	model_dma_post(d.m, 0, OTHER, 0x10000, &v, 8);
+	model_dma_post(d.m, 0, DEV, 0x10ff8, &v, 8);
+	mini_flush_iotlb(&d, GRAN_NARROW, DID, 0xf000, 0, false);
+	mini_flush_iotlb(&d, GRAN_NARROW, DID, 0x11000, 0, false);
+	assert_int_equal(model_posted(d.m), 3);
+	mini_flush_iotlb(&d, GRAN_NARROW, DID, 0x10000, 0, false);
+	assert_int_equal(model_posted(d.m), 1);
+	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
+	assert_int_equal(model_posted(d.m), 1);
+	mini_flush_iotlb(&d, GRAN_GLOBAL, 0, 0, 0, false);
+	assert_int_equal(model_posted(d.m), 0);
+	mini_close(&d, true);
+}
+
+static void unit_that_cannot_drain_is_not_asked_to(void **state)
+{
+	static const char *const kinds[] = {"no-drain", "self-flushing"};
+	uint64_t v = 0x55;
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		ready(kinds[i]);
+		model_dma_post(d.m, 0, DEV, 0x10000, &v, 8);
+		model_dma_read_late(d.m, 0, DEV, 0x10000, 8);
+		mini_queue(&d, DESC_IOTLB | GRAN_DOMAIN << 4 | DID << 16, 0);
+		mini_wait(&d);
+		assert_int_equal(model_posted(d.m), 0);
+		mini_close(&d, true);
+	}
+}
+
 #define T(f) cmocka_unit_test(f)
 
 int main(void)
@@ -143,6 +267,13 @@ int main(void)
 		T(posted_write_lands_late),
 		T(posted_write_not_drained),
 		T(reading_pushes_posted_writes),
+		T(context_table_freed_while_a_root_leads_to_it),
+		T(status_word_freed_with_its_wait_in_the_ring),
+		T(read_answered_late),
+		T(read_not_drained),
+		T(write_in_flight_lands_in_a_freed_page),
+		T(flush_drains_its_own_domain_and_pages),
+		T(unit_that_cannot_drain_is_not_asked_to),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -143,6 +143,48 @@ static void interrupt_table_enabled_unflushed(void **state)
 	expect_at_checkpoint(MODEL_V_STALE);
 }
 
+static void entry_of_two_requesters(void **state)
+{
+	(void)state;
+	ready("plain");
+	mini_start_interrupts(&d);
+	/* The function number is not compared. */
+	entry(9, IRTE(0x77), 3ull << 16 | FROM(DEV));
+	assert_true(model_msi(d.m, 0, DEV, MSI(9), 0));
+	assert_true(model_msi(d.m, 0, DEV, MSI(9), 0));
+	assert_int_equal(model_violation_count(d.m), 0);
+	assert_true(model_msi(d.m, 0, DEV | 1, MSI(9), 0));
+	expect_at_checkpoint(MODEL_V_INTERRUPT);
+}
+
+static void entry_of_a_bus(void **state)
+{
+	(void)state;
+	ready("plain");
+	mini_start_interrupts(&d);
+	/* All behind the bridge come with one id. */
+	entry(9, IRTE(0x77), 2ull << 18 | 0x0202);
+	assert_true(model_msi(d.m, 0, MODEL_BDF(2, 0, 0), MSI(9), 0));
+	assert_true(model_msi(d.m, 0, MODEL_BDF(2, 1, 0), MSI(9), 0));
+	assert_false(model_msi(d.m, 0, MODEL_BDF(1, 0, 0), MSI(9), 0));
+	assert_false(model_msi(d.m, 0, DEV, MSI(9), 0));
+	mini_close(&d, true);
+}
+
+static void next_owner_of_an_entry(void **state)
+{
+	(void)state;
+	ready("plain");
+	mini_start_interrupts(&d);
+	entry(9, IRTE(0x77), FROM(DEV));
+	assert_true(model_msi(d.m, 0, DEV, MSI(9), 0));
+	entry(9, 0, 0);
+	mini_flush_irte(&d, false, 9);
+	entry(9, IRTE(0x77), FROM(OTHER));
+	assert_true(model_msi(d.m, 0, OTHER, MSI(9), 0));
+	mini_close(&d, true);
+}
+
 #define T(f) cmocka_unit_test(f)
 
 int main(void)
@@ -156,6 +198,9 @@ int main(void)
 		T(interrupt_entry_without_flush),
 		T(interrupt_entry_with_flush),
 		T(interrupt_table_enabled_unflushed),
+		T(entry_of_two_requesters),
+		T(entry_of_a_bus),
+		T(next_owner_of_an_entry),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -24,6 +24,7 @@ static void iotlb_before_context_in_one_batch(void **state)
 {
 	(void)state;
 	ready("plain");
+	mini_store(&d, mini_context(&d, DEV), 0);
 	mini_queue(&d,
 		DESC_IOTLB | GRAN_DOMAIN << 4 | BIT(6) | BIT(7) | DID << 16, 0);
 	mini_queue(&d,
@@ -81,6 +82,62 @@ static void superfluous_flushes_are_counted(void **state)
 	mini_close(&d, true);
 }
 
+/* Between the change of an entry and its flush another CPU, with another device
+ * of the domain, may flush what it likes. */
+static void another_cpu_flushes_in_between(void **state)
+{
+	(void)state;
+	ready("plain");
+	mini_store(&d, mini_context(&d, DEV), 0);
+	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
+	mini_flush_context(&d, GRAN_NARROW, DID, DEV);
+	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
+	assert_int_equal(model_checkpoint(d.m), 0);
+	mini_close(&d, true);
+}
+
+static void two_cpus_in_one_batch(void **state)
+{
+	(void)state;
+	ready("plain");
+	mini_store(&d, mini_context(&d, DEV), 0);
+	mini_queue(&d, DESC_IOTLB | GRAN_DOMAIN << 4 | DID << 16, 0);
+	mini_queue(&d,
+		DESC_CC | GRAN_NARROW << 4 | (uint64_t)DID << 16 |
+			(uint64_t)DEV << 32,
+		0);
+	mini_queue(&d, DESC_IOTLB | GRAN_DOMAIN << 4 | DID << 16, 0);
+	mini_wait(&d);
+	assert_int_equal(model_checkpoint(d.m), 0);
+	mini_close(&d, true);
+}
+
+static void context_flush_owes_one_of_its_domain(void **state)
+{
+	(void)state;
+	ready("plain");
+	mini_store(&d, mini_context(&d, DEV), 0);
+	mini_flush_context(&d, GRAN_NARROW, DID, DEV);
+	/* Neither some of its pages nor another domain will do. */
+	mini_flush_iotlb(&d, GRAN_NARROW, DID, 0, 9, false);
+	mini_flush_iotlb(&d, GRAN_DOMAIN, DID + 1, 0, 0, false);
+	assert_int_equal(model_checkpoint(d.m), 1);
+	only(MODEL_V_STALE);
+	model_violations_clear(d.m);
+	mini_flush_iotlb(&d, GRAN_GLOBAL, 0, 0, 0, false);
+	assert_int_equal(model_checkpoint(d.m), 0);
+	mini_close(&d, true);
+}
+
+static void entry_that_says_the_same_owes_nothing(void **state)
+{
+	(void)state;
+	ready("plain");
+	mini_flush_context(&d, GRAN_NARROW, DID, DEV);
+	assert_int_equal(model_checkpoint(d.m), 0);
+	mini_close(&d, true);
+}
+
 #define T(f) cmocka_unit_test(f)
 
 int main(void)
@@ -91,6 +148,10 @@ int main(void)
 		T(global_iotlb_before_global_context),
 		T(flush_without_a_wait),
 		T(superfluous_flushes_are_counted),
+		T(another_cpu_flushes_in_between),
+		T(two_cpus_in_one_batch),
+		T(context_flush_owes_one_of_its_domain),
+		T(entry_that_says_the_same_owes_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

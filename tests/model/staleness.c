@@ -367,6 +367,90 @@ static void left_overs_of_an_earlier_owner(void **state)
 	mini_close(&d, true);
 }
 
+/* Bit for bit what a unit has after power-on, whatever it did before. */
+static void reset_forgets_all(void **state)
+{
+	uint64_t v = 1;
+
+	(void)state;
+	ready("plain");
+	mini_start_interrupts(&d);
+	can_write(DEV, 0x20000);
+	assert_true(mini_read32(&d, FSTS) & FSTS_PPF);
+	mini_queue(&d, DESC_IOTLB | GRAN_GLOBAL << 4, 0);
+	mini_queue(&d, 77ull << 32 | BIT(5) | DESC_WAIT, d.status);
+	mini_ring(&d);
+	model_dma_post(d.m, 0, DEV, 0x10000, &v, 8);
+	mini_write64(&d, IRTA, d.irt | BIT(11) | 7);
+	model_unit_reset(d.m, 0);
+	only(MODEL_V_COMMAND);
+	model_violations_clear(d.m);
+	assert_int_equal(model_cached(d.m, 0), 0);
+	for (unsigned off = 0; off < 0x1000; off += 4)
+		if (off != VER && off / 8 != CAP / 8 && off / 8 != ECAP / 8 &&
+			off != GCMD && off != FECTL && off != IECTL &&
+			off / 8 != ECAP_IRO(d.ecap) / 8 + 1)
+			assert_int_equal(mini_read32(&d, off), 0);
+	/* The wait went with the queue. */
+	model_advance(d.m, 1000000);
+	assert_int_not_equal(*(uint32_t *)model_ptr(d.m, d.status), 77);
+	assert_int_equal(model_checkpoint(d.m), 0);
+	/* The next life: nothing of the last one's tables or debts. */
+	d.queue = false;
+	d.tail = 0;
+	mini_start(&d);
+	mini_start_interrupts(&d);
+	assert_true(can_write(DEV, 0x10000));
+	assert_int_equal(model_checkpoint(d.m), 0);
+	mini_close(&d, true);
+}
+
+/* Other modes may keep a large page in pieces. */
+static void pieces_of_a_large_page(void **state)
+{
+	unsigned whole = 0, kept = 0;
+	uint64_t slot, run;
+
+	(void)state;
+	for (unsigned seed = 0; seed < 32; seed++) {
+		mini_open(&d, model_create_simple("plain", MODEL_RANDOM, seed));
+		mini_start(&d);
+		top = mini_page(&d);
+		run = model_page_alloc(d.m, 9, OWNER);
+		slot = mini_slot(&d, top, mini_levels(&d), 0x40000000, 2);
+		mini_store(&d, slot, run | SS_PS | 3);
+		mini_attach(&d, DEV, top, DID, TT_SS);
+		assert_true(can_write(DEV, 0x40001008));
+		assert_int_equal(
+			*((uint64_t *)model_ptr(d.m, run + 0x1008)), 1);
+		mini_store(&d, slot, 0);
+		/* One page of it: enough only for such a piece. */
+		mini_flush_iotlb(&d, GRAN_NARROW, DID, 0x40001000, 0, false);
+		whole += can_write(DEV, 0x40001000);
+		kept += model_checkpoint(d.m) != 0;
+		mini_flush_iotlb(&d, GRAN_NARROW, DID, 0x40000000, 9, false);
+		assert_false(can_write(DEV, 0x40001000));
+		mini_close(&d, false);
+	}
+	assert_in_range(whole, 4, 28);
+	assert_int_equal(kept, whole);
+}
+
+static void earlier_owner_leaves_faults_and_protected_memory(void **state)
+{
+	const struct model_personality *kind =
+		model_personality_find("protected-regions");
+
+	(void)state;
+	mini_open(&d, model_create_usual(kind, MODEL_LAZY, 0, 1, true));
+	assert_true(mini_read32(&d, FSTS) & FSTS_PPF);
+	assert_true(mini_read64(&d, CAP_FRO(d.cap) + 8) >> 63);
+	assert_true(mini_read32(&d, PMEN) & PMEN_PRS);
+	assert_true(mini_read32(&d, GSTS) & (uint32_t)G_QIE);
+	assert_true(mini_read32(&d, GSTS) & (uint32_t)G_IRE);
+	mini_close(&d, true);
+}
+
 #define T(f) cmocka_unit_test(f)
 
 int main(void)
@@ -399,6 +483,9 @@ int main(void)
 		T(root_set_without_global_flushes),
 		T(self_flushing_unit_needs_none),
 		T(left_overs_of_an_earlier_owner),
+		T(reset_forgets_all),
+		T(pieces_of_a_large_page),
+		T(earlier_owner_leaves_faults_and_protected_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

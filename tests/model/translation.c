@@ -334,6 +334,93 @@ static void dmar_describes_the_machine(void **state)
 	mini_close(&d, true);
 }
 
+/* Messages are on, so that nothing old may be cleared unseen any more. */
+static void unmask_faults(struct mini *d)
+{
+	mini_write32(d, FEADDR, 0xfee00000);
+	mini_write32(d, FECTL, mini_read32(d, FECTL) & ~(uint32_t)CTL_IM);
+}
+
+static void condition_cleared_that_nobody_saw(void **state)
+{
+	struct mini d;
+
+	(void)state;
+	ready(&d, "plain");
+	model_unit_error(d.m, 0, FSTS_ICE);
+	/* What was there before messages are on is somebody else's. */
+	mini_write32(&d, FSTS, FSTS_ICE);
+	assert_int_equal(model_violation_count(d.m), 0);
+	unmask_faults(&d);
+	model_unit_error(d.m, 0, FSTS_ICE);
+	assert_true(mini_read32(&d, FSTS) & FSTS_ICE);
+	model_unit_error(d.m, 0, FSTS_ITE);
+	mini_write32(&d, FSTS, FSTS_ICE);
+	assert_int_equal(model_violation_count(d.m), 0);
+	assert_true(mini_read32(&d, FSTS) & FSTS_ITE);
+	mini_write32(&d, FSTS, FSTS_ITE);
+	assert_int_equal(model_violation_count(d.m), 0);
+	/* Seen once is not seen for ever. */
+	model_unit_error(d.m, 0, FSTS_ITE);
+	mini_write32(&d, FSTS, FSTS_ITE);
+	assert_int_equal(model_violations_of(d.m, MODEL_V_FAULT), 1);
+	mini_close(&d, false);
+}
+
+static void overflow_cleared_before_the_records(void **state)
+{
+	struct mini d;
+
+	(void)state;
+	ready(&d, "one-record");
+	unmask_faults(&d);
+	for (int i = 0; i < 2; i++) {
+		fault_of(&d, 0x1000, true);
+		fault_of(&d, 0x2000, true);
+		assert_true(mini_read32(&d, FSTS) & FSTS_PFO);
+		if (!i)
+			mini_write32(&d, CAP_FRO(d.cap) + 12, 1u << 31);
+		mini_write32(&d, FSTS, FSTS_PFO);
+		assert_int_equal(model_violations_of(d.m, MODEL_V_FAULT), i);
+	}
+	mini_close(&d, false);
+}
+
+/* So is the index with translation and remapping off. */
+static void records_start_again_when_all_is_off(void **state)
+{
+	struct model_personality kind = *model_personality_find("plain");
+	struct mini d;
+	unsigned fro;
+
+	(void)state;
+	kind.cap |= 3ull << 40;
+	for (int i = 0; i < 3; i++) {
+		mini_open(
+			&d, model_create_usual(&kind, MODEL_LAZY, 0, 1, false));
+		mini_start(&d);
+		mini_attach(&d, DEV, mini_page(&d), 5, TT_SS);
+		if (i)
+			mini_start_interrupts(&d);
+		fro = CAP_FRO(d.cap);
+		fault_of(&d, 0x1000, true);
+		mini_write32(&d, fro + 12, 1u << 31);
+		mini_translation(&d, false);
+		if (i == 2)
+			mini_command(&d, G_IRE, false);
+		mini_set_root(&d);
+		mini_flush_context(&d, GRAN_GLOBAL, 0, 0);
+		mini_flush_iotlb(&d, GRAN_GLOBAL, 0, 0, 0, false);
+		mini_translation(&d, true);
+		fault_of(&d, 0x2000, true);
+		assert_int_equal(
+			mini_read64(&d, fro + (i == 1 ? 16 : 0)), 0x2000);
+		assert_int_equal(
+			bits(mini_read32(&d, FSTS), 15, 8), i == 1 ? 1 : 0);
+		mini_close(&d, true);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -349,6 +436,9 @@ int main(void)
 		cmocka_unit_test(bridge_lends_its_id),
 		cmocka_unit_test(pass_through_is_identity),
 		cmocka_unit_test(dmar_describes_the_machine),
+		cmocka_unit_test(condition_cleared_that_nobody_saw),
+		cmocka_unit_test(overflow_cleared_before_the_records),
+		cmocka_unit_test(records_start_again_when_all_is_off),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -437,6 +437,7 @@ static void enter(struct model *m, uint64_t low, uint64_t high)
 static void busy_queue_is_waited_for(void **state)
 {
 	struct model *m = model_create_simple("plain", MODEL_LAZY, 1);
+	uint64_t word = model_page_alloc(m, 0, MODEL_OWNER_DRIVER);
 	struct earlier e = {0};
 	unsigned n;
 	struct rig r;
@@ -449,12 +450,13 @@ static void busy_queue_is_waited_for(void **state)
 	for (n = 0; n < 2; n++) {
 		/* The device's TLB, then a wait that stores. */
 		enter(m, 3 | (uint64_t)RIG_ATS << 32, 0x7ffffffffffff001);
-		enter(m, 0x25 | (n + 5ull) << 32, e.frame);
+		enter(m, 0x25 | (n + 5ull) << 32, word);
 	}
 	rig_open_machine(&r, m);
 	rig_start_ok(&r);
-	assert_int_equal(*(uint32_t *)model_ptr(m, e.frame), 6);
+	assert_int_equal(*(uint32_t *)model_ptr(m, word), 6);
 	assert_int_equal(iommu_destroy(r.iommu), IOMMU_OK);
+	model_page_free(m, word, 0);
 	no_violation(&r);
 	model_destroy(m);
 }

@@ -306,6 +306,13 @@ enum model_dma_status model_dma_write(struct model *m, uint16_t segment,
 enum model_dma_status model_dma_post(struct model *m, uint16_t segment,
 	uint16_t bdf, uint64_t iova, const void *buf, size_t len);
 
+/**
+ * A read whose answer is on its way: it is translated now and takes its data,
+ * which nobody looks at, as late as the unit's rules for draining allow.
+ */
+enum model_dma_status model_dma_read_late(struct model *m, uint16_t segment,
+	uint16_t bdf, uint64_t iova, size_t len);
+
 /** A read without data (zero-length): allowed on write-only pages if
  *  CAP.ZLR. */
 enum model_dma_status model_dma_zero_read(
@@ -318,7 +325,7 @@ enum model_dma_status model_dma_atomic(struct model *m, uint16_t segment,
 /** The reason code of the last blocked request, 0 if none was recorded. */
 unsigned model_last_fault(struct model *m);
 
-/** Posted writes that have not landed. */
+/** Posted writes that have not landed, and late reads without an answer. */
 size_t model_posted(struct model *m);
 
 /** A device sends an interrupt message. True if a CPU gets an interrupt. */
@@ -371,6 +378,11 @@ bool model_ats_request(struct model *m, uint16_t segment, uint16_t bdf,
  */
 enum model_dma_status model_ats_dma(struct model *m, uint16_t segment,
 	uint16_t bdf, uint64_t iova, void *buf, size_t len, bool write);
+
+/** A posted write through the device's own TLB: it lands when a flush of that
+ *  drains it, at the latest. */
+enum model_dma_status model_ats_post(struct model *m, uint16_t segment,
+	uint16_t bdf, uint64_t iova, const void *buf, size_t len);
 
 /** Sends a request marked "translated" with a physical address. */
 enum model_dma_status model_dma_translated(struct model *m, uint16_t segment,

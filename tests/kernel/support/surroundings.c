@@ -14,7 +14,7 @@
 /* What the model's own headers name differently. */
 #undef PAGE_SIZE
 #define PAGE_SIZE 4096ull
-#define OWNER_KERNEL 9
+#define OWNER_KERNEL MODEL_OWNER_DRIVER
 
 struct function functions[FUNCTIONS];
 struct model *model;

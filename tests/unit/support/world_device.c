@@ -167,9 +167,15 @@ static bool request(struct world *w, struct world_device *d,
 {
 	struct model *m = w->r.m;
 
+	if (ats_enabled(w, d) && write && post)
+		return model_ats_post(m, 0, d->bdf, a->iova, value, 8) ==
+			MODEL_DMA_OK;
 	if (ats_enabled(w, d))
 		return model_ats_dma(m, 0, d->bdf, a->iova, value, 8, write) ==
 			MODEL_DMA_OK;
+	/* Another read, whose answer takes its time. */
+	if (!write && post)
+		(void)model_dma_read_late(m, 0, d->bdf, a->iova, 8);
 	if (!write)
 		return model_dma_read(m, 0, d->bdf, a->iova, value, 8) ==
 			MODEL_DMA_OK;
