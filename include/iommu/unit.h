@@ -97,7 +97,12 @@ struct iommu_reserved_region {
 /** How many regions firmware reserved. */
 unsigned iommu_reserved_count(const struct iommu *iommu);
 
-/** Region n < iommu_reserved_count(). IOMMU_BAD_ARGUMENT. */
+/**
+ * Region n < iommu_reserved_count(). IOMMU_BAD_ARGUMENT. Firmware's memory map
+ * should call it reserved (VT-d 8.4) and does not always: only the host can see
+ * that, and a host that lets devices reach such memory takes it out of what it
+ * gives to others.
+ */
 enum iommu_status iommu_reserved_region(const struct iommu *iommu, unsigned n,
 	struct iommu_reserved_region *out) IOMMU_MUST_CHECK;
 

@@ -360,6 +360,7 @@ enum iommu_status vtd_discover(
 	if (status != IOMMU_OK)
 		return status;
 	dmar_check(&iommu->dmar->table, log_warning, iommu);
+	vtd_scopes_check(iommu, log_warning, iommu);
 	vtd_quirks_find(iommu);
 	status = make_units(iommu, 0);
 	if (status != IOMMU_OK)
@@ -378,7 +379,9 @@ static void print_warning(void *arg, size_t at, const char *what)
 
 void vtd_report_warnings(const struct iommu *iommu, struct text *text)
 {
-	if (iommu->dmar)
+	if (iommu->dmar) {
 		dmar_check(&iommu->dmar->table, print_warning, text);
+		vtd_scopes_check(iommu, print_warning, text);
+	}
 	vtd_audit_report(iommu, text);
 }

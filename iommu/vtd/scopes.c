@@ -76,6 +76,50 @@ static bool scope_covers(const struct iommu *iommu, uint16_t segment,
 		(unsigned)rid >> 8 <= last;
 }
 
+/** How a scope's type contradicts what it names, or NULL. The function that is
+ *  named counts then, and nothing below it. */
+static const char *scope_flaw(const struct iommu *iommu, uint16_t segment,
+	const struct dmar_scope *scope)
+{
+	bool bridge = scope->type == DMAR_SCOPE_BRIDGE;
+	uint16_t rid;
+
+	if ((!bridge && scope->type != DMAR_SCOPE_ENDPOINT) ||
+		!vtd_resolve(iommu, segment, scope, &rid) ||
+		!topology_exists(iommu, segment, rid) ||
+		bridge == topology_is_bridge(iommu, segment, rid))
+		return NULL;
+	if (!bridge)
+		return "a scope that calls a bridge an endpoint";
+	/* Non-transparent bridges (class 0680h) look like endpoints. */
+	return topology_config(iommu, segment, rid, 0xa, 2) == 0x0680
+		? NULL
+		: "a scope that calls an endpoint a bridge";
+}
+
+void vtd_scopes_check(const struct iommu *iommu, dmar_warn *warn, void *arg)
+{
+	const struct dmar_table *table = &iommu->dmar->table;
+	struct dmar_record record;
+	struct dmar_scope scope;
+	size_t at = 0, inner, start;
+
+	while (dmar_next(table, &at, &record)) {
+		start = record.scopes;
+		for (inner = 0; dmar_scope_next(&record, &inner, &scope);
+			start = inner) {
+			const char *flaw =
+				scope_flaw(iommu, record.segment, &scope);
+
+			if (flaw)
+				warn(arg,
+					(size_t)(record.bytes - table->bytes) +
+						start,
+					flaw);
+		}
+	}
+}
+
 static bool record_covers(const struct iommu *iommu,
 	const struct dmar_record *record, uint16_t segment, uint16_t rid)
 {

@@ -276,6 +276,8 @@ bool vtd_find_record(const struct iommu *iommu, unsigned type, size_t *at,
  *  the way is missing. */
 bool vtd_resolve(const struct iommu *iommu, uint16_t segment,
 	const struct dmar_scope *scope, uint16_t *out_rid);
+/** Reports scopes whose type contradicts what they name. */
+void vtd_scopes_check(const struct iommu *iommu, dmar_warn *warn, void *arg);
 
 /* ---- audit.c ---- */
 

@@ -94,6 +94,40 @@ static void scopes_name_devices(void **state)
 	rig_close(&rig);
 }
 
+/** The function that is named counts, and is warned of. */
+static void scopes_contradict_what_they_name(void **state)
+{
+	static const uint8_t port[] = {1, 0}, disk[] = {3, 0}, ntb[] = {4, 0},
+			     nothing[] = {9, 0}, right[] = {2, 0};
+
+	(void)state;
+	begin();
+	board_bridge(MODEL_BDF(0, 1, 0), BOARD_ROOT_PORT, 0x20, 0x20);
+	board_add(MODEL_BDF(0x20, 0, 0), BOARD_ENDPOINT);
+	board_bridge(MODEL_BDF(0, 2, 0), BOARD_ROOT_PORT, 0x21, 0x21);
+	board_add(MODEL_BDF(0, 3, 0), BOARD_INTEGRATED);
+	board_add(MODEL_BDF(0, 4, 0), BOARD_INTEGRATED);
+	board_put(MODEL_BDF(0, 4, 0), 0xa, 2, 0x0680);
+	table_unit_of(&table, 0, 0, BASE);
+	table_path(&table, DMAR_SCOPE_ENDPOINT, 0, 0, 1, port);
+	table_path(&table, DMAR_SCOPE_BRIDGE, 0, 0, 1, disk);
+	table_path(&table, DMAR_SCOPE_BRIDGE, 0, 0, 1, ntb);
+	table_path(&table, DMAR_SCOPE_BRIDGE, 0, 0, 1, nothing);
+	table_path(&table, DMAR_SCOPE_BRIDGE, 0, 0, 1, right);
+	table_path(&table, DMAR_SCOPE_IOAPIC, 1, 0, 1, port);
+	table_close(&table);
+	start("plain");
+	assert_int_equal(state_of(MODEL_BDF(0, 3, 0)), IOMMU_OK);
+	assert_int_equal(state_of(MODEL_BDF(0, 4, 0)), IOMMU_OK);
+	assert_int_equal(state_of(MODEL_BDF(0x20, 0, 0)), IOMMU_UNCOVERED);
+	words_start();
+	iommu_report_warnings(rig.iommu, words_sink, NULL);
+	words_have("offset 64: a scope that calls a bridge an endpoint\n");
+	words_have("offset 72: a scope that calls an endpoint a bridge\n");
+	assert_int_equal(words_count("a scope that calls"), 2);
+	rig_close(&rig);
+}
+
 static void unit_for_the_rest_may_stand_first(void **state)
 {
 	static const uint8_t one[] = {3, 0};
@@ -726,6 +760,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(scopes_name_devices),
+		cmocka_unit_test(scopes_contradict_what_they_name),
 		cmocka_unit_test(unit_for_the_rest_may_stand_first),
 		cmocka_unit_test(tables_that_name_no_unit),
 		cmocka_unit_test(tables_may_be_long),
