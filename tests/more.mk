@@ -31,9 +31,9 @@ $(O)/size/%.c.o: $(S)/%.c | packages-build
 	$(Q)$(CC) -std=gnu17 -ffreestanding -O2 -mgeneral-regs-only \
 		-fcallgraph-info=su $(library-includes) -MMD -MP -c -o $@ $<
 
-size: packages-build $(size-objects)
+size: packages-build packages-test $(size-objects) $(stack-programs)
 	@size -t $(size-objects) | sed 's|$(O)/size/||'
-	@$(PYTHON) $(S)/tools/size $(S) $(O)/size
+	@V=$(V) $(PYTHON) $(S)/tools/size $(S) $(O)/size $(stack-programs)
 
 # --- make reference: a page for every public function ----------------------
 

@@ -55,6 +55,7 @@ endef
 $(foreach k,$(kinds),$(eval $(call test-rule,$k)))
 
 include $(S)/tests/soak.mk
+include $(S)/tests/stack/tests.mk
 include $(S)/tests/kernel/tests.mk
 all-test-programs += $(kernel-test-programs)
 include $(S)/tests/fs/tests.mk
