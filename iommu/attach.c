@@ -456,7 +456,7 @@ enum iommu_status iommu_device_removed(
 
 	if (!dev)
 		return core_disinherit_gone(iommu, id);
-	core_device_mute(iommu, dev);
+	core_device_mute(dev);
 	status = core_detach(iommu, dev);
 	old = core_disinherit_gone(iommu, id);
 	__atomic_store_n(&dev->mute, false, __ATOMIC_RELEASE);

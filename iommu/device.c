@@ -275,9 +275,8 @@ unsigned core_device_rids(const struct device *dev, uint16_t rid[MAX_RIDS])
 	return count;
 }
 
-void core_device_mute(struct iommu *iommu, struct device *dev)
+void core_device_mute(struct device *dev)
 {
-	(void)iommu;
 	__atomic_store_n(&dev->mute, true, __ATOMIC_RELEASE);
 }
 

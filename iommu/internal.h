@@ -11,6 +11,7 @@
  *	queue    (Q)  a unit's invalidation queue, its slots
  *	register (R)  a unit's command registers
  *	fault    (F)  the ring of collected faults
+ *	log      (L)  the line that is being logged
  *
  * No lock is held while the hardware is waited for, except R for the length
  * of one register command. Members marked (C) are constant after discovery,
@@ -104,6 +105,15 @@ struct segment {
 	struct bus *bus[BUSES]; /* A, set once */
 };
 
+/** Collects text and hands it to a sink in pieces. */
+struct text {
+	iommu_sink *sink; /* NULL: what is too long is left out */
+	void *arg;
+	char *out;
+	size_t size, length;
+	char buffer[128]; /* unless it goes elsewhere */
+};
+
 struct iommu {
 	struct iommu_host host;               /* C */
 	struct iommu_options options;         /* C */
@@ -114,6 +124,9 @@ struct iommu {
 	unsigned order;                       /* C: pages of this struct */
 	iommu_phys_t phys;                    /* C */
 	char reason[192];                     /* S */
+	struct iommu_lock log_lock;           /* L */
+	struct text log;                      /* L */
+	char line[200];                       /* L: what is logged */
 	struct dmar *dmar;                    /* C */
 	struct unit *unit[MAX_UNITS];         /* C */
 	unsigned units;                       /* C */
@@ -277,14 +290,6 @@ void core_pool_end(struct iommu *iommu, struct pool *pool);
 
 /* ---- text.c ---- */
 
-/** Collects text and hands it to a sink in pieces. */
-struct text {
-	iommu_sink *sink;
-	void *arg;
-	size_t length;
-	char buffer[128];
-};
-
 void text_start(struct text *text, iommu_sink *sink, void *arg);
 void text_add(struct text *text, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
@@ -292,7 +297,7 @@ void text_end(struct text *text);
 /** snprintf for %c %s %u %x %ju %jx %p and widths; returns the length kept. */
 size_t core_format(char *out, size_t size, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-void core_log(const struct iommu *iommu, enum iommu_log_level level,
+void core_log(struct iommu *iommu, enum iommu_log_level level,
 	const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* ---- device.c ---- */
@@ -314,7 +319,7 @@ void core_devices_anew(struct iommu *iommu);
 enum iommu_status core_device_quarantine(
 	struct iommu *iommu, struct device *dev);
 /** Notes that a device's TLB does not answer: no more is asked of it. */
-void core_device_mute(struct iommu *iommu, struct device *dev);
+void core_device_mute(struct device *dev);
 bool core_device_is_mute(const struct iommu *iommu, struct iommu_device_id id);
 /** Gives the tables of segments and buses back. */
 void core_segments_end(struct iommu *iommu);

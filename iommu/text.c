@@ -9,15 +9,39 @@
 #include <stdarg.h>
 #include "internal.h"
 
-typedef void put_char(void *arg, char c);
-
-static void put_string(put_char *put, void *arg, const char *string)
+void text_start(struct text *text, iommu_sink *sink, void *arg)
 {
-	while (*string)
-		put(arg, *string++);
+	text->sink = sink;
+	text->arg = arg;
+	text->out = text->buffer;
+	text->size = sizeof(text->buffer);
+	text->length = 0;
 }
 
-static void put_number(put_char *put, void *arg, uint64_t value, unsigned base,
+void text_end(struct text *text)
+{
+	if (text->length)
+		text->sink(text->arg, text->out, text->length);
+	text->length = 0;
+}
+
+static void put(struct text *text, char c)
+{
+	if (text->length == text->size) {
+		if (!text->sink)
+			return;
+		text_end(text);
+	}
+	text->out[text->length++] = c;
+}
+
+static void put_string(struct text *text, const char *string)
+{
+	while (*string)
+		put(text, *string++);
+}
+
+static void put_number(struct text *text, uint64_t value, unsigned base,
 	unsigned width, char fill)
 {
 	char digits[20];
@@ -28,21 +52,22 @@ static void put_number(put_char *put, void *arg, uint64_t value, unsigned base,
 		value /= base;
 	} while (value);
 	for (; width > n; width--)
-		put(arg, fill);
+		put(text, fill);
 	while (n)
-		put(arg, digits[--n]);
+		put(text, digits[--n]);
 }
 
-static void format_to(
-	put_char *put, void *arg, const char *format, va_list values)
+static __attribute__((noinline)) void format_to(
+	struct text *text, const char *format, va_list values)
 {
 	for (; *format; format++) {
-		char fill = ' ';
-		unsigned width = 0;
+		unsigned width = 0, base = 16;
 		bool wide = false;
+		char fill = ' ';
+		uint64_t value;
 
 		if (*format != '%') {
-			put(arg, *format);
+			put(text, *format);
 			continue;
 		}
 		if (*++format == '0')
@@ -55,45 +80,32 @@ static void format_to(
 		}
 		switch (*format) {
 		case 'c':
-			put(arg, (char)va_arg(values, int));
-			break;
+			put(text, (char)va_arg(values, int));
+			continue;
 		case 's':
-			put_string(put, arg, va_arg(values, const char *));
-			break;
+			put_string(text, va_arg(values, const char *));
+			continue;
 		case 'u':
+			base = 10;
+			/* fallthrough */
 		case 'x':
-			put_number(put, arg,
-				wide ? va_arg(values, uintmax_t)
-				     : va_arg(values, unsigned),
-				*format == 'u' ? 10 : 16, width, fill);
+			value = wide ? va_arg(values, uintmax_t)
+				     : va_arg(values, unsigned);
 			break;
 		case 'p':
-			put_string(put, arg, "0x");
-			put_number(put, arg, (uintptr_t)va_arg(values, void *),
-				16, 2 * sizeof(void *), '0');
+			put_string(text, "0x");
+			width = 2 * sizeof(void *);
+			fill = '0';
+			value = (uintptr_t)va_arg(values, void *);
 			break;
 		case '\0':
 			return;
 		default:
-			put(arg, *format);
+			put(text, *format);
+			continue;
 		}
+		put_number(text, value, base, width, fill);
 	}
-}
-
-static void put_text(void *arg, char c)
-{
-	struct text *text = arg;
-
-	if (text->length == sizeof(text->buffer))
-		text_end(text);
-	text->buffer[text->length++] = c;
-}
-
-void text_start(struct text *text, iommu_sink *sink, void *arg)
-{
-	text->sink = sink;
-	text->arg = arg;
-	text->length = 0;
 }
 
 void text_add(struct text *text, const char *format, ...)
@@ -101,76 +113,64 @@ void text_add(struct text *text, const char *format, ...)
 	va_list values;
 
 	va_start(values, format);
-	format_to(put_text, text, format, values);
+	format_to(text, format, values);
 	va_end(values);
 }
 
-void text_end(struct text *text)
+/** Formats into memory; what does not fit is left out. */
+static size_t format_into(struct text *text, char *out, size_t size,
+	const char *format, va_list values)
 {
-	if (text->length)
-		text->sink(text->arg, text->buffer, text->length);
+	text->sink = NULL;
+	text->out = out;
+	text->size = size - 1;
 	text->length = 0;
-}
-
-struct bounded {
-	char *out;
-	size_t size;
-	size_t length;
-};
-
-static void put_bounded(void *arg, char c)
-{
-	struct bounded *bounded = arg;
-
-	if (bounded->length + 1 < bounded->size)
-		bounded->out[bounded->length++] = c;
-}
-
-static size_t format_bounded(
-	char *out, size_t size, const char *format, va_list values)
-{
-	struct bounded bounded = {.out = out, .size = size};
-
-	if (!size)
-		return 0;
-	format_to(put_bounded, &bounded, format, values);
-	out[bounded.length] = '\0';
-	return bounded.length;
+	format_to(text, format, values);
+	out[text->length] = '\0';
+	return text->length;
 }
 
 size_t core_format(char *out, size_t size, const char *format, ...)
 {
+	struct text text;
 	va_list values;
 	size_t length;
 
+	if (!size)
+		return 0;
 	va_start(values, format);
-	length = format_bounded(out, size, format, values);
+	length = format_into(&text, out, size, format, values);
 	va_end(values);
 	return length;
 }
 
-void core_log(const struct iommu *iommu, enum iommu_log_level level,
+/* Lines are made in the instance: the deepest calls are those that complain. */
+void core_log(struct iommu *iommu, enum iommu_log_level level,
 	const char *format, ...)
 {
-	char line[200];
+	unsigned long state;
 	va_list values;
 
 	if (!iommu->host.log)
 		return;
+	state = core_lock(iommu, &iommu->log_lock);
 	va_start(values, format);
-	format_bounded(line, sizeof(line), format, values);
+	format_into(
+		&iommu->log, iommu->line, sizeof(iommu->line), format, values);
 	va_end(values);
-	iommu->host.log(iommu->host.ctx, level, line);
+	iommu->host.log(iommu->host.ctx, level, iommu->line);
+	core_unlock(iommu, &iommu->log_lock, state);
 }
 
 void core_reason(struct iommu *iommu, const char *format, ...)
 {
+	struct text text;
 	va_list values;
 
 	va_start(values, format);
-	format_bounded(iommu->reason, sizeof(iommu->reason), format, values);
+	format_into(
+		&text, iommu->reason, sizeof(iommu->reason), format, values);
 	va_end(values);
-	if (iommu->reason[0] && iommu->host.log)
-		iommu->host.log(
-			iommu->host.ctx, IOMMU_LOG_WARNING, iommu->reason);
+	if (iommu->reason[0])
+		core_log(iommu, IOMMU_LOG_WARNING, "%s", iommu->reason);
 }

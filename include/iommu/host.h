@@ -127,7 +127,11 @@ struct iommu_host {
 	 */
 	void (*relax)(void *ctx, uint64_t waited_ns);
 
-	/** A line for the log, without line feed. May be NULL. */
+	/**
+	 * A line for the log, without line feed; only valid during the call.
+	 * Called by one CPU at a time and with locks held: must not call the
+	 * library. May be NULL.
+	 */
 	void (*log)(void *ctx, enum iommu_log_level level, const char *line);
 
 	/**

@@ -133,7 +133,7 @@ static void audit(const struct iommu *iommu, remark *say, void *arg)
 
 static void log_remark(void *arg, const struct unit *unit, const char *what)
 {
-	const struct iommu *iommu = arg;
+	struct iommu *iommu = arg;
 
 	if (unit)
 		core_log(iommu, IOMMU_LOG_WARNING, "unit at 0x%jx: %s",
@@ -142,9 +142,9 @@ static void log_remark(void *arg, const struct unit *unit, const char *what)
 		core_log(iommu, IOMMU_LOG_INFO, "units differ: %s", what);
 }
 
-void vtd_audit_log(const struct iommu *iommu)
+void vtd_audit_log(struct iommu *iommu)
 {
-	audit(iommu, log_remark, (void *)(uintptr_t)iommu);
+	audit(iommu, log_remark, iommu);
 }
 
 static void print_remark(void *arg, const struct unit *unit, const char *what)

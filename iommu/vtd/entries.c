@@ -117,14 +117,13 @@ static bool link_context(struct vtd_unit *unit, unsigned bus, iommu_phys_t phys)
 /**
  * The context table of a bus, made on first use. It is only handed out after
  * the unit has forgotten that the root entry was absent; CPUs that come
- * meanwhile flush too.
+ * meanwhile flush too. *plan is lent.
  */
-static enum iommu_status context_table(
-	struct vtd_unit *unit, unsigned bus, struct vtd_entry **out)
+static enum iommu_status context_table(struct vtd_unit *unit, unsigned bus,
+	struct vtd_plan *plan, struct vtd_entry **out)
 {
 	struct iommu *iommu = unit->unit.iommu;
 	enum iommu_status status;
-	struct vtd_plan plan;
 	iommu_phys_t phys;
 	void *page;
 
@@ -139,8 +138,8 @@ static enum iommu_status context_table(
 		core_pages_free(iommu, page, phys, 0);
 		page = core_virt(iommu, unit->context_phys[bus]);
 	}
-	vtd_plan_root_entry(&unit->traits, &plan);
-	status = vtd_run(unit, &plan);
+	vtd_plan_root_entry(&unit->traits, plan);
+	status = vtd_run(unit, plan);
 	*out = page;
 	__atomic_store_n(&unit->context[bus], *out, __ATOMIC_RELEASE);
 	return status;
@@ -176,7 +175,7 @@ enum iommu_status vtd_attach(struct unit *neutral, const struct entry *entry)
 	struct vtd_entry *table, *slot;
 	struct vtd_plan plan;
 
-	status = context_table(unit, entry->rid >> 8, &table);
+	status = context_table(unit, entry->rid >> 8, &plan, &table);
 	if (status != IOMMU_OK)
 		return status;
 	slot = &table[entry->rid & 0xff];
@@ -235,7 +234,7 @@ enum iommu_status vtd_hush(struct unit *neutral, uint16_t rid)
 	struct vtd_plan plan;
 	bool absent;
 
-	status = context_table(unit, rid >> 8, &table);
+	status = context_table(unit, rid >> 8, &plan, &table);
 	if (status != IOMMU_OK)
 		return status;
 	slot = &table[rid & 0xff];

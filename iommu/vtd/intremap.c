@@ -23,7 +23,7 @@ static bool ids_fit(const struct vtd_unit *unit)
 }
 
 /** An I/O APIC that the table does not name could not interrupt any more. */
-static bool ioapics_are_named(const struct iommu *iommu)
+static bool ioapics_are_named(struct iommu *iommu)
 {
 	struct unit *unit;
 	uint16_t source;
@@ -43,7 +43,7 @@ static bool ioapics_are_named(const struct iommu *iommu)
 
 bool vtd_irt_wanted(const struct vtd_unit *unit)
 {
-	const struct iommu *iommu = unit->unit.iommu;
+	struct iommu *iommu = unit->unit.iommu;
 	enum iommu_choice choice = iommu->options.interrupt_remapping;
 
 	if (choice == IOMMU_OFF_ALWAYS || !VTD_ECAP_IR(unit->unit.ecap) ||

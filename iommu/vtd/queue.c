@@ -23,6 +23,8 @@ enum {
 	PATIENCE = 64,
 	/** How often a submission is repeated. */
 	REPEATS = 3,
+	/** In vtd_queue.seen, beside bits of FSTS: the unit is lost. */
+	SEEN_LOST = 1 << 30,
 };
 
 static unsigned slot_of(uint64_t position)
@@ -164,23 +166,20 @@ static inline struct ticket __put_wait(struct vtd_unit *unit, uint64_t at)
 	return ticket;
 }
 
-/** Puts a plan and its wait into the ring. False: no room. Q held. */
-static bool __put(
-	struct vtd_unit *unit, const struct vtd_plan *plan, struct ticket *out)
+/** Puts commands and their wait into the ring; no ticket: no room. Q held. */
+static struct ticket __put(struct vtd_unit *unit,
+	const struct vtd_command *command, unsigned count)
 {
 	struct vtd_queue *queue = &unit->queue;
 	uint64_t at = queue->tail;
-	unsigned n;
 
-	if (!__has_room(queue, plan->count))
-		return false;
-	for (n = 0; n < plan->count; n++, at++) {
-		queue->ring[slot_of(at)] =
-			encode(&unit->traits, &plan->command[n]);
-		__count(&unit->unit.stats, plan->command[n].op);
+	if (!__has_room(queue, count))
+		return (struct ticket){0, 0};
+	for (; count; count--, command++, at++) {
+		queue->ring[slot_of(at)] = encode(&unit->traits, command);
+		__count(&unit->unit.stats, command->op);
 	}
-	*out = __put_wait(unit, at);
-	return true;
+	return __put_wait(unit, at);
 }
 
 /** Tells the hardware about everything in the ring. Under Q the tail never
@@ -211,55 +210,65 @@ static inline void queue_leave(struct vtd_unit *unit, unsigned long state)
 	core_unlock(unit->unit.iommu, &queue->lock, state);
 }
 
-static bool put(
-	struct vtd_unit *unit, const struct vtd_plan *plan, struct ticket *out)
+static struct ticket put(struct vtd_unit *unit,
+	const struct vtd_command *command, unsigned count)
 {
 	unsigned long state = queue_enter(unit);
-	bool room = __put(unit, plan, out);
+	struct ticket ticket = __put(unit, command, count);
 
 	/* Those who come again and again until there is room must not keep
 	 * each other from ringing for what fills the ring. */
-	if (!room)
+	if (!ticket.end)
 		__ring_doorbell(unit);
 	queue_leave(unit, state);
-	return room;
+	return ticket;
 }
 
-/** Waits for room in the ring. */
-static __attribute__((noinline)) enum iommu_status put_patiently(
-	struct vtd_unit *unit, const struct vtd_plan *plan, struct ticket *out)
+/** Why a unit carries nothing out: it is lost or suspended. */
+static enum iommu_status refusal(const struct vtd_unit *unit)
+{
+	enum iommu_unit_state state = unit_state(&unit->unit);
+
+	if (state == IOMMU_UNIT_FAILED)
+		return IOMMU_UNIT_LOST;
+	return state > IOMMU_UNIT_FAILED ? IOMMU_UNCONFIRMED : IOMMU_OK;
+}
+
+static inline bool uses_queue(
+	const struct vtd_unit *unit, const struct vtd_command *first)
+{
+	return unit->unit.queued && first->op != VTD_OP_WRITE_BUFFER;
+}
+
+/** Puts commands into the ring, waiting for room. */
+static enum iommu_status put_patiently(struct vtd_unit *unit,
+	const struct vtd_command *command, unsigned count, struct ticket *out)
 {
 	struct vtd_deadline deadline;
 
 	vtd_deadline_start(
 		&deadline, unit->unit.iommu->options.device_timeout_ns);
-	while (!put(unit, plan, out))
-		if (unit_state(&unit->unit) == IOMMU_UNIT_FAILED ||
-			vtd_deadline_turn(unit, &deadline, true))
+	do {
+		if (unit_state(&unit->unit) == IOMMU_UNIT_FAILED)
 			return IOMMU_UNIT_LOST;
-	return IOMMU_OK;
-}
-
-static inline enum iommu_status submit(
-	struct vtd_unit *unit, const struct vtd_plan *plan, struct ticket *out)
-{
-	enum iommu_unit_state state = unit_state(&unit->unit);
-
-	*out = (struct ticket){0, 0};
-	if (!plan->count)
-		return IOMMU_OK;
-	if (state >= IOMMU_UNIT_FAILED)
-		return state == IOMMU_UNIT_FAILED ? IOMMU_UNIT_LOST
-						  : IOMMU_UNCONFIRMED;
-	if (plan->command[0].op == VTD_OP_WRITE_BUFFER || !unit->unit.queued)
-		return vtd_registers_run(unit, plan);
-	return put(unit, plan, out) ? IOMMU_OK : put_patiently(unit, plan, out);
+		*out = put(unit, command, count);
+		if (out->end)
+			return IOMMU_OK;
+	} while (!vtd_deadline_turn(unit, &deadline, true));
+	return IOMMU_UNIT_LOST;
 }
 
 enum iommu_status vtd_submit(
 	struct vtd_unit *unit, const struct vtd_plan *plan, struct ticket *out)
 {
-	return submit(unit, plan, out);
+	enum iommu_status status = refusal(unit);
+
+	*out = (struct ticket){0, 0};
+	if (!plan->count || status != IOMMU_OK)
+		return plan->count ? status : IOMMU_OK;
+	if (!uses_queue(unit, plan->command))
+		return vtd_registers_run(unit, plan->command, plan->count);
+	return put_patiently(unit, plan->command, plan->count, out);
 }
 
 /* ---- errors ---- */
@@ -284,19 +293,15 @@ static uint64_t __head_position(const struct vtd_unit *unit)
 		(slot_of(tail) + VTD_QUEUE_SLOTS - index) % VTD_QUEUE_SLOTS;
 }
 
-static void __repair_queue_error(struct vtd_unit *unit)
+static void __repair_queue_error(struct vtd_unit *unit, uint64_t record)
 {
 	struct vtd_queue *queue = &unit->queue;
 	uint64_t head = __head_position(unit);
 	struct vtd_entry *slot = &queue->ring[slot_of(head)];
 
 	queue->bad = *slot;
-	queue->bad_code = VTD_IQERCD_IQEI(vtd_read64(unit, VTD_IQERCD));
+	queue->bad_code = VTD_IQERCD_IQEI(record);
 	unit_count_locked(&unit->unit.stats.queue_errors, 1);
-	core_log(unit->unit.iommu, IOMMU_LOG_ERROR,
-		"unit at 0x%jx refused descriptor %016jx %016jx (code %u)",
-		(uintmax_t)unit->unit.base.v, (uintmax_t)slot->high,
-		(uintmax_t)slot->low, queue->bad_code);
 	if (VTD_DESC_TYPE(slot->low) == VTD_DESC_WAIT)
 		*slot = wait_descriptor(queue, head + 1);
 	else
@@ -308,11 +313,9 @@ static void __repair_queue_error(struct vtd_unit *unit)
 	__ring_doorbell(unit);
 }
 
-/** Returns the device that did not answer, 0 if the unit does not say. */
-static uint16_t __repair_device_timeout(struct vtd_unit *unit)
+static void __repair_device_timeout(struct vtd_unit *unit)
 {
 	struct vtd_queue *queue = &unit->queue;
-	uint16_t sid = VTD_IQERCD_ITESID(vtd_read64(unit, VTD_IQERCD));
 	uint64_t head = __head_position(unit);
 	uint64_t done = done_position(queue, queue->tail);
 
@@ -325,54 +328,88 @@ static uint16_t __repair_device_timeout(struct vtd_unit *unit)
 	}
 	vtd_write32(unit, VTD_FSTS, VTD_FSTS_ITE);
 	__ring_doorbell(unit);
-	return sid;
 }
 
-static void note_completion_error(struct vtd_unit *unit)
+static void mute(struct vtd_unit *unit, uint16_t sid)
 {
-	core_log(unit->unit.iommu, IOMMU_LOG_WARNING,
-		"unit at 0x%jx: unexpected completion from device %04x",
-		(uintmax_t)unit->unit.base.v,
-		VTD_IQERCD_ICESID(vtd_read64(unit, VTD_IQERCD)));
-	vtd_write32(unit, VTD_FSTS, VTD_FSTS_ICE);
-}
+	struct device *dev = core_device_known(unit->unit.iommu,
+		(struct iommu_device_id){unit->unit.segment, sid});
 
-static void blame_device(struct vtd_unit *unit, uint16_t sid)
-{
-	struct iommu *iommu = unit->unit.iommu;
-	struct device *dev = core_device_known(
-		iommu, (struct iommu_device_id){unit->unit.segment, sid});
-
-	core_log(iommu, IOMMU_LOG_ERROR,
-		"device %02x:%02x.%u does not answer invalidations", sid >> 8,
-		(sid >> 3) & 0x1f, sid & 7);
 	if (dev)
-		core_device_mute(iommu, dev);
+		core_device_mute(dev);
 }
 
 /** Looks for errors and repairs them; rings what was left to somebody else. */
 static void look_for_errors(struct vtd_unit *unit)
 {
+	struct vtd_queue *queue = &unit->queue;
 	struct iommu *iommu = unit->unit.iommu;
-	unsigned long state = core_lock(iommu, &unit->queue.lock);
+	unsigned long state = core_lock(iommu, &queue->lock);
 	uint32_t status = vtd_read32(unit, VTD_FSTS);
 	uint16_t silent = 0;
+	uint64_t record;
 
-	if (status == ~0u) {
-		vtd_lost(unit, "the registers read as all ones");
-		status = 0;
+	if (status == ~0u &&
+		vtd_mark_lost(unit, "the registers read as all ones"))
+		queue->seen |= SEEN_LOST;
+	else if (status != ~0u && status & VTD_FSTS_QUEUE) {
+		queue->seen |= status & VTD_FSTS_QUEUE;
+		record = vtd_read64(unit, VTD_IQERCD);
+		if (status & VTD_FSTS_IQE)
+			__repair_queue_error(unit, record);
+		if (status & VTD_FSTS_ITE) {
+			/* Old units do not say which: 0. */
+			silent = VTD_IQERCD_ITESID(record);
+			queue->silent = silent;
+			__repair_device_timeout(unit);
+		}
+		if (status & VTD_FSTS_ICE) {
+			queue->unasked = VTD_IQERCD_ICESID(record);
+			vtd_write32(unit, VTD_FSTS, VTD_FSTS_ICE);
+		}
 	}
-	if (status & VTD_FSTS_IQE)
-		__repair_queue_error(unit);
-	if (status & VTD_FSTS_ITE)
-		silent = __repair_device_timeout(unit);
-	if (status & VTD_FSTS_ICE)
-		note_completion_error(unit);
-	if (unit->queue.rung != unit->queue.tail)
+	if (queue->rung != queue->tail)
 		__ring_doorbell(unit);
-	core_unlock(iommu, &unit->queue.lock, state);
+	core_unlock(iommu, &queue->lock, state);
 	if (silent)
-		blame_device(unit, silent);
+		mute(unit, silent);
+}
+
+static void tell_of_silence(struct iommu *iommu, uint16_t sid)
+{
+	core_log(iommu, IOMMU_LOG_ERROR,
+		"device %02x:%02x.%u does not answer invalidations", sid >> 8,
+		(sid >> 3) & 0x1f, sid & 7);
+}
+
+/** Logs what looks have found: from here, not from there, where the stack is
+ *  deeper and Q is held. */
+static __attribute__((noinline)) void tell(struct vtd_unit *unit)
+{
+	struct vtd_queue *queue = &unit->queue;
+	struct iommu *iommu = unit->unit.iommu;
+	uintmax_t base = unit->unit.base.v;
+	unsigned long state = core_lock(iommu, &queue->lock);
+	struct vtd_entry bad = queue->bad;
+	uint16_t silent = queue->silent, unasked = queue->unasked;
+	uint32_t seen = queue->seen;
+
+	queue->seen = 0;
+	core_unlock(iommu, &queue->lock, state);
+	if (seen & SEEN_LOST)
+		vtd_tell_lost(unit);
+	if (seen & VTD_FSTS_IQE)
+		core_log(iommu, IOMMU_LOG_ERROR,
+			"unit at 0x%jx refused descriptor %016jx %016jx (code "
+			"%u)",
+			base, (uintmax_t)bad.high, (uintmax_t)bad.low,
+			queue->bad_code);
+	if (seen & VTD_FSTS_ICE)
+		core_log(iommu, IOMMU_LOG_WARNING,
+			"unit at 0x%jx: unexpected completion from device %04x",
+			base, unasked);
+	if (seen & VTD_FSTS_ITE && silent)
+		tell_of_silence(iommu, silent);
 }
 
 /** Whether a part of a ticket is among the losses. */
@@ -404,6 +441,12 @@ static inline bool was_lost(struct vtd_unit *unit, struct ticket ticket)
 
 /* ---- waiting ---- */
 
+/** Whether a ticket is done already: many units are faster than this CPU. */
+static inline bool is_done(struct vtd_unit *unit, struct ticket ticket)
+{
+	return vtd_reached(unit, ticket) && !was_lost(unit, ticket);
+}
+
 static void note_latency(struct iommu_stats *stats, uint64_t waited_ns)
 {
 	unsigned slot = 0;
@@ -413,6 +456,15 @@ static void note_latency(struct iommu_stats *stats, uint64_t waited_ns)
 		slot++;
 	}
 	unit_count(&stats->latency[slot], 1);
+}
+
+static void stands_still(struct vtd_unit *unit)
+{
+	unsigned long state = core_lock(unit->unit.iommu, &unit->queue.lock);
+
+	if (vtd_mark_lost(unit, "the invalidation queue stands still"))
+		unit->queue.seen |= SEEN_LOST;
+	core_unlock(unit->unit.iommu, &unit->queue.lock, state);
 }
 
 static __attribute__((noinline)) enum vtd_outcome slow_wait(
@@ -430,7 +482,7 @@ static __attribute__((noinline)) enum vtd_outcome slow_wait(
 			return VTD_FAILED;
 		if (late) {
 			unit_count(&unit->unit.stats.timeouts, 1);
-			vtd_lost(unit, "the invalidation queue stands still");
+			stands_still(unit);
 			return VTD_FAILED;
 		}
 		if (turn++ % PATIENCE == PATIENCE - 1)
@@ -440,19 +492,18 @@ static __attribute__((noinline)) enum vtd_outcome slow_wait(
 		late = vtd_deadline_turn(unit, &deadline, true);
 	}
 	note_latency(&unit->unit.stats, deadline.waited_ns);
-	return VTD_DONE;
+	return was_lost(unit, ticket) ? VTD_AGAIN : VTD_DONE;
 }
 
 enum vtd_outcome vtd_wait(struct vtd_unit *unit, struct ticket ticket)
 {
-	enum vtd_outcome outcome = VTD_DONE;
+	enum vtd_outcome outcome;
 
-	if (!ticket.end)
+	if (!ticket.end || is_done(unit, ticket))
 		return VTD_DONE;
-	if (!vtd_reached(unit, ticket))
-		outcome = slow_wait(unit, ticket);
-	if (outcome == VTD_DONE && was_lost(unit, ticket))
-		return VTD_AGAIN;
+	outcome = slow_wait(unit, ticket);
+	if (__atomic_load_n(&unit->queue.seen, __ATOMIC_RELAXED))
+		tell(unit);
 	return outcome;
 }
 
@@ -482,65 +533,71 @@ static void leave_mute_devices_out(
 static __attribute__((noinline)) bool blame_one_by_one(
 	struct vtd_unit *unit, const struct vtd_plan *plan)
 {
-	struct vtd_plan one = {.count = 1};
 	struct ticket ticket;
 	bool found = false;
 	unsigned n;
 
 	for (n = 0; n < plan->count; n++) {
-		one.command[0] = plan->command[n];
-		if (one.command[0].op != VTD_OP_DEVICE_TLB ||
-			vtd_submit(unit, &one, &ticket) != IOMMU_OK ||
+		const struct vtd_command *command = &plan->command[n];
+
+		if (command->op != VTD_OP_DEVICE_TLB ||
+			put_patiently(unit, command, 1, &ticket) != IOMMU_OK ||
 			vtd_wait(unit, ticket) != VTD_AGAIN)
 			continue;
-		blame_device(unit, one.command[0].sid);
+		mute(unit, command->sid);
+		tell_of_silence(unit->unit.iommu, command->sid);
 		found = true;
 	}
 	return found;
 }
 
-/** Waits; resubmits what the queue lost. VTD_AGAIN: it is lost again and
- *  again. */
-static enum vtd_outcome insist(
+/** Waits; resubmits what the queue lost, until it is lost again and again. */
+static __attribute__((noinline)) enum iommu_status insist(
 	struct vtd_unit *unit, struct vtd_plan *plan, struct ticket ticket)
 {
-	unsigned n;
+	bool blamed = false;
+	unsigned n = 0;
 
-	for (n = 0; n < REPEATS; n++) {
+	for (;;) {
 		enum vtd_outcome outcome = vtd_wait(unit, ticket);
 
 		if (outcome != VTD_AGAIN)
-			return outcome;
+			return outcome == VTD_DONE ? IOMMU_OK : IOMMU_UNIT_LOST;
+		if (n++ == REPEATS) {
+			if (blamed || !blame_one_by_one(unit, plan))
+				return IOMMU_UNCONFIRMED;
+			blamed = true;
+			n = 1;
+		}
 		leave_mute_devices_out(unit, plan);
 		if (vtd_submit(unit, plan, &ticket) != IOMMU_OK)
-			return VTD_FAILED;
+			return IOMMU_UNIT_LOST;
 	}
-	return vtd_wait(unit, ticket);
 }
 
-static __attribute__((noinline)) enum iommu_status finish(
-	struct vtd_unit *unit, struct vtd_plan *plan, struct ticket ticket)
+static __attribute__((noinline)) enum iommu_status run_patiently(
+	struct vtd_unit *unit, struct vtd_plan *plan)
 {
-	enum vtd_outcome outcome = insist(unit, plan, ticket);
+	struct ticket ticket;
+	enum iommu_status status = vtd_submit(unit, plan, &ticket);
 
-	if (outcome == VTD_AGAIN && blame_one_by_one(unit, plan))
-		outcome = insist(unit, plan, ticket);
-	if (outcome == VTD_DONE)
-		return IOMMU_OK;
-	return outcome == VTD_FAILED ? IOMMU_UNIT_LOST : IOMMU_UNCONFIRMED;
+	return status == IOMMU_OK ? insist(unit, plan, ticket) : status;
 }
 
 enum iommu_status vtd_run(struct vtd_unit *unit, struct vtd_plan *plan)
 {
 	struct ticket ticket;
-	enum iommu_status status = submit(unit, plan, &ticket);
 
-	if (status != IOMMU_OK || !ticket.end)
-		return status;
-	/* Many units are faster than this CPU gets here. */
-	if (vtd_reached(unit, ticket) && !was_lost(unit, ticket))
+	if (!plan->count)
 		return IOMMU_OK;
-	return finish(unit, plan, ticket);
+	if (unit_state(&unit->unit) >= IOMMU_UNIT_FAILED)
+		return refusal(unit);
+	if (!uses_queue(unit, plan->command))
+		return vtd_registers_run(unit, plan->command, plan->count);
+	ticket = put(unit, plan->command, plan->count);
+	if (!ticket.end)
+		return run_patiently(unit, plan);
+	return is_done(unit, ticket) ? IOMMU_OK : insist(unit, plan, ticket);
 }
 
 bool vtd_flush_leaf(struct unit *neutral, uint16_t did, uint64_t page)
@@ -563,10 +620,7 @@ bool vtd_flush_leaf(struct unit *neutral, uint16_t did, uint64_t page)
 	queue_leave(unit, state);
 	if (!ticket.end)
 		return false;
-	/* Many units are faster than this CPU gets here. */
-	if (vtd_reached(unit, ticket) && !was_lost(unit, ticket))
-		return true;
-	return vtd_wait(unit, ticket) == VTD_DONE;
+	return is_done(unit, ticket) || vtd_wait(unit, ticket) == VTD_DONE;
 }
 
 /* ---- life ---- */
@@ -628,14 +682,6 @@ enum iommu_status vtd_queue_off(struct vtd_unit *unit)
 	return status == IOMMU_OK ? vtd_gcmd(unit, VTD_QIE, false) : status;
 }
 
-static const char *const type_name[16] = {
-	[VTD_DESC_CONTEXT] = "context",
-	[VTD_DESC_IOTLB] = "iotlb",
-	[VTD_DESC_DEVICE_TLB] = "device tlb",
-	[VTD_DESC_IEC] = "interrupt",
-	[VTD_DESC_WAIT] = "wait",
-};
-
 /** A copy of a descriptor that other CPUs may be replacing. */
 static struct vtd_entry look(
 	struct vtd_unit *unit, const struct vtd_entry *descriptor)
@@ -647,6 +693,14 @@ static struct vtd_entry look(
 	core_unlock(iommu, &unit->queue.lock, state);
 	return copy;
 }
+
+static const char *const type_name[16] = {
+	[VTD_DESC_CONTEXT] = "context",
+	[VTD_DESC_IOTLB] = "iotlb",
+	[VTD_DESC_DEVICE_TLB] = "device tlb",
+	[VTD_DESC_IEC] = "interrupt",
+	[VTD_DESC_WAIT] = "wait",
+};
 
 void vtd_queue_report(struct vtd_unit *unit, struct text *text)
 {

@@ -148,15 +148,13 @@ static void count_wait(struct vtd_unit *unit)
 	core_unlock(iommu, &unit->queue.lock, state);
 }
 
-enum iommu_status vtd_registers_run(
-	struct vtd_unit *unit, const struct vtd_plan *plan)
+enum iommu_status vtd_registers_run(struct vtd_unit *unit,
+	const struct vtd_command *command, unsigned count)
 {
 	enum iommu_status status = IOMMU_OK;
-	unsigned n;
 
-	for (n = 0; n < plan->count && status == IOMMU_OK; n++)
-		status = run_one(unit, &plan->command[n]);
-	if (plan->count)
-		count_wait(unit);
+	for (; count && status == IOMMU_OK; count--)
+		status = run_one(unit, command++);
+	count_wait(unit);
 	return status;
 }

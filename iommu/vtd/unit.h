@@ -45,6 +45,9 @@ struct vtd_queue {
 	struct vtd_loss loss[VTD_QUEUE_LOSSES]; /* Q */
 	struct vtd_entry bad; /* Q: the last descriptor refused */
 	unsigned bad_code;    /* Q */
+	uint32_t seen;        /* Q: bits of FSTS not told of yet */
+	uint16_t silent;  /* Q: the device that did not answer, 0: unknown */
+	uint16_t unasked; /* Q: the device that answered unasked */
 };
 
 /** The interrupt remapping table. */
@@ -143,13 +146,16 @@ bool vtd_poll32(
 	struct vtd_unit *unit, uint32_t offset, uint32_t mask, uint32_t want);
 /** Sets or clears one GCMD bit and waits for its status (11.4.4). */
 enum iommu_status vtd_gcmd(struct vtd_unit *unit, uint64_t bit, bool set);
-/** The unit does not answer: out of use from now on. */
+/** The unit does not answer: out of use from now on. False: it was before. */
+bool vtd_mark_lost(struct vtd_unit *unit, const char *why);
+/** The same, and tells. */
 void vtd_lost(struct vtd_unit *unit, const char *why);
+void vtd_tell_lost(struct vtd_unit *unit);
 
 /* ---- registers.c, queue.c: carrying out a plan ---- */
 
-enum iommu_status vtd_registers_run(
-	struct vtd_unit *unit, const struct vtd_plan *plan);
+enum iommu_status vtd_registers_run(struct vtd_unit *unit,
+	const struct vtd_command *command, unsigned count);
 enum iommu_status vtd_queue_make(struct vtd_unit *unit);
 enum iommu_status vtd_queue_on(struct vtd_unit *unit);
 enum iommu_status vtd_queue_off(struct vtd_unit *unit);
@@ -282,7 +288,7 @@ void vtd_scopes_check(const struct iommu *iommu, dmar_warn *warn, void *arg);
 /* ---- audit.c ---- */
 
 /** Contradictions in the units' capabilities, and how units differ. */
-void vtd_audit_log(const struct iommu *iommu);
+void vtd_audit_log(struct iommu *iommu);
 void vtd_audit_report(const struct iommu *iommu, struct text *text);
 
 /* ---- quirks.c ---- */

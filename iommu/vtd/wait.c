@@ -64,18 +64,29 @@ bool vtd_poll32(
 	}
 }
 
-void vtd_lost(struct vtd_unit *unit, const char *why)
+bool vtd_mark_lost(struct vtd_unit *unit, const char *why)
 {
 	uint8_t before = __atomic_exchange_n(
 		&unit->unit.state, IOMMU_UNIT_FAILED, __ATOMIC_ACQ_REL);
 
 	if (before == IOMMU_UNIT_FAILED)
-		return;
+		return false;
 	core_format(unit->reason_text, sizeof(unit->reason_text), "%s", why);
 	__atomic_store_n(
 		&unit->unit.reason, unit->reason_text, __ATOMIC_RELEASE);
+	return true;
+}
+
+void vtd_tell_lost(struct vtd_unit *unit)
+{
 	core_log(unit->unit.iommu, IOMMU_LOG_ERROR, "unit at 0x%jx is lost: %s",
-		(uintmax_t)unit->unit.base.v, why);
+		(uintmax_t)unit->unit.base.v, unit->reason_text);
+}
+
+void vtd_lost(struct vtd_unit *unit, const char *why)
+{
+	if (vtd_mark_lost(unit, why))
+		vtd_tell_lost(unit);
 }
 
 /** The state of GSTS that ends a command (11.4.4). */
