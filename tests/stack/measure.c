@@ -2,9 +2,10 @@
 /*
  * Which chains of the library's functions really happen. The library below the
  * tests is compiled with -finstrument-functions, so that each of its functions,
- * inlined ones too, tells when it is entered. What a function takes of the stack
- * in a build without that comes from a file, STACK_FRAMES, made by tools/stack:
- * a line "address bytes" for each function that has a frame of its own there.
+ * inlined ones too, tells when it is entered. What a function takes of the
+ * stack in a build without that comes from a file, STACK_FRAMES, made by
+ * tools/stack: a line "address bytes" for each function that has a frame of its
+ * own there.
  *
  * Only the library's own frames are counted: a hook of the host that calls the
  * library again begins anew, and the hook's frames belong to the host. At the
