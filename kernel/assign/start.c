@@ -83,11 +83,12 @@ void assign_reuse_inherited(void)
 			(unsigned long long)(frames * PAGE_SIZE >> 20));
 }
 
-/* A unit that did not start may still do what it was told. Without a table
- * there is none. */
+/* A unit that did not start may still do what it was told. One that cannot be
+ * used at all, the kernel before this one did not use either. */
 static void settle_inherited(enum iommu_status started)
 {
-	if (started != IOMMU_OK && started != IOMMU_NO_TABLE)
+	if (started != IOMMU_OK && started != IOMMU_NO_TABLE &&
+		started != IOMMU_NO_UNIT)
 		return;
 	if (host_iommu && iommu_inherited_count(host_iommu))
 		kprintf("iommu: %u devices still reach the earlier kernel's "

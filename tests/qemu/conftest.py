@@ -5,9 +5,11 @@ Nothing here sleeps: every wait is for a prompt or for a line. What the console
 showed is kept in $O/test/qemu/NAME.log.
 """
 
+import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 
 import pexpect
@@ -135,6 +137,41 @@ class Machine:
                 pass
         self.console.close(force=True)
         self.log.close()
+
+
+class Monitor:
+    """QEMU's monitor: who puts devices in and takes them out."""
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(30)
+        self.socket.connect(path)
+        self.lines = self.socket.makefile('r')
+        self.lines.readline()
+        self('qmp_capabilities')
+
+    def __call__(self, command, **arguments):
+        self.socket.sendall(json.dumps(
+            {'execute': command, 'arguments': arguments}).encode() + b'\n')
+        while True:
+            answer = json.loads(self.lines.readline())
+            if 'return' in answer or 'error' in answer:
+                assert 'return' in answer, answer
+                return answer['return']
+
+    def wait(self, event):
+        while json.loads(self.lines.readline()).get('event') != event:
+            pass
+
+    def put_in(self, driver, **options):
+        self('device_add', driver=driver, id='guest', bus='door', **options)
+
+    def press(self):
+        self('device_del', id='guest')
+
+    def take_out(self):
+        self.press()
+        self.wait('DEVICE_DELETED')
 
 
 def clean(text):

@@ -1,51 +1,15 @@
 # SPDX-License-Identifier: MIT
 """Devices that come and go behind a PCI Express port, owned or not."""
 
-import json
-import socket
-
 import pytest
+
+from conftest import Monitor
 
 # Else QEMU's firmware interface would do what the port is to do.
 MACHINE = {'DEVICES': '-global ICH9-LPC.acpi-pci-hotplug-with-bridge-support='
            'off -device pcie-root-port,id=door,addr=7,chassis=1 '
            '-netdev user,id=n8'}
 ARGUMENTS = []
-
-
-class Monitor:
-    """QEMU's monitor: who puts devices in and takes them out."""
-
-    def __init__(self, path):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(30)
-        self.socket.connect(path)
-        self.lines = self.socket.makefile('r')
-        self.lines.readline()
-        self('qmp_capabilities')
-
-    def __call__(self, command, **arguments):
-        self.socket.sendall(json.dumps(
-            {'execute': command, 'arguments': arguments}).encode() + b'\n')
-        while True:
-            answer = json.loads(self.lines.readline())
-            if 'return' in answer or 'error' in answer:
-                assert 'return' in answer, answer
-                return answer['return']
-
-    def wait(self, event):
-        while json.loads(self.lines.readline()).get('event') != event:
-            pass
-
-    def put_in(self, driver, **options):
-        self('device_add', driver=driver, id='guest', bus='door', **options)
-
-    def press(self):
-        self('device_del', id='guest')
-
-    def take_out(self):
-        self.press()
-        self.wait('DEVICE_DELETED')
 
 
 @pytest.fixture
