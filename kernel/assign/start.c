@@ -15,6 +15,7 @@
 #include "lib/print.h"
 #include "mem/mem.h"
 #include "mem/space.h"
+#include "mem/table.h"
 
 static const char *absent_reason = "the I/O MMU was not started";
 
@@ -51,15 +52,21 @@ bool assign_remaps_interrupts(void)
 	return false;
 }
 
-/* Processes stay below what the narrowest unit translates. */
+/* Processes stay below what the narrowest unit translates, and their tables in
+ * memory if a unit does not see the CPU's caches (ECAP.C, VT-d 11.4.3). */
 static void limit_spaces(void)
 {
 	struct iommu_unit_info info;
 
-	for (unsigned i = 0; i < iommu_unit_count(host_iommu); i++)
-		if (iommu_unit_info(host_iommu, i, &info) == IOMMU_OK &&
-			info.state != IOMMU_UNIT_REFUSED && info.iova_bits < 48)
+	for (unsigned i = 0; i < iommu_unit_count(host_iommu); i++) {
+		if (iommu_unit_info(host_iommu, i, &info) != IOMMU_OK ||
+			info.state == IOMMU_UNIT_REFUSED)
+			continue;
+		if (info.iova_bits < 48)
 			user_top = MIN(user_top, 1ull << info.iova_bits);
+		if (!(info.ecap & 1))
+			tables_in_memory = true;
+	}
 }
 
 /* Remapping would cut off an IOAPIC that the DMAR table forgot. */

@@ -278,10 +278,14 @@ static int populate_region(
 
 	if (r->flags & REGION_GROWSDOWN)
 		return populate_stack(c, r, start, end);
-	while (!err && start < end) {
-		uint64_t next =
-			ALIGN_DOWN(start, LARGE_PAGE_SIZE) + LARGE_PAGE_SIZE;
+	while (!err) {
+		uint64_t next;
 
+		/* Most of a large process needs nothing. */
+		start = tables_skip_full(&c->space->tables, start, end);
+		if (start >= end)
+			break;
+		next = ALIGN_DOWN(start, LARGE_PAGE_SIZE) + LARGE_PAGE_SIZE;
 		if (r->flags & REGION_HUGE)
 			err = fill(c, r, start, r->prot & PROT_WRITE);
 		else

@@ -59,7 +59,10 @@ struct page {
 	uint8_t order;  /* free block heads and large allocations */
 	uint8_t state;  /* mem/pages.c */
 	uint16_t flags; /* PAGE_* */
-	struct list link;
+	union {
+		struct list link;  /* free */
+		unsigned writable; /* a process's table: see mem/table.h */
+	};
 };
 
 #define PAGE_QUARANTINED 1 /* a device may still reach it: never reused */
@@ -105,6 +108,8 @@ uint64_t pages_array_size(void);
 uint64_t pages_add_inherited(void);
 
 struct page *page_of(phys_t p); /* NULL: not RAM */
+/* That of memory which was allocated here. */
+struct page *page_of_virt(const void *p);
 phys_t page_phys(const struct page *p);
 
 static inline void *page_virt(const struct page *p)

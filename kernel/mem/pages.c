@@ -47,6 +47,11 @@ struct page *page_of(phys_t p)
 	return &frames[n];
 }
 
+struct page *page_of_virt(const void *p)
+{
+	return &frames[((uintptr_t)p - DIRECT_BASE) >> PAGE_SHIFT];
+}
+
 phys_t page_phys(const struct page *p)
 {
 	return phys(frame_number(p) << PAGE_SHIFT);

@@ -8,6 +8,8 @@
 #define USER_SLOTS 256
 #define TABLE_FLAGS (PTE_PRESENT | PTE_WRITE | PTE_USER)
 
+bool tables_in_memory;
+
 /* The top-level slots that a device may see. */
 static bool slot_shared(unsigned slot)
 {
@@ -17,13 +19,16 @@ static bool slot_shared(unsigned slot)
 
 static void flush_page(const void *page)
 {
-	for (size_t at = 0; at < PAGE_SIZE; at += cpu_features.clflush_size)
+	size_t line = cpu_features.clflush_size;
+
+	for (size_t at = 0; at < PAGE_SIZE; at += line)
 		cache_line_flush((const char *)page + at);
 }
 
 bool tables_init(struct tables *t)
 {
-	*t = (struct tables){.top = page_alloc()};
+	*t = (struct tables){
+		.top = page_alloc(), .write_back = tables_in_memory};
 	if (!t->top)
 		return false;
 	kernel_map_copy(t->top);
@@ -61,11 +66,21 @@ void tables_destroy(struct tables *t, bool keep)
 	t->top = NULL;
 }
 
+static __attribute__((noinline)) void count_writable(pte_t *e, unsigned more)
+{
+	page_of_virt(e)->writable += more;
+}
+
 void tables_set(struct tables *t, pte_t *e, pte_t value)
 {
+	/* 1: present and writable. */
+	unsigned was = e->v & e->v >> 1 & 1, is = value.v & value.v >> 1 & 1;
+
 	__atomic_store_n(&e->v, value.v, __ATOMIC_RELEASE);
 	if (t->write_back)
 		cache_line_flush(e);
+	if (was != is)
+		count_writable(e, is - was);
 }
 
 /* A new table below `parent`, which is an entry of `level`. Its memory is
@@ -78,6 +93,7 @@ static pte_t *add_table(
 
 	if (!table)
 		return NULL;
+	page_of_virt(table)->writable = 0;
 	if (t->write_back)
 		flush_page(table);
 	value = pte_make(virt_to_phys(table), TABLE_FLAGS);
@@ -106,6 +122,22 @@ pte_t *tables_entry(
 			return NULL;
 	}
 	return &table[pte_index(addr, level)];
+}
+
+uint64_t tables_skip_full(struct tables *t, uint64_t addr, uint64_t end)
+{
+	const pte_t *e = NULL;
+
+	for (; addr < end && end - addr >= pte_span(2); addr += pte_span(2)) {
+		if (addr % pte_span(2))
+			break;
+		e = e && pte_index(addr, 2) ? e + 1
+					    : tables_entry(t, addr, 2, false);
+		if (!e || !pte_present(*e) || e->v & PTE_LARGE ||
+			page_of_virt(pte_table(*e))->writable < 512)
+			break;
+	}
+	return addr;
 }
 
 static bool next_below(pte_t *table, unsigned level, uint64_t addr,
@@ -217,10 +249,15 @@ int tables_share(struct tables *t)
 	for (unsigned i = 0; i < USER_SLOTS; i++)
 		if (slot_shared(i))
 			t->device4[i] = t->top[i];
-	if (share5(t) == 0)
-		return 0;
-	tables_unshare(t, false);
-	return -ENOMEM;
+	if (share5(t)) {
+		tables_unshare(t, false);
+		return -ENOMEM;
+	}
+	if (t->write_back) {
+		flush_page(t->device4);
+		flush_page(t->device5);
+	}
+	return 0;
 }
 
 void tables_unshare(struct tables *t, bool keep)
@@ -230,7 +267,6 @@ void tables_unshare(struct tables *t, bool keep)
 	if (t->device5)
 		release(t->device5, keep);
 	t->device4 = t->device5 = NULL;
-	t->write_back = false;
 }
 
 phys_t tables_root(const struct tables *t, unsigned levels)

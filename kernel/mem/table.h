@@ -81,9 +81,14 @@ struct tables {
 	pte_t *top;      /* the CPU's: kernel half copied in */
 	pte_t *device4;  /* the devices' own top level, or NULL: no device */
 	pte_t *device5;  /* one level above it, for units of 57 bits only */
-	bool write_back; /* a unit reads memory past the CPU caches: every
-			  * entry written is flushed to memory */
+	bool write_back; /* a unit reads memory past the CPU caches, or did:
+			  * every entry written is flushed to memory */
 };
+
+/* Tables are flushed to memory from their beginning on, so that a device can be
+ * given at any time without a look at all of them: on machines with a unit that
+ * reads memory past the CPU caches. Set before the first process. */
+extern bool tables_in_memory;
 
 bool tables_init(struct tables *t); /* false: out of memory */
 /* All leaves are gone. With `keep` the tables are quarantined, not freed. */
@@ -98,8 +103,14 @@ phys_t tables_root(const struct tables *t, unsigned levels); /* 3, 4, 5 */
 /* Every entry flushed to memory, when the first unit that needs it comes. */
 void tables_write_back(struct tables *t);
 
-/* Write one entry. All writes to a space's tables go through here. */
+/* Write one entry. All writes to a space's tables go through here, and so the
+ * struct page of each table counts its entries that are present and writable.
+ */
 void tables_set(struct tables *t, pte_t *e, pte_t value);
+
+/* From addr on over tables of which each whole is present and writable and
+ * inside of [addr, end): where that ends. */
+uint64_t tables_skip_full(struct tables *t, uint64_t addr, uint64_t end);
 
 /* The entry that maps addr at a level (1: 4 KiB, 2: 2 MiB). With `create`,
  * missing tables are made; NULL: out of memory, not there, or a larger page is

@@ -511,6 +511,7 @@ static void contents_and_reach_are_as_the_oracle_says(void **unused)
 		(unsigned long long)steps);
 	dice_state = seed;
 	user_top = 1ull << 39;
+	tables_in_memory = any(2);
 	files[0] = file_of_pages(FILE_PAGES, 0x80, O_RDONLY);
 	files[1] = file_of_pages(FILE_PAGES, 0, O_RDWR);
 	for (unsigned i = 0; i < FILE_PAGES; i++)

@@ -234,6 +234,43 @@ static void all_that_is_mapped_is_below_the_units_width(void **state)
 	on_every_unit(stays_below_the_width);
 }
 
+/* A table in which nothing needs a look is passed over: one page that is not
+ * there, or may not be written by now, is one too many for that. */
+static void full_tables(struct device *d)
+{
+	struct space *s = space_create(), *child;
+	uint64_t at = anon(s, 64 * LARGE_PAGE_SIZE, 2 * LARGE_PAGE_SIZE, 0);
+	unsigned pages = LARGE_PAGE_SIZE / K;
+
+	for (unsigned i = 0; i < pages; i++)
+		cpu_put(s, at + i * K, (uint8_t)(i / 2));
+	assert_int_equal(tables_skip_full(&s->tables, at, at + pages * K),
+		at + pages * K);
+	assert_int_equal(
+		tables_skip_full(&s->tables, at, at + pages * K - 1), at);
+	assert_int_equal(space_madvise(s, at + 7 * K, K, MADV_DONTNEED), 0);
+	assert_int_equal(device_attach(d, s), 0);
+	expect_reach(d, at + 7 * K, REACHED, REACHED);
+	for (unsigned i = 0; i < pages; i++)
+		expect_byte(s, d, at + i * K, i == 7 ? 0 : (uint8_t)(i / 2));
+	device_detach(d);
+	child = fork_of(s);
+	assert_int_equal(device_attach(d, s), 0);
+	for (unsigned i = 0; i < 2 * pages; i += pages / 2 + 1)
+		assert_int_equal(device_write(d, at + i * K, 0xee), REACHED);
+	assert_int_equal(cpu_byte(child, at), 0);
+	protect_pages(s, at, K, PROT_READ);
+	expect_reach(d, at, REACHED, REFUSED);
+	gone(child);
+	gone(s);
+}
+
+static void full_tables_are_passed_over(void **state)
+{
+	(void)state;
+	on_every_unit(full_tables);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, machine_start, machine_stop)
 
 int main(void)
@@ -247,6 +284,7 @@ int main(void)
 		TEST(registers_from_before_are_out_of_reach),
 		TEST(the_interrupt_window_is_never_mapped),
 		TEST(all_that_is_mapped_is_below_the_units_width),
+		TEST(full_tables_are_passed_over),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

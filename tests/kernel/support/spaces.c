@@ -72,14 +72,15 @@ void expect_byte(
 
 void on_every_unit(void (*run)(struct device *d))
 {
-	for (unsigned kind = 0; kind < 24; kind++) {
+	for (unsigned kind = 0; kind < 36; kind++) {
 		struct device d = {
 			.levels = 3 + kind % 3,
 			.caching_mode = kind / 3 % 2,
-			.noncoherent = kind / 6 % 2,
-			.huge = kind / 12 % 2,
+			.noncoherent = kind / 6 % 3,
+			.huge = kind / 18,
 		};
 
+		tables_in_memory = kind / 6 % 3 == 2;
 		user_top = d.levels == 3 ? 1ull << 39 : 1ull << 47;
 		run(&d);
 		if (machine_missing())
