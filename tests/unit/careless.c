@@ -682,6 +682,19 @@ static void statuses_have_sentences(void **state)
 	assert_true(*iommu_status_text((enum iommu_status)1000));
 }
 
+static void places_for_answers_are_needed(void **state)
+{
+	struct iommu_device_id id;
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, "plain", MODEL_BENIGN, 1);
+	rig_start_ok(&r);
+	answers(iommu_acpi_device(r.iommu, "x", NULL), IOMMU_BAD_ARGUMENT);
+	answers(iommu_acpi_device(r.iommu, NULL, &id), IOMMU_BAD_ARGUMENT);
+	rig_close(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -699,6 +712,7 @@ int main(void)
 		cmocka_unit_test(maps_are_checked),
 		cmocka_unit_test(dma_spaces_are_checked),
 		cmocka_unit_test(statuses_have_sentences),
+		cmocka_unit_test(places_for_answers_are_needed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

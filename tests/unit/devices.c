@@ -86,6 +86,28 @@ static struct iommu_domain *owned_domain(struct rig *r, void *owner)
 	return domain;
 }
 
+/** Met in the opposite order: that makes no difference. */
+static void visit_in_order(struct rig *r, const struct iommu_device_id id[4],
+	const unsigned order[4])
+{
+	struct iommu_domain *domain[4];
+
+	for (unsigned n = 4; n--;) {
+		domain[n] = owned_domain(r, &domain[n]);
+		assert_int_equal(
+			iommu_attach(r->iommu, id[n], domain[n]), IOMMU_OK);
+	}
+	visit(r);
+	assert_int_equal(visits, 4);
+	for (unsigned n = 0; n < 4; n++)
+		assert_true(iommu_device_same(seen[n].id, id[order[n]]));
+	for (unsigned n = 0; n < 4; n++) {
+		assert_int_equal(iommu_detach(r->iommu, id[n]), IOMMU_OK);
+		assert_int_equal(iommu_domain_destroy(domain[n]), IOMMU_OK);
+	}
+	rig_close(r);
+}
+
 static void attached_devices_are_visited_in_order(void **state)
 {
 	static const struct iommu_device_id id[] = {{1, MODEL_BDF(0, 1, 0)},
@@ -98,6 +120,8 @@ static void attached_devices_are_visited_in_order(void **state)
 	struct rig r;
 
 	(void)state;
+	open_three_units(&r);
+	visit_in_order(&r, id, order);
 	open_three_units(&r);
 	visit(&r);
 	assert_int_equal(visits, 0);

@@ -989,6 +989,244 @@ static void deferring_goes_on_after_an_error(void **state)
 	rig_close_anyhow(&p.r);
 }
 
+/* ---- where nothing has to be waited for, or more than one ---- */
+
+/** Deferred flushes with no device, with devices behind two units, and with one
+ *  that has a TLB of its own. */
+static void deferred_flushes_reach_whoever_is_there(void **state)
+{
+	const struct model_personality *plain = model_personality_find("plain");
+	static const uint16_t bdf[][2] = {
+		{0, 0}, {RIG_DEV, RIG_OTHER}, {RIG_DEV, RIG_ATS}};
+	struct iommu_dma_config config = {.deferred = true, .defer_count = 8};
+
+	(void)state;
+	for (unsigned k = 0; k < 3; k++) {
+		struct play p;
+
+		memset(&p, 0, sizeof(p));
+		current_cpu = 0;
+		rig_open_machine(&p.r,
+			model_create_pair(
+				plain, plain, MODEL_LAZY, 0, 1, false));
+		p.r.options.ats = IOMMU_ON;
+		rig_start_ok(&p.r);
+		p.memory = rig_frame(&p.r, 9);
+		p.domain = rig_mapped_domain(&p.r);
+		for (unsigned n = 0; k && n < 2; n++)
+			assert_int_equal(iommu_attach(p.r.iommu,
+						 rig_id(bdf[k][n]), p.domain),
+				IOMMU_OK);
+		assert_int_equal(
+			iommu_dma_create(p.domain, &config, &p.dma), IOMMU_OK);
+		for (unsigned round = 0; round < 20; round++) {
+			uint64_t iova, word = 7;
+
+			assert_int_equal(map(&p, PAGE, ~0ull, &iova), IOMMU_OK);
+			for (unsigned n = 0; k && n < 2; n++)
+				assert_true(
+					rig_can_read(&p.r, bdf[k][n], iova));
+			if (k == 2)
+				assert_int_equal(
+					model_ats_dma(p.r.m, 0, RIG_ATS, iova,
+						&word, 8, true),
+					MODEL_DMA_OK);
+			assert_int_equal(unmap(&p, PAGE, iova), IOMMU_OK);
+			if (round % 7 == 6)
+				assert_int_equal(
+					iommu_dma_flush(p.dma), IOMMU_OK);
+			if (round % 7 != 6)
+				continue;
+			for (unsigned n = 0; k && n < 2; n++)
+				assert_false(
+					rig_can_read(&p.r, bdf[k][n], iova));
+			if (k == 2)
+				assert_int_not_equal(
+					model_ats_dma(p.r.m, 0, RIG_ATS, iova,
+						&word, 8, true),
+					MODEL_DMA_OK);
+		}
+		assert_int_equal(iommu_dma_destroy(p.dma), IOMMU_OK);
+		for (unsigned n = 0; k && n < 2; n++)
+			assert_int_equal(
+				iommu_detach(p.r.iommu, rig_id(bdf[k][n])),
+				IOMMU_OK);
+		assert_int_equal(iommu_domain_destroy(p.domain), IOMMU_OK);
+		model_page_free(p.r.m, p.memory, 0);
+		rig_close(&p.r);
+	}
+}
+
+/** What was never mapped, or lies beyond all tables, cannot be unmapped; a
+ *  buffer of another size neither. */
+static void foreign_addresses_are_refused(void **state)
+{
+	static const struct iommu_dma_config configs[] = {
+		{0}, {.deferred = true}};
+
+	(void)state;
+	for (unsigned k = 0; k < 2; k++) {
+		iommu_iova_t rings;
+		uint64_t iova;
+		struct play p;
+		void *virt;
+
+		open_play(&p, "plain", IOMMU_DOMAIN_MAPPED, &configs[k], 1);
+		assert_int_equal(map(&p, PAGE, ~0ull, &iova), IOMMU_OK);
+		assert_int_equal(
+			unmap(&p, PAGE, 1ull << 60), IOMMU_BAD_ARGUMENT);
+		assert_int_equal(
+			unmap(&p, PAGE, iova + 64 * PAGE), IOMMU_BAD_ARGUMENT);
+		assert_true(rig_can_read(&p.r, RIG_DEV, iova));
+		assert_int_equal(unmap(&p, PAGE, iova), IOMMU_OK);
+		assert_int_equal(
+			iommu_dma_alloc(p.dma, 0, ~0ull, &virt, &rings),
+			IOMMU_OK);
+		assert_int_equal(iommu_dma_free(p.dma, 9, virt, rings),
+			IOMMU_BAD_ARGUMENT);
+		assert_int_equal(
+			iommu_dma_free(p.dma, 0, virt, rings), IOMMU_OK);
+		close_play(&p);
+	}
+}
+
+/** A released copy is told of, one that was not confirmed is not. */
+static void copies_are_told_of_when_they_are_free(void **state)
+{
+	struct iommu_dma_config config = {
+		.untrusted = true, .released = on_released};
+
+	(void)state;
+	for (unsigned lost = 0; lost < 2; lost++) {
+		enum iommu_status status;
+		iommu_iova_t iova;
+		struct play p;
+
+		open_play(&p, "plain", IOMMU_DOMAIN_MAPPED, &config, 1);
+		assert_int_equal(iommu_dma_map(p.dma, iommu_phys(p.memory + 8),
+					 8, ~0ull, IOMMU_BOTH_WAYS, &iova),
+			IOMMU_OK);
+		releasing = &p;
+		released_count = 0;
+		memset(is_released, 0, sizeof(is_released));
+		if (lost)
+			model_unit_hang(p.r.m, 0, 0);
+		status = iommu_dma_unmap_later(p.dma, iova, 8, IOMMU_BOTH_WAYS,
+			(void *)(uintptr_t)(iova.v / PAGE));
+		assert_int_equal(status, lost ? IOMMU_UNIT_LOST : IOMMU_OK);
+		assert_int_equal(released_count, !lost);
+		if (lost)
+			rig_close_anyhow(&p.r);
+		else
+			close_play(&p);
+	}
+}
+
+/** A buffer in memory that the CPU cannot read: the device gets a copy that
+ *  says nothing. */
+static void copies_of_no_memory_are_empty(void **state)
+{
+	struct iommu_dma_config config = {.untrusted = true};
+	iommu_iova_t iova;
+	uint64_t word = 7;
+	struct play p;
+
+	(void)state;
+	open_play(&p, "plain", IOMMU_DOMAIN_MAPPED, &config, 1);
+	assert_int_equal(iommu_dma_map(p.dma, iommu_phys((1ull << 40) + 8), 8,
+				 ~0ull, IOMMU_BOTH_WAYS, &iova),
+		IOMMU_OK);
+	assert_int_equal(model_dma_read(p.r.m, 0, RIG_DEV, iova.v, &word, 8),
+		MODEL_DMA_OK);
+	assert_int_equal(word, 0);
+	assert_true(rig_can_write(&p.r, RIG_DEV, iova.v));
+	assert_int_equal(
+		iommu_dma_unmap(p.dma, iova, 8, IOMMU_BOTH_WAYS), IOMMU_OK);
+	close_play(&p);
+}
+
+/** Every second page is somebody's: single pages are there, pairs are not, and
+ *  what is reserved twice is not counted twice. */
+static void scattered_pages_are_found(void **state)
+{
+	struct iommu_dma_config config = {0};
+	unsigned count = 0;
+	uint64_t iova;
+	struct play p;
+
+	(void)state;
+	open_play(&p, "plain", IOMMU_DOMAIN_MAPPED, &config, 1);
+	for (unsigned round = 0; round < 2; round++)
+		for (uint64_t at = 0; at < CHUNK; at += 2 * PAGE)
+			assert_int_equal(
+				iommu_dma_reserve(p.dma, iommu_iova(at), PAGE),
+				IOMMU_OK);
+	assert_int_equal(map(&p, 2 * PAGE, CHUNK - 1, &iova), IOMMU_WIDTH);
+	while (map(&p, PAGE, CHUNK - 1, &iova) == IOMMU_OK) {
+		assert_int_equal(iova / PAGE % 2, 1);
+		count++;
+	}
+	assert_true(count >= MOST / 2 - KEPT && count <= MOST / 2);
+	rig_close_anyhow(&p.r);
+}
+
+static uint64_t taken_meanwhile;
+
+static void map_meanwhile(struct model_host *h)
+{
+	(void)h;
+	if (!taken_meanwhile)
+		assert_int_equal(
+			map(interrupted, PAGE, ~0ull, &taken_meanwhile),
+			IOMMU_OK);
+}
+
+/** An interrupt that maps while its CPU flushes gets an address, too. */
+static void interrupted_flush_does_not_keep_addresses(void **state)
+{
+	struct iommu_dma_config config = {.deferred = true};
+	struct play p;
+
+	(void)state;
+	open_play(&p, "plain", IOMMU_DOMAIN_MAPPED, &config, 1);
+	assert_int_equal(map(&p, PAGE, ~0ull, &spare[0]), IOMMU_OK);
+	assert_int_equal(map(&p, PAGE, ~0ull, &spare[1]), IOMMU_OK);
+	assert_true(rig_can_read(&p.r, RIG_DEV, spare[0]));
+	assert_int_equal(unmap(&p, PAGE, spare[0]), IOMMU_OK);
+	interrupted = &p;
+	taken_meanwhile = 0;
+	p.r.host.on_relax = map_meanwhile;
+	assert_int_equal(iommu_dma_flush(p.dma), IOMMU_OK);
+	p.r.host.on_relax = NULL;
+	assert_true(taken_meanwhile);
+	assert_int_not_equal(taken_meanwhile, spare[0]);
+	assert_int_not_equal(taken_meanwhile, spare[1]);
+	assert_true(rig_can_read(&p.r, RIG_DEV, taken_meanwhile));
+	assert_int_equal(unmap(&p, PAGE, taken_meanwhile), IOMMU_OK);
+	assert_int_equal(unmap(&p, PAGE, spare[1]), IOMMU_OK);
+	close_play(&p);
+}
+
+/** No page for the bitmap of addresses: refused, and tried again later. */
+static void without_a_bitmap_there_are_no_addresses(void **state)
+{
+	struct iommu_dma_config config = {0};
+	uint64_t iova;
+	struct play p;
+
+	(void)state;
+	open_play(&p, "plain", IOMMU_DOMAIN_MAPPED, &config, 1);
+	/* The first one exists already. */
+	assert_int_equal(
+		iommu_dma_reserve(p.dma, iommu_iova(0), CHUNK), IOMMU_OK);
+	model_fail_alloc(p.r.m, 1, true);
+	assert_int_equal(map(&p, PAGE, ~0ull, &iova), IOMMU_WIDTH);
+	model_fail_alloc(p.r.m, 0, false);
+	assert_int_equal(map(&p, PAGE, ~0ull, &iova), IOMMU_OK);
+	assert_int_equal(unmap(&p, PAGE, iova), IOMMU_OK);
+	close_play(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1013,6 +1251,13 @@ int main(void)
 		cmocka_unit_test(unconfirmed_maps_keep_their_address),
 		cmocka_unit_test(lost_unit_is_told_at_the_end),
 		cmocka_unit_test(deferring_goes_on_after_an_error),
+		cmocka_unit_test(deferred_flushes_reach_whoever_is_there),
+		cmocka_unit_test(foreign_addresses_are_refused),
+		cmocka_unit_test(copies_are_told_of_when_they_are_free),
+		cmocka_unit_test(copies_of_no_memory_are_empty),
+		cmocka_unit_test(scattered_pages_are_found),
+		cmocka_unit_test(interrupted_flush_does_not_keep_addresses),
+		cmocka_unit_test(without_a_bitmap_there_are_no_addresses),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -234,6 +234,32 @@ static void records_are_found_after_a_pause(void **state)
 	rig_close(&r);
 }
 
+static bool no_vector(void *ctx, unsigned unit, struct iommu_msi_message *out)
+{
+	(void)ctx;
+	(void)unit;
+	(void)out;
+	return false;
+}
+
+/** Without a vector the host asks now and then, and misses nothing. */
+static void without_a_vector_faults_are_polled(void **state)
+{
+	struct iommu_fault f;
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, "plain", MODEL_LAZY, 1);
+	r.hooks.unit_msi = no_vector;
+	rig_start_ok(&r);
+	rig_can_write(&r, RIG_DEV, 0x5000);
+	assert_int_equal(r.host.unit_interrupts, 0);
+	assert_true(iommu_interrupt_all(r.iommu));
+	assert_true(iommu_fault_next(r.iommu, &f));
+	assert_int_equal(f.address.v, 0x5000);
+	rig_close(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -245,6 +271,7 @@ int main(void)
 		cmocka_unit_test(records_of_an_earlier_owner_are_dropped),
 		cmocka_unit_test(message_is_written_before_it_can_go),
 		cmocka_unit_test(records_are_found_after_a_pause),
+		cmocka_unit_test(without_a_vector_faults_are_polled),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

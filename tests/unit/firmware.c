@@ -756,6 +756,68 @@ static void reserved_depth_is_not_believed(void **state)
 	rig_close(&rig);
 }
 
+/** A bridge and a device that nothing translates for: known, and left alone. */
+static void what_no_unit_covers_is_left_alone(void **state)
+{
+	const uint16_t port = MODEL_BDF(0, 4, 0), below = MODEL_BDF(5, 0, 0);
+	static const uint8_t path[] = {3, 0};
+	struct iommu_device_info info;
+	struct iommu_irq irq;
+
+	(void)state;
+	begin();
+	board_add(RIG_DEV, BOARD_INTEGRATED);
+	board_bridge(port, BOARD_ROOT_PORT, 5, 5);
+	board_add(below, BOARD_ENDPOINT);
+	table_unit_of(&table, 0, 0, BASE);
+	table_path(&table, DMAR_SCOPE_ENDPOINT, 0, 0, 1, path);
+	table_close(&table);
+	start("plain");
+	/* Met by its detach. */
+	assert_int_equal(
+		iommu_detach(rig.iommu, rig_id(port)), IOMMU_NOT_ATTACHED);
+	assert_int_equal(
+		iommu_detach(rig.iommu, rig_id(below)), IOMMU_NOT_ATTACHED);
+	assert_int_equal(
+		iommu_detach(rig.iommu, rig_id(below)), IOMMU_NOT_ATTACHED);
+	assert_int_equal(iommu_device_info(rig.iommu, rig_id(port), &info),
+		IOMMU_BRIDGE);
+	assert_int_equal(info.unit, 0);
+	assert_int_equal(iommu_irq_alloc(rig.iommu, rig_id(port), 1, &irq),
+		IOMMU_BRIDGE);
+	assert_int_equal(iommu_irq_alloc(rig.iommu, rig_id(below), 1, &irq),
+		IOMMU_UNCOVERED);
+	assert_int_equal(iommu_device_revive(rig.iommu, rig_id(below)),
+		IOMMU_WRONG_STATE);
+	assert_int_equal(
+		iommu_device_removed(rig.iommu, rig_id(below)), IOMMU_OK);
+	rig_close(&rig);
+}
+
+/** More units than fit: what only the last one covers is not protected, and
+ *  that is said. */
+static void device_of_a_unit_too_many_is_uncovered(void **state)
+{
+	static const uint8_t three[] = {3, 0}, four[] = {4, 0};
+
+	(void)state;
+	begin();
+	board_add(RIG_DEV, BOARD_INTEGRATED);
+	board_add(RIG_OTHER, BOARD_INTEGRATED);
+	for (unsigned n = 0; n < 65; n++) {
+		table_unit_of(&table, 0, 0, BASE + 0x10000ull * n);
+		if (!n)
+			table_path(&table, DMAR_SCOPE_ENDPOINT, 0, 0, 1, three);
+		if (n == 64)
+			table_path(&table, DMAR_SCOPE_ENDPOINT, 0, 0, 1, four);
+		table_close(&table);
+	}
+	start("plain");
+	assert_int_equal(state_of(RIG_DEV), IOMMU_OK);
+	assert_int_equal(state_of(RIG_OTHER), IOMMU_UNCOVERED);
+	rig_close(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -778,6 +840,8 @@ int main(void)
 		cmocka_unit_test(segments_are_told_apart),
 		cmocka_unit_test(scope_through_an_endpoint_names_nothing),
 		cmocka_unit_test(reserved_depth_is_not_believed),
+		cmocka_unit_test(what_no_unit_covers_is_left_alone),
+		cmocka_unit_test(device_of_a_unit_too_many_is_uncovered),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

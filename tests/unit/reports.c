@@ -448,6 +448,24 @@ static void queue_is_named_by_its_physical_address(void **state)
 	rig_close(&r);
 }
 
+/** Before there are tables there is nothing to walk. */
+static void walk_before_the_start_shows_nothing(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, "plain", MODEL_BENIGN, 1);
+	assert_int_equal(
+		iommu_create(&r.hooks, &r.options, &r.iommu), IOMMU_OK);
+	assert_int_equal(
+		iommu_discover(r.iommu, r.dmar, r.dmar_size), IOMMU_OK);
+	ask_walk(&r, RIG_DEV, 0x1000);
+	has_line(" not mapped");
+	ask_tables(&r, RIG_DEV, 4);
+	has_line(" blocked");
+	rig_close(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -463,6 +481,7 @@ int main(void)
 		cmocka_unit_test(tables_are_shown_in_stretches),
 		cmocka_unit_test(last_stretch_ends_with_the_table),
 		cmocka_unit_test(queue_is_named_by_its_physical_address),
+		cmocka_unit_test(walk_before_the_start_shows_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -242,6 +242,82 @@ static void shared_registers_are_written_under_a_lock(void **state)
 	}
 }
 
+/* ---- flushes that a unit refuses ---- */
+
+static struct {
+	struct iommu_host real;
+	/** Bit n: the n-th command from now on is refused. */
+	unsigned refused;
+	bool one;
+	uint32_t at;
+} refusal;
+
+static void count_command(
+	void *ctx, void *regs, uint32_t offset, unsigned width, uint64_t value)
+{
+	if (width == 8 && value >> 63) {
+		refusal.one = refusal.refused & 1;
+		refusal.refused >>= 1;
+		refusal.at = offset;
+	}
+	refusal.real.reg_write(ctx, regs, offset, width, value);
+}
+
+/** What was carried out: nothing (CAIG and IAIG 0). */
+static uint64_t read_refusal(
+	void *ctx, void *regs, uint32_t offset, unsigned width)
+{
+	uint64_t value = refusal.real.reg_read(ctx, regs, offset, width);
+
+	if (!refusal.one || offset != refusal.at || value >> 63)
+		return value;
+	return value & ~(3ull << (offset == LOOKED_AT_CCMD ? 59 : 57));
+}
+
+/** A narrow flush that is refused is made wider; everything must not be
+ *  refused (VT-d 11.4.6). */
+static void refused_flush_is_made_wider(void **state)
+{
+	(void)state;
+	for (unsigned pattern = 0; pattern < 32; pattern++) {
+		enum iommu_status unmapped, detached;
+		struct iommu_domain *domain;
+		struct rig r;
+
+		memset(&refusal, 0, sizeof(refusal));
+		rig_open(&r, "no-qi", MODEL_LAZY, 1);
+		refusal.real = r.hooks;
+		r.hooks.reg_write = count_command;
+		r.hooks.reg_read = read_refusal;
+		rig_start_ok(&r);
+		domain = rig_mapped_domain(&r);
+		assert_int_equal(iommu_attach(r.iommu, rig_id(RIG_DEV), domain),
+			IOMMU_OK);
+		assert_int_equal(iommu_map(domain, iommu_iova(0x1000),
+					 iommu_phys(0x100000), 4096,
+					 IOMMU_READ | IOMMU_WRITE),
+			IOMMU_OK);
+		assert_true(rig_can_write(&r, RIG_DEV, 0x1000));
+		/* Pages, the domain, everything. */
+		refusal.refused = pattern & 7;
+		unmapped = iommu_unmap_now(domain, iommu_iova(0x1000), 4096);
+		assert_int_equal(unmapped,
+			(pattern & 7) == 7 ? IOMMU_UNIT_LOST : IOMMU_OK);
+		if (unmapped == IOMMU_OK)
+			assert_false(rig_can_write(&r, RIG_DEV, 0x1000));
+		/* The device's context, or all. */
+		refusal.refused = pattern >> 3;
+		detached = iommu_detach(r.iommu, rig_id(RIG_DEV));
+		assert_int_equal(detached,
+			(pattern & 7) == 7 || pattern >> 3 == 3
+				? IOMMU_UNIT_LOST
+				: IOMMU_OK);
+		refusal.refused = 0;
+		assert_int_equal(model_violation_count(r.m), 0);
+		rig_close_anyhow(&r);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -249,6 +325,7 @@ int main(void)
 		cmocka_unit_test(queue_can_be_switched_off_from_the_start),
 		cmocka_unit_test(protected_memory_opens_behind_translation),
 		cmocka_unit_test(shared_registers_are_written_under_a_lock),
+		cmocka_unit_test(refused_flush_is_made_wider),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
