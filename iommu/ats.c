@@ -54,10 +54,9 @@ void __ats_leave(struct device *dev)
 
 	if (!dev->ats_on)
 		return;
-	while (*at && *at != dev)
+	while (*at != dev)
 		at = &(*at)->next_in_domain;
-	if (*at)
-		__atomic_store_n(at, dev->next_in_domain, __ATOMIC_RELEASE);
+	__atomic_store_n(at, dev->next_in_domain, __ATOMIC_RELEASE);
 	dev->unit->tlb_users--;
 	dev->ats_on = false;
 }

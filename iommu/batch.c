@@ -74,13 +74,6 @@ void iommu_batch_add(struct iommu_batch *batch, unsigned changes,
 
 /* ---- flushing ---- */
 
-static enum iommu_status worse(enum iommu_status a, enum iommu_status b)
-{
-	if (a == IOMMU_OK || b == IOMMU_UNIT_LOST)
-		return b;
-	return a;
-}
-
 /** Flushes on up to PARALLEL of the units in *units, and takes those off. */
 static enum iommu_status flush_some(
 	const struct iommu_batch *batch, uint64_t *units)
@@ -99,12 +92,12 @@ static enum iommu_status flush_some(
 		unit[count] = domain->iommu->unit[index];
 		one = unit[count]->ops->flush(unit[count],
 			domain->on[index].did, batch, &ticket[count]);
-		status = worse(status, one);
+		status = core_worse(status, one);
 		if (one == IOMMU_OK && ticket[count].end)
 			count++;
 	}
 	for (n = 0; n < count; n++)
-		status = worse(status,
+		status = core_worse(status,
 			unit[n]->ops->flush_wait(unit[n],
 				domain->on[unit[n]->index].did, batch,
 				&ticket[n]));
@@ -117,7 +110,7 @@ static __attribute__((noinline)) enum iommu_status flush_units(
 	enum iommu_status status = IOMMU_OK;
 
 	while (units)
-		status = worse(status, flush_some(batch, &units));
+		status = core_worse(status, flush_some(batch, &units));
 	return status;
 }
 
@@ -144,7 +137,7 @@ static inline enum iommu_status flush_ranges(const struct iommu_batch *batch)
 	}
 	/* What a blocked device still holds is refused by the unit. */
 	if (__atomic_load_n(&domain->tlb_devices, __ATOMIC_ACQUIRE))
-		status = worse(status, core_block_mute(domain));
+		status = core_worse(status, core_block_mute(domain));
 	return status;
 }
 

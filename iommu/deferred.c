@@ -115,8 +115,6 @@ static __attribute__((noinline)) enum iommu_status advance(
 		status = ask(dma, d);
 	if (d->tail - d->confirmed >= dma->config.defer_count)
 		status = first_of(status, wait_for_flush(dma, d));
-	if (d->tail - d->confirmed >= dma->config.defer_count)
-		status = first_of(status, flush_now(dma, d));
 	return status;
 }
 

@@ -52,16 +52,14 @@ enum iommu_status iommu_dma_create(struct iommu_domain *domain,
 {
 	enum iommu_status status;
 	struct iommu_dma *dma;
-	unsigned order = 0;
 	iommu_phys_t phys;
 
 	if (!domain || !config || !out_dma || config->defer_count > DEFER_MAX ||
 		(domain->kind != IOMMU_DOMAIN_MAPPED &&
 			domain->kind != IOMMU_DOMAIN_IDENTITY))
 		return IOMMU_BAD_ARGUMENT;
-	while (((size_t)PAGE_SIZE << order) < sizeof(*dma))
-		order++;
-	dma = core_pages(domain->iommu, order, &phys);
+	_Static_assert(sizeof(*dma) <= PAGE_SIZE, "one page");
+	dma = core_pages(domain->iommu, 0, &phys);
 	if (!dma)
 		return IOMMU_NO_MEMORY;
 	dma->iommu = domain->iommu;
@@ -75,10 +73,9 @@ enum iommu_status iommu_dma_create(struct iommu_domain *domain,
 	if (!dma->config.defer_ns)
 		dma->config.defer_ns = 10000000;
 	dma->phys = phys;
-	dma->order = order;
 	status = make_parts(dma);
 	if (status != IOMMU_OK) {
-		core_pages_free(domain->iommu, dma, phys, order);
+		core_pages_free(domain->iommu, dma, phys, 0);
 		return status;
 	}
 	*out_dma = dma;
@@ -106,7 +103,7 @@ enum iommu_status iommu_dma_destroy(struct iommu_dma *dma)
 		core_iova_free_all(&dma->space);
 	core_defer_end(dma);
 	core_pool_end(dma->iommu, &dma->copy_pool);
-	core_pages_free(dma->iommu, dma, dma->phys, dma->order);
+	core_pages_free(dma->iommu, dma, dma->phys, 0);
 	return status;
 }
 

@@ -129,17 +129,6 @@ static void stop_storm(struct iommu *iommu, struct device *dev,
 		status == IOMMU_OK ? "" : " (not confirmed)");
 }
 
-/** The device that a fault names; one that was never seen before may storm
- *  too. NULL if there is none. */
-static struct device *blamed(struct iommu *iommu, struct iommu_device_id id)
-{
-	struct device *dev = core_device_known(iommu, id);
-
-	if (!dev && core_device(iommu, id, &dev) == IOMMU_NO_MEMORY)
-		return NULL;
-	return core_device_known(iommu, id);
-}
-
 bool iommu_fault_next(struct iommu *iommu, struct iommu_fault *out)
 {
 	struct raw_fault raw;
@@ -154,7 +143,10 @@ bool iommu_fault_next(struct iommu *iommu, struct iommu_fault *out)
 		core_walk(
 			unit, out->device.requester, out->address, &out->walk);
 	out->loud = true;
-	dev = blamed(iommu, out->device);
+	dev = core_device_known(iommu, out->device);
+	/* One that was never seen before may storm, too. */
+	if (!dev)
+		(void)core_device(iommu, out->device, &dev);
 	if (!dev)
 		return true;
 	__atomic_fetch_add(&dev->faults, 1, __ATOMIC_RELAXED);

@@ -158,14 +158,6 @@ const char *iommu_reason(const struct iommu *iommu)
 	return iommu->reason;
 }
 
-/** The first status other than IOMMU_OK, a lost unit before all others. */
-static enum iommu_status worse(enum iommu_status a, enum iommu_status b)
-{
-	if (a == IOMMU_OK || b == IOMMU_UNIT_LOST)
-		return b;
-	return a;
-}
-
 typedef enum iommu_status unit_step(struct unit *unit);
 
 static enum iommu_status each_unit(
@@ -186,7 +178,7 @@ static enum iommu_status each_unit(
 				(uintmax_t)unit->base.v,
 				unit_reason(unit) ? unit_reason(unit)
 						  : iommu_status_text(one));
-		status = worse(status, one);
+		status = core_worse(status, one);
 	}
 	return status;
 }
@@ -251,8 +243,8 @@ enum iommu_status iommu_start(struct iommu *iommu)
 	}
 	if (to == INSTANCE_STARTED) {
 		core_park_all(iommu);
-		status =
-			worse(status, each_unit(iommu, IOMMU_UNIT_OFF, on_one));
+		status = core_worse(
+			status, each_unit(iommu, IOMMU_UNIT_OFF, on_one));
 		note_on(iommu);
 	}
 	return core_life_leave(iommu, to, status);
@@ -311,7 +303,7 @@ enum iommu_status iommu_suspend(struct iommu *iommu)
 
 	if (!core_life_enter(iommu, INSTANCE_STARTED))
 		return IOMMU_WRONG_STATE;
-	status = worse(each_unit(iommu, IOMMU_UNIT_ON, suspend_one),
+	status = core_worse(each_unit(iommu, IOMMU_UNIT_ON, suspend_one),
 		each_unit(iommu, IOMMU_UNIT_OFF, suspend_one));
 	return core_life_leave(iommu, INSTANCE_SUSPENDED, status);
 }
@@ -350,7 +342,7 @@ enum iommu_status iommu_units_add(
 			core_reason(iommu, "unit at 0x%jx: %s",
 				(uintmax_t)unit->base.v,
 				iommu_status_text(one));
-		status = worse(status, one);
+		status = core_worse(status, one);
 	}
 	core_devices_anew(iommu);
 	return core_life_leave(iommu, INSTANCE_STARTED, status);

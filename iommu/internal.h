@@ -268,6 +268,13 @@ static inline uint64_t core_max(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
+/** The first status other than IOMMU_OK, a lost unit before all others. */
+static inline enum iommu_status core_worse(
+	enum iommu_status a, enum iommu_status b)
+{
+	return a == IOMMU_OK || b == IOMMU_UNIT_LOST ? b : a;
+}
+
 /** The CPU's address of a page that page_alloc gave. */
 static inline void *core_virt(const struct iommu *iommu, iommu_phys_t phys)
 {

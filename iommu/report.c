@@ -291,8 +291,7 @@ enum iommu_status iommu_report_tables(struct iommu *iommu,
 		walk_steps(&walk, &text);
 		text_add(&text, " tables at 0x%jx, %u levels, domain id %u\n",
 			(uintmax_t)entry.root.v, entry.levels, entry.did);
-		if (entry.levels >= 3 && entry.levels <= 5)
-			print_tables(iommu, &entry, max_ranges, &walk, &text);
+		print_tables(iommu, &entry, max_ranges, &walk, &text);
 	}
 	text_end(&text);
 	return IOMMU_OK;

@@ -59,8 +59,7 @@ struct iommu_dma {
 	struct iommu_dma_config config;
 	bool plain;        /* C: neither identity nor copies */
 	iommu_phys_t phys; /* of this struct */
-	unsigned order;
-	unsigned mapped; /* A: buffers mapped, in an identity domain */
+	unsigned mapped;   /* A: buffers mapped, in an identity domain */
 	struct iova_space space;
 	struct deferred *deferred; /* one per CPU */
 	iommu_phys_t deferred_phys;

@@ -41,9 +41,7 @@ const char *iommu_status_text(enum iommu_status status)
 {
 	unsigned n = (unsigned)status;
 
-	if (n >= IOMMU_STATUS_COUNT || !sentence[n])
-		return "unknown status";
-	return sentence[n];
+	return n < IOMMU_STATUS_COUNT ? sentence[n] : "unknown status";
 }
 
 const char *iommu_version(void)

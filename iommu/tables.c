@@ -11,14 +11,13 @@
  *  suffice, else as many as it has. 0: it cannot. */
 static unsigned levels_for(const struct unit *unit, unsigned bits)
 {
-	unsigned levels;
+	unsigned levels = 3;
 
 	if (bits > unit->iova_bits)
 		return 0;
-	for (levels = 3; levels <= 5; levels++)
-		if (unit->levels >> levels & 1 && bits <= shift_of(levels + 1))
-			return levels;
-	return 0;
+	while (!(unit->levels >> levels & 1) || bits > shift_of(levels + 1))
+		levels++;
+	return levels;
 }
 
 /** What all usable units have in common. Returns how many there are. */
@@ -49,8 +48,9 @@ static unsigned common_ground(
 	return count;
 }
 
-/** Chooses the depth: the deepest that any unit needs. */
-static bool choose_levels(
+/** Chooses the depth for a width that all units have: the deepest that any
+ *  needs. */
+static void choose_levels(
 	const struct iommu *iommu, struct pgtable *table, unsigned bits)
 {
 	unsigned n;
@@ -63,13 +63,10 @@ static bool choose_levels(
 		if (unit_state(unit) == IOMMU_UNIT_REFUSED)
 			continue;
 		levels = levels_for(unit, bits);
-		if (!levels)
-			return false;
 		table->levels = levels > table->levels ? levels : table->levels;
 		if (levels < table->lowest_root)
 			table->lowest_root = levels;
 	}
-	return true;
 }
 
 static void free_below(struct iommu *iommu, uint64_t link, unsigned level)
@@ -113,9 +110,9 @@ enum iommu_status core_table_make(
 		table->leaf_bits = 0;
 	if (!iova_bits)
 		iova_bits = most;
-	if (iova_bits < shift_of(2) || iova_bits > most ||
-		!choose_levels(iommu, table, iova_bits))
+	if (iova_bits < shift_of(2) || iova_bits > most)
 		return IOMMU_WIDTH;
+	choose_levels(iommu, table, iova_bits);
 	table->last = (1ull << iova_bits) - 1;
 	table->top_shift = shift_of(table->levels);
 	table->direct = iommu->host.direct_map;

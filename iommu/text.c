@@ -171,6 +171,5 @@ void core_reason(struct iommu *iommu, const char *format, ...)
 	format_into(
 		&text, iommu->reason, sizeof(iommu->reason), format, values);
 	va_end(values);
-	if (iommu->reason[0])
-		core_log(iommu, IOMMU_LOG_WARNING, "%s", iommu->reason);
+	core_log(iommu, IOMMU_LOG_WARNING, "%s", iommu->reason);
 }

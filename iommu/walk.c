@@ -31,8 +31,6 @@ static bool read_entry(const struct iommu *iommu, uint64_t at, uint64_t *out)
 static void note(
 	struct iommu_walk *walk, unsigned level, uint64_t at, uint64_t value)
 {
-	if (walk->steps == IOMMU_WALK_STEPS)
-		return;
 	walk->step[walk->steps].level = level;
 	walk->step[walk->steps].at = iommu_phys(at);
 	walk->step[walk->steps].low = value;
@@ -49,7 +47,7 @@ void core_walk_tables(const struct iommu *iommu, iommu_phys_t root,
 
 	if (iova.v >> (12 + 9 * levels))
 		return;
-	for (level = levels; level; level--) {
+	for (level = levels;; level--) {
 		unsigned shift = 12 + 9 * (level - 1);
 		uint64_t at = table + (iova.v >> shift & 511) * 8;
 
@@ -88,8 +86,6 @@ bool core_walk(const struct unit *unit, uint16_t rid, iommu_iova_t iova,
 		walk->rights = IOMMU_READ | IOMMU_WRITE;
 		return true;
 	}
-	if (entry.levels >= 3 && entry.levels <= 5)
-		core_walk_tables(
-			unit->iommu, entry.root, entry.levels, iova, walk);
+	core_walk_tables(unit->iommu, entry.root, entry.levels, iova, walk);
 	return true;
 }

@@ -74,11 +74,10 @@ static void set_state(struct vtd_unit *unit, enum iommu_unit_state state)
 	uint8_t before = (uint8_t)unit_state(&unit->unit);
 
 	/* A unit that was lost meanwhile stays lost. */
-	while (before != IOMMU_UNIT_FAILED &&
-		!__atomic_compare_exchange_n(&unit->unit.state, &before,
+	if (before != IOMMU_UNIT_FAILED)
+		__atomic_compare_exchange_n(&unit->unit.state, &before,
 			(uint8_t)state, false, __ATOMIC_ACQ_REL,
-			__ATOMIC_ACQUIRE))
-		;
+			__ATOMIC_RELAXED);
 }
 
 static enum iommu_status prepare(struct unit *neutral)
