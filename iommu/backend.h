@@ -122,7 +122,7 @@ enum iommu_status core_flush_end(
 
 /** The ids that domains have in a unit. */
 struct did_map {
-	uint64_t *taken; /* I: a bit each */
+	word64 *taken; /* I: a bit each */
 	iommu_phys_t phys;
 	unsigned order;
 	unsigned count; /* C: ids that the unit has */

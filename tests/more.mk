@@ -11,7 +11,7 @@ lib-objects := $(patsubst %,$(O)/lib/%.o,$(library-sources))
 
 $(O)/lib/%.c.o: $(S)/%.c | packages-build
 	@mkdir -p $(@D)
-	$(Q)$(CC) -std=gnu17 -ffreestanding $(LIB_CFLAGS) -Wall -Wextra \
+	$(Q)$(CC) -std=gnu17 -ffreestanding -fno-pic $(LIB_CFLAGS) -Wall -Wextra \
 		$(library-warnings) $(library-includes) -MMD -MP -c -o $@ $<
 
 $(O)/libiommu.a: $(lib-objects)

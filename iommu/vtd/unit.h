@@ -57,7 +57,7 @@ struct vtd_irt {
 	unsigned order;          /* C */
 	unsigned count;          /* C */
 	unsigned hint;           /* U */
-	uint64_t *taken;         /* U: a bit per entry */
+	word64 *taken;           /* U: a bit per entry */
 	iommu_phys_t taken_phys;
 	unsigned taken_order;
 	bool x2apic; /* C after start */
@@ -82,7 +82,7 @@ struct vtd_unit {
 	unsigned fault_count;  /* C */
 	unsigned iotlb_offset; /* C */
 	/** Ids of domains of an earlier owner, as the map of taken ones. */
-	uint64_t *inherited_ids; /* I */
+	word64 *inherited_ids; /* I */
 	iommu_phys_t inherited_ids_phys;
 	/** Left in a mode in which the hardware reads no memory. */
 	bool needs_no_memory; /* S */

@@ -4,6 +4,8 @@
 import os
 import subprocess
 
+import pytest
+
 from conftest import BUILD, SOURCE, environment, folder_for
 
 
@@ -66,6 +68,67 @@ def test_clang_builds_without_a_warning():
     folder = folder_for('test_build.clang')
     text = make('-j2', f'O={folder}', 'CC=clang', 'kernel')
     assert 'warning' not in text
+
+
+@pytest.mark.parametrize('compiler, flags', [
+    ('gcc', '-mcmodel=kernel -mno-red-zone -mgeneral-regs-only'),
+    ('gcc', '-m32'), ('clang', '-m32'),
+    ('clang', '--target=aarch64-none-elf')])
+def test_library_builds_for_other_machines(compiler, flags):
+    folder = folder_for(f'test_build.{compiler}{flags}')
+    text = make('-j2', f'O={folder}', f'CC={compiler}',
+                f'LIB_CFLAGS=-O2 {flags}', 'lib')
+    assert 'warning' not in text
+    library = f'{folder}/libiommu.a'
+    symbols = subprocess.run(['nm', library], stdout=subprocess.PIPE,
+                             text=True, check=True).stdout.split('\n')
+    wanted = {s.split()[1] for s in symbols if s[16:].startswith(' U ') or
+              s[8:].startswith(' U ')}
+    had = {s.split()[2] for s in symbols if len(s.split()) == 3}
+    # Besides what the guide says, the compiler's own library on 32 bits.
+    assert wanted - had - {'memcpy', 'memmove', 'memset', 'memcmp'} <= (
+        {'__udivdi3', '__udivmoddi4', '__ctzdi2', '_GLOBAL_OFFSET_TABLE_'}
+        if '32' in flags else set())
+
+
+PROGRAM = """
+#include <iommu/iommu.h>
+#include <stdio.h>
+int main(void) { return !printf("%s\\n", iommu_status_text(IOMMU_OK)); }
+"""
+MESON = """
+project('kernel', 'c')
+iommu = dependency('libiommu', fallback: ['libiommu', 'libiommu_dep'])
+executable('kernel', 'main.c', dependencies: iommu)
+"""
+CMAKE = """
+cmake_minimum_required(VERSION 3.16)
+project(kernel C)
+add_subdirectory(libiommu)
+add_executable(kernel main.c)
+target_link_libraries(kernel libiommu)
+"""
+
+
+@pytest.mark.parametrize('name, text, place, steps', [
+    ('meson.build', MESON, 'subprojects',
+     (['meson', 'setup', 'b', '--optimization=0'], ['ninja', '-j2', '-C', 'b'])),
+    ('CMakeLists.txt', CMAKE, '.',
+     (['cmake', '-B', 'b', '.'], ['cmake', '--build', 'b', '-j2']))])
+def test_library_is_a_part_of_another_build(name, text, place, steps):
+    folder = folder_for(f'test_build.{name}')
+    os.makedirs(f'{folder}/{place}', exist_ok=True)
+    os.symlink(SOURCE, f'{folder}/{place}/libiommu')
+    for file, content in ((name, text), ('main.c', PROGRAM)):
+        with open(f'{folder}/{file}', 'w') as out:
+            out.write(content)
+    for step in steps:
+        done = subprocess.run(step, cwd=folder, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        assert done.returncode == 0, done.stdout[-2000:]
+        assert 'warning' not in done.stdout.lower()
+    said = subprocess.run([f'{folder}/b/kernel'], stdout=subprocess.PIPE)
+    assert said.stdout == b'done\n'
 
 
 def install(folder, installed, failures):
