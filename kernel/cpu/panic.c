@@ -6,6 +6,7 @@
 #include "cpu/cpu.h"
 #include "cpu/local.h"
 #include "cpu/trap.h"
+#include "kexec/kexec.h"
 #include "lib/print.h"
 #include "lib/string.h"
 
@@ -54,6 +55,7 @@ static void finish(const uint64_t *sp)
 	if (boot_option("panic", option, sizeof(option)) &&
 		!strcmp(option, "restart"))
 		machine_restart();
+	kexec_after_panic();
 	kprintf("panic: stopped\n");
 	stop_this_cpu();
 }

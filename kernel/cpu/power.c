@@ -15,15 +15,23 @@ volatile bool cpus_stopping;
 static volatile unsigned stopped;
 static void (*last_act)(void); /* the boot CPU's, before it stops */
 
-static void act_last(void) NORETURN;
+static void act_last(void);
 
+/* The boot CPU stays awake: a CPU that panics later may have an act for it. */
 void stop_this_cpu(void)
 {
-	if (this_cpu()->id == 0 && __atomic_load_n(&last_act, __ATOMIC_ACQUIRE))
-		act_last();
-	__atomic_fetch_add(&stopped, 1, __ATOMIC_SEQ_CST);
-	for (;;)
-		__asm__ volatile("cli; hlt");
+	bool boot = this_cpu()->id == 0;
+
+	__asm__ volatile("cli");
+	if (!boot || !__atomic_load_n(&last_act, __ATOMIC_ACQUIRE))
+		__atomic_fetch_add(&stopped, 1, __ATOMIC_SEQ_CST);
+	for (;;) {
+		if (!boot)
+			__asm__ volatile("hlt");
+		else if (__atomic_load_n(&last_act, __ATOMIC_ACQUIRE))
+			act_last();
+		cpu_relax();
+	}
 }
 
 /* Who goes on alone: the first to be named. Returns who that is. */
@@ -75,17 +83,25 @@ void stop_other_cpus(void)
  * one that goes on (SDM 3A 8.4.2). */
 static void act_last(void)
 {
+	void (*act)(void) = last_act;
+
 	wait_stopped();
 	for (unsigned i = 1; i < cpu_count; i++)
 		lapic_command(cpus[i]->apic_id, ICR_INIT | ICR_ASSERT);
-	last_act();
+	last_act = NULL; /* should it end in a panic */
+	act();
 	stop_this_cpu();
 }
 
 void machine_leave(void (*last)(void))
 {
+	static uint32_t wanted;
+	uint32_t survivor;
+
 	__asm__ volatile("cli");
-	if (name_survivor(0) == 0 && !last_act) {
+	survivor = name_survivor(0);
+	if ((survivor == 0 || survivor == this_cpu()->id) &&
+		!__atomic_exchange_n(&wanted, 1, __ATOMIC_ACQ_REL)) {
 		__atomic_store_n(&last_act, last, __ATOMIC_RELEASE);
 		tell_others();
 	}

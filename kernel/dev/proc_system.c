@@ -343,6 +343,17 @@ TEXT_OPS(stat);
 TEXT_OPS(uptime);
 TEXT_OPS(version);
 
+/* Linux' emergency keys, as far as they are of use: 'c' is a crash. */
+static int sysrq_command(struct node *file, const char *line, size_t n)
+{
+	(void)file;
+	if (!n || line[0] != 'c')
+		return -EINVAL;
+	panic("a crash was asked for");
+}
+
+static const struct node_ops sysrq_ops = {.command = sysrq_command};
+
 const struct proc_entry proc_system_entries[] = {
 	{"cmdline", S_IFREG | 0444, &cmdline_ops},
 	{"cpuinfo", S_IFREG | 0444, &cpuinfo_ops},
@@ -352,6 +363,7 @@ const struct proc_entry proc_system_entries[] = {
 	{"mounts", S_IFREG | 0444, &mounts_ops},
 	{"stat", S_IFREG | 0444, &stat_ops},
 	{"sys", S_IFDIR | 0555, &sys_ops},
+	{"sysrq-trigger", S_IFREG | 0200, &sysrq_ops},
 	{"uptime", S_IFREG | 0444, &uptime_ops},
 	{"version", S_IFREG | 0444, &version_ops},
 	{NULL, 0, NULL},

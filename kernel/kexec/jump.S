@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The last steps, out of the way of the image: kexec_leave_start to
- * kexec_leave_end run as a copy in struct kexec_control, at its physical
- * address. kexec_enter gets there through the boot page tables, which map both
- * that address and this code.
+ * The last steps, out of the way of the image: kexec_leave_start runs as a copy
+ * in struct kexec_control, at its physical address. kexec_enter gets there
+ * through the boot page tables, which map both that address and this code.
  */
+#include "kexec/local.h"
+
 	.text
 	.globl kexec_enter
 /* rdi: physical address of struct kexec_control, rsi: of its top table, rdx: of
@@ -15,7 +16,7 @@ kexec_enter:
 	jmp *%rdi
 
 	.section .rodata
-	.globl kexec_leave_start, kexec_leave_end
+	.globl kexec_leave_start
 	.balign 16
 kexec_leave_start:
 	.code64
@@ -78,6 +79,6 @@ far32:
 no_table:
 	.short 0
 	.quad 0
-kexec_leave_end:
+	.org kexec_leave_start + KEXEC_CODE_SIZE /* fails beyond that */
 
 	.section .note.GNU-stack, "", @progbits

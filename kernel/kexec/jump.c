@@ -13,7 +13,7 @@
 #define PTE_LARGE 0x83 /* and 2 MiB */
 #define LOW_MEMORY 0xa0000
 
-extern char kexec_leave_start[], kexec_leave_end[];
+extern char kexec_leave_start[];
 void kexec_enter(uint64_t control, uint64_t top, uint64_t copies, uint64_t info,
 	uint32_t entry) NORETURN;
 
@@ -56,9 +56,7 @@ void kexec_jump(const struct kexec_loaded *loaded)
 	ioapic_silence();
 	describe_memory(loaded);
 	make_tables(c);
-	memcpy(c->code, kexec_leave_start,
-		MIN((size_t)(kexec_leave_end - kexec_leave_start),
-			sizeof(c->code)));
+	memcpy(c->code, kexec_leave_start, sizeof(c->code));
 	kexec_enter(at(c), at(c->top), at(c->copies), at(&c->info),
 		loaded->image.entry);
 }

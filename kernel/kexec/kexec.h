@@ -27,22 +27,28 @@ enum kexec_devices {
 	KEXEC_DEVICES_LEAVE,
 };
 
+/* Images: the one that kexec_go() leaves for, and the one for a panic. */
+enum kexec_slot {
+	KEXEC_NEXT,
+	KEXEC_CRASH,
+	KEXEC_SLOTS
+};
+
 #define KEXEC_CMDLINE_SIZE 1024 /* with its terminator */
 
 /*
  * Makes an image ready, in place of one that was before; on an error that one
  * stays. initrd may be NULL. -ENOEXEC: not an ELF file for this machine with a
  * PVH entry, or one that contradicts itself; -EADDRNOTAVAIL: it wants to lie
- * where there is no memory for it; -EFBIG, -ENOMEM, -EIO, -EINVAL (the command
+ * where there is no memory for it; -EBUSY: it is for a panic, and memory where
+ * it will lie is in use; -EFBIG, -ENOMEM, -EIO, -EINVAL (the command
  * line is too long, a file is empty). Sleeps.
  */
-MUST_CHECK int kexec_load(
-	struct file *kernel, struct file *initrd, const char *cmdline);
+MUST_CHECK int kexec_load(enum kexec_slot slot, struct file *kernel,
+	struct file *initrd, const char *cmdline);
 
-/* Forgets the image; nothing if there is none. Sleeps. */
-void kexec_unload(void);
-
-bool kexec_is_loaded(void);
+/* Forgets an image; nothing if there is none. Sleeps. */
+void kexec_unload(enum kexec_slot slot);
 
 /*
  * Leaves for the image. Returns only if that cannot be: -EINVAL (none is
@@ -51,6 +57,10 @@ bool kexec_is_loaded(void);
  * kernel to start in). Sleeps.
  */
 MUST_CHECK int kexec_go(void);
+
+/* After a panic: leaves for the image that was loaded for that, as with
+ * KEXEC_DEVICES_LEAVE. Returns if there is none. Takes no lock. */
+void kexec_after_panic(void);
 
 /* What kexec_go() does with devices; /proc/sys/kernel/kexec_devices. */
 extern enum kexec_devices kexec_devices;

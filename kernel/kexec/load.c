@@ -20,7 +20,7 @@
 
 static struct mutex lock = MUTEX_INIT(lock);
 enum kexec_devices kexec_devices;
-static struct kexec_loaded loaded; /* no control: none */
+static struct kexec_loaded loaded[KEXEC_SLOTS]; /* no control: none */
 
 static uint64_t pages_of(uint64_t bytes)
 {
@@ -133,14 +133,23 @@ static int make(struct kexec_loaded *l, struct file *kernel,
 	return err;
 }
 
-static void __forget(void)
+/* A panic may come at any moment: it finds an image whole or not at all. */
+static void __replace(struct kexec_loaded *l, const struct kexec_loaded *fresh)
 {
-	if (loaded.control)
-		pages_free_run(loaded.control, loaded.frames);
-	loaded.control = NULL;
+	struct kexec_control *old =
+		__atomic_exchange_n(&l->control, NULL, __ATOMIC_ACQ_REL);
+
+	if (old)
+		pages_free_run(old, l->frames);
+	if (!fresh)
+		return;
+	l->image = fresh->image;
+	l->frames = fresh->frames;
+	__atomic_store_n(&l->control, fresh->control, __ATOMIC_RELEASE);
 }
 
-int kexec_load(struct file *kernel, struct file *initrd, const char *cmdline)
+int kexec_load(enum kexec_slot slot, struct file *kernel, struct file *initrd,
+	const char *cmdline)
 {
 	struct kexec_loaded fresh = {0};
 	int err = make(&fresh, kernel, initrd, cmdline);
@@ -148,27 +157,42 @@ int kexec_load(struct file *kernel, struct file *initrd, const char *cmdline)
 	if (err)
 		return err;
 	mutex_lock(&lock);
-	__forget();
-	loaded = fresh;
+	/* A panic cannot look for memory: what the image will lie on is kept
+	 * out of use from now on. */
+	if (slot == KEXEC_CRASH &&
+		!pages_claim(fresh.image.start, fresh.image.end)) {
+		mutex_unlock(&lock);
+		pages_free_run(fresh.control, fresh.frames);
+		return -EBUSY;
+	}
+	__replace(&loaded[slot], &fresh);
 	mutex_unlock(&lock);
 	return 0;
 }
 
-void kexec_unload(void)
+void kexec_unload(enum kexec_slot slot)
 {
 	mutex_lock(&lock);
-	__forget();
+	__replace(&loaded[slot], NULL);
 	mutex_unlock(&lock);
-}
-
-bool kexec_is_loaded(void)
-{
-	return __atomic_load_n(&loaded.control, __ATOMIC_RELAXED);
 }
 
 static void go(void)
 {
-	kexec_jump(&loaded);
+	kexec_jump(&loaded[KEXEC_NEXT]);
+}
+
+static void go_after_panic(void)
+{
+	kexec_jump(&loaded[KEXEC_CRASH]);
+}
+
+void kexec_after_panic(void)
+{
+	if (!__atomic_load_n(&loaded[KEXEC_CRASH].control, __ATOMIC_ACQUIRE))
+		return;
+	kprintf("panic: leaving for the kernel that was loaded for this\n");
+	machine_leave(go_after_panic);
 }
 
 /* Room for a kernel to start in, out of what the jump will find free. */
@@ -188,9 +212,9 @@ static bool is_room(void)
 /* What forbids to leave now; 0: nothing. */
 static int __check(void)
 {
-	const struct kexec_image *image = &loaded.image;
+	const struct kexec_image *image = &loaded[KEXEC_NEXT].image;
 
-	if (!loaded.control)
+	if (!loaded[KEXEC_NEXT].control)
 		return -EINVAL;
 	if (!is_room())
 		return -ENOMEM;

@@ -7,6 +7,9 @@
 #ifndef KEXEC_LOCAL_H
 #define KEXEC_LOCAL_H
 
+#define KEXEC_CODE_SIZE 1024 /* room for the last steps in jump.S */
+
+#ifndef __ASSEMBLER__
 #include "boot/boot_info.h"
 #include "boot/pvh.h"
 #include "kexec/image.h"
@@ -23,7 +26,7 @@ struct kexec_copy {
 /* What the last steps run on, see jump.S. Physical addresses are what this
  * kernel's pointers into it translate to. */
 struct kexec_control {
-	uint8_t code[1024] __attribute__((aligned(PAGE_SIZE)));
+	uint8_t code[KEXEC_CODE_SIZE] __attribute__((aligned(PAGE_SIZE)));
 	struct kexec_copy copies[KEXEC_MAX_SEGMENTS + 1]; /* ends with zero */
 	struct pvh_start_info info;
 	struct pvh_module module;
@@ -55,4 +58,5 @@ bool kexec_is_ram(uint64_t start, uint64_t end);
 /* jump.c: on the boot CPU, alone, interrupts off. */
 void kexec_jump(const struct kexec_loaded *loaded) NORETURN;
 
+#endif
 #endif

@@ -22,7 +22,8 @@ static long copy_cmdline(uintptr_t user, uint64_t n, char *out)
 	return n && out[n - 1] ? -EINVAL : 0;
 }
 
-static long load(int kernel_fd, int initrd_fd, bool with_initrd, char *cmdline)
+static long load(enum kexec_slot slot, int kernel_fd, int initrd_fd,
+	bool with_initrd, char *cmdline)
 {
 	struct file *kernel = fd_file(kernel_fd), *initrd = NULL;
 	long err = kernel ? 0 : -EBADF;
@@ -32,7 +33,7 @@ static long load(int kernel_fd, int initrd_fd, bool with_initrd, char *cmdline)
 		err = initrd ? 0 : -EBADF;
 	}
 	if (!err)
-		err = kexec_load(kernel, initrd, cmdline);
+		err = kexec_load(slot, kernel, initrd, cmdline);
 	if (initrd)
 		file_put(initrd);
 	if (kernel)
@@ -44,13 +45,15 @@ static long load(int kernel_fd, int initrd_fd, bool with_initrd, char *cmdline)
 SYSCALL(kexec_file_load)
 {
 	unsigned long flags = arg[4];
+	enum kexec_slot slot;
 	char *cmdline;
 	long err;
 
-	if (flags & ~(FILE_UNLOAD | FILE_NO_INITRAMFS))
+	if (flags & ~(FILE_UNLOAD | FILE_ON_CRASH | FILE_NO_INITRAMFS))
 		return -EINVAL;
+	slot = flags & FILE_ON_CRASH ? KEXEC_CRASH : KEXEC_NEXT;
 	if (flags & FILE_UNLOAD) {
-		kexec_unload();
+		kexec_unload(slot);
 		return 0;
 	}
 	cmdline = kmalloc(KEXEC_CMDLINE_SIZE);
@@ -58,7 +61,7 @@ SYSCALL(kexec_file_load)
 		return -ENOMEM;
 	err = copy_cmdline(arg[3], arg[2], cmdline);
 	if (!err)
-		err = load((int)arg[0], (int)arg[1],
+		err = load(slot, (int)arg[0], (int)arg[1],
 			!(flags & FILE_NO_INITRAMFS), cmdline);
 	kfree(cmdline);
 	return err;

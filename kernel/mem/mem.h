@@ -66,6 +66,7 @@ struct page {
 };
 
 #define PAGE_QUARANTINED 1 /* a device may still reach it: never reused */
+#define PAGE_CLAIMED 2     /* pages_claim() */
 
 /* 2^order frames, physically contiguous and aligned to their size, zeroed; NULL
  * when there are none. Any context but NMI. The first frame's refs is 1. */
@@ -78,8 +79,9 @@ void pages_free(void *p, unsigned order);
 void *pages_alloc_run(uint64_t n, uint64_t from, uint64_t limit);
 void pages_free_run(void *run, uint64_t n);
 
-/* All frames of [start, end) that are free, for good. False, and nothing
- * changes, if one of them is in use. */
+/* All frames of [start, end) for good, for whatever will overwrite them; those
+ * that were claimed before, too. False, and nothing changes, if one of them is
+ * in use otherwise. */
 MUST_CHECK bool pages_claim(uint64_t start, uint64_t end);
 
 static inline void *page_alloc(void)

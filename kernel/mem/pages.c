@@ -234,6 +234,11 @@ void *pages_alloc_run(uint64_t n, uint64_t from, uint64_t limit)
 	return page_virt(&frames[start]);
 }
 
+static bool __is_claimed(uint64_t n)
+{
+	return frames[n].state == IN_USE && frames[n].flags & PAGE_CLAIMED;
+}
+
 bool pages_claim(uint64_t start, uint64_t end)
 {
 	uint64_t last = MIN(end >> PAGE_SHIFT, nframes);
@@ -241,10 +246,14 @@ bool pages_claim(uint64_t start, uint64_t end)
 
 	spin_lock(&lock);
 	for (uint64_t n = start >> PAGE_SHIFT; n < last && idle; n++)
-		idle = frames[n].state == RESERVED || free_at(head_of(n));
-	for (uint64_t n = start >> PAGE_SHIFT; n < last && idle; n++)
-		if (frames[n].state != RESERVED)
-			__take_run(n, n + 1);
+		idle = frames[n].state == RESERVED || __is_claimed(n) ||
+			free_at(head_of(n));
+	for (uint64_t n = start >> PAGE_SHIFT; n < last && idle; n++) {
+		if (frames[n].state == RESERVED || __is_claimed(n))
+			continue;
+		__take_run(n, n + 1);
+		frames[n].flags = PAGE_CLAIMED;
+	}
 	spin_unlock(&lock);
 	return idle;
 }

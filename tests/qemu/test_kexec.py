@@ -30,6 +30,17 @@ def jump(m, append='', options='', meanwhile=lambda: None):
     return text
 
 
+def crash(m, append, meanwhile):
+    """As jump(), by a panic of another CPU than the one that goes on."""
+    m.ok(f'kexec -p /boot/kernel --initrd=/dev/initrd --append="{append}"')
+    meanwhile()
+    m.type("taskset -c 3 sh -c 'echo c >/proc/sysrq-trigger'\r")
+    text = m.prompt(timeout=60)
+    assert 'panic on CPU 3: a crash was asked for' in text, text
+    assert m.ok('cat /proc/cmdline') == append + '\n'
+    return text
+
+
 def pages(m):
     return int(re.match(r'pages: ([0-9]+) total',
                         m.ok('head -1 /sys/dmar/stats'))[1])
@@ -65,7 +76,8 @@ def test_again_and_again(boot, unit, cpus, times):
     first, later = pages(m), []
     for n in range(times):
         m.ok('udma -q 00:03.0')
-        text = jump(m, f'again={n}')
+        devices = ('stop', 'keep', 'leave')[n]
+        text = jump(m, f'again={n}', f'--devices={devices}')
         assert 'taken over while it is on' in text
         assert re.search('[0-9]+ MiB of the earlier kernel are free', text)
         assert f'smp: {cpus} CPU' in text
@@ -194,15 +206,17 @@ def on_the_way(m):
     return lines[first:last]
 
 
-@pytest.mark.parametrize('devices, cpus', [('keep', 1), ('leave', 4)])
-def test_a_device_goes_on_where_nobody_else_is(boot, wire, tmp_path, devices,
+@pytest.mark.parametrize('how, cpus', [('keep', 1), ('crash', 4)])
+def test_a_device_goes_on_where_nobody_else_is(boot, wire, tmp_path, how,
                                                cpus):
     work = AtWork(boot, wire, tmp_path, cpus)
     m = work.m
-    text = jump(m, 'takeover=kept', f'--devices={devices}', wire.keep_sending)
-    wire.stop()
-    if devices == 'keep':
+    if how == 'crash':
+        text = crash(m, 'takeover=kept', wire.keep_sending)
+    else:
+        text = jump(m, 'takeover=kept', '--devices=keep', wire.keep_sending)
         assert reached(on_the_way(m))
+    wire.stop()
     assert '1 entries of an earlier owner are kept' in text
     assert '1 devices reach' in m.ok('cat /sys/dmar/inherited')
 
@@ -296,8 +310,9 @@ def test_what_cannot_be_loaded_changes_nothing(boot):
     m.refused('kexec -l /boot/kernel --initrd=/tmp/big', 'Out of memory')
     m.refused('kexec -l /boot/kernel --initrd=/tmp/bigger', 'too large')
     m.refused('kexec -e --devices=drop', '--devices: Invalid argument')
-    m.refused('kexec', 'usage')
-    m.refused('kexec -l /boot/kernel -e', 'usage')
+    for line in ('', '-l', '-l /boot/kernel -e', '-e /boot/kernel', '-x'):
+        m.refused(f'kexec {line}', 'usage')
+    m.refused('echo x >/proc/sysrq-trigger', 'Invalid argument')
     left = m.ok('grep MemFree /proc/meminfo')
     kib = [int(re.search('[0-9]+', x)[0]) for x in (free, left)]
     assert abs(kib[0] - kib[1]) < 1024, kib
@@ -305,5 +320,5 @@ def test_what_cannot_be_loaded_changes_nothing(boot):
     m.type('kexec -e\r')
     m.prompt(timeout=60)
     assert m.ok('cat /proc/cmdline') == 'good=1\n'
-    m.ok(f'{LOAD} && kexec -u')
+    m.ok(f'{LOAD} && kexec -u && kexec -p /boot/kernel && kexec -p -u')
     m.refused('kexec -e', 'exec: Invalid argument')
