@@ -60,8 +60,8 @@ check: check-comparison
 # Programs that run the library or the model in a process, built anew below the
 # O of the sub-make, without sanitizers: those add branches of their own.
 .PHONY: host-programs
-host-programs: packages-test $(call test-programs,unit) \
-		$(call test-programs,model)
+host-programs: packages-test \
+	$(foreach k,$(or $(KINDS),unit model),$(call test-programs,$k))
 host-programs-in = $(MAKE) --no-print-directory -C $(S) O=$(O)/$1
 counting := HOST_OPTIMIZE='-O0 --coverage -fprofile-update=atomic'
 
@@ -76,7 +76,7 @@ coverage: packages-coverage
 	@! rm $(O)/coverage/red 2>/dev/null
 
 # --- make mutate ------------------------------------------------------------
-# MUTANTS=n or all, SEED=n, FILES='model/*.c', JOBS=n.
+# MUTANTS=n or all, SEED=n, FILES='model/*.c', JOBS=n, KINDS='model'.
 
 mutated := $(patsubst $(S)/%,%,$(wildcard $(addprefix $(S)/,\
 	$(or $(FILES),iommu/*.c iommu/vtd/*.c))))
@@ -88,6 +88,7 @@ mutate: packages-coverage
 		HOST_OPTIMIZE='-O1 -fPIC -w' host-programs
 	@CC='$(CC)' CFLAGS='$(mutated-flags)' \
 		MUTANTS='$(MUTANTS)' SEED='$(or $(SEED),1)' JOBS='$(JOBS)' \
+		KINDS='$(KINDS)' \
 		nice -n 15 $(PYTHON) -B $(S)/tools/mutate $(O) $(mutated)
 
 # --- make fuzz: tests/fuzz/NAME.c, corpus in tests/fuzz/corpus/NAME ----------

@@ -185,6 +185,37 @@ static void next_owner_of_an_entry(void **state)
 	mini_close(&d, true);
 }
 
+static void caching_mode_entry_made_present(void **state)
+{
+	(void)state;
+	ready("caching");
+	mini_start_interrupts(&d);
+	assert_false(model_msi(d.m, 0, DEV, MSI(9), 0));
+	entry(9, IRTE(0x77), FROM(DEV));
+	assert_false(model_msi(d.m, 0, DEV, MSI(9), 0));
+	assert_int_equal(model_checkpoint(d.m), 1);
+	only(MODEL_V_STALE);
+	model_violations_clear(d.m);
+	mini_flush_irte(&d, false, 9);
+	assert_true(model_msi(d.m, 0, DEV, MSI(9), 0));
+	mini_close(&d, true);
+}
+
+static void entries_outlive_their_table(void **state)
+{
+	(void)state;
+	ready("plain");
+	mini_start_interrupts(&d);
+	entry(9, IRTE(0x77), FROM(DEV));
+	assert_true(model_msi(d.m, 0, DEV, MSI(9), 0));
+	mini_write64(&d, IRTA, mini_page(&d) | 7);
+	mini_command(&d, G_IRTP, true);
+	assert_true(model_msi(d.m, 0, DEV, MSI(9), 0));
+	mini_flush_irte(&d, true, 0);
+	assert_false(model_msi(d.m, 0, DEV, MSI(9), 0));
+	mini_close(&d, true);
+}
+
 #define T(f) cmocka_unit_test(f)
 
 int main(void)
@@ -201,6 +232,8 @@ int main(void)
 		T(entry_of_two_requesters),
 		T(entry_of_a_bus),
 		T(next_owner_of_an_entry),
+		T(caching_mode_entry_made_present),
+		T(entries_outlive_their_table),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -271,6 +271,53 @@ static void message_may_overtake_the_status(void **state)
 	mini_close(&d, true);
 }
 
+/* As some units do; others go on when the error is cleared. */
+static void stopped_queue_waits_for_the_next_doorbell(void **state)
+{
+	(void)state;
+	ready("plain");
+	mini_queue(&d, 15, 0);
+	assert_false(mini_wait(&d));
+	((uint64_t *)model_ptr(d.m, d.ring))[mini_read64(&d, IQH) / 8] =
+		DESC_IOTLB | GRAN_GLOBAL << 4;
+	mini_write32(&d, FSTS, FSTS_IQE);
+	model_advance(d.m, 1000000);
+	assert_int_not_equal(mini_read64(&d, IQH), mini_read64(&d, IQT));
+	mini_ring(&d);
+	model_advance(d.m, 1000000);
+	assert_int_equal(mini_read64(&d, IQH), mini_read64(&d, IQT));
+	expect(MODEL_V_QUEUE);
+}
+
+static void wait_takes_its_time(void **state)
+{
+	(void)state;
+	ready("plain");
+	d.sequence++;
+	mini_queue(&d, WAIT(d.sequence), d.status);
+	mini_ring(&d);
+	mini_read32(&d, GSTS);
+	mini_read32(&d, GSTS);
+	/* Fetched, and no more. */
+	assert_int_equal(mini_read64(&d, IQH), mini_read64(&d, IQT));
+	assert_int_not_equal(*(uint32_t *)model_ptr(d.m, d.status), d.sequence);
+	model_advance(d.m, 10000);
+	assert_int_equal(*(uint32_t *)model_ptr(d.m, d.status), d.sequence);
+	mini_close(&d, true);
+}
+
+static void error_holds_the_queue(void **state)
+{
+	(void)state;
+	ready("plain");
+	model_unit_error(d.m, 0, FSTS_IQE);
+	mini_queue(&d, DESC_IOTLB | GRAN_GLOBAL << 4, 0);
+	mini_ring(&d);
+	model_advance(d.m, 1000000);
+	assert_int_not_equal(mini_read64(&d, IQH), mini_read64(&d, IQT));
+	mini_close(&d, true);
+}
+
 #define T(f) cmocka_unit_test(f)
 
 int main(void)
@@ -291,6 +338,9 @@ int main(void)
 		T(last_slot_taken_by_two),
 		T(ring_may_be_filled_but_not_overrun),
 		T(message_may_overtake_the_status),
+		T(stopped_queue_waits_for_the_next_doorbell),
+		T(wait_takes_its_time),
+		T(error_holds_the_queue),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -199,6 +199,57 @@ static void status_rises_late(void **state)
 	mini_close(&d, true);
 }
 
+static void gcmd_reads_as_junk(void **state)
+{
+	(void)state;
+	ready("plain");
+	assert_int_equal(mini_read32(&d, GCMD), 0xa5a5a5a5);
+	expect(MODEL_V_ACCESS);
+}
+
+static void register_flushes_take_their_time(void **state)
+{
+	unsigned iotlb;
+
+	(void)state;
+	ready("no-qi");
+	iotlb = ECAP_IRO(d.ecap) + 8;
+	set_leaf(0x10000, 0);
+	mini_write64(&d, iotlb,
+		(mini_read64(&d, iotlb) & MASK(31, 0)) | IOTLB_IVT |
+			(uint64_t)GRAN_GLOBAL << 60 | BIT(48) | BIT(49));
+	assert_true(mini_read64(&d, iotlb) >> 63);
+	assert_true(can_write(DEV, 0x10000));
+	model_advance(d.m, 10000);
+	assert_false(mini_read64(&d, iotlb) >> 63);
+	assert_int_equal(bits(mini_read64(&d, iotlb), 58, 57), GRAN_GLOBAL);
+	assert_false(can_write(DEV, 0x10000));
+	mini_write64(&d, CCMD, CCMD_ICC | (uint64_t)GRAN_GLOBAL << 61);
+	assert_true(mini_read64(&d, CCMD) >> 63);
+	model_advance(d.m, 10000);
+	assert_int_equal(
+		mini_read64(&d, CCMD) >> 59, GRAN_GLOBAL << 2 | GRAN_GLOBAL);
+	mini_close(&d, true);
+}
+
+static void seed_decides_how_long(void **state)
+{
+	uint64_t took, most = 0, least = ~0ull;
+
+	(void)state;
+	mini_open(&d, model_create_simple("no-qi", MODEL_RANDOM, 3));
+	mini_start(&d);
+	for (int i = 0; i < 50; i++) {
+		took = model_now(d.m);
+		mini_flush_context(&d, GRAN_GLOBAL, 0, 0);
+		took = model_now(d.m) - took;
+		most = took > most ? took : most;
+		least = took < least ? took : least;
+	}
+	assert_true(most > 4000 && least < 2000);
+	mini_close(&d, true);
+}
+
 #define T(f) cmocka_unit_test(f)
 
 int main(void)
@@ -219,6 +270,9 @@ int main(void)
 		T(register_flush_beside_the_queue),
 		T(register_flushes_overlap),
 		T(status_rises_late),
+		T(gcmd_reads_as_junk),
+		T(register_flushes_take_their_time),
+		T(seed_decides_how_long),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -451,6 +451,86 @@ static void earlier_owner_leaves_faults_and_protected_memory(void **state)
 	mini_close(&d, true);
 }
 
+static void root_entry_is_kept(void **state)
+{
+	(void)state;
+	ready("plain");
+	mini_attach(&d, OTHER, top, DID, TT_SS);
+	/* OTHER was never heard of; its bus was. */
+	mini_store(&d, d.root, mini_page(&d) | 1);
+	assert_true(can_write(OTHER, 0x10000));
+	mini_flush_context(&d, GRAN_GLOBAL, 0, 0);
+	assert_false(can_write(OTHER, 0x10000));
+	mini_close(&d, false);
+}
+
+static void flush_address_is_aligned_to_its_mask(void **state)
+{
+	(void)state;
+	ready("plain");
+	for (uint64_t iova = 0x10000; iova < 0x13000; iova += 0x1000) {
+		mini_map(&d, top, iova, frame, 3);
+		assert_true(can_write(DEV, iova));
+		set_leaf(iova, 0);
+	}
+	/* Two pages from 0x11000 on are those from 0x10000 on. */
+	mini_flush_iotlb(&d, GRAN_NARROW, DID, 0x11000, 1, false);
+	assert_false(can_write(DEV, 0x10000));
+	assert_false(can_write(DEV, 0x11000));
+	assert_true(can_write(DEV, 0x12000));
+	expect_at_checkpoint(MODEL_V_STALE);
+}
+
+static void lines_are_written_back_by_chance(void **state)
+{
+	unsigned seen = 0;
+
+	(void)state;
+	for (unsigned seed = 0; seed < 64; seed++) {
+		mini_open(&d,
+			model_create_simple(
+				"non-coherent", MODEL_RANDOM, seed));
+		mini_start(&d);
+		top = mini_page(&d);
+		frame = model_page_alloc(d.m, 0, OWNER);
+		mini_map(&d, top, 0x10000, frame, 3);
+		mini_attach(&d, DEV, top, DID, TT_SS);
+		assert_true(can_write(DEV, 0x10000));
+		d.coherent = true;
+		set_leaf(0x20000, frame | 3);
+		seen += can_write(DEV, 0x20000);
+		mini_close(&d, false);
+	}
+	assert_in_range(seen, 1, 32);
+}
+
+static void pages_come_in_any_order(void **state)
+{
+	uint64_t page[8], again;
+	unsigned last = 0;
+
+	(void)state;
+	for (int mode = MODEL_LAZY; mode <= MODEL_RANDOM; mode++) {
+		mini_open(&d,
+			model_create_simple("plain", (enum model_mode)mode, 5));
+		for (unsigned i = 0; i < 8; i++)
+			page[i] = mini_page(&d);
+		for (unsigned i = 0; i < 8; i++)
+			model_page_free(d.m, page[i], 0);
+		last = 0;
+		for (unsigned i = 8; i-- > 0;) {
+			again = mini_page(&d);
+			last += again == page[i];
+		}
+		/* The one given back last, or any. */
+		if (mode == MODEL_LAZY)
+			assert_int_equal(last, 8);
+		else
+			assert_in_range(last, 0, 7);
+		mini_close(&d, true);
+	}
+}
+
 #define T(f) cmocka_unit_test(f)
 
 int main(void)
@@ -486,6 +566,10 @@ int main(void)
 		T(reset_forgets_all),
 		T(pieces_of_a_large_page),
 		T(earlier_owner_leaves_faults_and_protected_memory),
+		T(root_entry_is_kept),
+		T(flush_address_is_aligned_to_its_mask),
+		T(lines_are_written_back_by_chance),
+		T(pages_come_in_any_order),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -421,6 +421,31 @@ static void records_start_again_when_all_is_off(void **state)
 	}
 }
 
+static void unread_faults_of_a_source_are_one(void **state)
+{
+	struct mini d;
+	uint64_t top;
+
+	(void)state;
+	for (int mode = MODEL_LAZY; mode <= MODEL_RANDOM; mode++) {
+		struct model_counters n;
+
+		mini_open(&d,
+			model_create_simple(
+				"256-records", (enum model_mode)mode, 1));
+		mini_start(&d);
+		top = mini_page(&d);
+		mini_attach(&d, DEV, top, 5, TT_SS);
+		mini_attach(&d, OTHER, top, 5, TT_SS);
+		fault_of(&d, 0x1000, true);
+		fault_of(&d, 0x2000, true);
+		model_dma_read(d.m, 0, OTHER, 0x1000, &top, 8);
+		model_counters(d.m, &n);
+		assert_int_equal(n.faults, mode == MODEL_LAZY ? 3 : 2);
+		mini_close(&d, true);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -439,6 +464,7 @@ int main(void)
 		cmocka_unit_test(condition_cleared_that_nobody_saw),
 		cmocka_unit_test(overflow_cleared_before_the_records),
 		cmocka_unit_test(records_start_again_when_all_is_off),
+		cmocka_unit_test(unread_faults_of_a_source_are_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
