@@ -7,6 +7,7 @@ A file starts with "theme TITLE". A record:
     source where it happened
     what went wrong
     test the program that catches it, below tests/
+    case the one test in it that does; may be left out
     file the file that it is put into; may come again
     in FUNCTION         only inside this function (wherever it has moved to);
                         holds for the next find
@@ -86,7 +87,7 @@ def home_of(root, name, function):
 class Bug:
     def __init__(self, name, theme):
         self.name, self.theme, self.files = name, theme, {}
-        self.source = self.what = self.test = None
+        self.source = self.what = self.test = self.case = None
 
     def apply(self, root):
         """Returns ({file: new text}, None) or (None, why not)."""
@@ -118,7 +119,7 @@ def read(path):
         elif word == "bug":
             bugs.append(Bug(rest, name))
             function = None
-        elif word in ("source", "what", "test"):
+        elif word in ("source", "what", "test", "case"):
             setattr(bugs[-1], word, rest)
         elif word == "file":
             edits = bugs[-1].files.setdefault(rest, [])

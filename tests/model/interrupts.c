@@ -216,6 +216,198 @@ static void entries_outlive_their_table(void **state)
 	mini_close(&d, true);
 }
 
+static void interrupt_table_of_nobody(void **state)
+{
+	(void)state;
+	ready("plain");
+	mini_start_interrupts(&d);
+	mini_command(&d, G_IRE, false);
+	model_page_free(d.m, d.irt, 0);
+	mini_command(&d, G_IRE, true);
+	model_msi(d.m, 0, DEV, MSI(9), 0);
+	assert_int_equal(model_violations_of(d.m, MODEL_V_WALK), 1);
+	mini_close(&d, false);
+}
+
+/* Each bit of an entry is looked at, means something or is software's. */
+static void reserved_bits_of_interrupt_entries(void **state)
+{
+	const uint64_t reserved[] = {BIT(12), BIT(13), BIT(14), BIT(15),
+		MASK(31, 24), MASK(39, 32), MASK(63, 48), 3ull << 5, 6ull << 5};
+	uint64_t free_bits = MASK(11, 8) | BIT(3) | ENTRY_FPD | BIT(4) | BIT(2);
+
+	(void)state;
+	ready("plain");
+	mini_start_interrupts(&d);
+	for (size_t i = 0; i < sizeof reserved / sizeof reserved[0]; i++)
+		for (unsigned b = 0; b < 64; b++) {
+			uint64_t bit = BIT(b) & reserved[i];
+
+			/* Delivery modes are reserved as a whole. */
+			if (reserved[i] >> 5 <= 7)
+				bit = b ? 0 : reserved[i];
+			if (!bit)
+				continue;
+			entry(9, IRTE(0x77) | bit, FROM(DEV));
+			assert_false(model_msi(d.m, 0, DEV, MSI(9), 0));
+			assert_int_equal(model_last_fault(d.m), F_IRTE_RSVD);
+		}
+	for (unsigned b = 16; b < 64; b++) {
+		entry(9, IRTE(0x77), FROM(DEV) | BIT(b));
+		if (b < 19)
+			continue;
+		assert_false(model_msi(d.m, 0, DEV, MSI(9), 0));
+		assert_int_equal(model_last_fault(d.m), F_IRTE_RSVD);
+	}
+	only(MODEL_V_RESERVED);
+	model_violations_clear(d.m);
+	entry(9, IRTE(0x77) | free_bits, FROM(DEV));
+	assert_true(model_msi(d.m, 0, DEV, MSI(9), 0));
+	mini_close(&d, true);
+}
+
+/* A change of any bit but software's own needs a flush. */
+static void interrupt_entry_stale_bit_by_bit(void **state)
+{
+	(void)state;
+	ready("plain");
+	mini_start_interrupts(&d);
+	entry(9, IRTE(0x77), FROM(DEV));
+	assert_true(model_msi(d.m, 0, DEV, MSI(9), 0));
+	for (unsigned b = 0; b < 128; b++) {
+		entry(9, IRTE(0x77) ^ (b < 64 ? BIT(b) : 0),
+			FROM(DEV) ^ (b < 64 ? 0 : BIT(b - 64)));
+		assert_int_equal(
+			model_checkpoint(d.m), b < 8 || b > 11 ? 1 : 0);
+	}
+	/* What is not present says nothing. */
+	entry(9, 0, 0);
+	assert_int_equal(model_checkpoint(d.m), 1);
+	entry(9, IRTE(0x77), FROM(DEV));
+	assert_int_equal(model_checkpoint(d.m), 0);
+	mini_close(&d, false);
+}
+
+static void source_is_compared_as_said(void **state)
+{
+	static const uint16_t ignored[] = {0, 4, 6, 7};
+
+	(void)state;
+	for (unsigned sq = 0; sq < 4; sq++)
+		for (unsigned b = 0; b < 16; b++) {
+			uint16_t from = (uint16_t)(DEV ^ 1u << b);
+
+			ready("plain");
+			mini_start_interrupts(&d);
+			entry(9, IRTE(0x77), (uint64_t)sq << 16 | FROM(DEV));
+			assert_int_equal(model_msi(d.m, 0, from, MSI(9), 0),
+				!!(ignored[sq] & 1u << b));
+			mini_close(&d, true);
+		}
+}
+
+static void bus_range_has_both_ends(void **state)
+{
+	(void)state;
+	for (unsigned bus = 3; bus < 8; bus++) {
+		ready("plain");
+		mini_start_interrupts(&d);
+		entry(9, IRTE(0x77), 2ull << 18 | 0x0406);
+		assert_int_equal(
+			model_msi(d.m, 0, MODEL_BDF(bus, 0, 0), MSI(9), 0),
+			bus >= 4 && bus <= 6);
+		mini_close(&d, true);
+	}
+}
+
+static void fields_of_a_remapped_interrupt(void **state)
+{
+	(void)state;
+	ready("plain");
+	mini_write64(&d, IRTA, d.irt | BIT(11) | 7);
+	mini_command(&d, G_IRTP, true);
+	mini_flush_irte(&d, true, 0);
+	mini_command(&d, G_IRE, true);
+	model_on_interrupt(d.m, keep, NULL);
+	entry(255, IRTE(0x91) | 0x89abcdefull << 32 | 4u << 5 | BIT(4),
+		FROM(DEV));
+	assert_true(model_msi(d.m, 0, DEV, MSI(255), 0));
+	assert_int_equal(got.destination, 0x89abcdef);
+	assert_int_equal(got.delivery, 4);
+	assert_true(got.level && !got.logical && got.remapped);
+	assert_false(got.from_unit);
+	assert_int_equal(got.source, DEV);
+	entry(254, IRTE(0x92) | BIT(2), FROM(DEV));
+	assert_true(model_msi(d.m, 0, DEV, MSI(254), 0));
+	assert_int_equal(got.vector, 0x92);
+	assert_true(!got.level && got.logical);
+	/* The table has 256. */
+	assert_false(model_msi(d.m, 0, DEV, MSI(256), 0));
+	assert_int_equal(model_last_fault(d.m), F_IR_INDEX);
+	/* Without sub-handle the data is not looked at; bit 15 of the handle is
+	 * bit 2 of the address. */
+	assert_true(model_msi(d.m, 0, DEV, MSI(254) & ~BIT(3), 0x12345));
+	assert_false(model_msi(d.m, 0, DEV, MSI(254) | BIT(2), 0));
+	assert_int_equal(model_last_fault(d.m), F_IR_INDEX);
+	assert_false(model_msi(d.m, 0, DEV, MSI(254), 0x10000));
+	assert_int_equal(model_last_fault(d.m), F_IR_RSVD);
+	mini_close(&d, true);
+}
+
+static void fields_of_an_interrupt_as_it_came(void **state)
+{
+	(void)state;
+	ready("plain");
+	model_on_interrupt(d.m, keep, NULL);
+	assert_true(model_msi(d.m, 0, DEV, 0xfeeab004, 0x8741));
+	assert_int_equal(got.vector, 0x41);
+	assert_int_equal(got.delivery, 7);
+	assert_int_equal(got.destination, 0xab);
+	assert_true(got.logical && got.level && !got.remapped);
+	assert_int_equal(got.source, DEV);
+	assert_int_equal(got.address, 0xfeeab004);
+	assert_int_equal(got.data, 0x8741);
+	/* That is no interrupt. */
+	assert_false(model_msi(d.m, 0, DEV, 0xfef00000, 0x41));
+	mini_close(&d, true);
+}
+
+static void interrupts_that_need_remapping(void **state)
+{
+	(void)state;
+	ready("x2apic-only");
+	assert_false(model_msi(d.m, 0, DEV, 0xfee00000, 0x41));
+	assert_int_equal(model_last_fault(d.m), F_IR_NEEDED);
+	mini_start_interrupts(&d);
+	entry(9, IRTE(0x77), FROM(DEV));
+	assert_false(model_msi(d.m, 0, DEV, MSI(9), 0));
+	assert_int_equal(model_last_fault(d.m), F_IR_NOT_EIM);
+	mini_close(&d, true);
+}
+
+static void refused_interrupts_are_recorded_unless_hushed(void **state)
+{
+	struct model_counters n;
+	unsigned fro;
+
+	(void)state;
+	ready("256-records");
+	fro = CAP_FRO(d.cap);
+	mini_start_interrupts(&d);
+	entry(9, ENTRY_FPD, FROM(DEV));
+	assert_false(model_msi(d.m, 0, DEV, MSI(9), 0));
+	entry(10, IRTE(0x77) | ENTRY_FPD, FROM(DEV));
+	assert_false(model_msi(d.m, 0, OTHER, MSI(10), 0));
+	assert_false(mini_read32(&d, FSTS) & FSTS_PPF);
+	assert_false(model_msi(d.m, 0, OTHER, MSI(11), 0));
+	assert_int_equal(mini_read64(&d, fro), 11ull << 48);
+	assert_int_equal(mini_read64(&d, fro + 8),
+		BIT(63) | (uint64_t)F_IR_NP << 32 | OTHER);
+	model_counters(d.m, &n);
+	assert_int_equal(n.interrupts_blocked, 3);
+	mini_close(&d, true);
+}
+
 #define T(f) cmocka_unit_test(f)
 
 int main(void)
@@ -234,6 +426,15 @@ int main(void)
 		T(next_owner_of_an_entry),
 		T(caching_mode_entry_made_present),
 		T(entries_outlive_their_table),
+		T(interrupt_table_of_nobody),
+		T(reserved_bits_of_interrupt_entries),
+		T(interrupt_entry_stale_bit_by_bit),
+		T(source_is_compared_as_said),
+		T(bus_range_has_both_ends),
+		T(fields_of_a_remapped_interrupt),
+		T(fields_of_an_interrupt_as_it_came),
+		T(interrupts_that_need_remapping),
+		T(refused_interrupts_are_recorded_unless_hushed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

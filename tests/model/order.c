@@ -138,6 +138,31 @@ static void entry_that_says_the_same_owes_nothing(void **state)
 	mini_close(&d, true);
 }
 
+static void queued_flush_comes_at_any_time(void **state)
+{
+	unsigned early = 0;
+
+	(void)state;
+	for (unsigned seed = 0; seed < 32; seed++) {
+		mini_open(&d, model_create_simple("plain", MODEL_RANDOM, seed));
+		mini_start(&d);
+		top = mini_page(&d);
+		frame = model_page_alloc(d.m, 0, OWNER);
+		mini_map(&d, top, 0x10000, frame, 3);
+		mini_attach(&d, DEV, top, DID, TT_SS);
+		assert_true(can_write(DEV, 0x10000));
+		set_leaf(0x10000, 0);
+		mini_queue(&d, DESC_IOTLB | GRAN_GLOBAL << 4, 0);
+		mini_ring(&d);
+		model_advance(d.m, 100000);
+		early += !can_write(DEV, 0x10000);
+		assert_true(mini_wait(&d));
+		assert_false(can_write(DEV, 0x10000));
+		mini_close(&d, true);
+	}
+	assert_in_range(early, 4, 28);
+}
+
 #define T(f) cmocka_unit_test(f)
 
 int main(void)
@@ -152,6 +177,7 @@ int main(void)
 		T(two_cpus_in_one_batch),
 		T(context_flush_owes_one_of_its_domain),
 		T(entry_that_says_the_same_owes_nothing),
+		T(queued_flush_comes_at_any_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

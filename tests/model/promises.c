@@ -149,6 +149,122 @@ static void locks_have_one_order(void **state)
 	done(MODEL_V_WAIT, 0);
 }
 
+static void lock_is_not_held_over_a_wait(void **state)
+{
+	iommu_phys_t phys;
+
+	(void)state;
+	ready(MODEL_LAZY);
+	model_host_init(&host, d.m, &hooks);
+	locks = hooks.page_alloc(hooks.ctx, 0, &phys);
+	hooks.relax(hooks.ctx, 500);
+	assert_int_equal(host.longest_wait, 500);
+	hooks.relax(hooks.ctx, 400);
+	assert_int_equal(host.longest_wait, 500);
+	assert_int_equal(model_violation_count(d.m), 0);
+	hold(0);
+	hooks.relax(hooks.ctx, 0);
+	let_go(0);
+	assert_int_equal(host.relaxed, 3);
+	done(MODEL_V_WAIT, 1);
+}
+
+static void no_memory_where_it_is_forbidden(void **state)
+{
+	iommu_phys_t phys;
+
+	(void)state;
+	ready(MODEL_LAZY);
+	model_host_init(&host, d.m, &hooks);
+	hooks.page_alloc(hooks.ctx, 0, &phys);
+	assert_int_equal(model_violation_count(d.m), 0);
+	host.forbid_alloc = true;
+	hooks.page_alloc(hooks.ctx, 0, &phys);
+	done(MODEL_V_WAIT, 1);
+}
+
+static void lock_given_back_that_was_not_taken(void **state)
+{
+	iommu_phys_t phys;
+
+	(void)state;
+	ready(MODEL_LAZY);
+	model_host_init(&host, d.m, &hooks);
+	locks = hooks.page_alloc(hooks.ctx, 0, &phys);
+	hold(0);
+	hold(1);
+	assert_int_equal(host.locks_held, 2);
+	hooks.unlock(hooks.ctx, &locks[1], 0x5b);
+	assert_int_equal(model_violations_of(d.m, MODEL_V_WAIT), 1);
+	let_go(0);
+	assert_int_equal(model_violation_count(d.m), 1);
+	hold(0);
+	let_go(0);
+	locks[0].opaque[0] = 0;
+	hold(1);
+	hooks.unlock(hooks.ctx, &locks[0], 0x5a);
+	assert_int_equal(model_violation(d.m, 0)->count, 2);
+	done(MODEL_V_WAIT, 1);
+}
+
+static void what_is_left_is_told(void **state)
+{
+	iommu_phys_t phys;
+	void *page;
+	size_t own;
+
+	(void)state;
+	mini_open(&d, model_create_simple("plain", MODEL_LAZY, 1));
+	own = model_pages_in_use(d.m, MODEL_OWNER_DRIVER);
+	assert_int_equal(own, 4);
+	for (uint64_t page = 0; page < 4; page++)
+		model_page_free(d.m, page << 12, 0);
+	model_host_init(&host, d.m, &hooks);
+	assert_int_equal(model_host_check_leaks(&host), 0);
+	page = hooks.page_alloc(hooks.ctx, 1, &phys);
+	assert_int_equal(model_host_check_leaks(&host), 1);
+	assert_non_null(hooks.regs_map(hooks.ctx, iommu_phys(d.base), 4096));
+	assert_int_equal(model_host_check_leaks(&host), 2);
+	locks = page;
+	hold(0);
+	assert_int_equal(model_host_check_leaks(&host), 3);
+	let_go(0);
+	hooks.regs_unmap(hooks.ctx, NULL, 4096);
+	assert_int_equal(model_violations_of(d.m, MODEL_V_FREE), 2);
+	assert_int_equal(model_violations_of(d.m, MODEL_V_WAIT), 1);
+	/* With another pointer, and then right. */
+	hooks.page_free(hooks.ctx, (char *)page + 4096, phys, 1);
+	assert_int_equal(model_violations_of(d.m, MODEL_V_FREE), 3);
+	assert_int_equal(model_host_check_leaks(&host), 0);
+	model_destroy(d.m);
+}
+
+static void registers_are_mapped_by_the_page(void **state)
+{
+	(void)state;
+	ready(MODEL_LAZY);
+	model_host_init(&host, d.m, &hooks);
+	hooks.regs_map(hooks.ctx, iommu_phys(d.base), 0);
+	hooks.regs_map(hooks.ctx, iommu_phys(d.base), 100);
+	hooks.regs_map(hooks.ctx, iommu_phys(d.base + 8), 4096);
+	assert_int_equal(model_violations_of(d.m, MODEL_V_ACCESS), 3);
+	host.forbid_map = true;
+	assert_null(hooks.regs_map(hooks.ctx, iommu_phys(d.base), 4096));
+	assert_int_equal(host.maps, 3);
+	done(MODEL_V_ACCESS, 3);
+}
+
+static void command_in_flight_at_rest(void **state)
+{
+	(void)state;
+	ready(MODEL_LAZY);
+	assert_int_equal(model_checkpoint(d.m), 0);
+	mini_write64(&d, RTADDR, d.root);
+	mini_write32(&d, GCMD, (uint32_t)(G_TE | G_QIE | G_RTP));
+	assert_int_equal(model_checkpoint(d.m), 1);
+	done(MODEL_V_COMMAND, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -157,6 +273,12 @@ int main(void)
 		cmocka_unit_test(memory_at_another_place),
 		cmocka_unit_test(power_goes_from_a_unit_at_work),
 		cmocka_unit_test(locks_have_one_order),
+		cmocka_unit_test(lock_is_not_held_over_a_wait),
+		cmocka_unit_test(no_memory_where_it_is_forbidden),
+		cmocka_unit_test(lock_given_back_that_was_not_taken),
+		cmocka_unit_test(what_is_left_is_told),
+		cmocka_unit_test(registers_are_mapped_by_the_page),
+		cmocka_unit_test(command_in_flight_at_rest),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

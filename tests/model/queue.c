@@ -318,6 +318,44 @@ static void error_holds_the_queue(void **state)
 	mini_close(&d, true);
 }
 
+static void ring_has_to_be_memory(void **state)
+{
+	(void)state;
+	cold("plain");
+	d.ring = 0x3ff0000000;
+	mini_write64(&d, IQT, 0);
+	mini_write64(&d, IQA, d.ring);
+	mini_command(&d, G_QIE, true);
+	only(MODEL_V_ADDRESS);
+	model_violations_clear(d.m);
+	mini_write64(&d, IQT, 16);
+	model_advance(d.m, 10000);
+	assert_int_equal(mini_read64(&d, IQERCD) & 15, IQEI_FETCH);
+	expect(MODEL_V_QUEUE);
+}
+
+static void ring_moved_while_in_use(void **state)
+{
+	(void)state;
+	ready("plain");
+	mini_write64(&d, IQA, d.ring);
+	assert_int_equal(model_violation_count(d.m), 0);
+	model_unit_hang(d.m, 0, 0);
+	mini_queue(&d, DESC_IOTLB | GRAN_GLOBAL << 4, 0);
+	mini_ring(&d);
+	mini_write64(&d, IQA, d.ring);
+	expect(MODEL_V_QUEUE);
+}
+
+static void wide_descriptors_need_another_mode(void **state)
+{
+	(void)state;
+	cold("plain");
+	mini_write64(&d, IQA, d.ring | BIT(11));
+	mini_command(&d, G_QIE, true);
+	expect(MODEL_V_UNSUPPORTED);
+}
+
 #define T(f) cmocka_unit_test(f)
 
 int main(void)
@@ -341,6 +379,9 @@ int main(void)
 		T(stopped_queue_waits_for_the_next_doorbell),
 		T(wait_takes_its_time),
 		T(error_holds_the_queue),
+		T(ring_has_to_be_memory),
+		T(ring_moved_while_in_use),
+		T(wide_descriptors_need_another_mode),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

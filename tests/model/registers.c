@@ -250,6 +250,19 @@ static void seed_decides_how_long(void **state)
 	mini_close(&d, true);
 }
 
+static void tables_beyond_the_address_width(void **state)
+{
+	(void)state;
+	cold("plain");
+	mini_write64(&d, RTADDR, d.root | 1ull << 46);
+	mini_command(&d, G_RTP, true);
+	only(MODEL_V_ADDRESS);
+	model_violations_clear(d.m);
+	mini_write64(&d, IRTA, d.irt | 1ull << 50 | 7);
+	mini_command(&d, G_IRTP, true);
+	expect(MODEL_V_ADDRESS);
+}
+
 #define T(f) cmocka_unit_test(f)
 
 int main(void)
@@ -273,6 +286,7 @@ int main(void)
 		T(gcmd_reads_as_junk),
 		T(register_flushes_take_their_time),
 		T(seed_decides_how_long),
+		T(tables_beyond_the_address_width),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

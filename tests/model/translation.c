@@ -446,6 +446,42 @@ static void unread_faults_of_a_source_are_one(void **state)
 	}
 }
 
+static void own_message_goes_to_the_window(void **state)
+{
+	struct mini d;
+
+	(void)state;
+	ready(&d, "plain");
+	mini_write32(&d, FEADDR, 0xfed00000);
+	mini_write32(&d, FECTL, mini_read32(&d, FECTL) & ~(uint32_t)CTL_IM);
+	fault_of(&d, 0x1000, true);
+	assert_int_equal(model_violations_of(d.m, MODEL_V_FAULT), 1);
+	assert_int_equal(model_violation_count(d.m), 1);
+	mini_close(&d, false);
+}
+
+static void record_written_without_clearing_it(void **state)
+{
+	struct mini d;
+	unsigned fro;
+
+	(void)state;
+	ready(&d, "plain");
+	fro = CAP_FRO(d.cap);
+	fault_of(&d, 0x1000, true);
+	mini_write32(&d, fro + 12, 0);
+	mini_write32(&d, fro + 4, 1u << 31);
+	mini_write64(&d, fro, 1ull << 63);
+	mini_write32(&d, fro + 8, 1u << 31);
+	assert_int_equal(model_violations_of(d.m, MODEL_V_FAULT), 1);
+	assert_int_equal(model_violation(d.m, 0)->count, 4);
+	assert_true(mini_read64(&d, fro + 8) >> 63);
+	mini_write64(&d, fro + 8, 1ull << 63);
+	assert_false(mini_read64(&d, fro + 8) >> 63);
+	assert_int_equal(model_violation(d.m, 0)->count, 4);
+	mini_close(&d, false);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -465,6 +501,8 @@ int main(void)
 		cmocka_unit_test(overflow_cleared_before_the_records),
 		cmocka_unit_test(records_start_again_when_all_is_off),
 		cmocka_unit_test(unread_faults_of_a_source_are_one),
+		cmocka_unit_test(own_message_goes_to_the_window),
+		cmocka_unit_test(record_written_without_clearing_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
