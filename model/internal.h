@@ -36,10 +36,10 @@ struct page {
 	uint8_t watched;
 	uint16_t did; /* ROLE_TABLE: the first domain seen with it */
 	uint8_t unit;
-	uint8_t bus; /* ROLE_CONTEXT */
+	uint8_t bus;        /* ROLE_CONTEXT */
 	uint16_t root_refs; /* cached root entries that lead here */
-	uint8_t top_aw;    /* the width it has as a top table, */
-	uint32_t top_refs; /* for so many cached contexts */
+	uint8_t top_aw;     /* the width it has as a top table, */
+	uint32_t top_refs;  /* for so many cached contexts */
 	uint64_t iova;
 	uint32_t mark; /* last check that met it */
 	uint8_t *copy; /* watched: content after the last store */
@@ -175,7 +175,7 @@ struct unit {
 	uint64_t frcd[256][2];
 	unsigned next_frcd;
 	uint64_t fsts_seen; /* conditions that the driver has read */
-	uint64_t haw_mask; /* address bits that exist */
+	uint64_t haw_mask;  /* address bits that exist */
 
 	/* Commands in flight: due 0 is none. */
 	uint64_t gcmd_due;

@@ -63,14 +63,16 @@ all-test-programs += $(fs-test-program)
 include $(S)/tests/models/tests.mk
 all-test-programs += $(models-program)
 include $(S)/tests/bugs/tests.mk
+include $(S)/tests/rules/tests.mk
 
 .PHONY: test test-unit test-model test-qtest test-qemu test-programs \
 	check check-format check-headers
 test-programs: packages-test $(all-test-programs)
 
 run-tests := $(PYTHON) $(S)/tools/run-tests
-test: packages-test all iso bench-kernel $(all-test-programs) $(replay-program)
-	@$(run-tests) $(all-test-programs) $(replay-program) \
+test: packages-test all iso bench-kernel $(all-test-programs) \
+		$(replay-program) $(rules-program)
+	@$(run-tests) $(all-test-programs) $(replay-program) $(rules-program) \
 		--pytest $(S)/tests/qemu
 
 define test-kind-rule

@@ -140,6 +140,7 @@ static void interrupt_table_enabled_unflushed(void **state)
 	mini_write64(&d, IRTA, d.irt | 7);
 	mini_command(&d, G_IRTP, true);
 	mini_command(&d, G_IRE, true);
+	only(MODEL_V_STALE);
 	expect_at_checkpoint(MODEL_V_STALE);
 }
 

@@ -356,6 +356,20 @@ static void wide_descriptors_need_another_mode(void **state)
 	expect(MODEL_V_UNSUPPORTED);
 }
 
+static void queue_off_with_a_wait_under_way(void **state)
+{
+	(void)state;
+	ready("plain");
+	model_fail_wait(d.m, 1);
+	mini_queue(&d, WAIT(7), d.status);
+	mini_ring(&d);
+	mini_read32(&d, GSTS);
+	mini_write32(&d, GCMD, (uint32_t)G_TE);
+	model_advance(d.m, 10000);
+	assert_true(mini_read32(&d, GSTS) & (uint32_t)G_QIE);
+	expect(MODEL_V_COMMAND);
+}
+
 #define T(f) cmocka_unit_test(f)
 
 int main(void)
@@ -382,6 +396,7 @@ int main(void)
 		T(ring_has_to_be_memory),
 		T(ring_moved_while_in_use),
 		T(wide_descriptors_need_another_mode),
+		T(queue_off_with_a_wait_under_way),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
