@@ -189,8 +189,10 @@ struct pgtable {
 	uint64_t near_phys;   /* C: so far from phys_last that the short way of
 			       map.c need not look */
 	word64 leaf_cache[LEAF_CACHE]; /* A: see map.c */
-	unsigned reserve_count;        /* P; read as a hint without */
-	iommu_phys_t reserve[4];       /* P: pages for splitting */
+	word64 linked[2]; /* P, read without: all tables below the root are for
+			     these addresses and those between */
+	unsigned reserve_count;  /* P; read as a hint without */
+	iommu_phys_t reserve[4]; /* P: pages for splitting */
 };
 
 /** A domain on one unit. */

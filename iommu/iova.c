@@ -209,53 +209,84 @@ static __attribute__((noinline)) void give_slowly(
 	core_unlock(space->iommu, &space->lock, state);
 }
 
-uint64_t core_iova_get(struct iova_space *space, unsigned pages, uint64_t mask)
+/** The newest run of a magazine; 0 if there is none below mask. */
+static inline uint64_t pop(
+	struct lane *lane, unsigned class, unsigned pages, uint64_t mask)
 {
-	unsigned class = class_of(pages);
-	struct magazine *magazine;
-	struct lane *lane;
+	struct magazine *magazine = &lane->magazine[class];
 	uint64_t iova;
 
-	if (class >= CLASSES || !core_lane_enter(space, &lane))
-		return take_slowly(space, pages, mask);
-	magazine = &lane->magazine[class];
 	if (!magazine->count)
-		refill(space, magazine, 1u << class);
-	if (magazine->count) {
-		iova = (uint64_t)magazine->page[magazine->count - 1]
-			<< PAGE_SHIFT;
-		if (iova + ((uint64_t)pages << PAGE_SHIFT) - 1 <= mask) {
-			magazine->count--;
-			count_run(&lane->taken);
-			core_lane_leave(lane);
-			return iova;
-		}
-	}
-	core_lane_leave(lane);
-	return take_slowly(space, pages, mask);
+		return 0;
+	iova = (uint64_t)magazine->page[magazine->count - 1] << PAGE_SHIFT;
+	if (iova + ((uint64_t)pages << PAGE_SHIFT) - 1 > mask)
+		return 0;
+	magazine->count--;
+	count_run(&lane->taken);
+	return iova;
 }
 
-static inline void put_into(struct iova_space *space, struct lane *lane,
-	uint64_t iova, unsigned pages)
+/** Where the lane's magazine had nothing; leaves the lane. */
+static __attribute__((noinline)) uint64_t get_anew(struct iova_space *space,
+	struct lane *lane, unsigned pages, uint64_t mask)
 {
 	unsigned class = class_of(pages);
-	struct magazine *magazine;
+	uint64_t iova = 0;
 
-	if (class >= CLASSES) {
-		give_slowly(space, iova, pages);
-		return;
+	if (class < CLASSES && !lane->magazine[class].count) {
+		refill(space, &lane->magazine[class], 1u << class);
+		iova = pop(lane, class, pages, mask);
 	}
-	magazine = &lane->magazine[class];
-	if (magazine->count == ROUNDS)
-		drain(space, magazine, 1u << class);
+	core_lane_leave(lane);
+	return iova ? iova : take_slowly(space, pages, mask);
+}
+
+uint64_t core_iova_get(struct iova_space *space, unsigned pages, uint64_t mask)
+{
+	struct lane *lane;
+	unsigned class;
+	uint64_t iova;
+
+	if (!core_lane_enter(space, &lane))
+		return take_slowly(space, pages, mask);
+	class = class_of(pages);
+	iova = class < CLASSES ? pop(lane, class, pages, mask) : 0;
+	if (!iova)
+		return get_anew(space, lane, pages, mask);
+	core_lane_leave(lane);
+	return iova;
+}
+
+/** Into the lane's magazine; false if that is full, or there is none for so
+ *  many pages. */
+static inline bool push(struct lane *lane, uint64_t iova, unsigned pages)
+{
+	unsigned class = class_of(pages);
+	struct magazine *magazine = &lane->magazine[class];
+
+	if (class >= CLASSES || magazine->count == ROUNDS)
+		return false;
 	magazine->page[magazine->count++] = (uint32_t)(iova >> PAGE_SHIFT);
 	count_run(&lane->given);
+	return true;
+}
+
+static __attribute__((noinline)) void put_anew(struct iova_space *space,
+	struct lane *lane, uint64_t iova, unsigned pages)
+{
+	unsigned class = class_of(pages);
+
+	if (class < CLASSES)
+		drain(space, &lane->magazine[class], 1u << class);
+	if (!push(lane, iova, pages))
+		give_slowly(space, iova, pages);
 }
 
 void core_lane_put(struct iova_space *space, struct lane *lane, uint64_t iova,
 	unsigned pages)
 {
-	put_into(space, lane, iova, pages);
+	if (!push(lane, iova, pages))
+		put_anew(space, lane, iova, pages);
 }
 
 void core_iova_put(struct iova_space *space, uint64_t iova, unsigned pages)
@@ -266,7 +297,8 @@ void core_iova_put(struct iova_space *space, uint64_t iova, unsigned pages)
 		give_slowly(space, iova, pages);
 		return;
 	}
-	put_into(space, lane, iova, pages);
+	if (!push(lane, iova, pages))
+		put_anew(space, lane, iova, pages);
 	core_lane_leave(lane);
 }
 

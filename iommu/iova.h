@@ -14,9 +14,10 @@ enum {
 	CHUNK_WORDS = CHUNK_PAGES / 64,
 	/** 512 GiB in all, so that every unit can use them. */
 	CHUNKS = 4096,
-	/** Magazines hold runs of 1, 2, 4 … 32 pages. */
+	/** Magazines hold runs of 1, 2, 4 … 32 pages; as many as come back
+	 *  together when a deferred flush has ended. */
 	CLASSES = 6,
-	ROUNDS = 31,
+	ROUNDS = 127,
 	/** Runs that move between a magazine and the bitmaps at a time. */
 	SHIFT_RUNS = 8,
 };
@@ -33,7 +34,7 @@ struct lane {
 	/** Runs ever taken and given back here. */
 	unsigned taken, given;
 	struct magazine magazine[CLASSES];
-} __attribute__((aligned(64)));
+} __attribute__((aligned(PAGE_SIZE)));
 
 struct iova_chunk {
 	word64 *bits; /* a set bit is a page in use */

@@ -124,6 +124,21 @@ static void settle_link(const struct edit *edit, word64 *entry, uint64_t value)
 	__atomic_fetch_or(entry, IN_MEMORY, __ATOMIC_RELEASE);
 }
 
+/** Notes for which addresses there is a table more; mostly as before. */
+static void note_linked(const struct edit *edit)
+{
+	struct iommu *iommu = edit->domain->iommu;
+	word64 *linked = edit->table->linked;
+	unsigned long state;
+
+	if (edit->first >= load(&linked[0]) && edit->last <= load(&linked[1]))
+		return;
+	state = core_lock(iommu, &iommu->pool_lock);
+	store(&linked[0], core_min(linked[0], edit->first));
+	store(&linked[1], core_max(linked[1], edit->last));
+	core_unlock(iommu, &iommu->pool_lock, state);
+}
+
 /** The table below an entry; made if absent. NULL: out of memory, or the entry
  *  is a large page. */
 word64 *core_table_below(struct edit *edit, word64 *entry)
@@ -141,6 +156,7 @@ word64 *core_table_below(struct edit *edit, word64 *entry)
 		if (__atomic_compare_exchange_n(entry, &value, phys.v | PRESENT,
 			    false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
 			settle_link(edit, entry, 0);
+			note_linked(edit);
 			edit->relinked = true;
 			return table;
 		}
@@ -179,6 +195,7 @@ static __attribute__((noinline)) word64 *split(struct edit *edit, word64 *entry,
 	if (__atomic_compare_exchange_n(entry, &value, phys.v | PRESENT, false,
 		    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
 		settle_link(edit, entry, 0);
+		note_linked(edit);
 		return table;
 	}
 	if (!reserve_put(edit->domain, phys))
@@ -306,6 +323,8 @@ enum iommu_status core_map_range(struct iommu_domain *domain, word64 *table,
 		.phys_delta = phys - iova,
 		.leaf_bits = leaf_bits,
 		.done = iova,
+		.first = iova,
+		.last = last,
 	};
 	enum iommu_status status;
 
@@ -326,10 +345,10 @@ static void collect(
 	unsigned n = ENTRIES, leaves = 0;
 
 	if (level > 1)
-		n = next_present(table, 0);
+		n = next_present(table, 0, ENTRIES);
 	else if (edit->counted)
 		leaves = count_present(table, ENTRIES);
-	for (; n < ENTRIES; n = next_present(table, n + 1))
+	for (; n < ENTRIES; n = next_present(table, n + 1, ENTRIES))
 		if (is_leaf(table[n], level))
 			leaves++;
 		else

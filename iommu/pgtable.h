@@ -34,7 +34,7 @@ struct edit {
 	uint64_t phys_delta;       /* map: phys - iova */
 	uint64_t leaf_bits;        /* map */
 	uint64_t done;             /* map: end of what is mapped, exclusive */
-	uint64_t first, last;      /* unmap: what has to be flushed */
+	uint64_t first, last;      /* what is mapped; what has to be flushed */
 	uint64_t removed;          /* unmap: bytes; only if counted those of
 				      tables that go as a whole */
 	bool counted;              /* unmap */
@@ -66,18 +66,20 @@ static inline void store(word64 *entry, uint64_t value)
 	__atomic_store_n(entry, value, __ATOMIC_RELEASE);
 }
 
-/** The first present entry from n on, ENTRIES if there is none. */
-static inline unsigned next_present(const word64 *table, unsigned n)
+/** The first present entry from n on and before end; end or more if there is
+ *  none. */
+static inline unsigned next_present(
+	const word64 *table, unsigned n, unsigned end)
 {
-	for (; n < ENTRIES; n++) {
+	for (; n < end; n++) {
 		/* Most tables are nearly empty: eight entries in one look. */
-		while (!(n % 8) && n < ENTRIES &&
+		while (!(n % 8) && n < end &&
 			!((table[n] | table[n + 1] | table[n + 2] |
 				  table[n + 3] | table[n + 4] | table[n + 5] |
 				  table[n + 6] | table[n + 7]) &
 				PRESENT))
 			n += 8;
-		if (n < ENTRIES && table[n] & PRESENT)
+		if (n < end && table[n] & PRESENT)
 			break;
 	}
 	return n;

@@ -69,14 +69,21 @@ static void choose_levels(
 	}
 }
 
-static void free_below(struct iommu *iommu, uint64_t link, unsigned level)
+/** A table and what is below for the addresses first to last. */
+static void free_below(struct iommu *iommu, uint64_t link, unsigned level,
+	uint64_t first, uint64_t last)
 {
 	word64 *table = table_at(iommu, link);
-	unsigned n = level > 1 ? next_present(table, 0) : ENTRIES;
+	unsigned low = index_of(first, level), n = low;
+	unsigned high = level > 1 ? index_of(last, level) + 1 : 0;
 
-	for (; n < ENTRIES; n = next_present(table, n + 1))
+	while ((n = next_present(table, n, high)) < high) {
 		if (!is_leaf(table[n], level))
-			free_below(iommu, table[n], level - 1);
+			free_below(iommu, table[n], level - 1,
+				n == low ? first : 0,
+				n + 1 == high ? last : ~0ull);
+		n++;
+	}
 	core_pages_free(iommu, table, iommu_phys(link & ADDRESS), 0);
 }
 
@@ -91,7 +98,8 @@ void core_table_free(struct iommu_domain *domain)
 		core_pages_free(iommu, core_virt(iommu, phys), phys, 0);
 	}
 	if (table->root)
-		free_below(iommu, table->phys.v, table->levels);
+		free_below(iommu, table->phys.v, table->levels,
+			table->linked[0], table->linked[1]);
 	table->root = NULL;
 }
 
@@ -114,6 +122,7 @@ enum iommu_status core_table_make(
 		return IOMMU_WIDTH;
 	choose_levels(iommu, table, iova_bits);
 	table->last = (1ull << iova_bits) - 1;
+	table->linked[0] = table->last;
 	table->top_shift = shift_of(table->levels);
 	table->direct = iommu->host.direct_map;
 	table->root = core_pages(iommu, 0, &table->phys);

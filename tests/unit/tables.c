@@ -658,6 +658,40 @@ static void addresses_are_read_with_care(void **state)
 	rig_close(&r);
 }
 
+/** A domain that ends gives back each table, whatever is still mapped and
+ *  however its table came: also when a large page was cut. */
+static void tables_of_what_is_still_mapped_come_back(void **state)
+{
+	static const uint64_t at[] = {
+		4096, 3 * M2, 5 * G1 + 7 * M2, 1ull << 38, (1ull << 39) - M2};
+	unsigned set, n;
+	struct rig r;
+
+	(void)state;
+	for (set = 0; set < 1u << 5; set++) {
+		struct iommu_domain *domain;
+
+		rig_open(&r, "plain", MODEL_LAZY, 1);
+		rig_start_ok(&r);
+		domain = rig_mapped_domain(&r);
+		for (n = 0; n < 5; n++) {
+			if (!(set >> n & 1))
+				continue;
+			assert_int_equal(
+				iommu_map(domain, iommu_iova(at[n]),
+					iommu_phys(16 * G1), n ? M2 : 4096, RW),
+				IOMMU_OK);
+			if (n)
+				assert_int_equal(
+					iommu_unmap_now(domain,
+						iommu_iova(at[n] + 4096), 4096),
+					IOMMU_OK);
+		}
+		assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+		rig_close(&r);
+	}
+}
+
 /** What a call says it took away is right beyond 4 GiB, too. */
 static void large_sizes_are_counted_whole(void **state)
 {
@@ -695,6 +729,7 @@ int main(void)
 		cmocka_unit_test(nth_table_is_not_to_be_had),
 		cmocka_unit_test(domain_without_tables_is_not_made),
 		cmocka_unit_test(addresses_are_read_with_care),
+		cmocka_unit_test(tables_of_what_is_still_mapped_come_back),
 		cmocka_unit_test(large_sizes_are_counted_whole),
 	};
 
