@@ -19,6 +19,10 @@ void irq_free(int vector);
 /* Route an ISA interrupt (0-15) through the IOAPIC to a CPU, unmasked. */
 int ioapic_route(unsigned isa_irq, int vector, unsigned cpu);
 
+/* Every pin quiet for good, before the machine is left. Takes no lock: nobody
+ * routes any more. */
+void ioapic_silence(void);
+
 /* With interrupt remapping on, the routing entries take another form. The hook
  * turns (IOAPIC id, pin, vector, APIC id, flags) into the 64-bit entry; called
  * for every routed pin at once and for each later route. `level` and

@@ -17,9 +17,6 @@ struct trap_frame;
 #define VECTOR_STOP 0xf3
 #define VECTOR_SPURIOUS 0xff
 
-/* Pins quiet for good; takes no lock. */
-void ioapic_silence(void);
-
 /* In order of boot. The first makes this_cpu() work on the boot CPU. */
 void cpu_boot_init(void);
 void cpu_early(void);

@@ -3,6 +3,7 @@
 #include "acpi/acpi.h"
 #include "cpu/cpu.h"
 #include "cpu/io.h"
+#include "cpu/irq.h"
 #include "cpu/local.h"
 #include "cpu/serial.h"
 #include "lib/print.h"
@@ -89,6 +90,8 @@ static void act_last(void)
 	for (unsigned i = 1; i < cpu_count; i++)
 		lapic_command(cpus[i]->apic_id, ICR_INIT | ICR_ASSERT);
 	last_act = NULL; /* should it end in a panic */
+	lapic_timer_start(0);
+	ioapic_silence();
 	act();
 	stop_this_cpu();
 }

@@ -4,9 +4,7 @@
  * hold any. The next kernel is entered as PVH has it: 32-bit mode, no paging,
  * interrupts off, the start information in ebx.
  */
-#include "cpu/local.h"
 #include "kexec/local.h"
-#include "lib/print.h"
 #include "lib/string.h"
 
 #define PTE_TABLE 3    /* present, writable */
@@ -52,8 +50,6 @@ void kexec_jump(const struct kexec_loaded *loaded)
 	struct kexec_control *c = loaded->control;
 
 	_Static_assert(sizeof(struct kexec_copy) == 32, "jump.S");
-	lapic_timer_start(0);
-	ioapic_silence();
 	describe_memory(loaded);
 	make_tables(c);
 	memcpy(c->code, kexec_leave_start, sizeof(c->code));

@@ -5,6 +5,7 @@
  */
 #include "assign/assign.h"
 #include "cpu/cpu.h"
+#include "cpu/irq.h"
 #include "fs/file.h"
 #include "fs/inode.h"
 #include "kexec/local.h"
@@ -233,6 +234,8 @@ int kexec_go(void)
 		return err;
 	}
 	kprintf("Leaving for the next kernel.\n");
+	/* Pins whose entries were made for remapping, which may end here. */
+	ioapic_silence();
 	if (kexec_devices != KEXEC_DEVICES_LEAVE)
 		assign_hand_over(kexec_devices == KEXEC_DEVICES_KEEP);
 	machine_leave(go);

@@ -9,7 +9,7 @@ kernel-tested := $(addprefix kernel/,$(addprefix mem/,change.c fill.c heap.c \
 	$(addprefix assign/,address.c config.c) lib/text.c)
 # Of some programs only: elsewhere support/devices.c answers the memory code.
 kernel-assign-tested := $(addprefix kernel/assign/,assign.c faults.c \
-	interrupts.c near.c owners.c permit.c share.c start.c)
+	hand_over.c interrupts.c near.c owners.c permit.c share.c start.c)
 kernel-test-support := $(patsubst $(S)/%,%,\
 	$(wildcard $(S)/tests/kernel/support/*.c))
 kernel-test-programs := $(patsubst $(S)/tests/%.c,$(O)/test/%,\
@@ -34,7 +34,8 @@ $(O)/host/libkernel.a: $(kernel-archived)
 	@rm -f $@
 	$(Q)ar rcs $@ $^
 
-$(addprefix $(O)/test/kernel/,assign interrupts kills owners): $(kernel-assign-objects)
+$(addprefix $(O)/test/kernel/,assign hand_over interrupts kills \
+	owners): $(kernel-assign-objects)
 $(kernel-test-programs): $(O)/test/%: $(O)/host/tests/%.c.o \
 		$(O)/host/libkernel.a $(tested-library)
 	@mkdir -p $(@D)

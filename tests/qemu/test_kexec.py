@@ -316,6 +316,9 @@ def test_what_cannot_be_loaded_changes_nothing(boot):
     left = m.ok('grep MemFree /proc/meminfo')
     kib = [int(re.search('[0-9]+', x)[0]) for x in (free, left)]
     assert abs(kib[0] - kib[1]) < 1024, kib
+    m.refused('dd if=/dev/zero of=/tmp/all bs=64k 2>&1', 'No space left')
+    m.refused('kexec -e', 'exec: Out of memory')
+    m.ok('rm /tmp/all')
     # The image that was loaded before is still there.
     m.type('kexec -e\r')
     m.prompt(timeout=60)

@@ -26,6 +26,7 @@ jmp_buf machine_panic_to;
 bool machine_panic_set, flush_pending;
 char machine_console[256];
 char machine_note[64];
+bool machine_keeps_devices;
 void (*machine_meanwhile)(void);
 
 __attribute__((weak)) void devices_reset(void);
@@ -369,7 +370,7 @@ static void make_kernel_half(void)
 
 bool boot_keeps_devices(void)
 {
-	return false;
+	return machine_keeps_devices;
 }
 
 void machine_boot(uint64_t direct_base, uint64_t size)

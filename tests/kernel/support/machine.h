@@ -63,6 +63,9 @@ void machine_others(void);
 /* machine_meanwhile is called while somebody has still to forget. */
 extern bool flush_pending;
 
+/* The command line says "takeover=kept". */
+extern bool machine_keeps_devices;
+
 /* What the test is at; said if it ends badly. */
 extern char machine_note[64];
 

@@ -105,8 +105,10 @@ enum iommu_status host_create(
 	on_fault = fault;
 	hooks.page_alloc = page_hook;
 	hooks.page_free = free_hook;
-	model_lock = hooks.lock;
-	model_unlock = hooks.unlock;
+	if (hooks.lock != lock_hook) { /* else this is the next kernel's */
+		model_lock = hooks.lock;
+		model_unlock = hooks.unlock;
+	}
 	hooks.lock = lock_hook;
 	hooks.unlock = unlock_hook;
 	if (device_tlbs)
@@ -162,6 +164,11 @@ struct pci_device *pci_find(uint16_t segment, uint8_t bus, uint8_t devfn)
 			functions[i].pci.devfn == devfn)
 			return &functions[i].pci;
 	return NULL;
+}
+
+struct pci_device *pci_nth(unsigned n)
+{
+	return n < FUNCTIONS ? &functions[n].pci : NULL;
 }
 
 void pci_set_rom(struct pci_device *d, bool on)
