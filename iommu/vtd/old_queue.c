@@ -6,8 +6,10 @@
  * the memory behind the last slot shows anything else, the owner was stopped
  * half-way or never used its queue; and a unit that met a descriptor that it
  * refused may take that for the last one. Then a wait is put into the old
- * queue. It is the only store to memory that just a register names, and the
- * hardware would read that memory in any case.
+ * queue, until the unit has carried it out: what was there comes back. It is
+ * the only store to memory that just a register names, and the hardware would
+ * read that memory in any case; but the register may lie, or somebody else may
+ * have the memory by now.
  */
 #include "unit.h"
 
@@ -28,6 +30,16 @@ static void queue_drains(struct vtd_unit *unit)
 			return;
 }
 
+/** Whether the wait itself uses the memory at an address. */
+static bool is_in_use(const struct vtd_unit *unit, uint64_t at)
+{
+	const struct iommu *iommu = unit->unit.iommu;
+
+	return at - iommu->phys.v < sizeof(*iommu) ||
+		at - unit->phys.v < sizeof(*unit) ||
+		at - unit->queue.done_phys.v < PAGE_SIZE;
+}
+
 /** The slot at a byte offset of the old queue; NULL if it is not memory. */
 static struct vtd_entry *slot_at(const struct vtd_unit *unit, uint64_t offset)
 {
@@ -37,7 +49,8 @@ static struct vtd_entry *slot_at(const struct vtd_unit *unit, uint64_t offset)
 	char *page;
 
 	/* Nobody has a queue at address 0, or this instance's. */
-	if (!queue || queue == unit->queue.phys.v || at >> unit->unit.phys_bits)
+	if (!queue || queue == unit->queue.phys.v || is_in_use(unit, at) ||
+		at >> unit->unit.phys_bits)
 		return NULL;
 	page = host->phys_to_virt(
 		host->ctx, iommu_phys(at & ~(uint64_t)(PAGE_SIZE - 1)));
@@ -46,12 +59,12 @@ static struct vtd_entry *slot_at(const struct vtd_unit *unit, uint64_t offset)
 	return (struct vtd_entry *)(void *)(page + (at & (PAGE_SIZE - 1)));
 }
 
-static bool wait_arrives(struct vtd_unit *unit, uint32_t wanted)
+static bool wait_arrives(struct vtd_unit *unit)
 {
 	struct vtd_deadline deadline;
 
 	vtd_deadline_start(&deadline, unit->unit.iommu->options.timeout_ns);
-	while (__atomic_load_n(unit->queue.done, __ATOMIC_ACQUIRE) != wanted)
+	while (__atomic_load_n(unit->queue.done, __ATOMIC_ACQUIRE) != 1)
 		if (vtd_deadline_turn(unit, &deadline, true))
 			return false;
 	return true;
@@ -61,22 +74,27 @@ static void end_with_wait(struct vtd_unit *unit, bool unsure)
 {
 	uint64_t queue = vtd_read64(unit, VTD_IQA);
 	uint64_t size = (uint64_t)PAGE_SIZE << VTD_IQA_QS(queue);
-	uint64_t head = (uint64_t)VTD_IQ_INDEX(vtd_read64(unit, VTD_IQH)) << 4;
-	unsigned width = queue & VTD_IQA_DW ? 32 : 16;
+	uint64_t width = queue & VTD_IQA_DW ? 32 : 16;
+	uint64_t head = (uint64_t)VTD_IQ_INDEX(vtd_read64(unit, VTD_IQH)) << 4 &
+		~(width - 1);
 	struct vtd_entry *last = slot_at(unit, (head + size - width) % size);
 	struct vtd_entry *next = slot_at(unit, head % size);
+	struct vtd_entry wait[2] = {{.high = unit->queue.done_phys.v,
+		.low = VTD_DESC_WAIT | VTD_DESC_WAIT_SW | VTD_DESC_WAIT_FN |
+			1ull << 32}};
+	struct vtd_entry kept[2];
+	bool arrived;
 
 	if (!last || !next || !unit->queue.done ||
 		(VTD_DESC_TYPE(last->low) == VTD_DESC_WAIT && !unsure))
 		return;
 	*unit->queue.done = 0;
-	next->high = unit->queue.done_phys.v;
-	next->low = VTD_DESC_WAIT | VTD_DESC_WAIT_SW | VTD_DESC_WAIT_FN |
-		1ull << 32;
-	if (width == 32)
-		next[1] = (struct vtd_entry){0, 0};
+	memcpy(kept, next, width);
+	memcpy(next, wait, width);
 	vtd_write64(unit, VTD_IQT, (head + width) % size);
-	if (!wait_arrives(unit, 1))
+	arrived = wait_arrives(unit);
+	memcpy(next, kept, width);
+	if (!arrived)
 		core_log(unit->unit.iommu, IOMMU_LOG_WARNING,
 			"unit at 0x%jx: the queue found does not move",
 			(uintmax_t)unit->unit.base.v);

@@ -10,11 +10,9 @@
 #include <string.h>
 
 enum {
-	GSTS = 0x1c,
-	IQA = 0x90
+	/** Pages that are somebody's, among the first that lies hit. */
+	OTHERS = 64,
 };
-
-#define QIES (1ull << 26)
 
 static const uint8_t *input;
 static size_t left;
@@ -37,19 +35,29 @@ static uint64_t lie(uint64_t v, uint8_t control, unsigned width)
 			   : take(width);
 }
 
-/* A queue that was left on is ended where the unit says it is, by a descriptor
- * in memory (VT-d 6.5.2.1): about that, and whether it is on, it does not lie.
- */
 static uint64_t reg_read(void *ctx, void *regs, uint32_t offset, unsigned width)
 {
 	uint64_t v = honest.reg_read(ctx, regs, offset, width);
 	uint8_t control = left ? (uint8_t)take(1) : 0;
-	uint64_t lied;
 
-	if (!(control & 1) || offset == IQA)
-		return v;
-	lied = lie(v, control, width);
-	return offset == GSTS ? (lied & ~QIES) | (v & QIES) : lied;
+	return control & 1 ? lie(v, control, width) : v;
+}
+
+/** Marks somebody's pages, or looks at the marks. */
+static void others(struct model *m, uint64_t page[OTHERS], bool look)
+{
+	for (unsigned n = 0; n < OTHERS; n++) {
+		uint64_t *word;
+
+		if (!look)
+			page[n] = model_page_alloc(m, 0, 9);
+		word = model_ptr(m, page[n]);
+		for (unsigned i = 0; i < 512; i++) {
+			if (look && word[i] != (page[n] | i))
+				abort();
+			word[i] = page[n] | i;
+		}
+	}
 }
 
 static void swallow(void *arg, const char *text, size_t length)
@@ -103,6 +111,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct iommu_host hooks;
 	struct iommu *iommu;
 	struct model *m;
+	uint64_t page[OTHERS];
 	uint8_t dmar[1024];
 	size_t dmar_size;
 	enum iommu_status s;
@@ -113,6 +122,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	left = size - 1;
 	m = model_create_simple(kinds[data[0] & 3], MODEL_BENIGN, 1);
 	model_host_init(&host, m, &honest);
+	others(m, page, false);
 	hooks = honest;
 	hooks.reg_read = reg_read;
 	iommu_options_default(&options);
@@ -127,6 +137,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	use(iommu);
 	if (host.locks_held)
 		abort();
+	others(m, page, true);
 	s = iommu_destroy(iommu);
 	model_destroy(m);
 	return 0;
