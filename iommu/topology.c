@@ -67,15 +67,17 @@ static unsigned header_type(
 	return topology_config(iommu, segment, rid, CONFIG_HEADER, 1);
 }
 
+static bool is_bridge_type(unsigned header)
+{
+	header &= 0x7f;
+	return header == HEADER_BRIDGE || header == HEADER_CARDBUS;
+}
+
 bool topology_is_bridge(
 	const struct iommu *iommu, uint16_t segment, uint16_t rid)
 {
-	unsigned type;
-
-	if (!topology_exists(iommu, segment, rid))
-		return false;
-	type = header_type(iommu, segment, rid) & 0x7f;
-	return type == HEADER_BRIDGE || type == HEADER_CARDBUS;
+	return topology_exists(iommu, segment, rid) &&
+		is_bridge_type(header_type(iommu, segment, rid));
 }
 
 static uint16_t find_cap(const struct iommu *iommu, uint16_t segment,
@@ -195,7 +197,7 @@ static bool find_physical_function(const struct iommu *iommu, uint16_t segment,
 static bool leads_to(
 	const struct iommu *iommu, uint16_t segment, uint16_t rid, unsigned bus)
 {
-	return topology_is_bridge(iommu, segment, rid) &&
+	return is_bridge_type(header_type(iommu, segment, rid)) &&
 		topology_config(iommu, segment, rid, CONFIG_SECONDARY, 1) ==
 		bus;
 }
@@ -226,24 +228,28 @@ static int port_type(const struct iommu *iommu, uint16_t segment, uint16_t rid)
 		0xf);
 }
 
-/** Follows the way up; each bridge may put its own id on requests. */
+/** A function and the bridges above it, the nearest first. */
+struct way {
+	uint16_t id[MAX_DEPTH + 1];
+	unsigned depth;
+	/** The topmost bridge that lets devices reach each other; 0: none. */
+	unsigned leak;
+};
+
+/** Each bridge may put its own id on requests. */
 static uint16_t find_alias(
-	const struct iommu *iommu, uint16_t segment, uint16_t rid)
+	const struct iommu *iommu, uint16_t segment, const struct way *way)
 {
-	unsigned bus = rid >> 8, depth;
-	uint16_t alias = rid, bridge;
+	uint16_t alias = way->id[0];
+	unsigned n;
 
-	for (depth = 0; depth < MAX_DEPTH && bus; depth++) {
-		int type;
+	for (n = 1; n <= way->depth; n++) {
+		int type = port_type(iommu, segment, way->id[n]);
 
-		if (!topology_parent(iommu, segment, bus, &bridge))
-			break;
-		type = port_type(iommu, segment, bridge);
 		if (type == PCIE_TO_PCI)
-			alias = (uint16_t)(bus << 8);
+			alias = way->id[n - 1] & 0xff00;
 		else if (type < 0 || type == PCI_TO_PCIE)
-			alias = bridge;
-		bus = bridge >> 8;
+			alias = way->id[n];
 	}
 	return alias;
 }
@@ -311,20 +317,21 @@ static bool port_is_isolated(
 			iommu, segment, port >> 8, is_leaky_port, 0, &leaky);
 }
 
-/** Whether every port from a bridge up to the root is isolated. */
-static bool way_up_is_isolated(
-	const struct iommu *iommu, uint16_t segment, uint16_t bridge)
+/** Follows the way up; from the top down, looks for what leaks. */
+static void find_way(const struct iommu *iommu, uint16_t segment, uint16_t rid,
+	struct way *way)
 {
-	unsigned depth;
+	unsigned n = 0;
 
-	for (depth = 0; depth < MAX_DEPTH; depth++) {
-		if (!port_is_isolated(iommu, segment, bridge))
-			return false;
-		if (!(bridge >> 8) ||
-			!topology_parent(iommu, segment, bridge >> 8, &bridge))
-			return true;
-	}
-	return false;
+	way->id[0] = rid;
+	while (n < MAX_DEPTH && way->id[n] >> 8 &&
+		topology_parent(
+			iommu, segment, way->id[n] >> 8, &way->id[n + 1]))
+		n++;
+	way->depth = n;
+	while (n && port_is_isolated(iommu, segment, way->id[n]))
+		n--;
+	way->leak = n;
 }
 
 /**
@@ -333,22 +340,15 @@ static bool way_up_is_isolated(
  * device whose functions can reach each other; or the function itself.
  */
 static uint16_t find_group(
-	const struct iommu *iommu, uint16_t segment, uint16_t rid)
+	const struct iommu *iommu, uint16_t segment, const struct way *way)
 {
-	unsigned bus = rid >> 8, depth;
-	uint16_t key = rid, bridge;
+	unsigned n = way->leak;
+	uint16_t key = way->id[n];
 
-	for (depth = 0; depth < MAX_DEPTH && bus; depth++) {
-		bool leaks =
-			port_type(iommu, segment, key) == PORT_DOWNSTREAM &&
-			!port_is_isolated(iommu, segment, key);
-
-		if (!topology_parent(iommu, segment, bus, &bridge) ||
-			(!leaks && way_up_is_isolated(iommu, segment, bridge)))
-			break;
-		key = bridge;
-		bus = bridge >> 8;
-	}
+	if (n < way->depth &&
+		port_type(iommu, segment, key) == PORT_DOWNSTREAM &&
+		!port_is_isolated(iommu, segment, key))
+		key = way->id[n + 1];
 	if (header_type(iommu, segment, key & 0xfff8) & HEADER_MULTI &&
 		!is_isolated(iommu, segment, key))
 		key &= 0xfff8;
@@ -365,16 +365,19 @@ struct members {
 static void add_members(const struct iommu *iommu, unsigned bus,
 	unsigned first_dev, unsigned last_dev, struct members *members)
 {
+	struct way way;
 	unsigned n;
 
+	/* The same for all but the function itself. */
+	find_way(iommu, members->segment, (uint16_t)(bus << 8), &way);
 	for (n = first_dev << 3; n <= (last_dev << 3 | 7); n++) {
 		struct iommu_device_id id = {
 			members->segment, (uint16_t)(bus << 8 | n)};
 
+		way.id[0] = id.requester;
 		if (!topology_exists(iommu, id.segment, id.requester) ||
 			topology_is_bridge(iommu, id.segment, id.requester) ||
-			find_group(iommu, id.segment, id.requester) !=
-				members->key)
+			find_group(iommu, id.segment, &way) != members->key)
 			continue;
 		if (members->count < members->max)
 			members->out[members->count] = id;
@@ -424,6 +427,7 @@ void topology_read(const struct iommu *iommu, struct iommu_device_id id,
 	struct topology *out)
 {
 	uint16_t segment = id.segment, rid = id.requester, pcie;
+	struct way way;
 
 	*out = (struct topology){.alias = rid, .scope_rid = rid};
 	if (!topology_exists(iommu, segment, rid)) {
@@ -432,14 +436,17 @@ void topology_read(const struct iommu *iommu, struct iommu_device_id id,
 			iommu, segment, rid, &out->scope_rid);
 		out->group = rid;
 		if (out->present &&
-			!is_isolated(iommu, segment, out->scope_rid))
-			out->group = find_group(iommu, segment, out->scope_rid);
+			!is_isolated(iommu, segment, out->scope_rid)) {
+			find_way(iommu, segment, out->scope_rid, &way);
+			out->group = find_group(iommu, segment, &way);
+		}
 		return;
 	}
 	out->present = true;
 	out->bridge = topology_is_bridge(iommu, segment, rid);
-	out->alias = find_alias(iommu, segment, rid);
-	out->group = find_group(iommu, segment, rid);
+	find_way(iommu, segment, rid, &way);
+	out->alias = find_alias(iommu, segment, &way);
+	out->group = find_group(iommu, segment, &way);
 	pcie = find_cap(iommu, segment, rid, CAP_PCIE);
 	out->phantom = find_phantom(iommu, segment, rid, pcie);
 	if (pcie)

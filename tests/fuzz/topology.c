@@ -11,7 +11,6 @@
 
 enum {
 	MEMBERS = 16,
-	BUSES = 3
 };
 
 static const uint8_t *input;
@@ -26,9 +25,6 @@ static uint32_t pci_read(void *ctx, uint16_t segment, uint8_t bus,
 
 	(void)ctx;
 	(void)segment;
-	/* Whoever claims to be everywhere makes every look-up long. */
-	if (bus >= BUSES)
-		return width == 4 ? ~0u : (1u << 8 * width) - 1;
 	for (unsigned i = 0; i < width; i++)
 		v |= (uint32_t)input[(mixed + i) % size_all] << 8 * i;
 	return v;
