@@ -552,7 +552,6 @@ void cache_clear(struct unit *u)
 	u->owe_cc = u->owe_iotlb = u->owe_iec = false;
 	flush_all_dma(u);
 	flush_irtes(u, true, 0, 0);
-	u->cirte_live = 0;
 	u->m->n = kept;
 }
 

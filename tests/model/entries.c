@@ -325,6 +325,93 @@ static void page_sizes_that_are_not_offered(void **state)
 	expect(MODEL_V_RESERVED);
 }
 
+/* 512 small pages that say the same as a large one may take its place. */
+static void page_split_and_joined(void **state)
+{
+	static const struct {
+		unsigned entry;
+		uint64_t flip;
+		bool wrong;
+	} cases[] = {{0, 0, false}, {0, SS_W, true}, {511, 0x1000, true},
+		{255, SS_SNP, true}, {3, SS_R | SS_W, true},
+		{511, BIT(52), false}};
+	uint64_t slot, table, *word;
+
+	(void)state;
+	for (unsigned n = 0; n < 6; n++)
+		for (int join = 0; join < 2; join++) {
+			watched("plain", 0);
+			slot = mini_slot(&d, top, 4, 0x40000000, 2);
+			table = mini_page(&d);
+			word = model_ptr(d.m, table);
+			for (unsigned i = 0; i < 512; i++)
+				word[i] = (0x400000 + i * 0x1000) | 3;
+			word[cases[n].entry] ^= cases[n].flip;
+			mini_store(&d, slot,
+				join ? table | 3 : 0x400000 | SS_PS | 3);
+			can_write(DEV, 0x40000000);
+			mini_store(&d, slot,
+				join ? 0x400000 | SS_PS | 3 : table | 3);
+			assert_int_equal(
+				model_violations_of(d.m, MODEL_V_CHANGE),
+				cases[n].wrong);
+			mini_close(&d, false);
+		}
+}
+
+static void gigabyte_split_and_joined(void **state)
+{
+	uint64_t slot, table, *word;
+
+	(void)state;
+	for (int small = 0; small < 2; small++) {
+		watched("plain", 0);
+		slot = mini_slot(&d, top, 4, 0x40000000, 3);
+		table = mini_page(&d);
+		word = model_ptr(d.m, table);
+		for (uint64_t i = 0; i < 512; i++)
+			word[i] = i << 21 | SS_PS | 3;
+		/* A table that only looks like a page of that place. */
+		word[7] ^= small ? SS_PS : 0;
+		mini_store(&d, slot, SS_PS | 3);
+		can_write(DEV, 0x40000000);
+		mini_store(&d, slot, table | 3);
+		assert_int_equal(
+			model_violations_of(d.m, MODEL_V_CHANGE), small);
+		mini_close(&d, false);
+	}
+}
+
+/* Every step that a wide entry may take while it is present. */
+static void halves_of_wide_entries(void **state)
+{
+	uint64_t slot;
+
+	(void)state;
+	for (unsigned b = 0; b < 64; b++) {
+		bool software = b >= 3 && b <= 6;
+
+		watched("plain", 0);
+		slot = mini_context(&d, DEV);
+		mini_store(&d, slot + 8,
+			*(uint64_t *)model_ptr(d.m, slot + 8) ^ BIT(b));
+		assert_int_equal(
+			model_violations_of(d.m, MODEL_V_CHANGE), !software);
+		mini_close(&d, false);
+	}
+	/* One store to the low half is one change. */
+	watched("plain", 0);
+	slot = mini_context(&d, DEV);
+	mini_store(&d, slot, mini_page(&d) | 1);
+	mini_store(&d, slot, 0);
+	mini_store(&d, slot + 8, 77 << 8 | 2);
+	mini_store(&d, slot, top | 1);
+	assert_int_equal(model_violation_count(d.m), 0);
+	/* A root entry has no bits of software's. */
+	mini_store(&d, d.root + 8, BIT(4));
+	expect(MODEL_V_CHANGE);
+}
+
 #define T(f) cmocka_unit_test(f)
 
 int main(void)
@@ -346,6 +433,9 @@ int main(void)
 		T(one_table_with_two_depths),
 		T(widths_and_types_that_are_not_offered),
 		T(page_sizes_that_are_not_offered),
+		T(page_split_and_joined),
+		T(gigabyte_split_and_joined),
+		T(halves_of_wide_entries),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

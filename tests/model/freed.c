@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <string.h>
 #include "support/attached.h"
 
 static void frame_freed_before_flush(void **state)
@@ -61,6 +62,11 @@ static void top_table_freed_while_a_context_leads_to_it(void **state)
 	expect_at_checkpoint(MODEL_V_FREE);
 }
 
+static void says(size_t violation, const char *what)
+{
+	assert_non_null(strstr(model_violation(d.m, violation)->text, what));
+}
+
 static void hardware_tables_freed_while_in_use(void **state)
 {
 	(void)state;
@@ -70,7 +76,80 @@ static void hardware_tables_freed_while_in_use(void **state)
 	model_page_free(d.m, d.irt, 0);
 	model_page_free(d.m, d.ring, 0);
 	assert_int_equal(model_violations_of(d.m, MODEL_V_FREE), 3);
+	says(0, "its root table");
+	says(1, "its interrupt table");
+	says(2, "its invalidation queue");
 	mini_close(&d, false);
+}
+
+/* What lies beside them is free. */
+static void hardware_tables_end_somewhere(void **state)
+{
+	uint64_t pages;
+
+	(void)state;
+	cold("plain");
+	pages = model_page_alloc(d.m, 3, MODEL_OWNER_DRIVER);
+	/* Two pages of queue from the second on, two of entries from the fifth
+	 * on. */
+	mini_write64(&d, IQT, 0);
+	mini_write64(&d, IQA, (pages + 0x2000) | 1);
+	mini_command(&d, G_QIE, true);
+	mini_write64(&d, IRTA, (pages + 0x5000) | 8);
+	mini_command(&d, G_IRTP, true);
+	mini_command(&d, G_IRE, true);
+	model_violations_clear(d.m);
+	for (unsigned n = 0; n < 8; n++) {
+		bool used = n == 2 || n == 3 || n == 5 || n == 6;
+
+		model_page_free(d.m, pages + n * 0x1000, 0);
+		assert_int_equal(model_violation_count(d.m), used);
+		model_violations_clear(d.m);
+	}
+	mini_close(&d, false);
+}
+
+/* A gone unit reaches nothing; one that is off has no tables. */
+static void tables_of_a_unit_that_is_off(void **state)
+{
+	(void)state;
+	ready("plain");
+	mini_start_interrupts(&d);
+	model_unit_gone(d.m, 0, 0);
+	model_page_free(d.m, d.root, 0);
+	model_page_free(d.m, d.irt, 0);
+	model_page_free(d.m, d.ring, 0);
+	model_page_free(d.m, frame, 0);
+	mini_close(&d, true);
+	ready("plain");
+	mini_start_interrupts(&d);
+	mini_command(&d, G_IRE, false);
+	mini_translation(&d, false);
+	mini_command(&d, G_QIE, false);
+	model_page_free(d.m, d.root, 0);
+	model_page_free(d.m, d.irt, 0);
+	model_page_free(d.m, d.ring, 0);
+	mini_close(&d, true);
+}
+
+/* The first and the last page of it, and the ones beside. */
+static void borders_of_a_cached_large_page(void **state)
+{
+	uint64_t run;
+
+	(void)state;
+	for (unsigned n = 0; n < 4; n++) {
+		static const int at[] = {-1, 0, 511, 512};
+
+		ready("plain");
+		run = model_page_alloc(d.m, 11, OWNER) + 0x200000;
+		mini_store(&d, mini_slot(&d, top, 4, 0x40000000, 2),
+			run | SS_PS | 3);
+		assert_true(can_write(DEV, 0x40000000));
+		model_page_free(d.m, run + (uint64_t)at[n] * 0x1000, 0);
+		assert_int_equal(model_violation_count(d.m), n == 1 || n == 2);
+		mini_close(&d, false);
+	}
 }
 
 static void status_word_freed_before_its_wait(void **state)
@@ -263,6 +342,9 @@ int main(void)
 		T(table_freed_before_flush),
 		T(top_table_freed_while_a_context_leads_to_it),
 		T(hardware_tables_freed_while_in_use),
+		T(hardware_tables_end_somewhere),
+		T(tables_of_a_unit_that_is_off),
+		T(borders_of_a_cached_large_page),
 		T(status_word_freed_before_its_wait),
 		T(posted_write_lands_late),
 		T(posted_write_not_drained),

@@ -409,6 +409,55 @@ static void refused_interrupts_are_recorded_unless_hushed(void **state)
 	mini_close(&d, true);
 }
 
+static void what_is_no_interrupt_in_the_window(void **state)
+{
+	uint64_t v = 0;
+
+	(void)state;
+	for (int later = 0; later < 2; later++) {
+		ready(later ? "self-flushing" : "plain");
+		assert_int_equal(
+			model_dma_write(d.m, 0, DEV, 0xfee00000, &v, 8),
+			MODEL_DMA_BLOCKED);
+		assert_int_equal(model_last_fault(d.m), F_IR_MALFORMED);
+		assert_int_equal(!!(mini_read32(&d, FSTS) & FSTS_PPF), later);
+		assert_int_equal(
+			model_dma_write(d.m, 0, DEV, 0xfee00002, &v, 4),
+			MODEL_DMA_BLOCKED);
+		assert_int_equal(model_dma_read(d.m, 0, DEV, 0xfeefffff, &v, 1),
+			MODEL_DMA_BLOCKED);
+		assert_int_equal(
+			model_dma_atomic(d.m, 0, DEV, 0xfee00000, 1, &v),
+			MODEL_DMA_BLOCKED);
+		mini_close(&d, true);
+	}
+}
+
+/* An IOAPIC is no function, and may be named by any unit. */
+static void ioapic_has_the_unit_that_names_it(void **state)
+{
+	static const uint16_t at = MODEL_BDF(0xf0, 0x1f, 0);
+	struct model_unit_desc unit = {.kind = model_personality_find("plain")};
+	struct model_ioapic_desc ioapic[] = {
+		{.id = 1, .bdf = MODEL_BDF(0xf0, 0x1e, 0), .unit = -1},
+		{.id = 2, .bdf = at, .unit = 0}};
+	struct model_desc desc = {.units = &unit,
+		.unit_count = 1,
+		.ioapics = ioapic,
+		.ioapic_count = 2};
+
+	(void)state;
+	mini_open(&d, model_create(&desc));
+	mini_start(&d);
+	mini_start_interrupts(&d);
+	entry(9, IRTE(0x77), FROM(at));
+	assert_true(model_msi(d.m, 0, at, MSI(9), 0));
+	assert_false(model_msi(d.m, 0, ioapic[0].bdf, MSI(9), 0));
+	assert_false(model_msi(d.m, 0, DEV, MSI(9), 0));
+	assert_int_equal(model_last_fault(d.m), 0);
+	mini_close(&d, true);
+}
+
 #define T(f) cmocka_unit_test(f)
 
 int main(void)
@@ -436,6 +485,8 @@ int main(void)
 		T(fields_of_an_interrupt_as_it_came),
 		T(interrupts_that_need_remapping),
 		T(refused_interrupts_are_recorded_unless_hushed),
+		T(what_is_no_interrupt_in_the_window),
+		T(ioapic_has_the_unit_that_names_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -377,6 +377,9 @@ static void reset_forgets_all(void **state)
 	(void)state;
 	ready("plain");
 	mini_start_interrupts(&d);
+	mini_store(&d, d.irt + 16 * 9 + 8, 1ull << 18 | DEV);
+	mini_store(&d, d.irt + 16 * 9, 0x550001);
+	assert_true(model_msi(d.m, 0, DEV, 0xfee00130, 0));
 	can_write(DEV, 0x20000);
 	assert_true(mini_read32(&d, FSTS) & FSTS_PPF);
 	mini_queue(&d, DESC_IOTLB | GRAN_GLOBAL << 4, 0);
@@ -533,6 +536,94 @@ static void pages_come_in_any_order(void **state)
 	}
 }
 
+static void debts_are_asked_for_at_rest(void **state)
+{
+	(void)state;
+	ready("plain");
+	mini_start_interrupts(&d);
+	mini_set_root(&d);
+	mini_write64(&d, IRTA, d.irt | 7);
+	mini_command(&d, G_IRTP, true);
+	assert_int_equal(model_violation_count(d.m), 0);
+	model_checkpoint(d.m);
+	/* Contexts, translations, interrupt entries. */
+	assert_int_equal(model_violation_count(d.m), 3);
+	only(MODEL_V_STALE);
+	model_violations_clear(d.m);
+	mini_flush_irte(&d, true, 0);
+	mini_flush_context(&d, GRAN_GLOBAL, 0, 0);
+	mini_flush_iotlb(&d, GRAN_GLOBAL, 0, 0, 0, false);
+	model_checkpoint(d.m);
+	mini_close(&d, true);
+}
+
+static void self_flushing_unit_forgets_with_the_root(void **state)
+{
+	(void)state;
+	ready("self-flushing");
+	mini_start_interrupts(&d);
+	mini_store(&d, d.irt + 16 * 9 + 8, 1ull << 18 | DEV);
+	mini_store(&d, d.irt + 16 * 9, 0x550001);
+	assert_true(model_msi(d.m, 0, DEV, 0xfee00130, 0));
+	assert_int_equal(model_cached(d.m, 0), 7);
+	mini_set_root(&d);
+	assert_int_equal(model_cached(d.m, 0), 1);
+	mini_write64(&d, IRTA, d.irt | 7);
+	mini_command(&d, G_IRTP, true);
+	assert_int_equal(model_cached(d.m, 0), 0);
+	mini_close(&d, true);
+}
+
+/* With scalable mode, in whichever mode it runs (VT-d 11.4.4). */
+static void new_units_forget_when_translation_goes_off(void **state)
+{
+	(void)state;
+	ready("plain");
+	mini_translation(&d, false);
+	assert_true(model_cached(d.m, 0) > 0);
+	mini_close(&d, true);
+	ready("sapphire-rapids");
+	assert_true(model_cached(d.m, 0) > 0);
+	mini_translation(&d, false);
+	assert_int_equal(model_cached(d.m, 0), 0);
+	mini_close(&d, true);
+}
+
+static void flushes_that_were_needed_are_not_superfluous(void **state)
+{
+	struct model_counters a, b;
+
+	(void)state;
+	ready("plain");
+	model_counters(d.m, &a);
+	mini_store(&d, mini_context(&d, DEV), 0);
+	mini_flush_context(&d, GRAN_NARROW, DID, DEV);
+	/* Nothing of it is stale, but it could be. */
+	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
+	model_counters(d.m, &b);
+	assert_int_equal(b.superfluous, a.superfluous);
+	assert_int_equal(b.flushes - a.flushes, 2);
+	assert_int_equal(b.waits - a.waits, 2);
+	assert_int_equal(b.descriptors - a.descriptors, 4);
+	mini_flush_context(&d, GRAN_NARROW, DID, DEV);
+	mini_flush_iotlb(&d, GRAN_GLOBAL, 0, 0, 0, false);
+	model_counters(d.m, &b);
+	assert_int_equal(b.superfluous - a.superfluous, 2);
+	mini_set_root(&d);
+	mini_flush_context(&d, GRAN_GLOBAL, 0, 0);
+	mini_flush_iotlb(&d, GRAN_GLOBAL, 0, 0, 0, false);
+	model_counters(d.m, &b);
+	assert_int_equal(b.superfluous - a.superfluous, 2);
+	/* Those of the unit itself do not count. */
+	mini_close(&d, true);
+	ready("self-flushing");
+	model_counters(d.m, &a);
+	mini_set_root(&d);
+	model_counters(d.m, &b);
+	assert_int_equal(b.flushes, a.flushes);
+	mini_close(&d, true);
+}
+
 #define T(f) cmocka_unit_test(f)
 
 int main(void)
@@ -572,6 +663,10 @@ int main(void)
 		T(flush_address_is_aligned_to_its_mask),
 		T(lines_are_written_back_by_chance),
 		T(pages_come_in_any_order),
+		T(debts_are_asked_for_at_rest),
+		T(self_flushing_unit_forgets_with_the_root),
+		T(new_units_forget_when_translation_goes_off),
+		T(flushes_that_were_needed_are_not_superfluous),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
