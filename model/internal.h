@@ -9,6 +9,7 @@
 
 #include <model/model.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include "regs.h"
 
 #define SHIFT 12
@@ -342,7 +343,9 @@ static inline void enter(struct model *m)
 
 static inline void leave(struct model *m)
 {
-	pthread_mutex_unlock(&m->lock);
+	/* Fails for who has not entered. */
+	if (pthread_mutex_unlock(&m->lock))
+		abort();
 }
 
 static inline bool ram_has(const struct model *m, uint64_t pa, uint64_t len)

@@ -362,7 +362,9 @@ void model_destroy(struct model *m)
 	memory_exit(m);
 	judge_exit(m);
 	free(m->unit);
-	pthread_mutex_destroy(&m->lock);
+	/* Fails while somebody is inside. */
+	if (pthread_mutex_destroy(&m->lock))
+		abort();
 	free(m);
 }
 

@@ -507,6 +507,91 @@ static void addresses_beyond_the_width(void **state)
 	mini_close(&d, true);
 }
 
+/* ---- descriptors -----------------------------------------------------------
+ */
+
+static void descriptor_bit(const char *kind, uint64_t lo, uint64_t hi, bool bad)
+{
+	ready(kind);
+	mini_queue(&d, lo, hi);
+	mini_ring(&d);
+	model_advance(d.m, 10000);
+	assert_int_equal(!!(mini_read32(&d, FSTS) & FSTS_IQE), bad);
+	if (bad)
+		assert_int_equal(mini_read64(&d, IQERCD) & 15,
+			bits(lo, 11, 9) ? IQEI_TYPE : IQEI_RSVD);
+	mini_write32(&d, FSTS, FSTS_IQE);
+	assert_int_equal(mini_read64(&d, IQERCD), 0);
+	mini_close(&d, false);
+}
+
+static void bits_of_descriptors(void **state)
+{
+	static const struct {
+		uint64_t lo, hi, lo_free, hi_free; /* bits that may be set */
+	} kinds[] = {
+		{DESC_CC | GRAN_GLOBAL << 4, 0, MASK(49, 16), 0},
+		{DESC_IOTLB | GRAN_GLOBAL << 4, 0,
+			MASK(31, 16) | BIT(6) | BIT(7),
+			MASK(63, 12) | MASK(6, 0)},
+		{DESC_DEVTLB | (uint64_t)ATS << 32, 0,
+			MASK(47, 32) | MASK(20, 16), MASK(63, 12) | BIT(0)},
+		{DESC_IEC, 0, MASK(47, 32) | MASK(30, 27) | BIT(4), 0},
+		{DESC_WAIT, 0, MASK(63, 32) | MASK(6, 4), MASK(63, 2)},
+	};
+
+	(void)state;
+	for (size_t k = 0; k < 5; k++)
+		for (unsigned b = 4; b < 128; b++) {
+			uint64_t free_bits =
+				b < 64 ? kinds[k].lo_free : kinds[k].hi_free;
+			bool is_free = free_bits & BIT(b & 63);
+
+			/* Granularities: each by itself. */
+			if (k < 2 && (b == 4 || b == 5))
+				continue;
+			descriptor_bit("plain",
+				kinds[k].lo ^ (b < 64 ? BIT(b) : 0),
+				kinds[k].hi ^ (b < 64 ? 0 : BIT(b - 64)),
+				!is_free);
+		}
+	/* Context and IOTLB flushes of nothing; too many pages, or none. */
+	descriptor_bit("plain", DESC_CC, 0, true);
+	descriptor_bit("plain", DESC_IOTLB, 0, true);
+	descriptor_bit("plain", DESC_CC | GRAN_DOMAIN << 4, 0, false);
+	descriptor_bit("plain", DESC_CC | GRAN_NARROW << 4, 0, false);
+	descriptor_bit("plain", DESC_IOTLB | GRAN_DOMAIN << 4, 0, false);
+	descriptor_bit("plain", DESC_IOTLB | GRAN_NARROW << 4, 18, false);
+	descriptor_bit("plain", DESC_IOTLB | GRAN_NARROW << 4, 19, true);
+	descriptor_bit("small-mask", DESC_IOTLB | GRAN_NARROW << 4, 4, true);
+	descriptor_bit("no-psi", DESC_IOTLB | GRAN_NARROW << 4, 0, true);
+	descriptor_bit("qemu-7.2", DESC_IEC | BIT(4) | 15ull << 27, 0, false);
+	descriptor_bit("256-records", DESC_WAIT, 0, false);
+}
+
+static void types_of_descriptors(void **state)
+{
+	static const struct {
+		const char *kind;
+		unsigned known; /* a bit for each type */
+	} kinds[] = {{"plain", 0x3e}, {"no-ats", 0x36}, {"no-ir", 0x2e}};
+
+	(void)state;
+	for (size_t k = 0; k < 3; k++)
+		for (unsigned type = 0; type < 16; type++) {
+			uint64_t lo = type |
+				(type <= DESC_IOTLB ? GRAN_GLOBAL << 4 : 0);
+
+			ready(kinds[k].kind);
+			mini_queue(&d, lo, 0);
+			mini_ring(&d);
+			model_advance(d.m, 10000);
+			assert_int_equal(mini_read64(&d, IQERCD) & 15,
+				kinds[k].known >> type & 1 ? 0 : IQEI_TYPE);
+			mini_close(&d, false);
+		}
+}
+
 #define T(f) cmocka_unit_test(f)
 
 int main(void)
@@ -526,6 +611,8 @@ int main(void)
 		T(rights_and_what_is_recorded),
 		T(qualified_faults),
 		T(addresses_beyond_the_width),
+		T(bits_of_descriptors),
+		T(types_of_descriptors),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

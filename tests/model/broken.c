@@ -104,6 +104,103 @@ static void seed_decides_everything(void **state)
 	assert_memory_equal(&a, &b, sizeof a);
 }
 
+static void reach_of_protected_regions(void **state)
+{
+	static const struct {
+		uint64_t at;
+		bool low, high;
+	} places[] = {{0, false, false}, {0x1ffff8, false, false},
+		{0x200000, true, false}, {0x5ffff8, true, false},
+		{0x600000, false, false}, {0x7ffff8, false, false},
+		{0x800000, false, true}, {0x9ffff8, false, true},
+		{0xa00000, false, false}};
+	struct model_personality kind =
+		*model_personality_find("protected-regions");
+	uint64_t v;
+
+	(void)state;
+	for (unsigned n = 0; n < 4; n++) {
+		bool on = n & 1, later = n & 2;
+
+		kind.version = later ? 0x20 : 0x10;
+		mini_open(
+			&d, model_create_usual(&kind, MODEL_LAZY, 0, 1, false));
+		mini_attach(&d, DEV, 0, DID, TT_PASS);
+		if (on)
+			mini_start(&d);
+		mini_write32(&d, PLMBASE, 0x200000);
+		mini_write32(&d, PLMLIMIT, 0x400000);
+		mini_write64(&d, PHMBASE, 0x800000);
+		mini_write64(&d, PHMLIMIT, 0x800000);
+		assert_int_equal(model_dma_read(d.m, 0, DEV, 0x200000, &v, 8),
+			MODEL_DMA_OK);
+		mini_write32(
+			&d, PMEN, mini_read32(&d, PMEN) | (uint32_t)PMEN_EPM);
+		model_advance(d.m, 10000);
+		/* Old units trust their own translation. */
+		for (size_t i = 0; i < sizeof places / sizeof places[0]; i++)
+			assert_int_equal(
+				model_dma_read(d.m, 0, DEV, places[i].at, &v,
+					8) == MODEL_DMA_BLOCKED,
+				(places[i].low || places[i].high) &&
+					(!on || later));
+		mini_write32(&d, PLMBASE, 0);
+		only(MODEL_V_COMMAND);
+		model_violations_clear(d.m);
+		mini_write32(
+			&d, PMEN, mini_read32(&d, PMEN) & ~(uint32_t)PMEN_EPM);
+		model_advance(d.m, 10000);
+		assert_int_equal(model_dma_read(d.m, 0, DEV, 0x200000, &v, 8),
+			MODEL_DMA_OK);
+		mini_close(&d, true);
+	}
+}
+
+static void nth_access_is_the_last(void **state)
+{
+	(void)state;
+	for (unsigned n = 1; n < 4; n++) {
+		cold("plain");
+		model_unit_gone(d.m, 0, n);
+		for (unsigned i = 0; i < n; i++)
+			assert_int_equal(mini_read32(&d, VER), 0x10);
+		assert_int_equal(mini_read32(&d, VER), ~0u);
+		mini_write32(&d, FEDATA, 1);
+		mini_close(&d, true);
+		cold("plain");
+		model_unit_hang(d.m, 0, n);
+		for (unsigned i = 0; i + 1 < n; i++)
+			mini_read32(&d, VER);
+		mini_write64(&d, RTADDR, d.root);
+		mini_write32(&d, GCMD, (uint32_t)G_RTP);
+		model_advance(d.m, 1000000);
+		assert_false(mini_read32(&d, GSTS) & (uint32_t)G_RTP);
+		mini_close(&d, true);
+	}
+	/* Units that are not there. */
+	model_create_simple("none", MODEL_LAZY, 1);
+	cold("plain");
+	model_unit_gone(d.m, 1, 0);
+	model_unit_hang(d.m, 1, 0);
+	model_unit_error(d.m, 1, FSTS_IQE);
+	model_unit_reset(d.m, 1);
+	assert_int_equal(mini_read32(&d, VER), 0x10);
+	mini_close(&d, true);
+}
+
+static void what_is_left_on_is_counted(void **state)
+{
+	(void)state;
+	mini_open(&d,
+		model_create_usual(model_personality_find("plain"), MODEL_LAZY,
+			0, 1, true));
+	/* Roots, a context each, a page in each of 16 domains, interrupts. */
+	assert_int_equal(model_cached(d.m, 0), 256 + 10 + 16 + 64);
+	assert_null(model_ptr(d.m, 64 << 20));
+	assert_non_null(model_ptr(d.m, (64 << 20) - 1));
+	mini_close(&d, true);
+}
+
 #define T(f) cmocka_unit_test(f)
 
 int main(void)
@@ -116,6 +213,9 @@ int main(void)
 		T(nth_allocation_fails),
 		T(protected_regions_block_before_translation),
 		T(seed_decides_everything),
+		T(reach_of_protected_regions),
+		T(nth_access_is_the_last),
+		T(what_is_left_on_is_counted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

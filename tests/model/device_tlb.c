@@ -261,6 +261,62 @@ static void translated_writes_wait_for_the_device_tlb(void **state)
 	mini_close(&d, true);
 }
 
+static void forgiving_unit_takes_any_order(void **state)
+{
+	(void)state;
+	mini_open(&d, model_create_simple("plain", MODEL_BENIGN, 1));
+	mini_start(&d);
+	top = mini_page(&d);
+	frame = model_page_alloc(d.m, 0, OWNER);
+	mini_map(&d, top, 0x10000, frame, 3);
+	mini_attach(&d, ATS, top, DID, TT_ATS);
+	ats_on(ATS);
+	assert_true(model_ats_request(d.m, 0, ATS, 0x10000, true));
+	set_leaf(0x10000, 0);
+	mini_flush_device(&d, ATS, 0x10000, false);
+	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
+	assert_int_equal(model_checkpoint(d.m), 0);
+	mini_close(&d, true);
+}
+
+static void requests_for_a_translation(void **state)
+{
+	uint64_t v = 0, run;
+
+	(void)state;
+	ready_with_device_tlb();
+	set_leaf(0x20000, frame | SS_R);
+	/* With the right asked for, and from one that may ask. */
+	assert_false(model_ats_request(d.m, 0, ATS, 0x20000, true));
+	assert_int_equal(model_last_fault(d.m), F_WRITE);
+	assert_true(model_ats_request(d.m, 0, ATS, 0x20000, false));
+	assert_int_equal(model_ats_dma(d.m, 0, ATS, 0x20000, &v, 8, false),
+		MODEL_DMA_OK);
+	assert_int_equal(model_ats_dma(d.m, 0, ATS, 0x20000, &v, 8, true),
+		MODEL_DMA_BLOCKED);
+	assert_false(model_ats_request(d.m, 0, DEV, 0x10000, true));
+	assert_false(model_ats_request(d.m, 0, ATS, 0xfee00000, true));
+	assert_false(model_ats_request(d.m, 0, 0x5555, 0x10000, true));
+	/* Over the end of one page into the next. */
+	set_leaf(0x11000, frame | 3);
+	v = 0x1122334455667788;
+	assert_int_equal(
+		model_ats_dma(d.m, 0, ATS, 0x10ffc, &v, 8, true), MODEL_DMA_OK);
+	assert_int_equal(*(uint32_t *)((char *)model_ptr(d.m, frame) + 0xffc),
+		0x55667788);
+	assert_int_equal(*(uint32_t *)model_ptr(d.m, frame), 0x11223344);
+	/* Anywhere in a large one. */
+	run = model_page_alloc(d.m, 9, OWNER);
+	mini_store(&d, mini_slot(&d, top, 4, 0x40000000, 2), run | SS_PS | 3);
+	assert_true(model_ats_request(d.m, 0, ATS, 0x40005000, true));
+	assert_int_equal(model_ats_dma(d.m, 0, ATS, 0x40106008, &v, 8, true),
+		MODEL_DMA_OK);
+	assert_true(*(uint64_t *)model_ptr(d.m, run + 0x106008) == v);
+	mini_translation(&d, false);
+	assert_false(model_ats_request(d.m, 0, ATS, 0x10000, true));
+	mini_close(&d, true);
+}
+
 #define T(f) cmocka_unit_test(f)
 
 int main(void)
@@ -281,6 +337,8 @@ int main(void)
 		T(device_tlb_on_before_its_entry),
 		T(device_tlb_flushes_of_all_sizes),
 		T(translated_writes_wait_for_the_device_tlb),
+		T(forgiving_unit_takes_any_order),
+		T(requests_for_a_translation),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -264,6 +264,147 @@ static void pages_in_use_by_owner(void **state)
 	mini_close(&d, false);
 }
 
+/* More than there are buckets, in two domains, and then in places used before.
+ */
+static void many_translations_are_kept_apart(void **state)
+{
+	enum {
+		N = 6000
+	};
+	uint64_t other, second, v;
+	uint64_t *word;
+
+	(void)state;
+	ready("plain", MODEL_LAZY);
+	second = mini_page(&d);
+	mini_attach(&d, OTHER, second, DID + 1, TT_SS);
+	for (int again = 0; again < 2; again++) {
+		for (uint64_t i = 0; i < N; i++) {
+			frame = model_page_alloc(d.m, 0, 9);
+			other = i % 8 ? 0 : model_page_alloc(d.m, 0, 9);
+			word = model_ptr(d.m, frame);
+			*word = i;
+			mini_store(&d, slot(i << 12, 1), frame | 3);
+			if (!other)
+				continue;
+			word = model_ptr(d.m, other);
+			*word = ~i;
+			mini_store(&d, mini_slot(&d, second, 4, i << 12, 1),
+				other | 3);
+		}
+		for (int cached = 0; cached < 2; cached++)
+			for (uint64_t i = 0; i < N; i++) {
+				model_dma_read(d.m, 0, DEV, i << 12, &v, 8);
+				assert_true(v == i);
+				if (i % 8)
+					continue;
+				model_dma_read(d.m, 0, OTHER, i << 12, &v, 8);
+				assert_true(v == ~i);
+			}
+		mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
+		/* The other domain's are there: pages, tables, contexts. */
+		assert_int_equal(model_cached(d.m, 0), 1 + 2 + N / 8 + 2 + 12);
+		mini_flush_iotlb(&d, GRAN_GLOBAL, 0, 0, 0, false);
+		assert_int_equal(model_cached(d.m, 0), 3);
+	}
+	mini_close(&d, true);
+}
+
+static void what_is_counted(void **state)
+{
+	struct model_counters n;
+	uint64_t v;
+
+	(void)state;
+	ready("plain", MODEL_LAZY);
+	mini_start_interrupts(&d);
+	mini_map(&d, top, 0x10000, frame, 3);
+	assert_true(can_write(0x10000));
+	assert_true(can_write(0x10000));
+	assert_false(can_write(0x20000));
+	mini_store(&d, d.irt + 8, FROM(DEV));
+	mini_store(&d, d.irt, IRTE(0x50));
+	assert_true(model_msi(d.m, 0, DEV, MSI(0), 0));
+	assert_true(model_msi(d.m, 0, DEV, MSI(0), 0));
+	assert_false(model_msi(d.m, 0, DEV, MSI(1), 0));
+	model_counters(d.m, &n);
+	assert_int_equal(n.dma, 3);
+	assert_int_equal(n.dma_blocked, 1);
+	/* The context, the page, the page that is not there. */
+	assert_int_equal(n.walks, 3);
+	/* Twice the context, a page, an interrupt entry. */
+	assert_int_equal(n.cache_hits, 4);
+	assert_int_equal(n.faults, 2);
+	assert_int_equal(n.faults_lost, 0);
+	assert_int_equal(n.interrupts, 2);
+	assert_int_equal(n.interrupts_blocked, 1);
+	assert_int_equal(n.flushes, 3);
+	assert_int_equal(n.waits, 3);
+	assert_int_equal(n.descriptors, 6);
+	assert_int_equal(n.device_flushes, 0);
+	assert_int_equal(n.line_flushes, 0);
+	assert_int_equal(n.write_buffer_flushes, 0);
+	v = n.reg_reads + n.reg_writes;
+	mini_read32(&d, GSTS);
+	mini_write32(&d, FEDATA, 0);
+	model_counters(d.m, &n);
+	assert_int_equal(n.reg_reads + n.reg_writes, v + 2);
+	mini_close(&d, true);
+	ready("worst-memory", MODEL_LAZY);
+	model_counters(d.m, &n);
+	v = n.line_flushes;
+	model_cache_flush(d.m, d.root + 60, 8);
+	model_cache_flush(d.m, d.root, 0);
+	model_counters(d.m, &n);
+	assert_int_equal(n.line_flushes, v + 2);
+	assert_true(n.write_buffer_flushes > 0);
+	mini_close(&d, true);
+}
+
+static void time_moves_as_far_as_told(void **state)
+{
+	uint64_t t;
+
+	(void)state;
+	ready("plain", MODEL_LAZY);
+	t = model_now(d.m);
+	model_advance(d.m, 16007);
+	assert_int_equal(model_now(d.m) - t, 16007 + 100);
+	/* A unit that has nothing to do may rest for as long as it likes. */
+	mini_flush_iotlb(&d, GRAN_GLOBAL, 0, 0, 0, false);
+	model_advance(d.m, 3000000000000ull);
+	model_advance(d.m, 3000000000000ull);
+	mini_flush_context(&d, GRAN_GLOBAL, 0, 0);
+	/* Who polls and sees nothing gets there the faster. */
+	t = model_now(d.m);
+	for (int i = 0; i < 256; i++)
+		model_now(d.m);
+	assert_in_range(model_now(d.m) - t, 257 * 100, 257 * 200);
+	for (int i = 0; i < 2000; i++)
+		model_now(d.m);
+	assert_true(model_now(d.m) - t > 1000000000);
+	mini_close(&d, true);
+}
+
+static void drained_writes_are_no_superfluous_flush(void **state)
+{
+	struct model_counters a, b;
+	uint64_t v = 1;
+
+	(void)state;
+	ready("plain", MODEL_LAZY);
+	mini_map(&d, top, 0x10000, frame, 3);
+	model_dma_post(d.m, 0, DEV, 0x10000, &v, 8);
+	model_counters(d.m, &a);
+	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
+	model_counters(d.m, &b);
+	assert_int_equal(a.superfluous, b.superfluous);
+	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
+	model_counters(d.m, &b);
+	assert_int_equal(a.superfluous + 1, b.superfluous);
+	mini_close(&d, true);
+}
+
 #define T(f) cmocka_unit_test(f)
 
 int main(void)
@@ -280,6 +421,10 @@ int main(void)
 		T(enumeration_knows_pass_through_and_off),
 		T(count_of_what_is_cached),
 		T(pages_in_use_by_owner),
+		T(many_translations_are_kept_apart),
+		T(what_is_counted),
+		T(time_moves_as_far_as_told),
+		T(drained_writes_are_no_superfluous_flush),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

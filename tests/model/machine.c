@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include "support/attached.h"
@@ -198,6 +199,9 @@ static void reads_and_writes_of_all_widths(void **state)
 	assert_int_equal(config(d.m, DEV, 0x10, 2), 0x5678);
 	assert_int_equal(config(d.m, DEV, 0x12, 2), 0x1234);
 	assert_int_equal(config(d.m, DEV, 0x13, 1), 0x12);
+	model_pci_write(d.m, 0, 1, 0, 0x10, 4, 0xabcdef01);
+	assert_int_equal(config(d.m, MODEL_BDF(1, 0, 0), 0x10, 4), 0xabcdef01);
+	assert_int_equal(config(d.m, MODEL_BDF(1, 0, 0), 0x12, 1), 0xcd);
 	model_pci_write(d.m, 0, 0, (uint8_t)DEV, 0x11, 1, 0xab);
 	assert_int_equal(config(d.m, DEV, 0x10, 4), 0x1234ab78);
 	/* Nobody there, odd places, beyond the end, another segment. */
@@ -379,7 +383,9 @@ static void kinds_that_cannot_be(void **state)
 		why = model_personality_check(&p);
 		assert_non_null(why);
 		assert_non_null(strstr(why, bad[i].why));
+		errno = 0;
 		assert_null(model_create(&desc));
+		assert_int_equal(errno, EINVAL);
 	}
 	for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
 		struct model_personality p = *model_personality_find("plain");

@@ -263,6 +263,55 @@ static void tables_beyond_the_address_width(void **state)
 	expect(MODEL_V_ADDRESS);
 }
 
+static void nothing_is_written_while_a_command_runs(void **state)
+{
+	static const unsigned offsets[] = {CCMD, PMEN, 0x100, 0x108};
+
+	(void)state;
+	for (unsigned how = 0; how < 3; how++)
+		for (unsigned i = 0; i < 4; i++) {
+			struct model_personality kind =
+				*model_personality_find("protected-regions");
+			unsigned at = offsets[i];
+			uint64_t was;
+
+			kind.ecap &= ~(ECAP_QI | ECAP_IR | ECAP_EIM | ECAP_DT);
+			mini_open(&d,
+				model_create_usual(
+					&kind, MODEL_LAZY, 0, 1, false));
+			was = at == PMEN      ? mini_read32(&d, at)
+				: at == 0x108 ? mini_read64(&d, at)
+					      : 0;
+			if (how == 0)
+				mini_write32(&d, GCMD, (uint32_t)G_WBF);
+			else if (how == 1)
+				mini_write64(&d, CCMD, CCMD_ICC | 1ull << 61);
+			else
+				mini_write64(&d, 0x108,
+					mini_read64(&d, 0x108) | IOTLB_IVT |
+						1ull << 60 | 3ull << 48);
+			assert_int_equal(model_violation_count(d.m), 0);
+			if (at == PMEN)
+				mini_write32(&d, at, (uint32_t)was);
+			else
+				mini_write64(&d, at, was);
+			expect(MODEL_V_COMMAND);
+		}
+}
+
+static void all_that_the_queue_replaces(void **state)
+{
+	static const unsigned offsets[] = {CCMD, 0x100, 0x108};
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		ready("plain");
+		mini_write64(&d, offsets[i],
+			offsets[i] == 0x108 ? mini_read64(&d, 0x108) : 0);
+		expect(MODEL_V_MIXED);
+	}
+}
+
 #define T(f) cmocka_unit_test(f)
 
 int main(void)
@@ -287,6 +336,8 @@ int main(void)
 		T(register_flushes_take_their_time),
 		T(seed_decides_how_long),
 		T(tables_beyond_the_address_width),
+		T(nothing_is_written_while_a_command_runs),
+		T(all_that_the_queue_replaces),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
