@@ -66,7 +66,7 @@ struct unit_ops {
 	/** Flushes what a batch recorded for one domain id. */
 	enum iommu_status (*flush_now)(struct unit *unit, uint16_t did,
 		const struct iommu_batch *batch);
-	/** Flushes one page whose leaf was removed: the most frequent flush.
+	/** Flushes one page of which only the leaf changed.
 	 *  False: it has to be done by flush_now(). */
 	bool (*flush_leaf)(struct unit *unit, uint16_t did, uint64_t page);
 	/** Starts flushing what a batch recorded for one domain id. */

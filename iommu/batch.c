@@ -188,18 +188,14 @@ enum iommu_status iommu_batch_flush(struct iommu_batch *batch)
 	return status;
 }
 
-/** Not inlined: core_flush_leaf() mostly does without the batch. */
-__attribute__((noinline)) enum iommu_status iommu_flush(
-	struct iommu_domain *domain, unsigned changes, iommu_iova_t iova,
+static __attribute__((noinline)) enum iommu_status flush_range(
+	struct iommu_domain *domain, unsigned changes, uint64_t iova,
 	uint64_t size)
 {
 	struct iommu_batch batch;
 
-	batch.domain = domain;
-	batch.changes = 0;
-	batch.count = 0;
-	batch.full = false;
-	iommu_batch_add(&batch, changes, iova, size);
+	iommu_batch_init(&batch, domain);
+	iommu_batch_add(&batch, changes, iommu_iova(iova), size);
 	return batch.changes ? flush_ranges(&batch) : IOMMU_OK;
 }
 
@@ -220,7 +216,18 @@ enum iommu_status core_flush_leaf(struct iommu_domain *domain, uint64_t page)
 		!__atomic_load_n(&domain->tlb_devices, __ATOMIC_ACQUIRE) &&
 		unit->ops->flush_leaf(unit, domain->on[index].did, page))
 		return IOMMU_OK;
-	return iommu_flush(domain, IOMMU_REMOVED, iommu_iova(page), PAGE_SIZE);
+	return flush_range(domain, IOMMU_REMOVED, page, PAGE_SIZE);
+}
+
+enum iommu_status iommu_flush(struct iommu_domain *domain, unsigned changes,
+	iommu_iova_t iova, uint64_t size)
+{
+	const unsigned more = IOMMU_TABLE_CHANGED | IOMMU_MADE_PRESENT;
+
+	if (size == PAGE_SIZE && !(iova.v & (PAGE_SIZE - 1)) && changes &&
+		!(changes & more))
+		return core_flush_leaf(domain, iova.v);
+	return flush_range(domain, changes, iova.v, size);
 }
 
 enum iommu_status iommu_flush_all(struct iommu_domain *domain, unsigned changes)

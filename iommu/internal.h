@@ -436,7 +436,7 @@ enum iommu_status core_unmap_now(struct iommu_domain *domain, uint64_t iova,
 /** Clears a page's leaf if that can be done on the short way; the caller sees
  *  to the flush. False: nothing was done. */
 bool core_clear_near(struct iommu_domain *domain, uint64_t iova);
-/** iommu_flush() of one page whose leaf was removed. */
+/** iommu_flush() of one page of which only the leaf changed. */
 enum iommu_status core_flush_leaf(struct iommu_domain *domain, uint64_t page);
 /** Flushes new entries where units ask for that. */
 enum iommu_status core_tell_present(

@@ -42,15 +42,22 @@ bool spin_held(const struct spinlock *l)
 	return holder == this_cpu()->id + 1;
 }
 
-void spin_lock(struct spinlock *l)
+static __attribute__((noinline)) void wait_for(struct spinlock *l)
 {
-	interrupts_off();
 	if (spin_held(l))
 		panic("spinlock %p taken twice from %p", (void *)l,
 			__builtin_return_address(0));
-	while (__atomic_exchange_n(&l->held, 1, __ATOMIC_ACQUIRE))
+	do
 		while (__atomic_load_n(&l->held, __ATOMIC_RELAXED))
 			cpu_relax();
+	while (__atomic_exchange_n(&l->held, 1, __ATOMIC_ACQUIRE));
+}
+
+void spin_lock(struct spinlock *l)
+{
+	interrupts_off();
+	if (__atomic_exchange_n(&l->held, 1, __ATOMIC_ACQUIRE))
+		wait_for(l);
 	__atomic_store_n(&l->cpu, this_cpu()->id + 1, __ATOMIC_RELAXED);
 }
 
