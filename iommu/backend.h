@@ -74,9 +74,9 @@ struct unit_ops {
 		const struct iommu_batch *batch, struct ticket *out);
 	/** Whether waiting for it would not take long. */
 	bool (*flush_ready)(struct unit *unit, const struct ticket *ticket);
-	/** Waits for it, and repeats it if the queue lost it. */
-	enum iommu_status (*flush_wait)(struct unit *unit, uint16_t did,
-		const struct iommu_batch *batch, struct ticket *ticket);
+	/** Waits for it. IOMMU_UNCONFIRMED: the queue lost it, flush again. */
+	enum iommu_status (*flush_wait)(
+		struct unit *unit, const struct ticket *ticket);
 
 	/** Collects faults; true if there are any. Interrupt context. */
 	bool (*interrupt)(struct unit *unit);
@@ -108,7 +108,6 @@ struct unit_ops {
 struct flush {
 	struct unit *unit;
 	struct ticket ticket;
-	uint16_t did;
 };
 
 /* ---- batch.c ---- */

@@ -30,7 +30,7 @@ static __attribute__((noinline)) void make_one(struct iommu_batch *batch)
 			core_min(batch->range[0].first, batch->range[n].first);
 		batch->range[0].last =
 			core_max(batch->range[0].last, batch->range[n].last);
-		batch->range[0].changes |= batch->range[n].changes;
+		batch->range_changes[0] |= batch->range_changes[n];
 	}
 	batch->count = 1;
 	batch->full = true;
@@ -63,54 +63,77 @@ void iommu_batch_add(struct iommu_batch *batch, unsigned changes,
 		n = batch->count - 1;
 		first = core_min(first, batch->range[n].first);
 		last = core_max(last, batch->range[n].last);
-		changes |= batch->range[n].changes;
+		changes |= batch->range_changes[n];
 	} else {
 		batch->count = n + 1;
 	}
 	batch->range[n].first = first;
 	batch->range[n].last = last;
-	batch->range[n].changes = changes;
+	batch->range_changes[n] = (uint8_t)changes;
 }
 
 /* ---- flushing ---- */
 
-/** Flushes on up to PARALLEL of the units in *units, and takes those off. */
-static enum iommu_status flush_some(
-	const struct iommu_batch *batch, uint64_t *units)
+/** Flushes on up to PARALLEL of *units, which it takes off. *again: those that
+ *  lost it. */
+static __attribute__((noinline)) enum iommu_status flush_some(
+	const struct iommu_batch *batch, uint64_t *units, uint64_t *again)
 {
 	const struct iommu_domain *domain = batch->domain;
 	enum iommu_status status = IOMMU_OK;
 	struct ticket ticket[PARALLEL];
-	struct unit *unit[PARALLEL];
+	uint8_t of[PARALLEL];
 	unsigned count = 0, n;
+	struct unit *unit;
 
 	while (*units && count < PARALLEL) {
 		unsigned index = (unsigned)__builtin_ctzll(*units);
 		enum iommu_status one;
 
 		*units &= *units - 1;
-		unit[count] = domain->iommu->unit[index];
-		one = unit[count]->ops->flush(unit[count],
-			domain->on[index].did, batch, &ticket[count]);
+		unit = domain->iommu->unit[index];
+		one = unit->ops->flush(
+			unit, domain->on[index].did, batch, &ticket[count]);
 		status = core_worse(status, one);
+		of[count] = (uint8_t)index;
 		if (one == IOMMU_OK && ticket[count].end)
 			count++;
 	}
-	for (n = 0; n < count; n++)
-		status = core_worse(status,
-			unit[n]->ops->flush_wait(unit[n],
-				domain->on[unit[n]->index].did, batch,
-				&ticket[n]));
+	for (n = 0; n < count; n++) {
+		unit = domain->iommu->unit[of[n]];
+		switch (unit->ops->flush_wait(unit, &ticket[n])) {
+		case IOMMU_OK:
+			break;
+		case IOMMU_UNCONFIRMED:
+			*again |= 1ull << of[n];
+			break;
+		default:
+			status = IOMMU_UNIT_LOST;
+		}
+	}
 	return status;
+}
+
+static enum iommu_status flush_one(
+	const struct iommu_batch *batch, unsigned index)
+{
+	const struct iommu_domain *domain = batch->domain;
+	struct unit *unit = domain->iommu->unit[index];
+
+	return unit->ops->flush_now(unit, domain->on[index].did, batch);
 }
 
 static __attribute__((noinline)) enum iommu_status flush_units(
 	const struct iommu_batch *batch, uint64_t units)
 {
 	enum iommu_status status = IOMMU_OK;
+	uint64_t again = 0;
 
 	while (units)
-		status = core_worse(status, flush_some(batch, &units));
+		status = core_worse(status, flush_some(batch, &units, &again));
+	for (; again; again &= again - 1)
+		status = core_worse(status,
+			flush_one(batch, (unsigned)__builtin_ctzll(again)));
 	return status;
 }
 
@@ -127,11 +150,7 @@ static inline enum iommu_status flush_ranges(const struct iommu_batch *batch)
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	units = __atomic_load_n(&domain->units, __ATOMIC_ACQUIRE);
 	if (units && !(units & (units - 1))) {
-		unsigned index = (unsigned)__builtin_ctzll(units);
-		struct unit *unit = domain->iommu->unit[index];
-
-		status = unit->ops->flush_now(
-			unit, domain->on[index].did, batch);
+		status = flush_one(batch, (unsigned)__builtin_ctzll(units));
 	} else if (units) {
 		status = flush_units(batch, units);
 	}
@@ -154,9 +173,8 @@ bool core_flush_start(struct iommu_batch *batch, struct flush *out)
 		return false;
 	index = (unsigned)__builtin_ctzll(units);
 	out->unit = domain->iommu->unit[index];
-	out->did = domain->on[index].did;
-	if (out->unit->ops->flush(out->unit, out->did, batch, &out->ticket) !=
-		IOMMU_OK)
+	if (out->unit->ops->flush(out->unit, domain->on[index].did, batch,
+		    &out->ticket) != IOMMU_OK)
 		return false;
 	iommu_batch_init(batch, domain);
 	return true;
@@ -165,14 +183,14 @@ bool core_flush_start(struct iommu_batch *batch, struct flush *out)
 enum iommu_status core_flush_end(
 	struct iommu_domain *domain, struct flush *flush)
 {
-	struct iommu_batch all;
+	enum iommu_status status =
+		flush->unit->ops->flush_wait(flush->unit, &flush->ticket);
 
-	/* Should the queue have lost it: what it was is not kept. */
-	iommu_batch_init(&all, domain);
-	iommu_batch_add(&all, IOMMU_REMOVED | IOMMU_TABLE_CHANGED,
-		iommu_iova(0), ~0ull);
-	return flush->unit->ops->flush_wait(
-		flush->unit, flush->did, &all, &flush->ticket);
+	/* The queue has lost it; what it was is not kept. */
+	if (status == IOMMU_UNCONFIRMED)
+		status = iommu_flush_all(
+			domain, IOMMU_REMOVED | IOMMU_TABLE_CHANGED);
+	return status;
 }
 
 enum iommu_status iommu_batch_flush(struct iommu_batch *batch)

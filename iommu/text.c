@@ -25,14 +25,20 @@ void text_end(struct text *text)
 	text->length = 0;
 }
 
+static __attribute__((noinline)) void put_more(struct text *text, char c)
+{
+	if (!text->sink)
+		return;
+	text_end(text);
+	text->out[text->length++] = c;
+}
+
 static void put(struct text *text, char c)
 {
-	if (text->length == text->size) {
-		if (!text->sink)
-			return;
-		text_end(text);
-	}
-	text->out[text->length++] = c;
+	if (text->length == text->size)
+		put_more(text, c);
+	else
+		text->out[text->length++] = c;
 }
 
 static void put_string(struct text *text, const char *string)

@@ -451,10 +451,11 @@ struct iommu_batch {
 	unsigned count;
 	/** There were too many ranges; they are one now. */
 	bool full;
+	/** What changed in each of the ranges. */
+	uint8_t range_changes[IOMMU_BATCH_RANGES];
 	struct {
 		uint64_t first;
 		uint64_t last;
-		unsigned changes;
 	} range[IOMMU_BATCH_RANGES];
 	/** Table pages to give back after the flush, linked by page. */
 	void *pages;

@@ -171,7 +171,7 @@ static inline bool plan_range(const struct vtd_traits *traits, uint16_t did,
 	uint64_t first = batch->range[n].first >> PAGE_SHIFT;
 	uint64_t last = batch->range[n].last >> PAGE_SHIFT;
 	/* Tables may have come with new leaves. */
-	bool leaf_only = !(batch->range[n].changes &
+	bool leaf_only = !(batch->range_changes[n] &
 		(IOMMU_TABLE_CHANGED | IOMMU_MADE_PRESENT));
 
 	if (!traits->page_selective)
@@ -192,7 +192,7 @@ void vtd_plan_tables(const struct vtd_traits *traits, uint16_t did,
 		return;
 	}
 	for (n = 0; n < batch->count; n++) {
-		if (!must_forget(traits, batch->range[n].changes) ||
+		if (!must_forget(traits, batch->range_changes[n]) ||
 			plan_range(traits, did, batch, n, plan))
 			continue;
 		plan->count = 0;

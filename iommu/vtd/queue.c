@@ -382,16 +382,35 @@ static void tell_of_silence(struct iommu *iommu, uint16_t sid)
 		(sid >> 3) & 0x1f, sid & 7);
 }
 
+/** A copy of a descriptor that other CPUs may be replacing. */
+static struct vtd_entry look(
+	struct vtd_unit *unit, const struct vtd_entry *descriptor)
+{
+	const struct iommu *iommu = unit->unit.iommu;
+	unsigned long state = core_lock(iommu, &unit->queue.lock);
+	struct vtd_entry copy = *descriptor;
+
+	core_unlock(iommu, &unit->queue.lock, state);
+	return copy;
+}
+
+static __attribute__((noinline)) void tell_of_refusal(struct vtd_unit *unit)
+{
+	struct vtd_entry bad = look(unit, &unit->queue.bad);
+
+	core_log(unit->unit.iommu, IOMMU_LOG_ERROR,
+		"unit at 0x%jx refused descriptor %016jx %016jx (code %u)",
+		(uintmax_t)unit->unit.base.v, (uintmax_t)bad.high,
+		(uintmax_t)bad.low, unit->queue.bad_code);
+}
+
 /** Logs what looks have found: from here, not from there, where the stack is
  *  deeper and Q is held. */
-static __attribute__((noinline)) void tell(struct vtd_unit *unit)
+static void tell(struct vtd_unit *unit)
 {
 	struct vtd_queue *queue = &unit->queue;
 	struct iommu *iommu = unit->unit.iommu;
-	uintmax_t base = unit->unit.base.v;
 	unsigned long state = core_lock(iommu, &queue->lock);
-	struct vtd_entry bad = queue->bad;
-	uint16_t silent = queue->silent, unasked = queue->unasked;
 	uint32_t seen = queue->seen;
 
 	queue->seen = 0;
@@ -399,17 +418,13 @@ static __attribute__((noinline)) void tell(struct vtd_unit *unit)
 	if (seen & SEEN_LOST)
 		vtd_tell_lost(unit);
 	if (seen & VTD_FSTS_IQE)
-		core_log(iommu, IOMMU_LOG_ERROR,
-			"unit at 0x%jx refused descriptor %016jx %016jx (code "
-			"%u)",
-			base, (uintmax_t)bad.high, (uintmax_t)bad.low,
-			queue->bad_code);
+		tell_of_refusal(unit);
 	if (seen & VTD_FSTS_ICE)
 		core_log(iommu, IOMMU_LOG_WARNING,
 			"unit at 0x%jx: unexpected completion from device %04x",
-			base, unasked);
-	if (seen & VTD_FSTS_ITE && silent)
-		tell_of_silence(iommu, silent);
+			(uintmax_t)unit->unit.base.v, queue->unasked);
+	if (seen & VTD_FSTS_ITE && queue->silent)
+		tell_of_silence(iommu, queue->silent);
 }
 
 /** Whether a part of a ticket is among the losses. */
@@ -508,7 +523,7 @@ enum vtd_outcome vtd_wait(struct vtd_unit *unit, struct ticket ticket)
 }
 
 /** Leaves out what concerns a device that does not answer any more. */
-static void leave_mute_devices_out(
+static __attribute__((noinline)) void leave_mute_devices_out(
 	const struct vtd_unit *unit, struct vtd_plan *plan)
 {
 	unsigned n, kept = 0;
@@ -680,18 +695,6 @@ enum iommu_status vtd_queue_off(struct vtd_unit *unit)
 	enum iommu_status status = vtd_queue_end_with_wait(unit);
 
 	return status == IOMMU_OK ? vtd_gcmd(unit, VTD_QIE, false) : status;
-}
-
-/** A copy of a descriptor that other CPUs may be replacing. */
-static struct vtd_entry look(
-	struct vtd_unit *unit, const struct vtd_entry *descriptor)
-{
-	const struct iommu *iommu = unit->unit.iommu;
-	unsigned long state = core_lock(iommu, &unit->queue.lock);
-	struct vtd_entry copy = *descriptor;
-
-	core_unlock(iommu, &unit->queue.lock, state);
-	return copy;
 }
 
 static const char *const type_name[16] = {

@@ -269,17 +269,17 @@ static bool flush_ready(struct unit *neutral, const struct ticket *ticket)
 	return !ticket->end || vtd_reached(vtd_of(neutral), *ticket);
 }
 
-static enum iommu_status flush_wait(struct unit *neutral, uint16_t did,
-	const struct iommu_batch *batch, struct ticket *ticket)
+static enum iommu_status flush_wait(
+	struct unit *neutral, const struct ticket *ticket)
 {
-	struct vtd_unit *unit = vtd_of(neutral);
-	enum vtd_outcome outcome = vtd_wait(unit, *ticket);
-
-	if (outcome == VTD_DONE)
+	switch (vtd_wait(vtd_of(neutral), *ticket)) {
+	case VTD_DONE:
 		return IOMMU_OK;
-	if (outcome == VTD_FAILED)
+	case VTD_FAILED:
 		return IOMMU_UNIT_LOST;
-	return flush_now(neutral, did, batch);
+	default:
+		return IOMMU_UNCONFIRMED;
+	}
 }
 
 /* ---- a host's entries ---- */

@@ -86,7 +86,6 @@ struct vtd_unit {
 	iommu_phys_t inherited_ids_phys;
 	/** Left in a mode in which the hardware reads no memory. */
 	bool needs_no_memory; /* S */
-	char reason_text[96];
 };
 
 /** The VT-d unit around a neutral one. */
@@ -146,7 +145,8 @@ bool vtd_poll32(
 	struct vtd_unit *unit, uint32_t offset, uint32_t mask, uint32_t want);
 /** Sets or clears one GCMD bit and waits for its status (11.4.4). */
 enum iommu_status vtd_gcmd(struct vtd_unit *unit, uint64_t bit, bool set);
-/** The unit does not answer: out of use from now on. False: it was before. */
+/** The unit does not answer: out of use from now on, for a reason that is
+ *  constant. False: it was before. */
 bool vtd_mark_lost(struct vtd_unit *unit, const char *why);
 /** The same, and tells. */
 void vtd_lost(struct vtd_unit *unit, const char *why);

@@ -71,16 +71,14 @@ bool vtd_mark_lost(struct vtd_unit *unit, const char *why)
 
 	if (before == IOMMU_UNIT_FAILED)
 		return false;
-	core_format(unit->reason_text, sizeof(unit->reason_text), "%s", why);
-	__atomic_store_n(
-		&unit->unit.reason, unit->reason_text, __ATOMIC_RELEASE);
+	__atomic_store_n(&unit->unit.reason, why, __ATOMIC_RELEASE);
 	return true;
 }
 
 void vtd_tell_lost(struct vtd_unit *unit)
 {
 	core_log(unit->unit.iommu, IOMMU_LOG_ERROR, "unit at 0x%jx is lost: %s",
-		(uintmax_t)unit->unit.base.v, unit->reason_text);
+		(uintmax_t)unit->unit.base.v, unit_reason(&unit->unit));
 }
 
 void vtd_lost(struct vtd_unit *unit, const char *why)

@@ -119,7 +119,7 @@ static void note(const struct iommu_batch *batch)
 	for (unsigned i = 0; i < batch->count && tellings < 64; i++) {
 		told[tellings].first = batch->range[i].first;
 		told[tellings].last = batch->range[i].last;
-		told[tellings++].changes = batch->range[i].changes;
+		told[tellings++].changes = batch->range_changes[i];
 	}
 	flushed = true;
 }

@@ -28,4 +28,5 @@ $(foreach t,$(filter-out random_short,$(stack-tests)),\
 	$(eval $(O)/test/stack/$t: $(O)/plain/tests/unit/$t.c.o))
 $(O)/test/stack/random_short: $(O)/stack/random_short.c.o
 
--include $(stack-library:.o=.d) $(O)/stack/random_short.c.d
+-include $(stack-library:.o=.d) $(stack-others:.o=.d) \
+	$(stack-tests:%=$(O)/plain/tests/unit/%.c.d) $(O)/stack/random_short.c.d
