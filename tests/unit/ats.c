@@ -478,7 +478,7 @@ static void without_the_option_the_tlb_stays_off(void **state)
 /* A ring that was full when a device's silence emptied it has room again. */
 static void slots_of_dropped_waits_are_free(void **state)
 {
-	const unsigned most = VTD_QUEUE_SLOTS / (VTD_PLAN_MAX + 1);
+	const unsigned most = (VTD_QUEUE_SLOTS - 1) / (VTD_PLAN_MAX + 1);
 	struct vtd_plan plan = {.count = VTD_PLAN_MAX};
 	struct ticket ticket;
 	struct vtd_unit *unit;
