@@ -1227,6 +1227,51 @@ static void without_a_bitmap_there_are_no_addresses(void **state)
 	close_play(&p);
 }
 
+/** A flush that nobody waits for yet is under way when the units are switched
+ *  off: the queue has to be empty by then. */
+static void sleep_waits_for_flushes_under_way(void **state)
+{
+	struct iommu_dma_config config = {.deferred = true, .defer_count = 8};
+
+	(void)state;
+	for (unsigned k = 0; k < 8; k++) {
+		struct play p;
+		uint64_t iova;
+
+		open_play(&p, k & 1 ? "plain" : "qemu-7.2", IOMMU_DOMAIN_MAPPED,
+			&config, 1);
+		for (unsigned n = 0; n < 4 + k / 2; n++) {
+			assert_int_equal(map(&p, PAGE, ~0ull, &iova), IOMMU_OK);
+			assert_true(rig_can_read(&p.r, RIG_DEV, iova));
+			assert_int_equal(unmap(&p, PAGE, iova), IOMMU_OK);
+		}
+		assert_int_equal(iommu_suspend(p.r.iommu), IOMMU_OK);
+		assert_int_equal(model_violation_count(p.r.m), 0);
+		model_unit_reset(p.r.m, 0);
+		assert_int_equal(iommu_resume(p.r.iommu), IOMMU_OK);
+		assert_false(rig_can_read(&p.r, RIG_DEV, iova));
+		close_play(&p);
+	}
+}
+
+/** Pages given back with another size than they were taken with. */
+static void wrong_size_is_told(void **state)
+{
+	struct iommu_dma_config config = {0};
+	iommu_iova_t rings;
+	struct play p;
+	void *virt;
+
+	(void)state;
+	open_play(&p, "plain", IOMMU_DOMAIN_MAPPED, &config, 1);
+	assert_int_equal(
+		iommu_dma_alloc(p.dma, 0, ~0ull, &virt, &rings), IOMMU_OK);
+	assert_int_equal(
+		iommu_dma_free(p.dma, 1, virt, rings), IOMMU_BAD_ARGUMENT);
+	assert_int_equal(model_violation_count(p.r.m), 0);
+	rig_close_anyhow(&p.r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1258,6 +1303,8 @@ int main(void)
 		cmocka_unit_test(scattered_pages_are_found),
 		cmocka_unit_test(interrupted_flush_does_not_keep_addresses),
 		cmocka_unit_test(without_a_bitmap_there_are_no_addresses),
+		cmocka_unit_test(sleep_waits_for_flushes_under_way),
+		cmocka_unit_test(wrong_size_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -260,6 +260,38 @@ static void without_a_vector_faults_are_polled(void **state)
 	rig_close(&r);
 }
 
+/** A device of a bus that has no table yet storms when there is no memory for
+ *  one: blocked it is in any case, and the line says what is missing. */
+static void storm_without_memory_is_blocked(void **state)
+{
+	struct iommu_device_info info;
+	struct iommu_fault f;
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, "plain", MODEL_LAZY, 1);
+	r.options.fault_storm = 5;
+	rig_start_ok(&r);
+	/* Known already. */
+	assert_int_equal(
+		iommu_device_info(r.iommu, rig_id(RIG_BEHIND_PORT), &info),
+		IOMMU_OK);
+	model_fail_alloc(r.m, 1, true);
+	for (unsigned n = 0; n < 8; n++) {
+		rig_can_write(&r, RIG_BEHIND_PORT, 0x5000);
+		iommu_interrupt_all(r.iommu);
+		while (iommu_fault_next(r.iommu, &f))
+			assert_int_equal(f.device.requester, RIG_BEHIND_PORT);
+	}
+	model_fail_alloc(r.m, 0, false);
+	assert_non_null(strstr(r.host.last_line, "(not confirmed)"));
+	assert_int_equal(
+		iommu_device_info(r.iommu, rig_id(RIG_BEHIND_PORT), &info),
+		IOMMU_OK);
+	assert_int_equal(info.state, IOMMU_DEVICE_QUARANTINED);
+	rig_close(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -272,6 +304,7 @@ int main(void)
 		cmocka_unit_test(message_is_written_before_it_can_go),
 		cmocka_unit_test(records_are_found_after_a_pause),
 		cmocka_unit_test(without_a_vector_faults_are_polled),
+		cmocka_unit_test(storm_without_memory_is_blocked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

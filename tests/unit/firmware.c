@@ -818,6 +818,27 @@ static void device_of_a_unit_too_many_is_uncovered(void **state)
 	rig_close(&rig);
 }
 
+/** Two devices with the same fault: one line. */
+static void quirk_is_told_of_once(void **state)
+{
+	unsigned before;
+
+	(void)state;
+	begin();
+	board_add(RIG_DEV, BOARD_INTEGRATED);
+	board_put(RIG_DEV, 0, 4, 0x49408086);
+	board_add(RIG_OTHER, BOARD_INTEGRATED);
+	board_put(RIG_OTHER, 0, 4, 0x49408086);
+	table_unit_of(&table, DMAR_INCLUDE_ALL, 0, BASE);
+	table_close(&table);
+	start("plain");
+	before = rig.host.logged[IOMMU_LOG_WARNING];
+	assert_int_equal(state_of(RIG_DEV), IOMMU_OK);
+	assert_int_equal(state_of(RIG_OTHER), IOMMU_OK);
+	assert_int_equal(rig.host.logged[IOMMU_LOG_WARNING], before + 1);
+	rig_close(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -842,6 +863,7 @@ int main(void)
 		cmocka_unit_test(reserved_depth_is_not_believed),
 		cmocka_unit_test(what_no_unit_covers_is_left_alone),
 		cmocka_unit_test(device_of_a_unit_too_many_is_uncovered),
+		cmocka_unit_test(quirk_is_told_of_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,6 +17,10 @@
 
 enum {
 	RTADDR = 0x20,
+	FSTS = 0x34,
+	FSTS_IQE = 1 << 4,
+	IQH = 0x80,
+	IQT = 0x88,
 	IRTA = 0xb8,
 };
 
@@ -336,6 +340,98 @@ static void lost_unit_is_left_out_of_the_next_hand_over(void **state)
 	rig_close_anyhow(&p.next);
 }
 
+static struct {
+	struct iommu_host real;
+	bool refusing;
+	uint64_t unseen;
+} unit;
+
+/** The unit refuses what it is sent, and goes on when it is let. */
+static uint64_t refuse_read(
+	void *ctx, void *regs, uint32_t offset, unsigned width)
+{
+	uint64_t value = unit.real.reg_read(ctx, regs, offset, width);
+
+	if (unit.refusing && offset == FSTS)
+		return value | FSTS_IQE;
+	return unit.refusing && offset == IQH ? unit.unseen - 16 : value;
+}
+
+static void refuse_write(
+	void *ctx, void *regs, uint32_t offset, unsigned width, uint64_t value)
+{
+	if (unit.refusing && offset == IQT)
+		unit.unseen = value;
+	else
+		unit.real.reg_write(ctx, regs, offset, width, value);
+}
+
+/** One entry's end was not confirmed: that it is over cannot be said any more,
+ *  whatever is confirmed later. */
+static void one_unconfirmed_entry_haunts_the_unit(void **state)
+{
+	struct iommu_device_info info;
+	struct play p;
+
+	(void)state;
+	leave(&p, "plain", MODEL_BENIGN);
+	unit.real = p.next.hooks;
+	p.next.hooks.reg_read = refuse_read;
+	p.next.hooks.reg_write = refuse_write;
+	rig_start_ok(&p.next);
+	unit.refusing = true;
+	assert_int_equal(
+		iommu_detach(p.next.iommu, rig_id(RIG_DEV)), IOMMU_UNCONFIRMED);
+	unit.refusing = false;
+	assert_int_equal(
+		iommu_device_info(p.next.iommu, rig_id(RIG_DEV), &info),
+		IOMMU_OK);
+	assert_int_equal(info.state, IOMMU_DEVICE_QUARANTINED);
+	assert_int_equal(iommu_inherited_end(p.next.iommu), IOMMU_UNCONFIRMED);
+	assert_int_equal(iommu_inherited_count(p.next.iommu), 0);
+	assert_int_equal(iommu_inherited_end(p.next.iommu), IOMMU_UNCONFIRMED);
+	rig_close_anyhow(&p.next);
+}
+
+/** Who else is concerned cannot be found out without memory: nothing has
+ *  changed, and the next try works. */
+static void nth_page_of_an_attach_is_missing(void **state)
+{
+	(void)state;
+	for (unsigned n = 1;; n++) {
+		enum iommu_status status;
+		struct play p;
+		bool hit;
+
+		leave(&p, "plain", MODEL_LAZY);
+		rig_start_ok(&p.next);
+		model_fail_alloc(p.m, n, false);
+		status = n & 1
+			? iommu_attach(p.next.iommu, rig_id(RIG_BEHIND_PORT),
+				  iommu_domain_identity(p.next.iommu))
+			: iommu_detach(p.next.iommu, rig_id(RIG_DEV));
+		hit = model_failures(p.m);
+		model_fail_alloc(p.m, 0, false);
+		assert_true(status == IOMMU_OK || status == IOMMU_NO_MEMORY ||
+			status == IOMMU_NOT_ATTACHED);
+		assert_true(rig_can_write(&p.next, RIG_OTHER, AT));
+		if (status == IOMMU_NO_MEMORY && n & 1)
+			assert_int_equal(
+				iommu_attach(p.next.iommu,
+					rig_id(RIG_BEHIND_PORT),
+					iommu_domain_identity(p.next.iommu)),
+				IOMMU_OK);
+		else if (status != IOMMU_OK && !(n & 1))
+			assert_int_equal(
+				iommu_detach(p.next.iommu, rig_id(RIG_DEV)),
+				IOMMU_OK);
+		rig_close_anyhow(&p.next);
+		if (!hit)
+			break;
+		assert_true(n < 20);
+	}
+}
+
 static void unit_stops_at_any_access(void **state)
 {
 	(void)state;
@@ -375,6 +471,8 @@ int main(void)
 		cmocka_unit_test(interrupt_entries_outside_of_memory_are_left),
 		cmocka_unit_test(lost_unit_is_left_out_of_the_next_hand_over),
 		cmocka_unit_test(unit_stops_at_any_access),
+		cmocka_unit_test(one_unconfirmed_entry_haunts_the_unit),
+		cmocka_unit_test(nth_page_of_an_attach_is_missing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -129,8 +129,11 @@ static void queue_that_stands_still_is_given_up(void **state)
 		enum iommu_status status;
 		struct rig r;
 
-		open_left_on("plain", MODEL_LAZY, 1);
+		open_left_on(n & 2 ? "plain" : "no-ir", MODEL_LAZY, 1);
 		enter_flushes(3);
+		/* It may also be where there is no memory. */
+		if (n >= 100)
+			model_write64(m, base + IQA, 0x3fff00000000);
 		model_violations_clear(m);
 		rig_open_machine(&r, m);
 		r.options.timeout_ns = r.options.device_timeout_ns = 1000000;

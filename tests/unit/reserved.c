@@ -235,6 +235,47 @@ static void groups_have_one_domain(void **state)
 	group_has_one_domain(OLD1, OLD0);
 }
 
+/** However memory runs out while a DMA space is made: it is not made, and the
+ *  next try works and stays clear of what is reserved. */
+static void nth_page_of_a_space_is_missing(void **state)
+{
+	(void)state;
+	for (unsigned n = 1;; n++) {
+		struct iommu_dma_config config = {0};
+		struct iommu_domain *domain;
+		enum iommu_status status;
+		struct iommu_dma *dma;
+		struct rig r;
+		bool hit;
+
+		open_machine(&r, MODEL_LAZY);
+		rig_start_ok(&r);
+		domain = rig_mapped_domain(&r);
+		model_fail_alloc(r.m, n, false);
+		status = iommu_dma_create(domain, &config, &dma);
+		hit = model_failures(r.m);
+		model_fail_alloc(r.m, 0, false);
+		assert_int_equal(status, hit ? IOMMU_NO_MEMORY : IOMMU_OK);
+		if (hit)
+			assert_int_equal(
+				iommu_dma_create(domain, &config, &dma),
+				IOMMU_OK);
+		for (unsigned k = 0; k < 4096; k++) {
+			iommu_iova_t iova;
+
+			assert_int_equal(
+				iommu_dma_map(dma, iommu_phys(0x100000), 4096,
+					~0ull, IOMMU_TO_DEVICE, &iova),
+				IOMMU_OK);
+			assert_true(iova.v >> 13 != REGION >> 13);
+		}
+		rig_close_anyhow(&r);
+		if (!hit)
+			break;
+		assert_true(n < 20);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -243,6 +284,7 @@ int main(void)
 		cmocka_unit_test(kept_but_not_handed_on),
 		cmocka_unit_test(groups_are_found),
 		cmocka_unit_test(groups_have_one_domain),
+		cmocka_unit_test(nth_page_of_a_space_is_missing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

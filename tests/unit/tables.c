@@ -711,6 +711,44 @@ static void large_sizes_are_counted_whole(void **state)
 	close_play(&p);
 }
 
+/** Identity without pass-through needs pages: refused without, and tried
+ *  again. */
+static void nth_page_of_the_identity_is_missing(void **state)
+{
+	unsigned n = 1;
+
+	(void)state;
+	for (bool hit = true; hit; n++) {
+		enum iommu_status status;
+		struct rig r;
+
+		rig_open(&r, "no-pt", MODEL_LAZY, 1);
+		rig_start_ok(&r);
+		model_fail_alloc(r.m, n, false);
+		status = iommu_attach(r.iommu, rig_id(RIG_DEV),
+			iommu_domain_identity(r.iommu));
+		hit = model_failures(r.m);
+		model_fail_alloc(r.m, 0, false);
+		/* Without a page in reserve smaller pages do. */
+		assert_true(status == IOMMU_OK ||
+			(hit && status == IOMMU_NO_MEMORY));
+		if (status != IOMMU_OK)
+			assert_int_equal(
+				iommu_attach(r.iommu, rig_id(RIG_DEV),
+					iommu_domain_identity(r.iommu)),
+				IOMMU_OK);
+		assert_true(rig_can_write(&r, RIG_DEV, 0x100000));
+		assert_int_equal(
+			iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
+		rig_close(&r);
+		/* Most are tables like those before. */
+		if (n > 8)
+			n += 40;
+		assert_true(n < 10000);
+	}
+	assert_true(n > 4);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -731,6 +769,7 @@ int main(void)
 		cmocka_unit_test(addresses_are_read_with_care),
 		cmocka_unit_test(tables_of_what_is_still_mapped_come_back),
 		cmocka_unit_test(large_sizes_are_counted_whole),
+		cmocka_unit_test(nth_page_of_the_identity_is_missing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -486,6 +486,43 @@ static void looping_bridges_end(void **state)
 	}
 }
 
+/** A bridge lends its id before anybody has looked at its bus: without memory
+ *  for that, nothing is attached. */
+static void nth_page_for_an_alias_is_missing(void **state)
+{
+	(void)state;
+	for (unsigned n = 1;; n++) {
+		struct iommu_domain *domain;
+		enum iommu_status status;
+		bool hit;
+
+		begin();
+		board_bridge(MODEL_BDF(0, 1, 0), BOARD_PCI, 1, 1);
+		board_add(MODEL_BDF(1, 3, 0), BOARD_PCI);
+		look();
+		domain = rig_mapped_domain(&rig);
+		model_fail_alloc(rig.m, n, false);
+		status = iommu_attach(
+			rig.iommu, rig_id(MODEL_BDF(1, 3, 0)), domain);
+		hit = model_failures(rig.m);
+		model_fail_alloc(rig.m, 0, false);
+		assert_int_equal(status, hit ? IOMMU_NO_MEMORY : IOMMU_OK);
+		if (hit)
+			assert_int_equal(
+				iommu_attach(rig.iommu,
+					rig_id(MODEL_BDF(1, 3, 0)), domain),
+				IOMMU_OK);
+		assert_int_equal(
+			iommu_detach(rig.iommu, rig_id(MODEL_BDF(1, 3, 0))),
+			IOMMU_OK);
+		assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+		end();
+		if (!hit)
+			break;
+		assert_true(n < 20);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -502,6 +539,7 @@ int main(void)
 		cmocka_unit_test(phantoms_reach_the_domain),
 		cmocka_unit_test(looping_lists_end),
 		cmocka_unit_test(looping_bridges_end),
+		cmocka_unit_test(nth_page_for_an_alias_is_missing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

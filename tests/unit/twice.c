@@ -137,7 +137,9 @@ static enum iommu_status hand_over(void)
 static void inherit(const char *kind)
 {
 	struct model *m = model_create_simple(kind, MODEL_LAZY, 1);
+	struct iommu_irq_target target = {.vector = 0x50};
 	struct iommu_domain *old;
+	struct iommu_irq irq;
 
 	rig_open_machine(&first, m);
 	first.options.ats = IOMMU_ON;
@@ -150,6 +152,10 @@ static void inherit(const char *kind)
 		iommu_attach(first.iommu, rig_id(RIG_DEV), old), IOMMU_OK);
 	assert_int_equal(
 		iommu_attach(first.iommu, rig_id(RIG_ATS), old), IOMMU_OK);
+	assert_int_equal(iommu_irq_alloc(first.iommu, rig_id(RIG_DEV), 1, &irq),
+		IOMMU_OK);
+	assert_int_equal(
+		iommu_irq_set(first.iommu, &irq, 0, &target), IOMMU_OK);
 	rig_open_machine(&r, m);
 	r.options.take_over = IOMMU_TAKE_OVER_KEPT;
 	start();
@@ -163,6 +169,11 @@ static enum iommu_status detach_inherited(void)
 static enum iommu_status attach_inherited(void)
 {
 	return iommu_attach(r.iommu, rig_id(RIG_BEHIND_BRIDGE), domain);
+}
+
+static enum iommu_status end_all(void)
+{
+	return iommu_inherited_end(r.iommu);
 }
 
 static void inherit_silence(const char *kind)
@@ -225,6 +236,7 @@ static const struct scene scenes[] = {
 	{"plain", inherit, attach_inherited, IOMMU_OK},
 	{"plain", inherit_silence, detach_silent, IOMMU_DEVICE_BROKEN},
 	{"plain", inherit, hand_over, IOMMU_OK},
+	{"plain", inherit, end_all, IOMMU_OK},
 	{"plain", occupy, map_list, IOMMU_WIDTH},
 	{"caching", occupy, map_list, IOMMU_WIDTH},
 	{"caching", occupy, map_long, IOMMU_NO_MEMORY},
