@@ -1272,6 +1272,33 @@ static void wrong_size_is_told(void **state)
 	rig_close_anyhow(&p.r);
 }
 
+/** The last byte counts: it may be at the mask, not above. */
+static void last_byte_lies_below_the_mask(void **state)
+{
+	struct iommu_dma_config config = {0};
+	struct play p;
+
+	(void)state;
+	open_play(&p, "plain", IOMMU_DOMAIN_MAPPED, &config, 1);
+	for (unsigned n = 0; n < 400; n++) {
+		size_t size = (1 + n % 4) * (size_t)PAGE;
+		uint64_t first, again;
+
+		/* The address that is next in turn. */
+		assert_int_equal(map(&p, size, ~0ull, &first), IOMMU_OK);
+		assert_int_equal(unmap(&p, size, first), IOMMU_OK);
+		assert_int_equal(
+			map(&p, size, first + size - 1, &again), IOMMU_OK);
+		assert_int_equal(again, first);
+		assert_int_equal(unmap(&p, size, again), IOMMU_OK);
+		if (map(&p, size, first + size - 2, &again) == IOMMU_OK)
+			assert_true(again < first);
+		/* One stays, so that another one is next. */
+		assert_int_equal(map(&p, size, ~0ull, &again), IOMMU_OK);
+	}
+	rig_close_anyhow(&p.r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1305,6 +1332,7 @@ int main(void)
 		cmocka_unit_test(without_a_bitmap_there_are_no_addresses),
 		cmocka_unit_test(sleep_waits_for_flushes_under_way),
 		cmocka_unit_test(wrong_size_is_told),
+		cmocka_unit_test(last_byte_lies_below_the_mask),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

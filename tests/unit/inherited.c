@@ -432,6 +432,23 @@ static void nth_page_of_an_attach_is_missing(void **state)
 	}
 }
 
+/** A device is gone, and the unit does not say that it forgot it. */
+static void removal_that_is_not_confirmed_is_told(void **state)
+{
+	struct play p;
+
+	(void)state;
+	leave(&p, "two", MODEL_LAZY);
+	rig_start_ok(&p.next);
+	model_unit_hang(p.m, 0, 0);
+	assert_int_equal(iommu_device_removed(p.next.iommu, rig_id(RIG_DEV)),
+		IOMMU_UNIT_LOST);
+	/* Behind the other one. */
+	assert_int_equal(iommu_device_removed(p.next.iommu, rig_id(RIG_OTHER)),
+		IOMMU_OK);
+	rig_close_anyhow(&p.next);
+}
+
 static void unit_stops_at_any_access(void **state)
 {
 	(void)state;
@@ -473,6 +490,7 @@ int main(void)
 		cmocka_unit_test(unit_stops_at_any_access),
 		cmocka_unit_test(one_unconfirmed_entry_haunts_the_unit),
 		cmocka_unit_test(nth_page_of_an_attach_is_missing),
+		cmocka_unit_test(removal_that_is_not_confirmed_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
