@@ -57,10 +57,9 @@ static void __mark(
 
 		*word ^= changed;
 		page += count;
-		if (changed != bits_of(at, count))
-			for (count = 0; changed; changed &= changed - 1)
-				count++;
-		chunk->free += used ? -count : count;
+		/* A page may be reserved twice; runs are all free or not. */
+		if (changed)
+			chunk->free += used ? -count : count;
 	}
 }
 

@@ -284,8 +284,6 @@ enum iommu_status vtd_irq_free(
 	if (status != IOMMU_OK)
 		return status;
 	state = core_lock(iommu, &unit->table_lock);
-	for (n = 0; n < irq->count; n++)
-		vtd_entry_erase(&unit->irt.entry[irq->first + n]);
 	mark(&unit->irt, irq->first, irq->count, false);
 	core_unlock(iommu, &unit->table_lock, state);
 	return IOMMU_OK;

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <iommu/version.h>
+#include <iommu/dma.h>
 #include "support/board.h"
 #include "support/table.h"
 
@@ -837,6 +838,35 @@ static void reserved_memory_is_for_whom_it_names(void **state)
 	rig_close(&r);
 }
 
+static void nth_page_of_a_space_is_missing(void **state)
+{
+	struct iommu_dma_config config = {0};
+	bool hit = true;
+
+	(void)state;
+	for (unsigned n = 1; hit; n++) {
+		struct iommu_domain *domain;
+		enum iommu_status status;
+		struct iommu_dma *dma;
+		struct rig r;
+
+		/* Far from the addresses that are looked at first. */
+		open_reserved(&r, 0x40000000, false);
+		rig_start_ok(&r);
+		domain = rig_mapped_domain(&r);
+		model_fail_alloc(r.m, n, false);
+		status = iommu_dma_create(domain, &config, &dma);
+		hit = model_failures(r.m);
+		model_fail_alloc(r.m, 0, false);
+		assert_int_equal(status, hit ? IOMMU_NO_MEMORY : IOMMU_OK);
+		if (!hit)
+			assert_int_equal(iommu_dma_destroy(dma), IOMMU_OK);
+		assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+		rig_close(&r);
+		assert_true(n < 20);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -858,6 +888,7 @@ int main(void)
 		cmocka_unit_test(nth_page_for_reserved_memory_is_missing),
 		cmocka_unit_test(version_is_told),
 		cmocka_unit_test(reserved_memory_is_for_whom_it_names),
+		cmocka_unit_test(nth_page_of_a_space_is_missing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -167,6 +167,27 @@ static void are_not_lost_when_memory_is(void **state)
 	rig_close(&r);
 }
 
+/** Every number of ids that the specification has (11.4.2, ND). */
+static void are_counted_for_every_size(void **state)
+{
+	(void)state;
+	for (unsigned nd = 0; nd < 7; nd++) {
+		struct model_personality kind =
+			*model_personality_find("plain");
+		const unsigned count = 1u << (4 + 2 * nd);
+		uint16_t last = 0;
+		struct rig r;
+
+		kind.cap = (kind.cap & ~7ull) | nd;
+		rig_open_machine(&r,
+			model_create_usual(&kind, MODEL_BENIGN, 0, 1, false));
+		rig_start_ok(&r);
+		assert_int_equal(use_up(&r, 0, &last), count - 2);
+		assert_int_equal(last, count - 1);
+		rig_close(&r);
+	}
+}
+
 /* ---- another CPU, in the middle of a detach ---- */
 
 static struct {
@@ -241,6 +262,7 @@ int main(void)
 		cmocka_unit_test(are_wide_in_every_place),
 		cmocka_unit_test(are_not_lost_when_memory_is),
 		cmocka_unit_test(come_back_after_the_flush),
+		cmocka_unit_test(are_counted_for_every_size),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -466,6 +466,82 @@ static void walk_before_the_start_shows_nothing(void **state)
 	rig_close(&r);
 }
 
+/** However a unit is lost: one line in the log, with the reason, and no second
+ *  one however often it is asked for something. */
+static void loss_is_told_once(void **state)
+{
+	static const struct {
+		const char *kind, *why;
+		bool gone, power;
+	} row[] = {
+		{"plain", "the invalidation queue stands still", false, false},
+		{"plain", "the registers read as all ones", true, false},
+		{"no-qi", "an invalidation command does not end", false, false},
+		{"plain", "a global command does not end", false, true},
+	};
+
+	(void)state;
+	for (unsigned n = 0; n < sizeof(row) / sizeof(*row); n++) {
+		struct iommu_domain *domain;
+		struct rig r;
+
+		rig_open(&r, row[n].kind, MODEL_LAZY, 1);
+		r.options.timeout_ns = r.options.device_timeout_ns = 1000000;
+		rig_start_ok(&r);
+		domain = mapped_device(&r, RIG_DEV);
+		map(domain, 0x205000, 0x100000, 4096, RW);
+		if (row[n].gone)
+			model_unit_gone(r.m, 0, 0);
+		else
+			model_unit_hang(r.m, 0, 0);
+		for (unsigned again = 0; again < 3; again++) {
+			enum iommu_status status = row[n].power
+				? iommu_power(r.iommu, false)
+				: iommu_flush_all(domain, IOMMU_REMOVED);
+
+			if (!again || !row[n].power)
+				assert_int_equal(status, IOMMU_UNIT_LOST);
+			assert_int_equal(r.host.logged[IOMMU_LOG_ERROR], 1);
+		}
+		ask(&r, iommu_report_info);
+		words_have(row[n].why);
+		rig_close_anyhow(&r);
+	}
+}
+
+/** The pages that the library says it holds are those it has from the host. */
+static void pages_are_booked(void **state)
+{
+	struct iommu_dma_config config = {0};
+	struct iommu_domain *domain;
+	struct iommu_dma *dma;
+	iommu_iova_t iova;
+	struct rig r;
+	void *virt;
+
+	(void)state;
+	rig_open(&r, "plain", MODEL_BENIGN, 1);
+	rig_start_ok(&r);
+	domain = rig_mapped_domain(&r);
+	assert_int_equal(iommu_dma_create(domain, &config, &dma), IOMMU_OK);
+	for (unsigned order = 0; order < 4; order++) {
+		assert_int_equal(
+			iommu_dma_alloc(dma, order, ~0ull, &virt, &iova),
+			IOMMU_OK);
+		ask(&r, iommu_report_stats);
+		has_line("pages: %zu, withheld: 0",
+			model_pages_in_use(r.m, MODEL_OWNER_DRIVER));
+		assert_int_equal(
+			iommu_dma_free(dma, order, virt, iova), IOMMU_OK);
+		ask(&r, iommu_report_stats);
+		has_line("pages: %zu, withheld: 0",
+			model_pages_in_use(r.m, MODEL_OWNER_DRIVER));
+	}
+	assert_int_equal(iommu_dma_destroy(dma), IOMMU_OK);
+	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	rig_close(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -482,6 +558,8 @@ int main(void)
 		cmocka_unit_test(last_stretch_ends_with_the_table),
 		cmocka_unit_test(queue_is_named_by_its_physical_address),
 		cmocka_unit_test(walk_before_the_start_shows_nothing),
+		cmocka_unit_test(loss_is_told_once),
+		cmocka_unit_test(pages_are_booked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
