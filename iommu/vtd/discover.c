@@ -172,7 +172,7 @@ static const char *unusable(const struct vtd_unit *unit)
 
 	if (!unit->regs)
 		return "its registers cannot be mapped";
-	if ((u->cap == ~0ull && u->ecap == ~0ull) || (!u->cap && !u->ecap))
+	if (u->cap == ~0ull || !u->cap)
 		return "there is nothing at its register address";
 	if (VTD_CAP_ND(u->cap) == 7)
 		return "its number of domains is impossible";

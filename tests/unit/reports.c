@@ -542,6 +542,74 @@ static void pages_are_booked(void **state)
 	rig_close(&r);
 }
 
+/** Every line about a unit, but for those with the host's own addresses. */
+static void info_is_complete(void **state)
+{
+	static const struct {
+		const char *kind, *from_width, *from_version, *from_segment;
+	} row[] = {
+		{"plain",
+			" host addr width (dmar) = 46\n"
+			" host addr width (cap[mgaw]) = 48\n"
+			" version = 0x10\n",
+			" capabilities = 0x00d2078c226f0606\n"
+			" mgaw: 48\n"
+			" sagaw (paging level): 0x6\n"
+			" caching mode: no (0)\n"
+			" zlr: 0x1\n"
+			" rwbf: not required\n"
+			" num domains: 65536\n"
+			" supports protected high-memory region: no\n"
+			" supports Protected low-memory region: no\n"
+			" ext. capabilities = 0x0000000000f010df\n"
+			" pass through: yes\n"
+			" device iotlb: yes\n"
+			" iotlb register offset: 0x100\n"
+			" snoop control: yes\n"
+			" coherency: yes\n"
+			" queue invalidation support: yes\n"
+			" interrupt remapping support: yes\n"
+			" extended interrupt mode: 0x1\n"
+			" global status = 0xc7000000\n"
+			" translation: enabled\n"
+			" root table: set\n",
+			" segment: 0\n"
+			" invalidation: queue\n"
+			" interrupt remapping: enabled\n"
+			" page sizes: 4K 2M 1G\n"
+			" page-selective flush: yes, at most 262144 pages\n"
+			" drain: read yes, write yes\n"
+			" fault records: 8 at 0x220\n"
+			" posted interrupts: no\n"
+			" scalable mode: no\n"
+			" state: in order\n"},
+		{"sapphire-rapids",
+			" host addr width (dmar) = 52\n"
+			" host addr width (cap[mgaw]) = 57\n"
+			" version = 0x60\n",
+			" mgaw: 57\n"
+			" sagaw (paging level): 0x4\n",
+			" fault records: 1 at 0x400\n"
+			" posted interrupts: yes\n"
+			" scalable mode: yes\n"
+			" state: in order\n"},
+	};
+
+	(void)state;
+	for (unsigned n = 0; n < sizeof(row) / sizeof(*row); n++) {
+		struct rig r;
+
+		rig_open(&r, row[n].kind, MODEL_LAZY, 1);
+		rig_start_ok(&r);
+		ask(&r, iommu_report_info);
+		words_have(" default did = 1\n status = enabled\n\niommu@0x");
+		words_have(row[n].from_width);
+		words_have(row[n].from_version);
+		words_have(row[n].from_segment);
+		rig_close(&r);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -560,6 +628,7 @@ int main(void)
 		cmocka_unit_test(walk_before_the_start_shows_nothing),
 		cmocka_unit_test(loss_is_told_once),
 		cmocka_unit_test(pages_are_booked),
+		cmocka_unit_test(info_is_complete),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
