@@ -56,7 +56,7 @@ kernel-objects := $(patsubst %,$(O)/kernel/%.o,$(kernel-sources) \
 	$(library-sources))
 
 freestanding := -std=gnu17 -O2 -g -ffreestanding -fno-pic -fno-pie \
-	-mcmodel=kernel -mno-red-zone -mgeneral-regs-only \
+	-mcmodel=kernel -mno-red-zone -mgeneral-regs-only -mcx16 \
 	-fno-stack-protector -fno-strict-aliasing -fno-common \
 	-fcf-protection=none -fno-asynchronous-unwind-tables \
 	-ffile-prefix-map=$(S)/= -Wall -Wextra

@@ -271,6 +271,88 @@ enum iommu_status core_attach(
 	return IOMMU_OK;
 }
 
+/* ---- without a moment in which the device reaches nothing ---- */
+
+/** Whether a device can go to another domain that way. I held. */
+static bool __may_move(const struct party *party,
+	const struct iommu_domain *domain, const struct entry *entry)
+{
+	const struct device *dev = party->dev;
+	uint16_t rid[MAX_RIDS];
+
+	return dev->state == IOMMU_DEVICE_ATTACHED &&
+		dev->domain->kind != IOMMU_DOMAIN_BLOCKED &&
+		domain->kind != IOMMU_DOMAIN_BLOCKED &&
+		!party->leader->group_changing &&
+		party->leader->group_users == 1 &&
+		core_device_rids(dev, rid) == 1 && !dev->ats_on &&
+		!entry->ats &&
+		!(dev->properties & IOMMU_NO_SNOOP_CONTROL &&
+			domain->table.leaf_bits);
+}
+
+/** Both domains count the device until the unit has forgotten the old one.
+ *  I held. */
+static void __end_move(
+	struct party *party, struct iommu_domain *old, bool confirmed)
+{
+	struct device *dev = party->dev;
+
+	__domain_leave(old, dev->unit, confirmed);
+	unit_attach_count(dev->unit, -(unsigned)(old != dev->parking));
+	if (!confirmed) {
+		__release(party, false);
+		return;
+	}
+	dev->state = IOMMU_DEVICE_ATTACHED;
+	party->leader->group_changing = false;
+}
+
+/** IOMMU_UNSUPPORTED: not possible, nothing was done. */
+static enum iommu_status move(
+	struct iommu *iommu, struct device *dev, struct iommu_domain *domain)
+{
+	enum iommu_status status = IOMMU_UNSUPPORTED;
+	struct iommu_domain *old;
+	uint16_t old_did;
+	unsigned long state;
+	struct party party;
+	struct entry entry;
+
+	if (!WIDE_STORES ||
+		compose_entry(domain, dev->unit, &entry) != IOMMU_OK ||
+		find_party(iommu, dev, &party) != IOMMU_OK)
+		return status;
+	entry.ats = core_ats_wanted(dev, domain->kind);
+	state = core_lock(iommu, &iommu->lock);
+	old = dev->domain;
+	old_did = dev->did;
+	if (__may_move(&party, domain, &entry) &&
+		__domain_enter(domain, dev->unit) == IOMMU_OK) {
+		status = IOMMU_OK;
+		dev->state = IOMMU_DEVICE_CHANGING;
+		__atomic_store_n(&dev->domain, domain, __ATOMIC_RELEASE);
+		dev->did = domain->on[dev->unit->index].did;
+		unit_attach_count(dev->unit, domain != dev->parking);
+		party.leader->group_domain = domain;
+		party.leader->group_changing = true;
+	}
+	core_unlock(iommu, &iommu->lock, state);
+	if (status != IOMMU_OK)
+		return status;
+
+	entry.rid = dev->id.requester;
+	entry.did = dev->did;
+	status = dev->unit->ops->redirect(dev->unit, &entry, old_did);
+	state = core_lock(iommu, &iommu->lock);
+	__end_move(&party, old, status == IOMMU_OK);
+	core_unlock(iommu, &iommu->lock, state);
+	unit_count(domain == dev->parking ? &dev->unit->stats.detaches
+					  : &dev->unit->stats.attaches,
+		1);
+	return status;
+}
+
 /** From its reserved memory alone to a domain of the host's. */
 static enum iommu_status attach_parked(
 	struct iommu *iommu, struct device *dev, struct iommu_domain *domain)
@@ -281,6 +363,9 @@ static enum iommu_status attach_parked(
 		(domain->kind == IOMMU_DOMAIN_MAPPED ||
 			domain->kind == IOMMU_DOMAIN_SHARED))
 		return IOMMU_RESERVED_MEMORY;
+	status = move(iommu, dev, domain);
+	if (status != IOMMU_UNSUPPORTED)
+		return status;
 	status = core_detach(iommu, dev);
 	if (status != IOMMU_OK)
 		return status;
@@ -387,6 +472,11 @@ enum iommu_status iommu_detach(struct iommu *iommu, struct iommu_device_id id)
 	}
 	if (core_is_parked(dev))
 		return IOMMU_NOT_ATTACHED;
+	if (dev->parking) {
+		status = move(iommu, dev, dev->parking);
+		if (status != IOMMU_UNSUPPORTED)
+			return status;
+	}
 	status = core_detach(iommu, dev);
 	/* Whether that worked is in the log; blocked it is in any case. */
 	if (status == IOMMU_OK && core_park(iommu, dev) == IOMMU_UNCONFIRMED)

@@ -31,6 +31,15 @@ struct entry {
 	bool ats;
 };
 
+/** Whether this build stores 16 bytes at once. */
+enum {
+#if defined(__x86_64__) && defined(__GCC_HAVE_SYNC_COMPARE_AND_SWAP_16)
+	WIDE_STORES = 1,
+#else
+	WIDE_STORES = 0,
+#endif
+};
+
 struct unit_ops {
 	/** Everything up to translation, from any state of the hardware. */
 	enum iommu_status (*prepare)(struct unit *unit);
@@ -43,6 +52,10 @@ struct unit_ops {
 	/** Makes an entry present that was not. */
 	enum iommu_status (*attach)(
 		struct unit *unit, const struct entry *entry);
+	/** Has a present entry say something else, in one store, and flushes.
+	 *  Only with WIDE_STORES. If it fails the entry is not present. */
+	enum iommu_status (*redirect)(
+		struct unit *unit, const struct entry *entry, uint16_t old_did);
 	/** Makes it not present and flushes. */
 	enum iommu_status (*detach)(struct unit *unit,
 		const struct entry *entry, const struct device *dev);

@@ -3,8 +3,8 @@
  * Memory that firmware reserved for a device (VT-d 8.4). The host chooses: such
  * a device is blocked like any other; or it is parked, that is, attached to a
  * domain of the library's that maps its regions and nothing else, whenever the
- * host has not attached it itself. Between parking and another domain the
- * device is blocked for a moment.
+ * host has not attached it itself. On the way from parking to another domain
+ * and back it is blocked for a moment, unless the build has 16-byte stores.
  */
 #include "backend.h"
 

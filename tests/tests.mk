@@ -10,7 +10,9 @@ HOST_OPTIMIZE ?= -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
 host-flags := -std=gnu17 -g -fno-omit-frame-pointer -Wall -Wextra \
 	$(HOST_OPTIMIZE) \
 	-I$(S)/include -I$(S)/model/include -I$(S) -I$(S)/kernel
-host-library-flags := $(library-warnings) -I$(S)/iommu
+# Stores of 16 bytes, as the kernel has them.
+host-library-flags := $(library-warnings) -I$(S)/iommu \
+	$(if $(filter x86_64,$(shell uname -m)),-mcx16)
 
 model-sources := $(patsubst $(S)/%,%,$(wildcard $(S)/model/*.c))
 support-sources := $(patsubst $(S)/%,%,$(wildcard $(S)/tests/*/support/*.c))

@@ -126,7 +126,10 @@ struct iommu_options {
 	bool allow_reserved_memory;
 	/** Whether such a device keeps reaching its reserved memory, and
 	 *  nothing else, while the host has not attached it (USB keyboards
-	 *  under firmware control, graphics). Default false: blocked. */
+	 *  under firmware control, graphics). Built with -mcx16 (x86-64) it
+	 *  changes to a domain and back without a moment in which it reaches
+	 *  nothing, unless it shares a group, sends other ids than its own or
+	 *  uses a TLB of its own. Default false: blocked. */
 	bool keep_reserved_memory;
 	/** Bits of enum iommu_quirk that must not take effect. */
 	uint32_t quirks_off;

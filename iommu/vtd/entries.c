@@ -5,8 +5,9 @@
  *
  * The hardware may read an entry in two halves at any time, so an entry is
  * never rewritten while it is present: body first, present bit last; and back:
- * present bit off, flush, then the body. Both halves share a cache line, so one
- * write-back carries them in that order.
+ * present bit off, flush, then the body. Where the CPU
+ * stores 16 bytes at once it may be replaced as a whole. Both halves share a
+ * cache line, so one write-back carries them in that order.
  */
 #include "unit.h"
 
@@ -181,6 +182,41 @@ enum iommu_status vtd_attach(struct unit *neutral, const struct entry *entry)
 	slot = &table[entry->rid & 0xff];
 	vtd_entry_publish(unit, slot, compose(neutral, entry));
 	vtd_plan_context_made(&unit->traits, entry->rid, entry->did, &plan);
+	status = vtd_run(unit, &plan);
+	if (status != IOMMU_OK)
+		vtd_entry_retire(unit, slot);
+	return status;
+}
+
+/** Replaces a present entry in one store (9.3). */
+static void replace(
+	struct vtd_unit *unit, struct vtd_entry *entry, struct vtd_entry value)
+{
+#if defined(__x86_64__) && defined(__GCC_HAVE_SYNC_COMPARE_AND_SWAP_16)
+	__extension__ typedef unsigned __int128 __attribute__((may_alias)) wide;
+	wide *at = (wide *)(void *)entry;
+	wide new = (wide)value.high << 64 | value.low;
+	wide old = (wide)entry->high << 64 | entry->low;
+
+	while (!__sync_bool_compare_and_swap(at, old, new))
+		old = *at;
+#else
+	(void)value;
+#endif
+	vtd_write_back(unit, entry, sizeof(*entry));
+}
+
+enum iommu_status vtd_redirect(
+	struct unit *neutral, const struct entry *entry, uint16_t old_did)
+{
+	struct vtd_unit *unit = vtd_of(neutral);
+	struct vtd_entry *slot =
+		&unit->context[entry->rid >> 8][entry->rid & 0xff];
+	enum iommu_status status;
+	struct vtd_plan plan;
+
+	replace(unit, slot, compose(neutral, entry));
+	vtd_plan_context_removed(&unit->traits, entry->rid, old_did, &plan);
 	status = vtd_run(unit, &plan);
 	if (status != IOMMU_OK)
 		vtd_entry_retire(unit, slot);

@@ -325,6 +325,7 @@ const struct unit_ops vtd_ops = {
 	.resume = resume,
 	.end = end,
 	.attach = vtd_attach,
+	.redirect = vtd_redirect,
 	.detach = vtd_detach,
 	.next_inherited = vtd_next_inherited,
 	.disinherit = vtd_disinherit,

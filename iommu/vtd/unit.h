@@ -211,6 +211,8 @@ enum iommu_status vtd_root_point(struct vtd_unit *unit);
 /** Makes it forget what came from another one. */
 enum iommu_status vtd_root_flush(struct vtd_unit *unit);
 enum iommu_status vtd_attach(struct unit *unit, const struct entry *entry);
+enum iommu_status vtd_redirect(
+	struct unit *unit, const struct entry *entry, uint16_t old_did);
 enum iommu_status vtd_detach(
 	struct unit *unit, const struct entry *entry, const struct device *dev);
 /** Runs a plan, then has a device's own TLB forget everything, unless it is

@@ -29,7 +29,8 @@ enum {
 	OLD1 = MODEL_BDF(2, 2, 0),
 };
 
-static void open_machine(struct rig *r, enum model_mode mode)
+static void open_machine_of(
+	struct rig *r, enum model_mode mode, const char *kind, unsigned flags)
 {
 	static const struct model_function_desc functions[] = {
 		{.bdf = 0, .kind = MODEL_CONVENTIONAL, .unit = -1},
@@ -60,9 +61,10 @@ static void open_machine(struct rig *r, enum model_mode mode)
 	static const struct model_rmrr_desc region = {
 		.base = REGION, .limit = REGION + 0x1fff, .bdf = LEGACY};
 	struct model_unit_desc unit = {
-		.kind = model_personality_find("plain"), .include_all = true};
+		.kind = model_personality_find(kind), .include_all = true};
 	struct model_desc desc = {.seed = 1,
 		.mode = mode,
+		.flags = flags,
 		.units = &unit,
 		.unit_count = 1,
 		.functions = functions,
@@ -71,6 +73,11 @@ static void open_machine(struct rig *r, enum model_mode mode)
 		.rmrr_count = 1};
 
 	rig_open_machine(r, model_create(&desc));
+}
+
+static void open_machine(struct rig *r, enum model_mode mode)
+{
+	open_machine_of(r, mode, "plain", 0);
 }
 
 static void blocked_by_default(void **state)
@@ -140,6 +147,117 @@ static void kept_between_owners(void **state)
 		assert_int_equal(iommu_power(r.iommu, true), IOMMU_OK);
 		assert_true(rig_can_write(&r, LEGACY, REGION));
 		rig_close(&r);
+	}
+}
+
+/** Without a moment in which the device does not reach its memory. */
+static void handed_on_without_a_gap(void **state)
+{
+	(void)state;
+	for (unsigned n = 0; n < 12; n++) {
+		struct iommu_device_info info;
+		struct iommu_domain *domain;
+		struct rig r;
+
+		open_machine_of(&r, (enum model_mode)(n % 2),
+			n % 4 < 2 ? "plain" : "caching-non-coherent",
+			n / 4 ? MODEL_WATCH : 0);
+		r.options.keep_reserved_memory = true;
+		r.options.allow_reserved_memory = true;
+		rig_start_ok(&r);
+		domain = rig_mapped_domain(&r);
+		assert_int_equal(iommu_map(domain, iommu_iova(0x5000),
+					 iommu_phys(0x100000), 4096, RW),
+			IOMMU_OK);
+		if (n % 3)
+			assert_int_equal(
+				iommu_attach(r.iommu, rig_id(PLAIN), domain),
+				IOMMU_OK);
+		model_device_needs(r.m, 0, LEGACY, REGION, REGION + 0x1fff);
+		assert_int_equal(iommu_attach(r.iommu, rig_id(LEGACY), domain),
+			IOMMU_OK);
+		assert_true(rig_can_write(&r, LEGACY, 0x5000));
+		assert_int_equal(
+			iommu_device_info(r.iommu, rig_id(LEGACY), &info),
+			IOMMU_OK);
+		assert_ptr_equal(info.domain, domain);
+		assert_int_equal(info.state, IOMMU_DEVICE_ATTACHED);
+		assert_int_equal(iommu_attach(r.iommu, rig_id(LEGACY), domain),
+			IOMMU_BUSY);
+		assert_int_equal(
+			iommu_unmap_now(domain, iommu_iova(0x5000), 4096),
+			IOMMU_OK);
+		assert_false(rig_can_write(&r, LEGACY, 0x5000));
+		assert_int_equal(iommu_map(domain, iommu_iova(0x6000),
+					 iommu_phys(0x100000), 4096, RW),
+			IOMMU_OK);
+		assert_true(rig_can_write(&r, LEGACY, 0x6000));
+		assert_int_equal(iommu_domain_destroy(domain), IOMMU_IN_USE);
+		assert_int_equal(iommu_destroy(r.iommu), IOMMU_IN_USE);
+		assert_int_equal(
+			iommu_detach(r.iommu, rig_id(LEGACY)), IOMMU_OK);
+		assert_int_equal(iommu_detach(r.iommu, rig_id(LEGACY)),
+			IOMMU_NOT_ATTACHED);
+		assert_false(rig_can_write(&r, LEGACY, 0x6000));
+		if (n % 3) {
+			assert_true(rig_can_write(&r, PLAIN, 0x6000));
+			assert_int_equal(
+				iommu_detach(r.iommu, rig_id(PLAIN)), IOMMU_OK);
+		}
+		assert_int_equal(iommu_attach(r.iommu, rig_id(LEGACY),
+					 iommu_domain_identity(r.iommu)),
+			IOMMU_OK);
+		assert_true(rig_can_write(&r, LEGACY, 0x100000));
+		assert_int_equal(
+			iommu_detach(r.iommu, rig_id(LEGACY)), IOMMU_OK);
+		assert_false(rig_can_write(&r, LEGACY, 0x100000));
+		assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+		rig_check(&r);
+		model_device_needs(r.m, 0, LEGACY, 0, 0);
+		rig_close(&r);
+	}
+}
+
+/** The unit does not confirm: nobody has the device. */
+static void lost_on_the_way(void **state)
+{
+	(void)state;
+	for (unsigned n = 0; n < 2; n++) {
+		struct iommu_device_info info;
+		struct iommu_domain *domain;
+		struct rig r;
+
+		open_machine(&r, MODEL_LAZY);
+		r.options.keep_reserved_memory = true;
+		r.options.allow_reserved_memory = true;
+		rig_start_ok(&r);
+		domain = rig_mapped_domain(&r);
+		assert_int_equal(iommu_map(domain, iommu_iova(0x5000),
+					 iommu_phys(0x100000), 4096, RW),
+			IOMMU_OK);
+		if (n) {
+			assert_int_equal(
+				iommu_attach(r.iommu, rig_id(LEGACY), domain),
+				IOMMU_OK);
+			assert_true(rig_can_write(&r, LEGACY, 0x5000));
+		}
+		model_fail_wait(r.m, 1);
+		assert_int_equal(n
+				? iommu_detach(r.iommu, rig_id(LEGACY))
+				: iommu_attach(r.iommu, rig_id(LEGACY), domain),
+			IOMMU_UNIT_LOST);
+		assert_int_equal(
+			iommu_device_info(r.iommu, rig_id(LEGACY), &info),
+			IOMMU_OK);
+		assert_int_equal(info.state, IOMMU_DEVICE_QUARANTINED);
+		assert_null(info.domain);
+		/* What the unit remembers it may still reach, no more. */
+		assert_int_equal(rig_can_write(&r, LEGACY, 0x5000), n);
+		assert_int_equal(iommu_domain_devices(domain), 0);
+		assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+		assert_int_equal(iommu_destroy(r.iommu), IOMMU_UNCONFIRMED);
+		assert_int_equal(model_violation_count(r.m), 0);
+		model_destroy(r.m);
 	}
 }
 
@@ -281,6 +399,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(blocked_by_default),
 		cmocka_unit_test(kept_between_owners),
+		cmocka_unit_test(handed_on_without_a_gap),
+		cmocka_unit_test(lost_on_the_way),
 		cmocka_unit_test(kept_but_not_handed_on),
 		cmocka_unit_test(groups_are_found),
 		cmocka_unit_test(groups_have_one_domain),
