@@ -43,9 +43,20 @@ MUST_CHECK int assign_power(bool on);
  * -ENODEV: no I/O MMU; -EIO: not confirmed, nothing is reused. */
 MUST_CHECK int assign_end_inheritance(void);
 
-/* Leave the units on for the next kernel, and attach nothing any more. Unless
- * devices are kept, their owners lose them first. */
-void assign_hand_over(bool keep);
+/*
+ * The units stay on for the next kernel, and from now on no device changes
+ * hands: who wants to waits for ever. Sleeps.
+ */
+enum assign_hand_over {
+	/* Owners lose their devices; the units block everything. */
+	ASSIGN_STOP,
+	/* Devices go on reaching what they reach now. */
+	ASSIGN_KEEP,
+	/* The units are told nothing, as after a crash: invalidation queues
+	 * and interrupt remapping go on too. */
+	ASSIGN_LEAVE
+};
+void assign_hand_over(enum assign_hand_over how);
 
 /* Do something to a device that only its owner may: fn runs with the assign
  * lock held if the current process has the device, else -EPERM. */

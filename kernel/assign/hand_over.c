@@ -38,23 +38,24 @@ int assign_end_inheritance(void)
 	return 0;
 }
 
-void assign_hand_over(bool keep)
+void assign_hand_over(enum assign_hand_over how)
 {
 	struct assignment *a, *tmp;
 	enum iommu_status st;
 
-	if (assign_absent_reason())
-		return;
+	/* For good: a device must not be found in the middle of a reset. */
 	mutex_lock(&assign_lock);
+	if (how == ASSIGN_LEAVE || assign_absent_reason())
+		return;
 	list_for_each_safe (a, tmp, &assignments, link)
-		if (!keep)
+		if (how == ASSIGN_STOP)
 			(void)__release(a);
 	st = iommu_hand_over(host_iommu,
-		keep ? IOMMU_HAND_OVER_KEPT : IOMMU_HAND_OVER_BLOCKED);
+		how == ASSIGN_KEEP ? IOMMU_HAND_OVER_KEPT
+				   : IOMMU_HAND_OVER_BLOCKED);
 	/* A device that would not go stays as it is: blocked. */
 	if (st == IOMMU_IN_USE)
 		st = iommu_hand_over(host_iommu, IOMMU_HAND_OVER_KEPT);
-	mutex_unlock(&assign_lock);
 	if (st != IOMMU_OK)
 		kprintf("iommu: handed over: %s\n", iommu_status_text(st));
 }

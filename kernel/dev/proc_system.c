@@ -255,9 +255,9 @@ static int pid_max(struct node *n, struct text *t)
 	return 0;
 }
 
-static const char *const device_choices[] = {[KEXEC_DEVICES_STOP] = "stop",
-	[KEXEC_DEVICES_KEEP] = "keep",
-	[KEXEC_DEVICES_LEAVE] = "leave"};
+static const char *const device_choices[] = {[ASSIGN_STOP] = "stop",
+	[ASSIGN_KEEP] = "keep",
+	[ASSIGN_LEAVE] = "leave"};
 
 static int kexec_devices_text(struct node *n, struct text *t)
 {

@@ -11,21 +11,10 @@
 #ifndef KEXEC_KEXEC_H
 #define KEXEC_KEXEC_H
 
+#include "assign/assign.h"
 #include "lib/types.h"
 
 struct file;
-
-/* What becomes of devices that processes have, and of the units. */
-enum kexec_devices {
-	/* Processes lose their devices as when they end; units are left
-	 * blocking everything. */
-	KEXEC_DEVICES_STOP,
-	/* Devices go on reaching what they reach now. */
-	KEXEC_DEVICES_KEEP,
-	/* Nobody is told, as after a crash: invalidation queues and interrupt
-	 * remapping go on too. */
-	KEXEC_DEVICES_LEAVE,
-};
 
 /* Images: the one that kexec_go() leaves for, and the one for a panic. */
 enum kexec_slot {
@@ -59,10 +48,10 @@ void kexec_unload(enum kexec_slot slot);
 MUST_CHECK int kexec_go(void);
 
 /* After a panic: leaves for the image that was loaded for that, as with
- * KEXEC_DEVICES_LEAVE. Returns if there is none. Takes no lock. */
+ * ASSIGN_LEAVE. Returns if there is none. Takes no lock. */
 void kexec_after_panic(void);
 
 /* What kexec_go() does with devices; /proc/sys/kernel/kexec_devices. */
-extern enum kexec_devices kexec_devices;
+extern enum assign_hand_over kexec_devices;
 
 #endif

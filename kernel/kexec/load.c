@@ -3,7 +3,6 @@
  * Images come, go, and are left for. `lock` guards what is loaded; it is
  * outermost but for nothing, and is never given back once the way leads out.
  */
-#include "assign/assign.h"
 #include "cpu/cpu.h"
 #include "cpu/irq.h"
 #include "fs/file.h"
@@ -20,7 +19,7 @@
 #define ROOM_TO_START 0x1000000ull
 
 static struct mutex lock = MUTEX_INIT(lock);
-enum kexec_devices kexec_devices;
+enum assign_hand_over kexec_devices;
 static struct kexec_loaded loaded[KEXEC_SLOTS]; /* no control: none */
 
 static uint64_t pages_of(uint64_t bytes)
@@ -236,7 +235,6 @@ int kexec_go(void)
 	kprintf("Leaving for the next kernel.\n");
 	/* Pins whose entries were made for remapping, which may end here. */
 	ioapic_silence();
-	if (kexec_devices != KEXEC_DEVICES_LEAVE)
-		assign_hand_over(kexec_devices == KEXEC_DEVICES_KEEP);
+	assign_hand_over(kexec_devices);
 	machine_leave(go);
 }

@@ -57,6 +57,14 @@ phys_t page_phys(const struct page *p)
 	return phys(frame_number(p) << PAGE_SHIFT);
 }
 
+/* Whoever counts without the lock finds no free block that is too long. */
+static void set_free(struct page *p, unsigned order)
+{
+	p->order = (uint8_t)order;
+	__atomic_store_n(&p->state, FREE, __ATOMIC_RELEASE);
+	list_push_front(&free_lists[order], &p->link);
+}
+
 /* Put a block on its free list, joined with its buddy as often as possible. */
 static void __release(uint64_t n, unsigned order)
 {
@@ -74,9 +82,7 @@ static void __release(uint64_t n, unsigned order)
 		n = MIN(n, buddy);
 		order++;
 	}
-	frames[n].state = FREE;
-	frames[n].order = (uint8_t)order;
-	list_push_front(&free_lists[order], &frames[n].link);
+	set_free(&frames[n], order);
 }
 
 static struct page *__take(unsigned order)
@@ -94,9 +100,7 @@ static struct page *__take(unsigned order)
 	while (from > order) {
 		struct page *half = p + (1ull << --from);
 
-		half->state = FREE;
-		half->order = (uint8_t)from;
-		list_push_front(&free_lists[from], &half->link);
+		set_free(half, from);
 	}
 	p->state = IN_USE;
 	p->order = (uint8_t)order;
