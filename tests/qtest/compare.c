@@ -95,13 +95,13 @@ static const struct step messages[] = {{SEND, 0, 0, 0, 0},
 	{SEND, 1, 1, 0, 0}, {SEND, 1, 0, 0, 0}, {SEND, 0, 1, 0, 0},
 	{SEND, 0, 0, 0, OTHER_ENTRY}, {SEND, 0, 0, 0, NO_ENTRY},
 	{SEND, 0, 0, 0, NOT_REMAPPED}, {IRQ_SET, 0, 0, 3, 9},
-	{SEND, 0, 0, 0, 0}, {IRQ_CLEAR, 0, 1, 0, 0}, {SEND, 0, 0, 1, 0},
-	{ATTACH, 0, 1, 0, 0}, {SEND, 0, 0, 0, 0}, {SUSPEND, 0, 0, 0, 0},
-	{SEND, 0, 0, 0, 0}, {POWER, 0, 0, 0, 0}, {SEND, 0, 0, 0, 0},
-	{SEND, 1, 0, 0, 0}, {POWER, 1, 0, 0, 0}, {SEND, 0, 0, 0, 0},
-	{IRQ_FREE, 0, 0, 0, 0}, {SEND, 0, 0, 0, 0}, {IRQ_ALLOC, 1, 2, 0, 0},
-	{IRQ_SET, 2, 0, 0, 5}, {SEND, 0, 0, 0, 0}, {SEND, 1, 2, 0, 0},
-	{END, 0, 0, 0, 0}};
+	{SEND, 0, 0, 0, 0}, {IRQ_SET, 0, 0, 1, 0xc3}, {SEND, 0, 0, 0, 0},
+	{IRQ_CLEAR, 0, 1, 0, 0}, {SEND, 0, 0, 1, 0}, {ATTACH, 0, 1, 0, 0},
+	{SEND, 0, 0, 0, 0}, {SUSPEND, 0, 0, 0, 0}, {SEND, 0, 0, 0, 0},
+	{POWER, 0, 0, 0, 0}, {SEND, 0, 0, 0, 0}, {SEND, 1, 0, 0, 0},
+	{POWER, 1, 0, 0, 0}, {SEND, 0, 0, 0, 0}, {IRQ_FREE, 0, 0, 0, 0},
+	{SEND, 0, 0, 0, 0}, {IRQ_ALLOC, 1, 2, 0, 0}, {IRQ_SET, 2, 0, 0, 5},
+	{SEND, 0, 0, 0, 0}, {SEND, 1, 2, 0, 0}, {END, 0, 0, 0, 0}};
 
 static void tables_of_steps(void **state)
 {
@@ -165,7 +165,7 @@ static void pick_interrupt_step(uint64_t *seed, struct step *s)
 	s->a = (uint8_t)pick(seed, IRQS);
 	s->b = (uint8_t)pick(seed, 4);
 	s->c = (uint8_t)pick(seed, 4);
-	s->d = (uint8_t)pick(seed, 64);
+	s->d = (uint8_t)pick(seed, 256);
 	if (s->action == IRQ_ALLOC || s->action == SEND)
 		s->a = (uint8_t)pick(seed, DEVICES);
 	if (s->action == SEND && pick(seed, 3))

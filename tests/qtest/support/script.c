@@ -127,8 +127,11 @@ static enum iommu_status change_interrupts(
 {
 	unsigned block = (step->action == IRQ_ALLOC ? step->b : step->a) % IRQS;
 	struct iommu_irq *irq = &s->irq[block];
-	struct iommu_irq_target target = {
-		.destination = step->c, .vector = (uint8_t)(0x40 + step->d)};
+	struct iommu_irq_target target = {.destination = step->c,
+		.vector = (uint8_t)(0x40 + (step->d & 0x3f)),
+		.logical = step->d & 0x40,
+		.delivery = step->d & 0x80 ? IOMMU_DELIVERY_LOWEST
+					   : IOMMU_DELIVERY_FIXED};
 	enum iommu_status status;
 
 	switch (step->action) {

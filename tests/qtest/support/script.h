@@ -25,7 +25,8 @@ enum action {
 	READ,      /* device, place, page above it */
 	WRITE,     /* the same */
 	IRQ_ALLOC, /* device, block, log2 of the count */
-	IRQ_SET,   /* block, entry, destination, vector above 0x40 */
+	IRQ_SET,   /* block, entry, destination, vector above 0x40; and bit 6: a
+		      logical one, bit 7: lowest priority */
 	IRQ_CLEAR, /* block, entry */
 	IRQ_FREE,  /* block */
 	SEND,      /* device, whose block's message, entry, enum forgery */

@@ -129,25 +129,36 @@ static unsigned msi_capability(struct qemu *q, unsigned rid)
 	return at;
 }
 
+/** Programs the message of edu's capability. */
+static void program(
+	struct side *s, unsigned dev, struct iommu_msi_message message)
+{
+	unsigned rid = side_device(dev).requester;
+	struct qemu *q = &s->qemu->q;
+
+	if (!s->msi)
+		s->msi = msi_capability(q, rid);
+	qemu_config_write(q, rid, s->msi + 4, 4, (uint32_t)message.address);
+	qemu_config_write(
+		q, rid, s->msi + 8, 4, (uint32_t)(message.address >> 32));
+	qemu_config_write(q, rid, s->msi + 12, 2, message.data);
+	qemu_config_write(q, rid, s->msi + 2, 2, 1);
+	s->programmed[dev] = message;
+}
+
 void side_send(struct side *s, unsigned dev, struct iommu_msi_message message)
 {
-	unsigned rid = side_device(dev).requester, cap;
+	const struct iommu_msi_message *last = &s->programmed[dev];
 	struct qemu *q;
 
 	if (s->model) {
-		model_msi(s->model, 0, (uint16_t)rid, message.address,
-			message.data);
+		model_msi(s->model, 0, side_device(dev).requester,
+			message.address, message.data);
 		return;
 	}
+	if (last->address != message.address || last->data != message.data)
+		program(s, dev, message);
 	q = &s->qemu->q;
-	if (!s->msi)
-		s->msi = msi_capability(q, rid);
-	cap = s->msi;
-	qemu_config_write(q, rid, cap + 4, 4, (uint32_t)message.address);
-	qemu_config_write(
-		q, rid, cap + 8, 4, (uint32_t)(message.address >> 32));
-	qemu_config_write(q, rid, cap + 12, 2, message.data);
-	qemu_config_write(q, rid, cap + 2, 2, 1);
 	qemu_write(q, s->qemu->bar[dev] + EDU_RAISE, 4, 1);
 	qemu_write(q, s->qemu->bar[dev] + EDU_ACKNOWLEDGE, 4, 1);
 }

@@ -48,7 +48,8 @@ struct side {
 	/** Blocks of interrupt entries; they keep their content when freed. */
 	struct iommu_irq irq[IRQS];
 	struct iommu_msi_message message[IRQS];
-	unsigned msi;     /* where edu's capability lies, in QEMU */
+	unsigned msi; /* where edu's capability lies, in QEMU */
+	struct iommu_msi_message programmed[DEVICES];
 	struct rig *qemu; /* one of these */
 	struct model *model;
 	struct model_host host;
