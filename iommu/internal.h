@@ -186,8 +186,7 @@ struct pgtable {
 	bool write_back;      /* C */
 	char *direct;         /* C: the host's direct map; NULL if it has
 				 none */
-	uint64_t near_phys;   /* C: so far from phys_last that the short way of
-			       map.c need not look */
+	uint64_t near_last;   /* C: up to here the cache may be asked */
 	word64 leaf_cache[LEAF_CACHE]; /* A: see map.c */
 	word64 linked[2]; /* P, read without: all tables below the root are for
 			     these addresses and those between */

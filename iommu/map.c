@@ -31,7 +31,6 @@
  */
 enum {
 	CACHED_PAGE_BITS = 37,
-	CACHED_IOVA_BITS = 48,
 };
 #define CACHED_PAGES (1ull << CACHED_PAGE_BITS)
 
@@ -52,8 +51,7 @@ static void cache_enter(
 	uint64_t page =
 		(uint64_t)((const char *)leaves - table->direct) >> PAGE_SHIFT;
 
-	if (table->direct && !(iova >> CACHED_IOVA_BITS) &&
-		page < CACHED_PAGES &&
+	if (table->direct && iova <= table->near_last && page < CACHED_PAGES &&
 		iova / SPAN != INTERRUPT_WINDOW_FIRST / SPAN)
 		store(cache_slot(table, iova), cache_tag(iova) | page);
 }
@@ -76,7 +74,7 @@ static inline word64 *near_leaf(
 
 	/* 0: empty; too large: another span's. */
 	if (page - 1 >= CACHED_PAGES - 1 || (iova | phys) & (PAGE_SIZE - 1) ||
-		iova > table->last)
+		iova > table->near_last)
 		return NULL;
 	return (word64 *)(void *)(table->direct + (page << PAGE_SHIFT) +
 		(iova >> PAGE_SHIFT & (ENTRIES - 1)) * sizeof(word64));
@@ -117,7 +115,8 @@ static inline word64 *find_table(struct iommu_domain *domain, uint64_t iova,
 	/* One more if that may be all of an entry. */
 	uint64_t limit = (iova ^ last) + ((iova ^ last) == last - iova);
 
-	if (limit >= SPAN || page - 1 >= CACHED_PAGES - 1)
+	if (limit >= SPAN || page - 1 >= CACHED_PAGES - 1 ||
+		iova > table->near_last)
 		return walk_down(domain, iova, limit, out_level);
 	*out_level = 1;
 	return (word64 *)(void *)(table->direct + (page << PAGE_SHIFT));
@@ -194,18 +193,12 @@ static __attribute__((noinline)) enum iommu_status map_slowly(
 	return status;
 }
 
-/** Whether memory may lie near a border that forbids to map it: that is left to
- *  map_slowly(). */
-static inline bool is_far(const struct pgtable *table, uint64_t phys)
-{
-	return phys >= table->near_phys || touches_window(phys, phys + SPAN);
-}
-
-/** Whether a range of memory and rights for it can go the short way. */
+/** Whether a page of memory and rights for it can go the short way. */
 static inline bool is_plain(
 	const struct pgtable *table, uint64_t phys, unsigned rights)
 {
-	return !is_far(table, phys) && rights - 1 < PRESENT;
+	return phys <= table->phys_last && !touches_window(phys, phys) &&
+		rights - 1 < PRESENT;
 }
 
 /** Stores leaves for pieces as far as they are free, in this table and plain.

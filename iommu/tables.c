@@ -41,8 +41,6 @@ static unsigned common_ground(
 		table->write_back |= !!(unit->duties & IOMMU_DUTY_WRITE_BACK);
 	}
 	table->phys_last = (1ull << phys_bits) - 1;
-	table->near_phys = table->phys_last -
-		core_min(table->phys_last, (uint64_t)ENTRIES << PAGE_SHIFT);
 	table->leaf_bits = snoop ? SNOOP : 0;
 	*out_bits = bits;
 	return count;
@@ -122,6 +120,7 @@ enum iommu_status core_table_make(
 		return IOMMU_WIDTH;
 	choose_levels(iommu, table, iova_bits);
 	table->last = (1ull << iova_bits) - 1;
+	table->near_last = core_min(table->last, CACHED_LAST);
 	table->linked[0] = table->last;
 	table->top_shift = shift_of(table->levels);
 	table->direct = iommu->host.direct_map;

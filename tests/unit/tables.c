@@ -406,6 +406,42 @@ static void address_beyond_the_tables(void **state)
 	}
 }
 
+/** Addresses that differ far up only are different pages. */
+static void addresses_are_told_apart_by_every_bit(void **state)
+{
+	struct play p;
+
+	(void)state;
+	open_play(&p, "57-bit", MODEL_LAZY);
+	for (unsigned bit = 21; bit < 57; bit++) {
+		uint64_t at = 1ull << bit, removed = 1;
+		iommu_phys_t phys;
+
+		map(&p, 0x1000, 0x100000, 4096, RW);
+		assert_int_equal(iommu_unmap(p.domain, iommu_iova(at + 0x1000),
+					 4096, &p.batch, &removed),
+			IOMMU_OK);
+		assert_int_equal(removed, 0);
+		map(&p, at + 0x2000, 0x200000, 4096, RW);
+		map(&p, at + 0x4000, 0x300000, 8192, RW);
+		assert_int_equal(leads_to(&p, at + 0x2000), 0x200000);
+		assert_int_equal(leads_to(&p, at + 0x5000), 0x301000);
+		assert_int_equal(leads_to(&p, 0x1000), 0x100000);
+		for (unsigned page = 2; page < 6; page++)
+			assert_int_equal(
+				iommu_iova_to_phys(p.domain,
+					iommu_iova(page * 0x1000), &phys),
+				IOMMU_NOT_MAPPED);
+		flush(&p);
+		assert_int_equal(iommu_unmap_now(p.domain, iommu_iova(at), M2),
+			IOMMU_OK);
+		assert_int_equal(
+			iommu_unmap_now(p.domain, iommu_iova(0x1000), 4096),
+			IOMMU_OK);
+	}
+	close_play(&p);
+}
+
 /** A shared domain is walked from the deepest root that the host offers. */
 static void address_in_shared_tables(void **state)
 {
@@ -761,6 +797,7 @@ int main(void)
 		cmocka_unit_test(occupied_ranges_are_refused),
 		cmocka_unit_test(address_of_every_kind),
 		cmocka_unit_test(address_beyond_the_tables),
+		cmocka_unit_test(addresses_are_told_apart_by_every_bit),
 		cmocka_unit_test(address_in_shared_tables),
 		cmocka_unit_test(units_of_two_depths),
 		cmocka_unit_test(identity_tables_map_everything),
