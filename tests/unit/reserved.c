@@ -278,6 +278,40 @@ static void kept_but_not_handed_on(void **state)
 	rig_close(&r);
 }
 
+/** Not even to a device that has none: it may share the domain with one that
+ *  has. */
+static void reserved_addresses_are_not_given_out(void **state)
+{
+	static iommu_iova_t iova[4096];
+	struct iommu_dma_config config = {0};
+	struct iommu_domain *domain;
+	struct iommu_dma *dma;
+	unsigned count = 0;
+	struct rig r;
+
+	(void)state;
+	open_machine(&r, MODEL_LAZY);
+	rig_start_ok(&r);
+	domain = rig_mapped_domain(&r);
+	assert_int_equal(iommu_dma_create(domain, &config, &dma), IOMMU_OK);
+	/* All there is below 16 MiB, but for what lies ready for one CPU. */
+	while (count < 4096 &&
+		iommu_dma_map(dma, iommu_phys(0x100000), 4096, 0xffffff,
+			IOMMU_BOTH_WAYS, &iova[count]) == IOMMU_OK) {
+		assert_false(iova[count].v >= REGION &&
+			iova[count].v < REGION + 0x2000);
+		count++;
+	}
+	assert_in_range(count, 4000, 4096 - 3);
+	while (count--)
+		assert_int_equal(iommu_dma_unmap(dma, iova[count], 4096,
+					 IOMMU_BOTH_WAYS),
+			IOMMU_OK);
+	assert_int_equal(iommu_dma_destroy(dma), IOMMU_OK);
+	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	rig_close(&r);
+}
+
 static void expect_group(
 	struct rig *r, uint16_t of, unsigned count, uint16_t other)
 {
@@ -402,6 +436,7 @@ int main(void)
 		cmocka_unit_test(handed_on_without_a_gap),
 		cmocka_unit_test(lost_on_the_way),
 		cmocka_unit_test(kept_but_not_handed_on),
+		cmocka_unit_test(reserved_addresses_are_not_given_out),
 		cmocka_unit_test(groups_are_found),
 		cmocka_unit_test(groups_have_one_domain),
 		cmocka_unit_test(nth_page_of_a_space_is_missing),
