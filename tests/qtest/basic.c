@@ -187,10 +187,79 @@ static void power_comes_back_as_it_was(void **state)
 	assert_true(rig_reaches(&r, 0, LOW_IOVA, page));
 	assert_false(rig_reaches(&r, 0, page, page));
 	assert_int_equal(iommu_suspend(r.iommu), IOMMU_OK);
+	/* Nobody is there to flush, and nobody is lost for that. */
+	assert_int_equal(
+		iommu_flush_all(domain, IOMMU_REMOVED), IOMMU_UNCONFIRMED);
 	assert_int_equal(iommu_resume(r.iommu), IOMMU_OK);
+	assert_int_equal(iommu_flush_all(domain, IOMMU_REMOVED), IOMMU_OK);
 	assert_true(rig_reaches(&r, 0, LOW_IOVA, page));
 	assert_false(rig_reaches(&r, 0, page, page));
 	assert_int_equal(iommu_detach(r.iommu, r.edu[0]), IOMMU_OK);
+	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	rig_stop(&r);
+}
+
+/** QEMU's table, and a page that firmware reserved for a device. */
+static size_t dmar_with_reserved_page(
+	struct rig *r, uint8_t dmar[4096], uint64_t page)
+{
+	size_t size = qemu_dmar(&r->q, dmar, 4096 - 32), n;
+	uint16_t rid = r->edu[0].requester;
+	uint8_t *region = dmar + size;
+
+	memset(region, 0, 32);
+	region[0] = 1;
+	region[2] = 32;
+	for (n = 0; n < 8; n++) {
+		region[8 + n] = (uint8_t)(page >> 8 * n);
+		region[16 + n] = (uint8_t)((page + 4095) >> 8 * n);
+	}
+	region[24] = 1;
+	region[25] = 8;
+	region[29] = (uint8_t)(rid >> 8);
+	region[30] = (uint8_t)(rid >> 3 & 0x1f);
+	region[31] = (uint8_t)(rid & 7);
+	dmar[4] = (uint8_t)(size + 32);
+	dmar[5] = (uint8_t)((size + 32) >> 8);
+	return size + 32;
+}
+
+static void reserved_memory_is_kept(void **state)
+{
+	struct iommu_domain_config config = {.kind = IOMMU_DOMAIN_MAPPED};
+	struct iommu_domain *domain;
+	struct iommu_options options;
+	uint8_t dmar[4096];
+	uint64_t page, own;
+	struct rig r;
+	size_t size;
+
+	start(&r, state);
+	assert_int_equal(iommu_destroy(r.iommu), IOMMU_OK);
+	page = qemu_pages(&r.q, 0);
+	own = qemu_pages(&r.q, 0);
+	size = dmar_with_reserved_page(&r, dmar, page);
+	iommu_options_default(&options);
+	options.interface = ((const struct kind *)*state)->interface;
+	options.keep_reserved_memory = true;
+	options.allow_reserved_memory = true;
+	assert_int_equal(iommu_create(&r.host, &options, &r.iommu), IOMMU_OK);
+	assert_int_equal(iommu_discover(r.iommu, dmar, size), IOMMU_OK);
+	assert_int_equal(iommu_start(r.iommu), IOMMU_OK);
+	assert_true(rig_reaches(&r, 0, page, page));
+	assert_false(rig_reaches(&r, 0, own, own));
+	assert_int_equal(
+		iommu_domain_create(r.iommu, &config, &domain), IOMMU_OK);
+	assert_int_equal(
+		iommu_map(domain, iommu_iova(LOW_IOVA), iommu_phys(own), 4096,
+			IOMMU_READ | IOMMU_WRITE),
+		IOMMU_OK);
+	assert_int_equal(iommu_attach(r.iommu, r.edu[0], domain), IOMMU_OK);
+	assert_true(rig_reaches(&r, 0, page, page));
+	assert_true(rig_reaches(&r, 0, LOW_IOVA, own));
+	assert_int_equal(iommu_detach(r.iommu, r.edu[0]), IOMMU_OK);
+	assert_true(rig_reaches(&r, 0, page, page));
+	assert_false(rig_reaches(&r, 0, LOW_IOVA, own));
 	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
 	rig_stop(&r);
 }
@@ -314,6 +383,7 @@ int main(void)
 		EACH(shared_tables_are_walked_and_forgotten),
 		EACH(device_changes_owner),
 		EACH(power_comes_back_as_it_was),
+		EACH(reserved_memory_is_kept),
 		EACH(running_unit_is_taken_over),
 		cmocka_unit_test(info_reads_as_documented),
 	};
