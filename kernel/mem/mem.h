@@ -110,8 +110,13 @@ uint64_t pages_array_size(void);
 uint64_t pages_add_inherited(void);
 
 struct page *page_of(phys_t p); /* NULL: not RAM */
+
 /* That of memory which was allocated here. */
-struct page *page_of_virt(const void *p);
+extern struct page *frames; /* by frame number */
+static inline struct page *page_of_virt(const void *p)
+{
+	return &frames[((uintptr_t)p - DIRECT_BASE) >> PAGE_SHIFT];
+}
 phys_t page_phys(const struct page *p);
 
 static inline void *page_virt(const struct page *p)

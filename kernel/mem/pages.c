@@ -27,7 +27,7 @@ enum {
 
 #define EARLY_LIMIT (4ull << 30) /* what the boot page tables map */
 
-static struct page *frames; /* indexed by frame number */
+struct page *frames;
 static uint64_t nframes;
 static struct list free_lists[MAX_ORDER + 1];
 static struct spinlock lock;
@@ -45,11 +45,6 @@ struct page *page_of(phys_t p)
 	if (n >= nframes || frames[n].state == RESERVED)
 		return NULL;
 	return &frames[n];
-}
-
-struct page *page_of_virt(const void *p)
-{
-	return &frames[((uintptr_t)p - DIRECT_BASE) >> PAGE_SHIFT];
 }
 
 phys_t page_phys(const struct page *p)

@@ -66,11 +66,6 @@ void tables_destroy(struct tables *t, bool keep)
 	t->top = NULL;
 }
 
-static __attribute__((noinline)) void count_writable(pte_t *e, unsigned more)
-{
-	page_of_virt(e)->writable += more;
-}
-
 void tables_set(struct tables *t, pte_t *e, pte_t value)
 {
 	/* 1: present and writable. */
@@ -80,7 +75,7 @@ void tables_set(struct tables *t, pte_t *e, pte_t value)
 	if (t->write_back)
 		cache_line_flush(e);
 	if (was != is)
-		count_writable(e, is - was);
+		page_of_virt(e)->writable += is - was;
 }
 
 /* A new table below `parent`, which is an entry of `level`. Its memory is
