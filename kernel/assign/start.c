@@ -117,6 +117,8 @@ static const char *bring_up(void)
 	name_ioapics(&options);
 	if (boot_keeps_devices())
 		options.take_over = IOMMU_TAKE_OVER_KEPT;
+	if (boot_says("invalidation", "registers"))
+		options.interface = IOMMU_INTERFACE_REGISTERS;
 	st = host_create(&options, faults_wake);
 	if (st == IOMMU_OK)
 		st = iommu_discover(host_iommu, dmar, size);

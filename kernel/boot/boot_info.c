@@ -260,10 +260,9 @@ char *boot_option(const char *name, char *buf, size_t size)
 	return NULL;
 }
 
-bool boot_keeps_devices(void)
+bool boot_says(const char *name, const char *value)
 {
-	char choice[8];
+	char found[32];
 
-	return boot_option("takeover", choice, sizeof(choice)) &&
-		!strcmp(choice, "kept");
+	return boot_option(name, found, sizeof(found)) && !strcmp(found, value);
 }

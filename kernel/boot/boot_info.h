@@ -49,9 +49,15 @@ void boot_describe_memory(
  * when absent. The text ends at a blank; copies at most size-1 bytes. */
 char *boot_option(const char *name, char *buf, size_t size);
 
+/* Whether the command line has "name=value". */
+bool boot_says(const char *name, const char *value);
+
 /* "takeover=kept": devices go on with what the kernel before this one let them
  * reach, until they are attached or detached or that is ended. */
-bool boot_keeps_devices(void);
+static inline bool boot_keeps_devices(void)
+{
+	return boot_says("takeover", "kept");
+}
 
 /* Fill boot_info. `magic` says which protocol; `info` is a physical address.
  * Needs the boot page tables (first 4 GiB in the direct map). */

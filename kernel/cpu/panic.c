@@ -8,7 +8,6 @@
 #include "cpu/trap.h"
 #include "kexec/kexec.h"
 #include "lib/print.h"
-#include "lib/string.h"
 
 static uint32_t panicking;
 
@@ -49,11 +48,8 @@ static void print_stack(const uint64_t *sp)
 static void finish(const uint64_t *sp) NORETURN;
 static void finish(const uint64_t *sp)
 {
-	char option[16];
-
 	print_stack(sp);
-	if (boot_option("panic", option, sizeof(option)) &&
-		!strcmp(option, "restart"))
+	if (boot_says("panic", "restart"))
 		machine_restart();
 	kexec_after_panic();
 	kprintf("panic: stopped\n");

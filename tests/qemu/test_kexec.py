@@ -68,23 +68,29 @@ def check_never_off(m):
     return roots
 
 
-@pytest.mark.parametrize('unit, cpus, times', [
-    (UNIT, 4, 3), (FIRST_UNIT, 1, 1),
-    ('intremap=on,caching-mode=off,device-iotlb=off,aw-bits=39', 2, 1)])
-def test_again_and_again(boot, unit, cpus, times):
-    m = boot(SMP=cpus, IOMMU=unit, TRACE='vtd_reg_write_gcmd')
+REGISTERS = 'invalidation=registers'
+
+
+@pytest.mark.parametrize('unit, cpus, times, append', [
+    (UNIT, 4, 3, ''), (FIRST_UNIT, 1, 2, REGISTERS),
+    ('intremap=on,caching-mode=off,device-iotlb=off,aw-bits=39', 2, 1, '')])
+def test_again_and_again(boot, unit, cpus, times, append):
+    m = boot(SMP=cpus, IOMMU=unit, TRACE='vtd_reg_write_gcmd', APPEND=append)
     first, later = pages(m), []
     for n in range(times):
         m.ok('udma -q 00:03.0')
         devices = ('stop', 'keep', 'leave')[n]
-        text = jump(m, f'again={n}', f'--devices={devices}')
+        text = jump(m, f'again={n} {append if n else ""}',
+                    f'--devices={devices}')
         assert 'taken over while it is on' in text
         assert re.search('[0-9]+ MiB of the earlier kernel are free', text)
         assert f'smp: {cpus} CPU' in text
         later.append(pages(m))
     assert later == later[:1] * times
     assert abs(later[0] - first) < SLACK
-    assert 'status = enabled' in m.ok('cat /sys/iommu/info')
+    info = m.ok('cat /sys/iommu/info')
+    assert 'status = enabled' in info
+    assert f'invalidation: {"registers" if append else "queue"}' in info
     m.ok('udma -q 00:03.0')
     assert m.ok('uname -s') == 'Linux\n'
     assert check_never_off(m) > times

@@ -368,9 +368,10 @@ static void make_kernel_half(void)
 	kernel_cr3 = virt_to_phys(third).v;
 }
 
-bool boot_keeps_devices(void)
+bool boot_says(const char *name, const char *value)
 {
-	return machine_keeps_devices;
+	(void)value;
+	return machine_keeps_devices && !strcmp(name, "takeover");
 }
 
 void machine_boot(uint64_t direct_base, uint64_t size)
