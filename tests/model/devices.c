@@ -181,6 +181,294 @@ static void attacker_gets_through_an_open_door(void **state)
 	mini_close(&d, false);
 }
 
+static struct model_interrupt last;
+static unsigned arrived;
+
+static void note(void *ctx, struct model *m, const struct model_interrupt *irq)
+{
+	(void)ctx;
+	(void)m;
+	last = *irq;
+	arrived++;
+}
+
+static void edu_tells_what_it_did(void **state)
+{
+	static const unsigned regs[] = {
+		MODEL_EDU_SOURCE, MODEL_EDU_TARGET, MODEL_EDU_COUNT};
+	struct model_edu e;
+
+	(void)state;
+	ready();
+	arrived = 0;
+	model_on_interrupt(d.m, note, NULL);
+	model_edu_init(&e, d.m, 0, DEV);
+	for (unsigned i = 0; i < 3; i++) {
+		model_edu_write(&e, regs[i], 0x1000 + i);
+		assert_int_equal(model_edu_read(&e, regs[i]), 0x1000 + i);
+	}
+	assert_true(model_edu_read(&e, 0xa8) == ~0ull);
+	model_edu_write(&e, 0xa8, 1);
+	/* Up to the last byte of its buffer, and no further. */
+	model_edu_write(&e, MODEL_EDU_SOURCE, 0x10000);
+	model_edu_write(&e, MODEL_EDU_COUNT, 16);
+	model_edu_write(
+		&e, MODEL_EDU_TARGET, MODEL_EDU_BUFFER + MODEL_EDU_SIZE - 16);
+	model_edu_write(&e, MODEL_EDU_COMMAND, 1 | 4);
+	assert_int_equal(e.refused, 0);
+	assert_int_equal(model_edu_read(&e, MODEL_EDU_STATUS), 0x100);
+	assert_int_equal(model_edu_read(&e, MODEL_EDU_COMMAND), 4);
+	assert_int_equal(arrived, 0);
+	model_edu_write(&e, MODEL_EDU_ACK, 0x100);
+	assert_int_equal(model_edu_read(&e, MODEL_EDU_STATUS), 0);
+	e.msi_address = 0xfee00000;
+	e.msi_data = 0x41;
+	for (unsigned i = 0; i < 3; i++) {
+		static const uint64_t outside[] = {
+			MODEL_EDU_BUFFER + MODEL_EDU_SIZE - 15,
+			MODEL_EDU_BUFFER - 1,
+			MODEL_EDU_BUFFER + MODEL_EDU_SIZE};
+
+		model_edu_write(&e, MODEL_EDU_TARGET, outside[i]);
+		model_edu_write(&e, MODEL_EDU_COMMAND, 1 | 4);
+		assert_int_equal(e.refused, i + 1);
+		assert_int_equal(arrived, i + 1);
+	}
+	assert_int_equal(last.data, 0x41);
+	assert_int_equal(last.source, DEV);
+	mini_close(&d, true);
+}
+
+static void cbdma_registers(void **state)
+{
+	struct model_cbdma c;
+
+	(void)state;
+	ready();
+	model_cbdma_init(&c, d.m, 0, DEV);
+	assert_int_equal(model_cbdma_read(&c, MODEL_CBDMA_CHANCNT, 1), 1);
+	assert_int_equal(model_cbdma_read(&c, MODEL_CBDMA_XFERCAP, 1), 20);
+	model_cbdma_write(&c, MODEL_CBDMA_INTRCTRL, 1, 0x1ff);
+	assert_int_equal(model_cbdma_read(&c, MODEL_CBDMA_INTRCTRL, 1), 0xff);
+	model_cbdma_write(&c, MODEL_CBDMA_CHANCTRL, 2, 0x15);
+	assert_int_equal(model_cbdma_read(&c, MODEL_CBDMA_CHANCTRL, 2), 0x14);
+	model_cbdma_write(&c, MODEL_CBDMA_CHAINADDR, 8, 0x1122334455667780);
+	assert_int_equal(
+		model_cbdma_read(&c, MODEL_CBDMA_CHAINADDR, 4), 0x55667780);
+	assert_int_equal(
+		model_cbdma_read(&c, MODEL_CBDMA_CHAINADDR + 4, 4), 0x11223344);
+	model_cbdma_write(&c, MODEL_CBDMA_CHANCMP, 8, 0x8877665544332217);
+	assert_true(model_cbdma_read(&c, MODEL_CBDMA_CHANCMP, 8) ==
+		0x8877665544332210);
+	model_cbdma_write(&c, MODEL_CBDMA_CHANCMP, 4, 0x10ff8);
+	assert_true(model_cbdma_read(&c, MODEL_CBDMA_CHANCMP, 8) ==
+		0x8877665500010ff8);
+	assert_int_equal(model_cbdma_read(&c, MODEL_CBDMA_CHANERR, 4), 0);
+	assert_int_equal(
+		model_cbdma_read(&c, MODEL_CBDMA_CHANERRMASK, 4), 0x60000);
+	model_cbdma_write(&c, MODEL_CBDMA_CHANERRMASK, 4, 0x60010);
+	assert_int_equal(
+		model_cbdma_read(&c, MODEL_CBDMA_CHANERRMASK, 4), 0x60010);
+	assert_int_equal(model_cbdma_read(&c, 0x40, 4), 0);
+	/* Suspended it stays until it is reset. */
+	model_cbdma_write(&c, MODEL_CBDMA_CHANCMD, 1, 4);
+	assert_int_equal(model_cbdma_read(&c, MODEL_CBDMA_CHANSTS, 8) & 7,
+		MODEL_CBDMA_SUSPENDED);
+	model_cbdma_write(&c, MODEL_CBDMA_DMACOUNT, 2, 1);
+	assert_int_equal(model_cbdma_read(&c, MODEL_CBDMA_DMACOUNT, 2), 1);
+	assert_int_equal(model_cbdma_read(&c, MODEL_CBDMA_CHANSTS, 8) & 7,
+		MODEL_CBDMA_SUSPENDED);
+	model_cbdma_write(&c, MODEL_CBDMA_CHANCMD, 1, 0x20);
+	assert_int_equal(model_cbdma_read(&c, MODEL_CBDMA_DMACOUNT, 2), 0);
+	model_cbdma_write(&c, MODEL_CBDMA_CHANCMD, 1, 4);
+	assert_int_equal(model_cbdma_read(&c, MODEL_CBDMA_CHANSTS, 8) & 7,
+		MODEL_CBDMA_HALTED);
+	mini_close(&d, true);
+}
+
+static void cbdma_chains_that_are_wrong(void **state)
+{
+	static const struct {
+		uint64_t chain, completion;
+		uint32_t size, control, error;
+		bool second;
+	} bad[] = {
+		{0x13008, 0x10ff8, 8, 0, 8, false},    /* not aligned */
+		{0x20000, 0x10ff8, 8, 0, 0x10, false}, /* first refused */
+		{0x13000, 0x10ff8, 8, 0, 4, true},     /* next refused */
+		{0x13000, 0x10ff8, 8, 2u << 24, 0x400, false},
+		{0x13000, 0x10ff8, (1u << 20) + 1, 0, 0x800, false},
+		{0x13000, 0x11000, 8, 8, 0x1000, false}, /* completion */
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < 6; i++) {
+		struct model_cbdma c;
+
+		ready();
+		arrived = 0;
+		model_on_interrupt(d.m, note, NULL);
+		model_cbdma_init(&c, d.m, 0, DEV);
+		c.msi_address = 0xfee00000;
+		c.msi_data = 0x42;
+		model_cbdma_write(&c, MODEL_CBDMA_INTRCTRL, 1, 1);
+		model_cbdma_write(&c, MODEL_CBDMA_CHANCTRL, 2, 0x15);
+		describe(0, bad[i].size, bad[i].control, 0x10000, 0x12000);
+		if (bad[i].second)
+			((struct chain *)model_ptr(d.m, frame[3]))->next =
+				0x20000;
+		model_cbdma_write(
+			&c, MODEL_CBDMA_CHANCMP, 8, bad[i].completion);
+		model_cbdma_write(&c, MODEL_CBDMA_CHAINADDR, 8, bad[i].chain);
+		model_cbdma_write(&c, MODEL_CBDMA_DMACOUNT, 2, 2);
+		assert_int_equal(
+			model_cbdma_read(&c, MODEL_CBDMA_CHANSTS, 8) & 7,
+			MODEL_CBDMA_HALTED);
+		assert_int_equal(model_cbdma_read(&c, MODEL_CBDMA_CHANERR, 4),
+			bad[i].error);
+		/* Told by a completion and, once, by an interrupt. */
+		if (i < 5) {
+			assert_int_equal(arrived, 1);
+			assert_int_equal(
+				*(uint64_t *)((char *)model_ptr(d.m, frame[0]) +
+					0xff8) &
+					7,
+				MODEL_CBDMA_HALTED);
+		}
+		mini_close(&d, true);
+	}
+}
+
+static void cbdma_interrupts_when_armed(void **state)
+{
+	struct model_cbdma c;
+
+	(void)state;
+	for (unsigned n = 0; n < 8; n++) {
+		ready();
+		arrived = 0;
+		model_on_interrupt(d.m, note, NULL);
+		model_cbdma_init(&c, d.m, 0, DEV);
+		c.msi_address = n & 4 ? 0xfee00000 : 0;
+		describe(0, 8, 1, 0x10000, 0x12000);
+		describe(1, 8, 1, 0x10000, 0x12000);
+		model_cbdma_write(&c, MODEL_CBDMA_INTRCTRL, 1, n & 1);
+		model_cbdma_write(&c, MODEL_CBDMA_CHANCTRL, 2, n >> 1 & 1);
+		start(&c, 2);
+		assert_int_equal(arrived, n == 7);
+		assert_true(
+			model_cbdma_read(&c, MODEL_CBDMA_CHANCTRL, 2) & 0x100);
+		mini_close(&d, true);
+	}
+}
+
+#define QUEUE(n, reg) (MODEL_MANY_FIRST + (n)*MODEL_MANY_STRIDE + (reg))
+
+static void many_queues_are_worked_on(void **state)
+{
+	struct model_many_descriptor *ring;
+	struct model_many many;
+	uint8_t *from;
+
+	(void)state;
+	ready();
+	arrived = 0;
+	model_on_interrupt(d.m, note, NULL);
+	model_many_init(&many, d.m, 0, DEV, 3);
+	many.msi_address = 0xfee00000;
+	many.msi_data = 0x50;
+	ring = model_ptr(d.m, frame[3]);
+	from = model_ptr(d.m, frame[0]);
+	memset(ring, 0, 4096);
+	for (unsigned i = 0; i < 1024; i++)
+		from[i] = (uint8_t)(i * 7);
+	/* Two queues of eight; one of each is refused. */
+	for (unsigned q = 0; q < 2; q++)
+		for (unsigned i = 0; i < 3; i++)
+			ring[q * 8 + i] = (struct model_many_descriptor){
+				.source = i == 1 ? 0x20000 : 0x10000,
+				.target = 0x12000 + q * 1024,
+				.length = i == 1 ? 8 : 300 * (i + 1),
+				.flags = i == 2 ? MODEL_MANY_INTERRUPT : 0};
+	assert_int_equal(
+		model_many_read(&many, MODEL_MANY_COUNT), MODEL_MANY_QUEUES);
+	for (unsigned q = 0; q < 2; q++) {
+		unsigned n = q * 15;
+
+		model_many_write(&many, QUEUE(n, MODEL_MANY_RING),
+			0x13000 + q * 8 * sizeof *ring);
+		model_many_write(&many, QUEUE(n, MODEL_MANY_ENTRIES), 8);
+		model_many_write(&many, QUEUE(n, MODEL_MANY_ON), 1);
+		model_many_write(&many, QUEUE(n, MODEL_MANY_TAIL), 3 + 8);
+		assert_int_equal(
+			model_many_read(&many, QUEUE(n, MODEL_MANY_TAIL)), 3);
+		assert_int_equal(
+			model_many_read(&many, QUEUE(n, MODEL_MANY_ENTRIES)),
+			8);
+		assert_int_equal(
+			model_many_read(&many, QUEUE(n, MODEL_MANY_RING)),
+			0x13000 + q * 8 * sizeof *ring);
+		assert_int_equal(
+			model_many_read(&many, QUEUE(n, MODEL_MANY_ON)), 1);
+	}
+	assert_true(model_many_read(&many, QUEUE(16, 0)) == ~0ull);
+	assert_true(model_many_read(&many, QUEUE(0, 0x38)) == ~0ull);
+	assert_true(model_many_read(&many, 8) == ~0ull);
+	model_many_write(&many, QUEUE(16, 0), 1);
+	assert_int_equal(model_many_work(&many, 5), 5);
+	assert_true(model_many_work(&many, 1000) < 1000);
+	assert_int_equal(model_many_work(&many, 1000), 0);
+	assert_int_equal(many.finished, 6);
+	assert_int_equal(many.refused, 2);
+	assert_int_equal(many.moved, 2 * (300 + 900));
+	assert_int_equal(arrived, 2);
+	assert_in_range(last.data, 0x50, 0x5f);
+	mini_flush_iotlb(&d, GRAN_GLOBAL, 0, 0, 0, false);
+	for (unsigned q = 0; q < 2; q++) {
+		for (unsigned i = 0; i < 3; i++)
+			assert_int_equal(ring[q * 8 + i].status,
+				i == 1 ? MODEL_MANY_REFUSED : MODEL_MANY_DONE);
+		assert_memory_equal(
+			(char *)model_ptr(d.m, frame[2]) + q * 1024, from, 900);
+		assert_int_equal(
+			model_many_read(&many, QUEUE(q * 15, MODEL_MANY_HEAD)),
+			3);
+	}
+	/* A ring that cannot be read ends its queue. */
+	model_many_write(&many, QUEUE(0, MODEL_MANY_RING), 0x20000);
+	model_many_write(&many, QUEUE(0, MODEL_MANY_TAIL), 4);
+	assert_int_equal(model_many_work(&many, 10), 1);
+	assert_int_equal(model_many_read(&many, QUEUE(0, MODEL_MANY_ON)), 0);
+	model_many_write(&many, QUEUE(0, MODEL_MANY_ON), 1);
+	assert_int_equal(model_many_read(&many, QUEUE(0, MODEL_MANY_HEAD)), 0);
+	assert_int_equal(model_many_read(&many, QUEUE(0, MODEL_MANY_TAIL)), 0);
+	mini_close(&d, true);
+}
+
+/* Each kind of act comes up, and everything is counted. */
+static void attacker_tries_everything(void **state)
+{
+	struct model_counters before, after;
+	struct model_attacker a;
+
+	(void)state;
+	ready();
+	arrived = 0;
+	model_on_interrupt(d.m, note, NULL);
+	model_attacker_init(&a, d.m, 0, DEV, 7);
+	model_counters(d.m, &before);
+	for (unsigned i = 0; i < 3000; i++)
+		model_attacker_act(&a, 0x10000);
+	model_counters(d.m, &after);
+	assert_int_equal(a.tried, 3000);
+	assert_int_equal(a.tried, a.refused + a.through + a.interrupts);
+	assert_int_equal(a.interrupts, arrived);
+	assert_true(a.interrupts > 100 && a.through > 20 && a.refused > 1000);
+	assert_true(after.dma - before.dma > 1500);
+	assert_true(after.dma_blocked - before.dma_blocked > 1000);
+	model_destroy(d.m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -188,6 +476,12 @@ int main(void)
 		cmocka_unit_test(cbdma_follows_a_chain),
 		cmocka_unit_test(cbdma_halts_on_what_is_refused),
 		cmocka_unit_test(attacker_gets_through_an_open_door),
+		cmocka_unit_test(edu_tells_what_it_did),
+		cmocka_unit_test(cbdma_registers),
+		cmocka_unit_test(cbdma_chains_that_are_wrong),
+		cmocka_unit_test(cbdma_interrupts_when_armed),
+		cmocka_unit_test(many_queues_are_worked_on),
+		cmocka_unit_test(attacker_tries_everything),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -265,6 +265,133 @@ static void command_in_flight_at_rest(void **state)
 	done(MODEL_V_COMMAND, 1);
 }
 
+/* ---- what the host's hooks do ----------------------------------------------
+ */
+
+static void hooks_reach_the_machine(void **state)
+{
+	iommu_phys_t phys;
+	struct iommu_msi_message msi;
+	uint8_t *page;
+	void *regs;
+
+	(void)state;
+	mini_open(&d, model_create_simple("non-coherent", MODEL_LAZY, 1));
+	model_host_init(&host, d.m, &hooks);
+	page = hooks.page_alloc(hooks.ctx, 1, &phys);
+	for (unsigned i = 0; i < 8192; i++)
+		assert_int_equal(page[i], 0);
+	assert_ptr_equal(hooks.phys_to_virt(hooks.ctx, phys), page);
+	assert_ptr_equal((char *)hooks.direct_map + phys.v, page);
+	regs = hooks.regs_map(hooks.ctx, iommu_phys(d.base), 4096);
+	hooks.reg_write(hooks.ctx, regs, RTADDR, 8, 0x123400000);
+	assert_int_equal(mini_read64(&d, RTADDR), 0x123400000);
+	assert_int_equal(
+		hooks.reg_read(hooks.ctx, regs, RTADDR, 8), 0x123400000);
+	assert_int_equal(hooks.reg_read(hooks.ctx, regs, RTADDR + 4, 4), 1);
+	hooks.reg_write(hooks.ctx, regs, FEDATA, 4, 0x77);
+	assert_int_equal(mini_read32(&d, FEDATA), 0x77);
+	hooks.pci_write(hooks.ctx, 0, 0, DEV, 0x10, 4, 0x5555);
+	assert_int_equal(hooks.pci_read(hooks.ctx, 0, 0, DEV, 0x10, 4), 0x5555);
+	/* Lines are written back where they are. */
+	mini_start(&d);
+	top = mini_page(&d);
+	mini_attach(&d, DEV, top, DID, TT_SS);
+	d.coherent = true;
+	mini_map(&d, top, AT, model_page_alloc(d.m, 0, 9), 3);
+	for (unsigned level = 1; level <= 4; level++) {
+		uint64_t at = mini_slot(&d, top, 4, AT, level);
+
+		hooks.cache_flush(hooks.ctx, model_ptr(d.m, at), 8);
+	}
+	assert_int_equal(
+		model_dma_read(d.m, 0, DEV, AT, &msi, 4), MODEL_DMA_OK);
+	assert_true(hooks.unit_msi(hooks.ctx, 3, &msi));
+	assert_int_equal(msi.address, 0xfee00000);
+	assert_int_equal(msi.data, MODEL_HOST_VECTOR + 3);
+	assert_true(hooks.now_ns(hooks.ctx) < hooks.now_ns(hooks.ctx));
+	hooks.log(hooks.ctx, IOMMU_LOG_ERROR, "some line");
+	assert_int_equal(host.logged[IOMMU_LOG_ERROR], 1);
+	assert_string_equal(host.last_line, "some line");
+	model_destroy(d.m);
+}
+
+static void interrupts_are_sorted(void **state)
+{
+	(void)state;
+	ready(MODEL_LAZY);
+	model_host_init(&host, d.m, &hooks);
+	assert_true(model_msi(d.m, 0, DEV, 0xfee00000, 0x31));
+	assert_int_equal(host.device_interrupts, 1);
+	assert_int_equal(host.last_interrupt.data, 0x31);
+	assert_int_equal(host.unit_interrupts, 0);
+	mini_write32(&d, FEADDR, 0xfee00000);
+	mini_write32(&d, FEDATA, MODEL_HOST_VECTOR);
+	mini_write32(&d, FECTL, mini_read32(&d, FECTL) & ~(uint32_t)CTL_IM);
+	model_unit_error(d.m, 0, FSTS_ICE);
+	assert_int_equal(host.unit_interrupts, 1);
+	assert_int_equal(model_violation_count(d.m), 0);
+	mini_read32(&d, FSTS);
+	mini_write32(&d, FSTS, FSTS_ICE);
+	mini_write32(&d, FEDATA, MODEL_HOST_VECTOR + 1);
+	model_unit_error(d.m, 0, FSTS_ICE);
+	assert_int_equal(host.device_interrupts, 1);
+	done(MODEL_V_INTERRUPT, 1);
+}
+
+/* ---- what the judge says
+ * ----------------------------------------------------- */
+
+static void report_says_what_where_and_how_often(void **state)
+{
+	char text[8192];
+	FILE *file;
+	size_t len;
+
+	(void)state;
+	assert_string_equal(model_rule_name(MODEL_V_WALK), "walk");
+	assert_string_equal(model_rule_name(MODEL_V_NEEDED), "needed");
+	assert_string_equal(model_rule_name((enum model_rule)0), "?");
+	assert_string_equal(model_rule_name(MODEL_RULES), "?");
+	for (int wrong = 0; wrong < 2; wrong++) {
+		mini_open(
+			&d, model_create_simple("plain", MODEL_RANDOM, 0xabc));
+		for (unsigned i = 0; wrong && i < 3; i++)
+			mini_read32(&d, GCMD);
+		for (unsigned i = 0; wrong && i < 30; i++)
+			model_write32(d.m, d.base + 0xf00 + 4 * i, 0);
+		assert_int_equal(model_violation_count(d.m), wrong ? 31 : 0);
+		assert_int_equal(model_violations_of(d.m, MODEL_V_ACCESS),
+			wrong ? 31 : 0);
+		assert_null(model_violation(d.m, wrong ? 31 : 0));
+		if (wrong)
+			assert_int_equal(model_violation(d.m, 0)->count, 3);
+		file = tmpfile();
+		model_report(d.m, file);
+		rewind(file);
+		len = fread(text, 1, sizeof text - 1, file);
+		text[len] = 0;
+		fclose(file);
+		assert_int_equal(len > 0, wrong);
+		if (wrong) {
+			assert_non_null(strstr(text,
+				"unit 0: access: read of the write-only GCMD "
+				"at "
+				"offset 0x18 (VT-d 11.2), 3 times\n"));
+			assert_non_null(
+				strstr(text, "offset 0xf74 (VT-d 11.2)\n"));
+			assert_non_null(strstr(
+				text, "unit 0 is plain: version 0x10, CAP 0x"));
+			assert_non_null(strstr(text, "mode 1, seed 0xabc\n"));
+			/* Somewhere in this file the driver was. */
+			assert_non_null(strstr(text, "\n\t"));
+		}
+		model_violations_clear(d.m);
+		assert_int_equal(model_violation_count(d.m), 0);
+		model_destroy(d.m);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -279,6 +406,9 @@ int main(void)
 		cmocka_unit_test(what_is_left_is_told),
 		cmocka_unit_test(registers_are_mapped_by_the_page),
 		cmocka_unit_test(command_in_flight_at_rest),
+		cmocka_unit_test(hooks_reach_the_machine),
+		cmocka_unit_test(interrupts_are_sorted),
+		cmocka_unit_test(report_says_what_where_and_how_often),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
