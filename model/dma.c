@@ -76,7 +76,6 @@ static enum model_dma_status resolve(struct model *m, struct unit *u,
 {
 	memset(x, 0, sizeof *x);
 	x->pa = iova;
-	x->left = MODEL_PAGE - (iova & 0xfff);
 	m->n.dma++;
 	if (u && (u->r[R_GSTS] & G_TE)) {
 		translate(u, sid, iova, acc, path, x);

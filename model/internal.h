@@ -460,7 +460,6 @@ enum path {
 
 struct xlate {
 	uint64_t pa;
-	uint64_t left; /* bytes to the end of what is contiguous */
 	uint64_t page_iova, page_pa, page_size;
 	uint16_t did;
 	uint8_t perm;

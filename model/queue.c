@@ -71,7 +71,6 @@ bool queue_disable(struct unit *u)
 	}
 	u->r[R_GSTS] &= ~G_QIE;
 	u->r[R_IQH] = 0;
-	queue_reset(u);
 	return true;
 }
 

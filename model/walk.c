@@ -380,7 +380,6 @@ static void second_stage(struct unit *u, const struct cctx *c, uint64_t iova,
 		return;
 	}
 	x->pa = x->page_pa + (iova - x->page_iova);
-	x->left = x->page_size - (iova - x->page_iova);
 }
 
 static bool qualified(unsigned reason)
@@ -420,7 +419,6 @@ void translate(struct unit *u, uint16_t sid, uint64_t iova, enum access acc,
 		x->pa = iova;
 		x->perm = PERM_R | PERM_W;
 		x->page_size = MODEL_PAGE;
-		x->left = MODEL_PAGE - (iova & 0xfff);
 		goto out;
 	}
 	second_stage(u, &c, iova, acc, x);

@@ -61,9 +61,11 @@ static void nth_allocation_fails(void **state)
 	assert_int_not_equal(model_page_alloc(d.m, 0, 1), MODEL_NONE);
 	assert_int_equal(model_page_alloc(d.m, 0, 1), MODEL_NONE);
 	assert_int_not_equal(model_page_alloc(d.m, 0, 1), MODEL_NONE);
+	assert_int_equal(model_failures(d.m), 1);
 	model_fail_alloc(d.m, 1, true);
 	assert_int_equal(model_page_alloc(d.m, 0, 1), MODEL_NONE);
 	assert_int_equal(model_page_alloc(d.m, 0, 1), MODEL_NONE);
+	assert_int_equal(model_failures(d.m), 3);
 	mini_close(&d, true);
 }
 

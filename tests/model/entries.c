@@ -412,6 +412,30 @@ static void halves_of_wide_entries(void **state)
 	expect(MODEL_V_CHANGE);
 }
 
+static void pages_beside_the_registers(void **state)
+{
+	(void)state;
+	ready("plain");
+	mini_map(&d, top, 0x20000, d.base - 0x1000, 3);
+	mini_map(&d, top, 0x21000, d.base + 0x1000, 3);
+	can_write(DEV, 0x20000);
+	can_write(DEV, 0x21000);
+	mini_map(&d, top, 0x22000, 0xfedff000, 3);
+	mini_map(&d, top, 0x23000, 0xfef00000, 3);
+	can_write(DEV, 0x22000);
+	can_write(DEV, 0x23000);
+	assert_int_equal(model_violation_count(d.m), 0);
+	/* A large page around the window, and one that begins in it. */
+	mini_store(&d, mini_slot(&d, top, 4, 0x40000000, 2),
+		0xfee00000 | SS_PS | 3);
+	assert_false(can_write(DEV, 0x40100000));
+	mini_store(&d, mini_slot(&d, top, 4, 0x80000000, 3),
+		0xc0000000 | SS_PS | 3);
+	assert_false(can_write(DEV, 0x80000000));
+	assert_int_equal(model_last_fault(d.m), F_OUT_INTERRUPT);
+	expect(MODEL_V_ADDRESS);
+}
+
 #define T(f) cmocka_unit_test(f)
 
 int main(void)
@@ -436,6 +460,7 @@ int main(void)
 		T(page_split_and_joined),
 		T(gigabyte_split_and_joined),
 		T(halves_of_wide_entries),
+		T(pages_beside_the_registers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -405,6 +405,36 @@ static void drained_writes_are_no_superfluous_flush(void **state)
 	mini_close(&d, true);
 }
 
+static void requests_are_split_at_pages(void **state)
+{
+	uint8_t out[4096 + 64], in[4096 + 64];
+	uint64_t page[3];
+
+	(void)state;
+	ready("plain", MODEL_LAZY);
+	/* Three pages, in another order than their addresses. */
+	for (unsigned i = 0; i < 3; i++)
+		page[i] = model_page_alloc(d.m, 0, 9);
+	for (unsigned i = 0; i < 3; i++)
+		mini_map(&d, top, 0x10000 + i * 0x1000, page[2 - i], 3);
+	for (unsigned i = 0; i < sizeof out; i++)
+		out[i] = (uint8_t)(i * 31 + 5);
+	assert_int_equal(model_dma_write(d.m, 0, DEV, 0x10fe0, out, sizeof out),
+		MODEL_DMA_OK);
+	assert_memory_equal((char *)model_ptr(d.m, page[2]) + 0xfe0, out, 32);
+	assert_memory_equal(model_ptr(d.m, page[1]), out + 32, 4096);
+	assert_memory_equal(model_ptr(d.m, page[0]), out + 32 + 4096, 32);
+	assert_int_equal(model_dma_read(d.m, 0, DEV, 0x10fe0, in, sizeof in),
+		MODEL_DMA_OK);
+	assert_memory_equal(in, out, sizeof out);
+	/* The worst of the pieces counts. */
+	mini_store(&d, slot(0x12000, 1), 0);
+	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
+	assert_int_equal(model_dma_read(d.m, 0, DEV, 0x10fe0, in, sizeof in),
+		MODEL_DMA_BLOCKED);
+	mini_close(&d, true);
+}
+
 #define T(f) cmocka_unit_test(f)
 
 int main(void)
@@ -425,6 +455,7 @@ int main(void)
 		T(what_is_counted),
 		T(time_moves_as_far_as_told),
 		T(drained_writes_are_no_superfluous_flush),
+		T(requests_are_split_at_pages),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -44,6 +44,8 @@ static void interrupts_are_remapped(void **state)
 	assert_true(model_msi(d.m, 0, DEV, MSI(8), 1));
 	assert_false(model_msi(d.m, 0, DEV, MSI(8), 2));
 	assert_int_equal(model_last_fault(d.m), F_IR_NP);
+	assert_true(model_msi(d.m, 0, DEV, MSI(8), 1));
+	assert_int_equal(model_last_fault(d.m), 0);
 	mini_close(&d, true);
 }
 

@@ -312,6 +312,32 @@ static void all_that_the_queue_replaces(void **state)
 	}
 }
 
+static void what_was_flushed_can_be_read(void **state)
+{
+	static const unsigned grans[] = {
+		GRAN_GLOBAL, GRAN_DOMAIN, GRAN_NARROW, GRAN_GLOBAL};
+	unsigned iro;
+
+	(void)state;
+	ready("no-qi");
+	iro = ECAP_IRO(d.ecap);
+	for (unsigned i = 0; i < 4; i++) {
+		mini_flush_iotlb(&d, grans[i], DID, 0x1000, 0, false);
+		assert_int_equal(
+			bits(mini_read64(&d, iro + 8), 58, 57), grans[i]);
+		mini_flush_context(&d, grans[i], DID, DEV);
+		assert_int_equal(bits(mini_read64(&d, CCMD), 60, 59), grans[i]);
+	}
+	mini_close(&d, true);
+	/* Some units do more than they were asked for, and say so. */
+	ready("qemu-4.0");
+	mini_command(&d, G_QIE, false);
+	d.queue = false;
+	mini_flush_context(&d, GRAN_DOMAIN, 77, 0);
+	assert_int_equal(bits(mini_read64(&d, CCMD), 60, 59), GRAN_GLOBAL);
+	mini_close(&d, true);
+}
+
 #define T(f) cmocka_unit_test(f)
 
 int main(void)
@@ -338,6 +364,7 @@ int main(void)
 		T(tables_beyond_the_address_width),
 		T(nothing_is_written_while_a_command_runs),
 		T(all_that_the_queue_replaces),
+		T(what_was_flushed_can_be_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -624,6 +624,35 @@ static void flushes_that_were_needed_are_not_superfluous(void **state)
 	mini_close(&d, true);
 }
 
+/* Wherever it stands in its line, and whichever half of it. */
+static void wide_entries_not_written_back(void **state)
+{
+	(void)state;
+	for (unsigned n = 0; n < 16; n++) {
+		bool present = n & 1, high = n & 2;
+		uint64_t slot;
+
+		ready("non-coherent");
+		mini_start_interrupts(&d);
+		slot = n & 8 ? d.irt + 0x7f0 - (n & 4) * 16
+			     : mini_context(&d, OTHER) + (n & 4) * 8;
+		mini_store(&d, slot + 8, 0);
+		mini_store(&d, slot, present && (n & 8) ? ENTRY_P : 0);
+		if (present && !(n & 8)) {
+			mini_store(&d, slot + 8, DID << 8 | 2);
+			mini_store(&d, slot, top | 1);
+		}
+		assert_int_equal(model_checkpoint(d.m), 0);
+		d.coherent = true;
+		/* A bit that changes nothing else. */
+		mini_store(&d, slot + high * 8,
+			*(uint64_t *)model_ptr(d.m, slot + high * 8) ^
+				(high ? BIT(3) : ENTRY_FPD));
+		assert_int_equal(model_checkpoint(d.m), present);
+		mini_close(&d, false);
+	}
+}
+
 #define T(f) cmocka_unit_test(f)
 
 int main(void)
@@ -667,6 +696,7 @@ int main(void)
 		T(self_flushing_unit_forgets_with_the_root),
 		T(new_units_forget_when_translation_goes_off),
 		T(flushes_that_were_needed_are_not_superfluous),
+		T(wide_entries_not_written_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
