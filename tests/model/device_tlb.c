@@ -10,6 +10,9 @@
 #include <cmocka.h>
 #include "support/attached.h"
 
+/* AT of a request that asks for a translation. */
+#define TRANSLATION_REQUEST 1
+
 static void ats_on(uint16_t dev)
 {
 	model_pci_write(
@@ -317,6 +320,22 @@ static void requests_for_a_translation(void **state)
 	mini_close(&d, true);
 }
 
+static void refused_translations_are_recorded(void **state)
+{
+	unsigned fro;
+
+	(void)state;
+	ready_with_device_tlb();
+	fro = CAP_FRO(d.cap);
+	set_leaf(0x20000, frame | SS_R);
+	assert_false(model_ats_request(d.m, 0, ATS, 0x20008, true));
+	assert_int_equal(mini_read64(&d, fro), 0x20000);
+	assert_int_equal(mini_read64(&d, fro + 8),
+		BIT(63) | (uint64_t)TRANSLATION_REQUEST << 60 |
+			(uint64_t)F_WRITE << 32 | ATS);
+	mini_close(&d, true);
+}
+
 #define T(f) cmocka_unit_test(f)
 
 int main(void)
@@ -339,6 +358,7 @@ int main(void)
 		T(translated_writes_wait_for_the_device_tlb),
 		T(forgiving_unit_takes_any_order),
 		T(requests_for_a_translation),
+		T(refused_translations_are_recorded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -332,6 +332,28 @@ static void unit_that_cannot_drain_is_not_asked_to(void **state)
 	}
 }
 
+static void more_writes_than_fit_push_the_first(void **state)
+{
+	uint64_t v = 0;
+
+	(void)state;
+	ready("plain");
+	for (v = 1; v <= 4096; v++)
+		model_dma_post(d.m, 0, DEV, 0x10000 + v % 512 * 8, &v, 8);
+	assert_int_equal(model_posted(d.m), 4096);
+	assert_int_not_equal(*(uint64_t *)model_ptr(d.m, frame + 8), 1);
+	model_dma_post(d.m, 0, DEV, 0x10000, &v, 8);
+	assert_int_equal(model_posted(d.m), 4096);
+	assert_int_equal(*(uint64_t *)model_ptr(d.m, frame + 8), 1);
+	/* They land in their order: the last one stays. */
+	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
+	assert_int_equal(*(uint64_t *)model_ptr(d.m, frame), 4097);
+	for (unsigned i = 1; i < 512; i++)
+		assert_int_equal(
+			*(uint64_t *)model_ptr(d.m, frame + i * 8), 3584 + i);
+	mini_close(&d, true);
+}
+
 #define T(f) cmocka_unit_test(f)
 
 int main(void)
@@ -356,6 +378,7 @@ int main(void)
 		T(write_in_flight_lands_in_a_freed_page),
 		T(flush_drains_its_own_domain_and_pages),
 		T(unit_that_cannot_drain_is_not_asked_to),
+		T(more_writes_than_fit_push_the_first),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -392,6 +392,32 @@ static void report_says_what_where_and_how_often(void **state)
 	}
 }
 
+/* One page after the other is tried, not only the first. */
+static void every_page_that_firmware_uses(void **state)
+{
+	uint64_t pages;
+
+	(void)state;
+	ready(MODEL_LAZY);
+	pages = model_page_alloc(d.m, 2, 9);
+	for (uint64_t n = 0; n < 4; n++)
+		mini_map(&d, top, pages + (n << 12), pages + (n << 12), 3);
+	mini_attach(&d, DEV, top, DID, TT_SS);
+	model_device_needs(d.m, 0, DEV, pages, pages + 0x3fff);
+	model_advance(d.m, 100000);
+	assert_int_equal(model_violation_count(d.m), 0);
+	for (uint64_t n = 0; n < 4; n++) {
+		uint64_t slot = mini_slot(&d, top, 4, pages + (n << 12), 1);
+
+		mini_store(&d, slot, 0);
+		mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
+		model_advance(d.m, 100000);
+		assert_int_equal(
+			model_violations_of(d.m, MODEL_V_NEEDED), n + 1);
+	}
+	model_destroy(d.m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -409,6 +435,7 @@ int main(void)
 		cmocka_unit_test(hooks_reach_the_machine),
 		cmocka_unit_test(interrupts_are_sorted),
 		cmocka_unit_test(report_says_what_where_and_how_often),
+		cmocka_unit_test(every_page_that_firmware_uses),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

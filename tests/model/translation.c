@@ -482,6 +482,27 @@ static void record_written_without_clearing_it(void **state)
 	mini_close(&d, false);
 }
 
+/* Up to where the first unread record lies, and from there on. */
+static void index_of_the_first_record(void **state)
+{
+	struct mini d;
+	unsigned fro;
+
+	(void)state;
+	ready(&d, "256-records");
+	fro = CAP_FRO(d.cap);
+	for (unsigned n = 0; n < 600; n++) {
+		unsigned at = n % 256;
+
+		fault_of(&d, 0x1000, true);
+		assert_int_equal(bits(mini_read32(&d, FSTS), 15, 8), at);
+		assert_true(mini_read64(&d, fro + 16 * at + 8) >> 63);
+		mini_write32(&d, fro + 16 * at + 12, 1u << 31);
+		assert_false(mini_read32(&d, FSTS) & FSTS_PPF);
+	}
+	mini_close(&d, true);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -503,6 +524,7 @@ int main(void)
 		cmocka_unit_test(unread_faults_of_a_source_are_one),
 		cmocka_unit_test(own_message_goes_to_the_window),
 		cmocka_unit_test(record_written_without_clearing_it),
+		cmocka_unit_test(index_of_the_first_record),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
