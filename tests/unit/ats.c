@@ -487,6 +487,8 @@ static void slots_of_dropped_waits_are_free(void **state)
 	(void)state;
 	open_play(&p, "plain", MODEL_LAZY);
 	model_ats_behave(p.r.m, 0, RIG_ATS, MODEL_ATS_NEVER);
+	/* One silence after another, for each submission. */
+	p.r.iommu->options.device_timeout_ns *= 10;
 	unit = vtd_of(p.r.iommu->unit[0]);
 	for (unsigned n = 0; n < VTD_PLAN_MAX; n++)
 		plan.command[n] = (struct vtd_command){.op = VTD_OP_DEVICE_TLB,
