@@ -25,7 +25,7 @@ static unsigned until_failure;
 static struct usage used;
 
 static uint8_t ram[FRAMES][PAGE_SIZE] __attribute__((aligned(4096)));
-static struct page frames[FRAMES];
+static struct page frame[FRAMES];
 static unsigned free_frames[FRAMES], nfree, never_used;
 
 static struct process current_process;
@@ -119,7 +119,7 @@ void *page_alloc_dirty(void)
 	n = nfree ? free_frames[--nfree] : never_used++;
 	assert_true(n < FRAMES);
 	ASAN_UNPOISON_MEMORY_REGION(ram[n], PAGE_SIZE);
-	frames[n].refs = 1;
+	frame[n].refs = 1;
 	used.frames++;
 	return ram[n];
 }
@@ -137,12 +137,12 @@ struct page *page_of(phys_t p)
 	uint64_t offset = p.v - (uint64_t)ram;
 
 	assert_true(offset < sizeof(ram));
-	return &frames[offset / PAGE_SIZE];
+	return &frame[offset / PAGE_SIZE];
 }
 
 phys_t page_phys(const struct page *p)
 {
-	return phys((uint64_t)ram[p - frames]);
+	return phys((uint64_t)ram[p - frame]);
 }
 
 void page_get(struct page *p)
@@ -153,7 +153,7 @@ void page_get(struct page *p)
 
 void page_put(struct page *p)
 {
-	unsigned n = (unsigned)(p - frames);
+	unsigned n = (unsigned)(p - frame);
 
 	assert_true(p->refs);
 	if (--p->refs)
