@@ -112,10 +112,10 @@ uint64_t pages_add_inherited(void);
 struct page *page_of(phys_t p); /* NULL: not RAM */
 
 /* That of memory which was allocated here. */
-extern struct page *frames; /* by frame number */
+extern struct page *page_frames; /* by frame number */
 static inline struct page *page_of_virt(const void *p)
 {
-	return &frames[((uintptr_t)p - DIRECT_BASE) >> PAGE_SHIFT];
+	return &page_frames[((uintptr_t)p - DIRECT_BASE) >> PAGE_SHIFT];
 }
 phys_t page_phys(const struct page *p);
 

@@ -27,7 +27,7 @@ enum {
 
 #define EARLY_LIMIT (4ull << 30) /* what the boot page tables map */
 
-struct page *frames;
+struct page *page_frames;
 static uint64_t nframes;
 static struct list free_lists[MAX_ORDER + 1];
 static struct spinlock lock;
@@ -35,16 +35,16 @@ static struct memory_counts counts;
 
 static uint64_t frame_number(const struct page *p)
 {
-	return (uint64_t)(p - frames);
+	return (uint64_t)(p - page_frames);
 }
 
 struct page *page_of(phys_t p)
 {
 	uint64_t n = p.v >> PAGE_SHIFT;
 
-	if (n >= nframes || frames[n].state == RESERVED)
+	if (n >= nframes || page_frames[n].state == RESERVED)
 		return NULL;
-	return &frames[n];
+	return &page_frames[n];
 }
 
 phys_t page_phys(const struct page *p)
@@ -68,16 +68,16 @@ static void __release(uint64_t n, unsigned order)
 		uint64_t buddy = n ^ (1ull << order);
 
 		if (buddy + (1ull << order) > nframes ||
-			frames[buddy].state != FREE ||
-			frames[buddy].order != order)
+			page_frames[buddy].state != FREE ||
+			page_frames[buddy].order != order)
 			break;
-		list_remove(&frames[buddy].link);
-		frames[buddy].state = TAIL;
-		frames[MAX(n, buddy)].state = TAIL;
+		list_remove(&page_frames[buddy].link);
+		page_frames[buddy].state = TAIL;
+		page_frames[MAX(n, buddy)].state = TAIL;
 		n = MIN(n, buddy);
 		order++;
 	}
-	set_free(&frames[n], order);
+	set_free(&page_frames[n], order);
 }
 
 static struct page *__take(unsigned order)
@@ -154,13 +154,13 @@ void pages_free(void *v, unsigned order)
 /* Frames that are free from frame n on, as one block; 0: it is not free. */
 static uint64_t free_at(uint64_t n)
 {
-	return frames[n].state == FREE ? 1ull << frames[n].order : 0;
+	return page_frames[n].state == FREE ? 1ull << page_frames[n].order : 0;
 }
 
 /* The head of the block that frame n belongs to. */
 static uint64_t head_of(uint64_t n)
 {
-	while (frames[n].state == TAIL)
+	while (page_frames[n].state == TAIL)
 		n--;
 	return n;
 }
@@ -191,18 +191,18 @@ static void __take_part(uint64_t n, uint64_t start, uint64_t end)
 {
 	uint64_t size = free_at(n);
 
-	list_remove(&frames[n].link);
+	list_remove(&page_frames[n].link);
 	counts.free -= size;
 	for (uint64_t i = n; i < n + size; i++)
-		frames[i].state = IN_USE;
+		page_frames[i].state = IN_USE;
 	for (uint64_t i = n; i < n + size; i++) {
 		if (i < start || i >= end) {
 			__release(i, 0);
 			continue;
 		}
-		frames[i].order = 0;
-		frames[i].flags = 0;
-		frames[i].refs = 1;
+		page_frames[i].order = 0;
+		page_frames[i].flags = 0;
+		page_frames[i].refs = 1;
 	}
 }
 
@@ -229,13 +229,14 @@ void *pages_alloc_run(uint64_t n, uint64_t from, uint64_t limit)
 	spin_unlock(&lock);
 	if (!start)
 		return NULL;
-	watch_frames_taken(page_virt(&frames[start]), n * PAGE_SIZE);
-	return page_virt(&frames[start]);
+	watch_frames_taken(page_virt(&page_frames[start]), n * PAGE_SIZE);
+	return page_virt(&page_frames[start]);
 }
 
 static bool __is_claimed(uint64_t n)
 {
-	return frames[n].state == IN_USE && frames[n].flags & PAGE_CLAIMED;
+	return page_frames[n].state == IN_USE &&
+		page_frames[n].flags & PAGE_CLAIMED;
 }
 
 bool pages_claim(uint64_t start, uint64_t end)
@@ -245,13 +246,13 @@ bool pages_claim(uint64_t start, uint64_t end)
 
 	spin_lock(&lock);
 	for (uint64_t n = start >> PAGE_SHIFT; n < last && idle; n++)
-		idle = frames[n].state == RESERVED || __is_claimed(n) ||
+		idle = page_frames[n].state == RESERVED || __is_claimed(n) ||
 			free_at(head_of(n));
 	for (uint64_t n = start >> PAGE_SHIFT; n < last && idle; n++) {
-		if (frames[n].state == RESERVED || __is_claimed(n))
+		if (page_frames[n].state == RESERVED || __is_claimed(n))
 			continue;
 		__take_run(n, n + 1);
-		frames[n].flags = PAGE_CLAIMED;
+		page_frames[n].flags = PAGE_CLAIMED;
 	}
 	spin_unlock(&lock);
 	return idle;
@@ -335,7 +336,7 @@ static void add_frames(uint64_t first, uint64_t end)
 			first + (2ull << order) <= end)
 			order++;
 		for (uint64_t i = 1; i < 1ull << order; i++)
-			frames[first + i].state = TAIL;
+			page_frames[first + i].state = TAIL;
 		counts.total += 1ull << order;
 		__release(first, order);
 		first += 1ull << order;
@@ -361,7 +362,7 @@ static void mark_inherited(void)
 
 		for (uint64_t at = r->start; r->inherited && at < r->end;
 			at += PAGE_SIZE)
-			frames[at >> PAGE_SHIFT].state = INHERITED;
+			page_frames[at >> PAGE_SHIFT].state = INHERITED;
 	}
 }
 
@@ -400,9 +401,9 @@ static void place_frames(uint64_t bytes)
 		panic("not enough memory for %llu page frames",
 			(unsigned long long)nframes);
 	best->start = ALIGN_UP(best->start, PAGE_SIZE);
-	frames = phys_to_virt(phys(best->start));
+	page_frames = phys_to_virt(phys(best->start));
 	best->start += bytes;
-	memset(frames, 0, bytes);
+	memset(page_frames, 0, bytes);
 }
 
 uint64_t pages_array_size(void)
