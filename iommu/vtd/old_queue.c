@@ -74,7 +74,7 @@ static void end_with_wait(struct vtd_unit *unit, bool unsure)
 {
 	uint64_t queue = vtd_read64(unit, VTD_IQA);
 	uint64_t size = (uint64_t)PAGE_SIZE << VTD_IQA_QS(queue);
-	uint64_t width = queue & VTD_IQA_DW ? 32 : 16;
+	size_t width = queue & VTD_IQA_DW ? 32 : 16;
 	uint64_t head = (uint64_t)VTD_IQ_INDEX(vtd_read64(unit, VTD_IQH)) << 4 &
 		~(width - 1);
 	struct vtd_entry *last = slot_at(unit, (head + size - width) % size);
