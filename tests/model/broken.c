@@ -198,6 +198,9 @@ static void what_is_left_on_is_counted(void **state)
 			0, 1, true));
 	/* Roots, a context each, a page in each of 16 domains, interrupts. */
 	assert_int_equal(model_cached(d.m, 0), 256 + 10 + 16 + 64);
+	for (unsigned i = 0; i < 64; i++)
+		assert_true(model_msi(d.m, 0, DEV, 0xfee00010ull | i << 5, 0));
+	assert_false(model_msi(d.m, 0, DEV, 0xfee00010ull | 300 << 5, 0));
 	assert_null(model_ptr(d.m, 64 << 20));
 	assert_non_null(model_ptr(d.m, (64 << 20) - 1));
 	mini_close(&d, true);

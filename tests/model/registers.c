@@ -148,7 +148,8 @@ static void register_flush_on_a_new_unit(void **state)
 	cold("no-register-flush");
 	mini_flush_context(&d, GRAN_GLOBAL, 0, 0);
 	assert_int_equal(bits(mini_read64(&d, CCMD), 60, 59), 0);
-	model_violations_of(d.m, MODEL_V_UNSUPPORTED);
+	/* That it has none, and that it did nothing. */
+	assert_int_equal(model_violation_count(d.m), 2);
 	expect(MODEL_V_UNSUPPORTED);
 }
 
@@ -338,6 +339,62 @@ static void what_was_flushed_can_be_read(void **state)
 	mini_close(&d, true);
 }
 
+static void other_table_modes_are_refused(void **state)
+{
+	uint64_t v;
+
+	(void)state;
+	for (unsigned mode = 1; mode < 4; mode++) {
+		ready("plain");
+		mini_write64(&d, RTADDR, d.root | mode << 10);
+		mini_command(&d, G_RTP, true);
+		only(MODEL_V_COMMAND);
+		assert_int_equal(model_dma_read(d.m, 0, DEV, 0x10000, &v, 8),
+			MODEL_DMA_BLOCKED);
+		assert_int_equal(
+			model_last_fault(d.m), mode == 3 ? F_ABORT_DMA : F_TTM);
+		mini_close(&d, false);
+	}
+}
+
+static void leaf_hint_in_registers(void **state)
+{
+	uint64_t v;
+
+	(void)state;
+	for (int hint = 0; hint < 2; hint++) {
+		ready("no-qi");
+		mini_map(&d, top, 0x11000, frame, 3);
+		mini_store(
+			&d, mini_slot(&d, top, mini_levels(&d), 0x10000, 2), 0);
+		mini_flush_iotlb(&d, GRAN_NARROW, DID, 0, 9, hint);
+		assert_int_equal(model_dma_read(d.m, 0, DEV, 0x11000, &v, 8) ==
+				MODEL_DMA_OK,
+			hint);
+		mini_close(&d, true);
+	}
+}
+
+static void power_goes_while_a_command_runs(void **state)
+{
+	(void)state;
+	for (unsigned n = 0; n < 4; n++) {
+		cold("no-qi");
+		if (n == 1)
+			mini_write32(&d, GCMD, (uint32_t)G_WBF);
+		else if (n == 2)
+			mini_write64(&d, CCMD, CCMD_ICC | 1ull << 61);
+		else if (n == 3)
+			mini_write64(&d, 0x108,
+				mini_read64(&d, 0x108) | IOTLB_IVT |
+					1ull << 60);
+		model_unit_reset(d.m, 0);
+		assert_int_equal(
+			model_violations_of(d.m, MODEL_V_COMMAND), n > 0);
+		mini_close(&d, false);
+	}
+}
+
 #define T(f) cmocka_unit_test(f)
 
 int main(void)
@@ -365,6 +422,9 @@ int main(void)
 		T(nothing_is_written_while_a_command_runs),
 		T(all_that_the_queue_replaces),
 		T(what_was_flushed_can_be_read),
+		T(other_table_modes_are_refused),
+		T(leaf_hint_in_registers),
+		T(power_goes_while_a_command_runs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
