@@ -201,6 +201,13 @@ bool dtlb_reaches(struct model *m, uint64_t pa)
 	return false;
 }
 
+/* An erratum of these devices; the others behind the unit are sound. */
+static bool lets_go_late(const struct unit *u, const struct function *f)
+{
+	return (u->quirks & MODEL_QUIRK_EXTRA_DEVTLB) &&
+		f->d.vendor == 0x8086 && (f->d.device & 0xfffc) == 0x4940;
+}
+
 uint64_t dtlb_flush(struct unit *u, uint16_t sid, uint64_t addr, bool s)
 {
 	struct function *f = function_at(u->m, u->segment, sid);
@@ -228,9 +235,9 @@ uint64_t dtlb_flush(struct unit *u, uint16_t sid, uint64_t addr, bool s)
 		e->refetched = e->used && comes_back(u, e);
 		e->used = e->refetched;
 	}
-	if (u->quirks & MODEL_QUIRK_EXTRA_DEVTLB)
+	if (lets_go_late(u, f))
 		f->extra_flushes ^= 1;
-	if (!(u->quirks & MODEL_QUIRK_EXTRA_DEVTLB) || !f->extra_flushes)
+	if (!f->extra_flushes)
 		post_drain(u, DRAIN_TRANSLATED, GRAN_GLOBAL, 0, 0, 0, sid);
 	return f->answer == MODEL_ATS_LATE ? u->m->now + 900000 : u->m->now;
 }

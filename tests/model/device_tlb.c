@@ -336,6 +336,42 @@ static void refused_translations_are_recorded(void **state)
 	mini_close(&d, true);
 }
 
+static void device_that_lets_go_late(void **state)
+{
+	(void)state;
+	for (unsigned n = 0; n < 3; n++) {
+		const struct model_function_desc f = {.bdf = ATS,
+			.kind = MODEL_INTEGRATED,
+			.unit = -1,
+			.ats = true,
+			.vendor = n == 1 ? 0x1234 : 0x8086,
+			.device = n == 2 ? 0x4944 : 0x4942};
+		struct model_unit_desc unit = {
+			.kind = model_personality_find("sapphire-rapids"),
+			.include_all = true};
+		struct model_desc desc = {.units = &unit,
+			.unit_count = 1,
+			.functions = &f,
+			.function_count = 1};
+		uint64_t v = 1;
+
+		mini_open(&d, model_create(&desc));
+		mini_start(&d);
+		top = mini_page(&d);
+		frame = model_page_alloc(d.m, 0, OWNER);
+		mini_map(&d, top, 0x10000, frame, 3);
+		mini_attach(&d, ATS, top, DID, TT_ATS);
+		ats_on(ATS);
+		assert_int_equal(model_ats_post(d.m, 0, ATS, 0x10000, &v, 8),
+			MODEL_DMA_OK);
+		mini_flush_device(&d, ATS, 0x10000, false);
+		assert_int_equal(model_posted(d.m), n ? 0 : 1);
+		mini_flush_device(&d, ATS, 0x10000, false);
+		assert_int_equal(model_posted(d.m), 0);
+		mini_close(&d, true);
+	}
+}
+
 #define T(f) cmocka_unit_test(f)
 
 int main(void)
@@ -359,6 +395,7 @@ int main(void)
 		T(forgiving_unit_takes_any_order),
 		T(requests_for_a_translation),
 		T(refused_translations_are_recorded),
+		T(device_that_lets_go_late),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

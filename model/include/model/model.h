@@ -56,8 +56,8 @@ enum model_quirk {
 	MODEL_QUIRK_CFI_IGNORED = 1 << 3,
 	/** IQERCD always reads 0 (units older than the register). */
 	MODEL_QUIRK_NO_IQERCD = 1 << 4,
-	/** A device's posted writes land only after the device-TLB flush
-	 *  completed once; a second flush is needed (QAT on SPR class). */
+	/** Posted writes of a device 8086:4940 to 8086:4943 land only after a
+	 *  device-TLB flush completed once; a second one is needed. */
 	MODEL_QUIRK_EXTRA_DEVTLB = 1 << 5,
 };
 
