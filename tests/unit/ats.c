@@ -490,6 +490,8 @@ static void slots_of_dropped_waits_are_free(void **state)
 	/* One silence after another, for each submission. */
 	p.r.iommu->options.device_timeout_ns *= 10;
 	unit = vtd_of(p.r.iommu->unit[0]);
+	/* Each waits for the one before. */
+	p.r.iommu->options.device_timeout_ns *= 4;
 	for (unsigned n = 0; n < VTD_PLAN_MAX; n++)
 		plan.command[n] = (struct vtd_command){.op = VTD_OP_DEVICE_TLB,
 			.sid = RIG_ATS,

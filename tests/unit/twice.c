@@ -127,6 +127,24 @@ static enum iommu_status detach(void)
 	return iommu_detach(r.iommu, rig_id(RIG_DEV));
 }
 
+/** A domain in which it reaches nothing: one entry cannot simply take the place
+ *  of the other. */
+static enum iommu_status attach_blocked(void)
+{
+	struct iommu_domain_config config = {.kind = IOMMU_DOMAIN_BLOCKED};
+
+	if (domain && iommu_domain_kind(domain) != IOMMU_DOMAIN_BLOCKED)
+		assert_int_equal(iommu_domain_create(r.iommu, &config, &domain),
+			IOMMU_OK);
+	return attach();
+}
+
+static void leave_blocked(const char *kind)
+{
+	park(kind);
+	assert_int_equal(attach_blocked(), IOMMU_OK);
+}
+
 static enum iommu_status hand_over(void)
 {
 	return iommu_hand_over(r.iommu, IOMMU_HAND_OVER_BLOCKED);
@@ -231,6 +249,8 @@ static const struct scene scenes[] = {
 	{"caching", park, attach, IOMMU_OK},
 	{"plain", leave_parking, detach, IOMMU_OK},
 	{"caching", leave_parking, detach, IOMMU_OK},
+	{"plain", park, attach_blocked, IOMMU_OK},
+	{"caching", leave_blocked, detach, IOMMU_OK},
 	{"plain", park, hand_over, IOMMU_OK},
 	{"plain", inherit, detach_inherited, IOMMU_OK},
 	{"plain", inherit, attach_inherited, IOMMU_OK},
