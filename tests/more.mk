@@ -66,7 +66,8 @@ host-programs-in = $(MAKE) --no-print-directory -C $(S) O=$(O)/$1
 counting := HOST_OPTIMIZE='-O0 --coverage -fprofile-update=atomic'
 
 coverage: packages-coverage
-	@find $(O)/coverage -name '*.gcda' -delete 2>/dev/null || true
+	@find $(O)/coverage '(' -name '*.gcda' -o -name red ')' -delete \
+		2>/dev/null || true
 	$(Q)+$(call host-programs-in,coverage) $(counting) \
 		-k test-unit test-model test-kernel || touch $(O)/coverage/red
 	$(Q)gcovr -r $(S) --object-directory $(O)/coverage/host \
