@@ -116,8 +116,8 @@ void fault_record(struct unit *u, uint16_t sid, uint64_t info, bool read,
 }
 
 /* What is cleared was seen, unless messages are still off: then what an earlier
- * owner left may go unseen. While PFO is set nothing new is recorded, so that
- * whoever reads all records before he clears it loses none (VT-d 7.3). */
+ * owner left may go unseen. That records are read before overflow is cleared
+ * cannot be asked for: of two CPUs one may still be reading (VT-d 7.3). */
 static void check_cleared(struct unit *u, uint32_t cleared)
 {
 	if (u->m->mode == MODEL_BENIGN || (u->r[R_FECTL] & CTL_IM))
@@ -126,9 +126,6 @@ static void check_cleared(struct unit *u, uint32_t cleared)
 		blame(u->m, u, MODEL_V_FAULT, "11.4.7.1",
 			"conditions %#llx cleared that were never read",
 			(unsigned long long)(cleared & ~u->fsts_seen));
-	if ((cleared & FSTS_PFO) && (u->r[R_FSTS] & FSTS_PPF))
-		blame(u->m, u, MODEL_V_FAULT, "7.3",
-			"overflow cleared while records wait to be read");
 }
 
 void fault_write_fsts(struct unit *u, uint32_t value)

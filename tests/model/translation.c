@@ -367,25 +367,6 @@ static void condition_cleared_that_nobody_saw(void **state)
 	mini_close(&d, false);
 }
 
-static void overflow_cleared_before_the_records(void **state)
-{
-	struct mini d;
-
-	(void)state;
-	ready(&d, "one-record");
-	unmask_faults(&d);
-	for (int i = 0; i < 2; i++) {
-		fault_of(&d, 0x1000, true);
-		fault_of(&d, 0x2000, true);
-		assert_true(mini_read32(&d, FSTS) & FSTS_PFO);
-		if (!i)
-			mini_write32(&d, CAP_FRO(d.cap) + 12, 1u << 31);
-		mini_write32(&d, FSTS, FSTS_PFO);
-		assert_int_equal(model_violations_of(d.m, MODEL_V_FAULT), i);
-	}
-	mini_close(&d, false);
-}
-
 /* So is the index with translation and remapping off. */
 static void records_start_again_when_all_is_off(void **state)
 {
@@ -519,7 +500,6 @@ int main(void)
 		cmocka_unit_test(pass_through_is_identity),
 		cmocka_unit_test(dmar_describes_the_machine),
 		cmocka_unit_test(condition_cleared_that_nobody_saw),
-		cmocka_unit_test(overflow_cleared_before_the_records),
 		cmocka_unit_test(records_start_again_when_all_is_off),
 		cmocka_unit_test(unread_faults_of_a_source_are_one),
 		cmocka_unit_test(own_message_goes_to_the_window),
