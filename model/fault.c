@@ -116,16 +116,18 @@ void fault_record(struct unit *u, uint16_t sid, uint64_t info, bool read,
 }
 
 /* What is cleared was seen, unless messages are still off: then what an earlier
- * owner left may go unseen. That records are read before overflow is cleared
- * cannot be asked for: of two CPUs one may still be reading (VT-d 7.3). */
+ * owner left may go unseen. Overflow is left out: of two CPUs that read it one
+ * may clear it first, and records may wait that it is reading (VT-d 7.3). */
 static void check_cleared(struct unit *u, uint32_t cleared)
 {
+	uint64_t unseen = cleared & ~u->fsts_seen & ~(uint64_t)FSTS_PFO;
+
 	if (u->m->mode == MODEL_BENIGN || (u->r[R_FECTL] & CTL_IM))
 		return;
-	if (cleared & ~u->fsts_seen)
+	if (unseen)
 		blame(u->m, u, MODEL_V_FAULT, "11.4.7.1",
 			"conditions %#llx cleared that were never read",
-			(unsigned long long)(cleared & ~u->fsts_seen));
+			(unsigned long long)unseen);
 }
 
 void fault_write_fsts(struct unit *u, uint32_t value)
