@@ -485,14 +485,22 @@ static void stands_still(struct vtd_unit *unit)
 static __attribute__((noinline)) enum vtd_outcome slow_wait(
 	struct vtd_unit *unit, struct ticket ticket)
 {
-	struct iommu *iommu = unit->unit.iommu;
+	const struct iommu_options *options = &unit->unit.iommu->options;
 	struct vtd_deadline deadline;
+	uint64_t repaired = 0, so_far;
 	unsigned turn = 0;
 	bool late = false;
 
-	vtd_deadline_start(&deadline,
-		iommu->options.timeout_ns + iommu->options.device_timeout_ns);
 	while (!vtd_reached(unit, ticket)) {
+		/* What others asked of a silent device comes first, and times
+		 * out piece by piece: that is no stand-still. */
+		so_far =
+			__atomic_load_n(&unit->queue.lost_to, __ATOMIC_RELAXED);
+		if (!turn || so_far != repaired)
+			vtd_deadline_start(&deadline,
+				options->timeout_ns +
+					options->device_timeout_ns);
+		repaired = so_far;
 		if (unit_state(&unit->unit) == IOMMU_UNIT_FAILED)
 			return VTD_FAILED;
 		if (late) {
