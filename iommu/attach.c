@@ -30,7 +30,7 @@ static enum iommu_status find_stand_in(struct iommu *iommu,
 	return core_device_stand_in(iommu, dev, rid, out);
 }
 
-static enum iommu_status find_party(
+static __attribute__((noinline)) enum iommu_status find_party(
 	struct iommu *iommu, struct device *dev, struct party *out)
 {
 	enum iommu_status status;
@@ -42,7 +42,7 @@ static enum iommu_status find_party(
 	return find_stand_in(iommu, dev, dev->group, &out->leader);
 }
 
-static enum iommu_status compose_identity(
+static __attribute__((noinline)) enum iommu_status compose_identity(
 	struct iommu *iommu, const struct unit *unit, struct entry *out)
 {
 	enum iommu_status status;
@@ -58,8 +58,9 @@ static enum iommu_status compose_identity(
 }
 
 /** The deepest table that both sides have reaches furthest. */
-static enum iommu_status compose_shared(const struct iommu_domain *domain,
-	const struct unit *unit, struct entry *out)
+static __attribute__((noinline)) enum iommu_status compose_shared(
+	const struct iommu_domain *domain, const struct unit *unit,
+	struct entry *out)
 {
 	iommu_phys_t root[6] = {[3] = domain->roots.levels3,
 		[4] = domain->roots.levels4,
@@ -94,7 +95,7 @@ static enum iommu_status compose_entry(const struct iommu_domain *domain,
 }
 
 /** Everything that may forbid an attach, then the reservation. I held. */
-static enum iommu_status __reserve(
+static __attribute__((noinline)) enum iommu_status __reserve(
 	struct party *party, struct iommu_domain *domain, bool ats)
 {
 	const struct iommu *iommu = domain->iommu;
@@ -152,7 +153,8 @@ static void __release(struct party *party, bool confirmed)
 	party->leader->group_changing = false;
 }
 
-static void release(struct iommu *iommu, struct party *party, bool confirmed)
+static __attribute__((noinline)) void release(
+	struct iommu *iommu, struct party *party, bool confirmed)
 {
 	unsigned long state = core_lock(iommu, &iommu->lock);
 
@@ -214,7 +216,7 @@ static enum iommu_status open_entries(
 	return status;
 }
 
-static enum iommu_status find_usable(
+static __attribute__((noinline)) enum iommu_status find_usable(
 	struct iommu *iommu, struct iommu_device_id id, struct device **out)
 {
 	enum iommu_status status = core_device(iommu, id, out);
@@ -233,35 +235,33 @@ static enum iommu_status find_usable(
 	}
 }
 
-enum iommu_status core_attach(
-	struct iommu *iommu, struct device *dev, struct iommu_domain *domain)
+static __attribute__((noinline)) enum iommu_status attach_entry(
+	struct iommu *iommu, struct device *dev, struct iommu_domain *domain,
+	struct entry *entry)
 {
 	enum iommu_status status;
 	struct party party;
 	unsigned long state;
-	struct entry entry;
 
-	status = compose_entry(domain, dev->unit, &entry);
-	if (status == IOMMU_OK)
-		status = find_party(iommu, dev, &party);
+	status = find_party(iommu, dev, &party);
 	if (status != IOMMU_OK)
 		return status;
-	entry.ats = core_ats_wanted(dev, domain->kind);
+	entry->ats = core_ats_wanted(dev, domain->kind);
 	state = core_lock(iommu, &iommu->lock);
-	status = __reserve(&party, domain, entry.ats);
+	status = __reserve(&party, domain, entry->ats);
 	core_unlock(iommu, &iommu->lock, state);
 	if (status != IOMMU_OK)
 		return status;
 
-	entry.did = dev->did;
+	entry->did = dev->did;
 	status = core_disinherit(iommu, dev);
 	if (status == IOMMU_OK)
-		status = open_entries(&party, &entry);
+		status = open_entries(&party, entry);
 	if (status != IOMMU_OK) {
 		release(iommu, &party, status == IOMMU_NO_MEMORY);
 		return status;
 	}
-	if (entry.ats)
+	if (entry->ats)
 		core_ats_switch(dev, true);
 	state = core_lock(iommu, &iommu->lock);
 	dev->state = IOMMU_DEVICE_ATTACHED;
@@ -269,6 +269,21 @@ enum iommu_status core_attach(
 	core_unlock(iommu, &iommu->lock, state);
 	unit_count(&dev->unit->stats.attaches, 1);
 	return IOMMU_OK;
+}
+
+enum iommu_status core_attach(
+	struct iommu *iommu, struct device *dev, struct iommu_domain *domain)
+{
+	enum iommu_status status = IOMMU_OK;
+	struct entry entry;
+
+	/* From here: less stack. */
+	if (domain->kind == IOMMU_DOMAIN_IDENTITY && !dev->unit->pass_through)
+		status = core_identity_make(iommu);
+	if (status == IOMMU_OK)
+		status = compose_entry(domain, dev->unit, &entry);
+	return status == IOMMU_OK ? attach_entry(iommu, dev, domain, &entry)
+				  : status;
 }
 
 /* ---- without a moment in which the device reaches nothing ---- */

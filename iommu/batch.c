@@ -75,7 +75,7 @@ void iommu_batch_add(struct iommu_batch *batch, unsigned changes,
 /* ---- flushing ---- */
 
 /** Flushes on up to PARALLEL of *units, which it takes off. *again: those that
- *  lost it. */
+ *  lost it or take nothing without being waited for. */
 static __attribute__((noinline)) enum iommu_status flush_some(
 	const struct iommu_batch *batch, uint64_t *units, uint64_t *again)
 {
@@ -94,9 +94,12 @@ static __attribute__((noinline)) enum iommu_status flush_some(
 		unit = domain->iommu->unit[index];
 		one = unit->ops->flush(
 			unit, domain->on[index].did, batch, &ticket[count]);
-		status = core_worse(status, one);
 		of[count] = (uint8_t)index;
-		if (one == IOMMU_OK && ticket[count].end)
+		if (one == IOMMU_UNCONFIRMED)
+			*again |= 1ull << index;
+		else if (one != IOMMU_OK)
+			status = one;
+		else if (ticket[count].end)
 			count++;
 	}
 	for (n = 0; n < count; n++) {
@@ -137,6 +140,14 @@ static __attribute__((noinline)) enum iommu_status flush_units(
 	return status;
 }
 
+enum iommu_status core_block_silent(
+	struct iommu_domain *domain, enum iommu_status status)
+{
+	if (__atomic_load_n(&domain->tlb_devices, __ATOMIC_ACQUIRE))
+		status = core_worse(status, core_block_mute(domain));
+	return status;
+}
+
 /** Flushes what the batch says on all units of its domain. */
 static inline enum iommu_status flush_ranges(const struct iommu_batch *batch)
 {
@@ -154,9 +165,6 @@ static inline enum iommu_status flush_ranges(const struct iommu_batch *batch)
 	} else if (units) {
 		status = flush_units(batch, units);
 	}
-	/* What a blocked device still holds is refused by the unit. */
-	if (__atomic_load_n(&domain->tlb_devices, __ATOMIC_ACQUIRE))
-		status = core_worse(status, core_block_mute(domain));
 	return status;
 }
 
@@ -193,7 +201,7 @@ enum iommu_status core_flush_end(
 	return status;
 }
 
-enum iommu_status iommu_batch_flush(struct iommu_batch *batch)
+enum iommu_status core_batch_flush(struct iommu_batch *batch)
 {
 	enum iommu_status status;
 
@@ -204,6 +212,11 @@ enum iommu_status iommu_batch_flush(struct iommu_batch *batch)
 		core_table_release(batch, status == IOMMU_OK);
 	iommu_batch_init(batch, batch->domain);
 	return status;
+}
+
+enum iommu_status iommu_batch_flush(struct iommu_batch *batch)
+{
+	return core_block_silent(batch->domain, core_batch_flush(batch));
 }
 
 static __attribute__((noinline)) enum iommu_status flush_range(
@@ -234,7 +247,8 @@ enum iommu_status core_flush_leaf(struct iommu_domain *domain, uint64_t page)
 		!__atomic_load_n(&domain->tlb_devices, __ATOMIC_ACQUIRE) &&
 		unit->ops->flush_leaf(unit, domain->on[index].did, page))
 		return IOMMU_OK;
-	return flush_range(domain, IOMMU_REMOVED, page, PAGE_SIZE);
+	return core_block_silent(
+		domain, flush_range(domain, IOMMU_REMOVED, page, PAGE_SIZE));
 }
 
 enum iommu_status iommu_flush(struct iommu_domain *domain, unsigned changes,
@@ -245,7 +259,8 @@ enum iommu_status iommu_flush(struct iommu_domain *domain, unsigned changes,
 	if (size == PAGE_SIZE && !(iova.v & (PAGE_SIZE - 1)) && changes &&
 		!(changes & more))
 		return core_flush_leaf(domain, iova.v);
-	return flush_range(domain, changes, iova.v, size);
+	return core_block_silent(
+		domain, flush_range(domain, changes, iova.v, size));
 }
 
 enum iommu_status iommu_flush_all(struct iommu_domain *domain, unsigned changes)

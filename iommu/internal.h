@@ -350,6 +350,13 @@ unsigned core_tlb_rids(struct iommu_domain *domain, const struct unit *unit,
 	bool again, unsigned skip, uint16_t *rid, unsigned max);
 /** Blocks the devices of a domain whose TLB does not answer. */
 enum iommu_status core_block_mute(struct iommu_domain *domain);
+/** iommu_batch_flush(), but core_block_silent() is to follow: without the batch
+ *  on the stack. */
+enum iommu_status core_batch_flush(struct iommu_batch *batch);
+/** What a silent device still holds is refused by the unit once it is blocked.
+ *  Returns the worse of the statuses. */
+enum iommu_status core_block_silent(
+	struct iommu_domain *domain, enum iommu_status status);
 
 /* ---- attach.c ---- */
 

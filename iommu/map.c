@@ -162,6 +162,20 @@ static __attribute__((noinline)) enum iommu_status map_leaves(
 	return IOMMU_OK;
 }
 
+/** Where tables may be made or split: all of it, or nothing. */
+static enum iommu_status map_tables(struct iommu_domain *domain, word64 *table,
+	unsigned level, uint64_t iova, uint64_t last, uint64_t phys,
+	uint64_t bits)
+{
+	struct made made;
+	enum iommu_status status = core_map_range(
+		domain, table, level, iova, last, phys, bits, &made);
+
+	return status == IOMMU_OK
+		? status
+		: core_map_undo(domain, iova, last - iova + 1, made, status);
+}
+
 /** Everything that can be wrong with a range; then maps it. */
 static __attribute__((noinline)) enum iommu_status map_slowly(
 	struct iommu_domain *domain, uint64_t iova, uint64_t phys,
@@ -184,8 +198,7 @@ static __attribute__((noinline)) enum iommu_status map_slowly(
 		return IOMMU_RESERVED_RANGE;
 	table = find_table(domain, iova, last, &level);
 	if (level > 1)
-		return core_map_range(
-			domain, table, level, iova, last, phys, bits);
+		return map_tables(domain, table, level, iova, last, phys, bits);
 	table += index_of(iova, 1);
 	status = map_leaves(table, phys | bits, count);
 	if (status == IOMMU_OK)
@@ -411,7 +424,7 @@ static __attribute__((noinline)) enum iommu_status unmap_any_now(
 
 	iommu_batch_init(&batch, domain);
 	status = unmap_any(domain, iova, size, &batch, out_removed);
-	flushed = iommu_batch_flush(&batch);
+	flushed = core_batch_flush(&batch);
 	return flushed == IOMMU_OK ? status : flushed;
 }
 
@@ -419,7 +432,8 @@ enum iommu_status core_unmap_now(struct iommu_domain *domain, uint64_t iova,
 	uint64_t size, uint64_t *out_removed)
 {
 	if (size != PAGE_SIZE || !core_clear_near(domain, iova))
-		return unmap_any_now(domain, iova, size, out_removed);
+		return core_block_silent(
+			domain, unmap_any_now(domain, iova, size, out_removed));
 	if (out_removed)
 		*out_removed = PAGE_SIZE;
 	return core_flush_leaf(domain, iova);

@@ -243,7 +243,7 @@ static bool fits_large(
 		last - iova >= size - 1;
 }
 
-static enum iommu_status map_leaves(
+static void map_leaves(
 	struct edit *edit, word64 *first, uint64_t iova, uint64_t last)
 {
 	unsigned count = (unsigned)((last - iova) >> PAGE_SHIFT) + 1;
@@ -251,71 +251,41 @@ static enum iommu_status map_leaves(
 	store_leaves(first, (iova + edit->phys_delta) | edit->leaf_bits, count);
 	write_back(edit, first, count);
 	edit->done = last + 1;
+}
+
+/** Maps on from edit->done: one large page, or what one table of leaves maps of
+ *  the rest; from the given table down. */
+static enum iommu_status map_next(
+	struct edit *edit, word64 *table, unsigned level)
+{
+	uint64_t iova = edit->done, end;
+	word64 *entry;
+
+	for (; level > 1; level--) {
+		end = core_min(
+			iova | ((1ull << shift_of(level)) - 1), edit->last);
+		entry = &table[index_of(iova, level)];
+		if (fits_large(edit, level, iova, end) && !load(entry) &&
+			core_reserve_fill(edit->domain)) {
+			store(entry,
+				(iova + edit->phys_delta) | edit->leaf_bits |
+					LARGE);
+			write_back(edit, entry, 1);
+			edit->done = end + 1;
+			return IOMMU_OK;
+		}
+		table = core_table_below(edit, entry);
+		if (!table)
+			return IOMMU_NO_MEMORY;
+	}
+	end = core_min(iova | ((1ull << shift_of(2)) - 1), edit->last);
+	map_leaves(edit, &table[index_of(iova, 1)], iova, end);
 	return IOMMU_OK;
-}
-
-static enum iommu_status map_below(struct edit *edit, word64 *table,
-	unsigned level, uint64_t iova, uint64_t last);
-
-static enum iommu_status map_entry(struct edit *edit, word64 *entry,
-	unsigned level, uint64_t iova, uint64_t last)
-{
-	word64 *below;
-
-	if (fits_large(edit, level, iova, last) && !load(entry) &&
-		core_reserve_fill(edit->domain)) {
-		store(entry,
-			(iova + edit->phys_delta) | edit->leaf_bits | LARGE);
-		write_back(edit, entry, 1);
-		edit->done = last + 1;
-		return IOMMU_OK;
-	}
-	below = core_table_below(edit, entry);
-	if (!below)
-		return IOMMU_NO_MEMORY;
-	return map_below(edit, below, level - 1, iova, last);
-}
-
-/** The recursion is as deep as the tables. */
-static enum iommu_status map_below(struct edit *edit, word64 *table,
-	unsigned level, uint64_t iova, uint64_t last)
-{
-	uint64_t mask = (1ull << shift_of(level)) - 1;
-	enum iommu_status status = IOMMU_OK;
-
-	if (level == 1)
-		return map_leaves(edit, &table[index_of(iova, 1)], iova, last);
-	while (status == IOMMU_OK) {
-		uint64_t end = core_min(iova | mask, last);
-
-		status = map_entry(
-			edit, &table[index_of(iova, level)], level, iova, end);
-		if (end == last)
-			break;
-		iova = end + 1;
-	}
-	return status;
-}
-
-/** Takes back what a failed map did. The unit may have seen it. Tables that it
- *  made stay, and are flushed as they would have been with their leaves. */
-static enum iommu_status undo(struct edit *edit, uint64_t iova, uint64_t last,
-	enum iommu_status status)
-{
-	if (edit->done > iova &&
-		iommu_unmap_now(edit->domain, iommu_iova(iova),
-			edit->done - iova) != IOMMU_OK)
-		return IOMMU_UNCONFIRMED;
-	if (edit->relinked &&
-		core_tell_present(edit->domain, iova, last - iova + 1) !=
-			IOMMU_OK)
-		return IOMMU_UNCONFIRMED;
-	return status;
 }
 
 enum iommu_status core_map_range(struct iommu_domain *domain, word64 *table,
 	unsigned level, uint64_t iova, uint64_t last, uint64_t phys,
-	uint64_t leaf_bits)
+	uint64_t leaf_bits, struct made *made)
 {
 	struct edit edit = {
 		.domain = domain,
@@ -326,12 +296,26 @@ enum iommu_status core_map_range(struct iommu_domain *domain, word64 *table,
 		.first = iova,
 		.last = last,
 	};
-	enum iommu_status status;
+	enum iommu_status status = IOMMU_MAPPED;
 
-	if (range_is_used(&edit, table, level, iova, last))
-		return IOMMU_MAPPED;
-	status = map_below(&edit, table, level, iova, last);
-	return status == IOMMU_OK ? status : undo(&edit, iova, last, status);
+	if (!range_is_used(&edit, table, level, iova, last))
+		do
+			status = map_next(&edit, table, level);
+		while (status == IOMMU_OK && edit.done <= last);
+	*made = (struct made){edit.done - iova, edit.relinked};
+	return status;
+}
+
+enum iommu_status core_map_undo(struct iommu_domain *domain, uint64_t iova,
+	uint64_t size, struct made made, enum iommu_status status)
+{
+	if (made.size &&
+		iommu_unmap_now(domain, iommu_iova(iova), made.size) !=
+			IOMMU_OK)
+		return IOMMU_UNCONFIRMED;
+	if (made.tables && core_tell_present(domain, iova, size) != IOMMU_OK)
+		return IOMMU_UNCONFIRMED;
+	return status;
 }
 
 /* ---- unmap ---- */

@@ -140,10 +140,21 @@ static inline word64 *table_at(const struct iommu *iommu, uint64_t entry)
 	return core_virt(iommu, iommu_phys(entry & ADDRESS));
 }
 
-/** Maps a sound range from a table that has all its entries. */
+/** What a mapping came to. */
+struct made {
+	uint64_t size; /* leaves are made up to here */
+	bool tables;   /* tables came or were split */
+};
+
+/** Maps below a table; if it fails, core_map_undo() is to follow. */
 enum iommu_status core_map_range(struct iommu_domain *domain, word64 *table,
 	unsigned level, uint64_t iova, uint64_t last, uint64_t phys,
-	uint64_t leaf_bits);
+	uint64_t leaf_bits, struct made *made);
+/** Takes back what a failed mapping of size bytes did; the unit may have seen
+ *  it. Tables that it made stay, and are flushed as they would have been with
+ *  their leaves. Returns the status, or IOMMU_UNCONFIRMED. */
+enum iommu_status core_map_undo(struct iommu_domain *domain, uint64_t iova,
+	uint64_t size, struct made made, enum iommu_status status);
 /** Unmaps what a table maps of a range; tables may be split and unlinked.
  *  False: a split found no page. */
 bool core_unmap_below(struct edit *edit, word64 *table, unsigned level,

@@ -46,7 +46,8 @@ enum iommu_status core_map_reserved(
 	return status;
 }
 
-static enum iommu_status make_parking(struct iommu *iommu, struct device *dev)
+static __attribute__((noinline)) enum iommu_status make_parking(
+	struct iommu *iommu, struct device *dev)
 {
 	struct iommu_domain_config config = {.kind = IOMMU_DOMAIN_MAPPED,
 		.no_snoop_control = dev->properties & IOMMU_NO_SNOOP_CONTROL};
@@ -65,6 +66,15 @@ static enum iommu_status make_parking(struct iommu *iommu, struct device *dev)
 	return undone == IOMMU_OK ? status : undone;
 }
 
+static __attribute__((noinline)) void tell_blocked(
+	struct iommu *iommu, struct iommu_device_id id, enum iommu_status why)
+{
+	core_log(iommu, IOMMU_LOG_WARNING,
+		"reserved memory of %04x:%02x:%02x.%u is blocked: %s",
+		id.segment, id.requester >> 8, id.requester >> 3 & 0x1f,
+		id.requester & 7, iommu_status_text(why));
+}
+
 enum iommu_status core_park(struct iommu *iommu, struct device *dev)
 {
 	enum iommu_status status = IOMMU_OK;
@@ -76,11 +86,7 @@ enum iommu_status core_park(struct iommu *iommu, struct device *dev)
 	if (status == IOMMU_OK)
 		status = core_attach(iommu, dev, dev->parking);
 	if (status != IOMMU_OK)
-		core_log(iommu, IOMMU_LOG_WARNING,
-			"reserved memory of %04x:%02x:%02x.%u is blocked: %s",
-			dev->id.segment, dev->id.requester >> 8,
-			dev->id.requester >> 3 & 0x1f, dev->id.requester & 7,
-			iommu_status_text(status));
+		tell_blocked(iommu, dev->id, status);
 	return status;
 }
 

@@ -43,7 +43,7 @@ static bool carries(const struct device *dev, uint16_t rid)
 }
 
 /** Whether an inherited entry has to go when the device gets another owner. */
-static enum iommu_status concerns(
+static __attribute__((noinline)) enum iommu_status concerns(
 	struct iommu *iommu, const struct device *dev, uint16_t rid, bool *out)
 {
 	struct iommu_device_id id = {dev->id.segment, rid};

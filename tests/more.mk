@@ -29,7 +29,7 @@ size-objects := $(patsubst %,$(O)/size/%.o,$(library-sources))
 $(O)/size/%.c.o: $(S)/%.c | packages-build
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu17 -ffreestanding -O2 -mgeneral-regs-only \
-		-fcallgraph-info=su $(library-includes) -MMD -MP -c -o $@ $<
+		$(wide-stores) -fcallgraph-info=su $(library-includes) -MMD -MP -c -o $@ $<
 
 size: packages-build packages-test $(size-objects) $(stack-programs)
 	@size -t $(size-objects) | sed 's|$(O)/size/||'

@@ -6,7 +6,7 @@
 # `make soak` runs them for as long as one likes.
 
 plain-flags := -std=gnu17 -O2 -g -Wall -Wextra -I$(S)/include \
-	-I$(S)/model/include -I$(S) -I$(S)/iommu
+	-I$(S)/model/include -I$(S) -I$(S)/iommu $(wide-stores)
 # gcc's does not know fences; nothing here depends on that.
 race-flags := $(plain-flags) -fsanitize=thread \
 	$(if $(findstring clang,$(CC)),,-Wno-tsan)

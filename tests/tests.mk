@@ -11,8 +11,8 @@ host-flags := -std=gnu17 -g -fno-omit-frame-pointer -Wall -Wextra \
 	$(HOST_OPTIMIZE) \
 	-I$(S)/include -I$(S)/model/include -I$(S) -I$(S)/kernel
 # Stores of 16 bytes, as the kernel has them.
-host-library-flags := $(library-warnings) -I$(S)/iommu \
-	$(if $(filter x86_64,$(shell uname -m)),-mcx16)
+wide-stores := $(if $(filter x86_64,$(shell uname -m)),-mcx16)
+host-library-flags := $(library-warnings) -I$(S)/iommu $(wide-stores)
 
 model-sources := $(patsubst $(S)/%,%,$(wildcard $(S)/model/*.c))
 support-sources := $(patsubst $(S)/%,%,$(wildcard $(S)/tests/*/support/*.c))

@@ -98,52 +98,61 @@ enum iommu_status vtd_root_flush(struct vtd_unit *unit)
 	return vtd_run(unit, &plan);
 }
 
-/** Links a context table into the root table unless another CPU did; returns
- *  whether the given one was used. */
-static bool link_context(struct vtd_unit *unit, unsigned bus, iommu_phys_t phys)
+/** Links a context table into the root table, unless another CPU did. */
+static __attribute__((noinline)) enum iommu_status link_context(
+	struct vtd_unit *unit, unsigned bus)
 {
 	struct iommu *iommu = unit->unit.iommu;
-	unsigned long state = core_lock(iommu, &unit->table_lock);
-	bool mine = !(unit->root[bus].low & VTD_ROOT_P);
+	unsigned long state;
+	iommu_phys_t phys;
+	void *page = core_pages(iommu, 0, &phys);
+	bool mine;
 
+	if (!page)
+		return IOMMU_NO_MEMORY;
+	vtd_write_back(unit, page, PAGE_SIZE);
+	state = core_lock(iommu, &unit->table_lock);
+	mine = !(unit->root[bus].low & VTD_ROOT_P);
 	if (mine) {
 		unit->context_phys[bus] = phys;
 		vtd_entry_publish(unit, &unit->root[bus],
 			(struct vtd_entry){.low = phys.v | VTD_ROOT_P});
 	}
 	core_unlock(iommu, &unit->table_lock, state);
-	return mine;
+	if (!mine)
+		core_pages_free(iommu, page, phys, 0);
+	return IOMMU_OK;
 }
 
 /**
- * The context table of a bus, made on first use. It is only handed out after
- * the unit has forgotten that the root entry was absent; CPUs that come
- * meanwhile flush too. *plan is lent.
+ * Makes the context table of a bus on first use. It only counts after the unit
+ * has forgotten that the root entry was absent; CPUs that come meanwhile flush
+ * too. *plan is lent.
  */
-static enum iommu_status context_table(struct vtd_unit *unit, unsigned bus,
-	struct vtd_plan *plan, struct vtd_entry **out)
+static enum iommu_status need_context(
+	struct vtd_unit *unit, unsigned bus, struct vtd_plan *plan)
 {
-	struct iommu *iommu = unit->unit.iommu;
 	enum iommu_status status;
-	iommu_phys_t phys;
-	void *page;
 
-	*out = __atomic_load_n(&unit->context[bus], __ATOMIC_ACQUIRE);
-	if (*out)
+	if (__atomic_load_n(&unit->context[bus], __ATOMIC_ACQUIRE))
 		return IOMMU_OK;
-	page = core_pages(iommu, 0, &phys);
-	if (!page)
-		return IOMMU_NO_MEMORY;
-	vtd_write_back(unit, page, PAGE_SIZE);
-	if (!link_context(unit, bus, phys)) {
-		core_pages_free(iommu, page, phys, 0);
-		page = core_virt(iommu, unit->context_phys[bus]);
-	}
+	status = link_context(unit, bus);
+	if (status != IOMMU_OK)
+		return status;
 	vtd_plan_root_entry(&unit->traits, plan);
 	status = vtd_run(unit, plan);
-	*out = page;
-	__atomic_store_n(&unit->context[bus], *out, __ATOMIC_RELEASE);
+	__atomic_store_n(&unit->context[bus],
+		core_virt(unit->unit.iommu, unit->context_phys[bus]),
+		__ATOMIC_RELEASE);
 	return status;
+}
+
+struct vtd_entry *vtd_context_slot(const struct vtd_unit *unit, uint16_t rid)
+{
+	struct vtd_entry *table =
+		__atomic_load_n(&unit->context[rid >> 8], __ATOMIC_ACQUIRE);
+
+	return table ? &table[rid & 0xff] : NULL;
 }
 
 static unsigned deepest(const struct unit *unit)
@@ -173,13 +182,13 @@ enum iommu_status vtd_attach(struct unit *neutral, const struct entry *entry)
 {
 	struct vtd_unit *unit = vtd_of(neutral);
 	enum iommu_status status;
-	struct vtd_entry *table, *slot;
+	struct vtd_entry *slot;
 	struct vtd_plan plan;
 
-	status = context_table(unit, entry->rid >> 8, &plan, &table);
+	status = need_context(unit, entry->rid >> 8, &plan);
 	if (status != IOMMU_OK)
 		return status;
-	slot = &table[entry->rid & 0xff];
+	slot = vtd_context_slot(unit, entry->rid);
 	vtd_entry_publish(unit, slot, compose(neutral, entry));
 	vtd_plan_context_made(&unit->traits, entry->rid, entry->did, &plan);
 	status = vtd_run(unit, &plan);
@@ -210,8 +219,7 @@ enum iommu_status vtd_redirect(
 	struct unit *neutral, const struct entry *entry, uint16_t old_did)
 {
 	struct vtd_unit *unit = vtd_of(neutral);
-	struct vtd_entry *slot =
-		&unit->context[entry->rid >> 8][entry->rid & 0xff];
+	struct vtd_entry *slot = vtd_context_slot(unit, entry->rid);
 	enum iommu_status status;
 	struct vtd_plan plan;
 
@@ -243,15 +251,13 @@ enum iommu_status vtd_detach(struct unit *neutral, const struct entry *entry,
 	const struct device *dev)
 {
 	struct vtd_unit *unit = vtd_of(neutral);
-	struct vtd_entry *table, *slot;
+	struct vtd_entry *slot;
 	enum iommu_status status;
 	struct vtd_plan plan;
 
-	table = __atomic_load_n(
-		&unit->context[entry->rid >> 8], __ATOMIC_ACQUIRE);
-	if (!table)
+	slot = vtd_context_slot(unit, entry->rid);
+	if (!slot)
 		return IOMMU_OK;
-	slot = &table[entry->rid & 0xff];
 	vtd_entry_retire(unit, slot);
 	vtd_plan_context_removed(&unit->traits, entry->rid, entry->did, &plan);
 	status = vtd_run_with_tlb(unit, entry->ats ? dev : NULL, &plan);
@@ -264,16 +270,16 @@ enum iommu_status vtd_hush(struct unit *neutral, uint16_t rid)
 {
 	struct vtd_unit *unit = vtd_of(neutral);
 	struct iommu *iommu = neutral->iommu;
-	struct vtd_entry *table, *slot;
+	struct vtd_entry *slot;
 	enum iommu_status status;
 	unsigned long state;
 	struct vtd_plan plan;
 	bool absent;
 
-	status = context_table(unit, rid >> 8, &plan, &table);
+	status = need_context(unit, rid >> 8, &plan);
 	if (status != IOMMU_OK)
 		return status;
-	slot = &table[rid & 0xff];
+	slot = vtd_context_slot(unit, rid);
 	state = core_lock(iommu, &unit->table_lock);
 	absent = !(slot->low & VTD_CTX_P);
 	if (absent) {
@@ -313,8 +319,8 @@ bool vtd_inspect(const struct unit *neutral, uint16_t rid, struct entry *out,
 	struct iommu_walk *walk)
 {
 	const struct vtd_unit *unit = vtd_of(neutral);
-	unsigned bus = rid >> 8, devfn = rid & 0xff;
-	const struct vtd_entry *table;
+	const struct vtd_entry *slot;
+	unsigned bus = rid >> 8;
 	struct vtd_entry entry;
 
 	*walk = (struct iommu_walk){0};
@@ -322,11 +328,12 @@ bool vtd_inspect(const struct unit *neutral, uint16_t rid, struct entry *out,
 		return false;
 	entry = look(&unit->root[bus]);
 	note_step(walk, 7, unit->root_phys.v + bus * 16, &entry);
-	table = __atomic_load_n(&unit->context[bus], __ATOMIC_ACQUIRE);
-	if (!table)
+	slot = vtd_context_slot(unit, rid);
+	if (!slot)
 		return false;
-	entry = look(&table[devfn]);
-	note_step(walk, 6, unit->context_phys[bus].v + devfn * 16, &entry);
+	entry = look(slot);
+	note_step(walk, 6, unit->context_phys[bus].v + (rid & 0xff) * 16u,
+		&entry);
 	if (!(entry.low & VTD_CTX_P))
 		return false;
 	*out = (struct entry){.rid = rid,

@@ -57,7 +57,7 @@ struct vtd_command {
 };
 
 enum {
-	VTD_PLAN_MAX = 7,
+	VTD_PLAN_MAX = 6,
 	/** Page-selective commands per batch before the whole domain is
 	 *  cheaper: each costs about a third of a doorbell, and the unit
 	 *  searches its IOTLB for each. */

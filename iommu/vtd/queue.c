@@ -267,7 +267,7 @@ enum iommu_status vtd_submit(
 	if (!plan->count || status != IOMMU_OK)
 		return plan->count ? status : IOMMU_OK;
 	if (!uses_queue(unit, plan->command))
-		return vtd_registers_run(unit, plan->command, plan->count);
+		return IOMMU_UNCONFIRMED;
 	return put_patiently(unit, plan->command, plan->count, out);
 }
 
@@ -340,7 +340,7 @@ static void mute(struct vtd_unit *unit, uint16_t sid)
 }
 
 /** Looks for errors and repairs them; rings what was left to somebody else. */
-static void look_for_errors(struct vtd_unit *unit)
+static __attribute__((noinline)) void look_for_errors(struct vtd_unit *unit)
 {
 	struct vtd_queue *queue = &unit->queue;
 	struct iommu *iommu = unit->unit.iommu;
@@ -462,7 +462,8 @@ static inline bool is_done(struct vtd_unit *unit, struct ticket ticket)
 	return vtd_reached(unit, ticket) && !was_lost(unit, ticket);
 }
 
-static void note_latency(struct iommu_stats *stats, uint64_t waited_ns)
+static __attribute__((noinline)) void note_latency(
+	struct iommu_stats *stats, uint64_t waited_ns)
 {
 	unsigned slot = 0;
 
@@ -473,7 +474,7 @@ static void note_latency(struct iommu_stats *stats, uint64_t waited_ns)
 	unit_count(&stats->latency[slot], 1);
 }
 
-static void stands_still(struct vtd_unit *unit)
+static __attribute__((noinline)) void stands_still(struct vtd_unit *unit)
 {
 	unsigned long state = core_lock(unit->unit.iommu, &unit->queue.lock);
 

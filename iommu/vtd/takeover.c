@@ -312,14 +312,6 @@ enum iommu_status vtd_take_over(struct vtd_unit *unit, bool first)
 
 /* ---- what was inherited ends ---- */
 
-static struct vtd_entry *slot_of(const struct vtd_unit *unit, uint16_t rid)
-{
-	struct vtd_entry *table =
-		__atomic_load_n(&unit->context[rid >> 8], __ATOMIC_ACQUIRE);
-
-	return table ? &table[rid & 0xff] : NULL;
-}
-
 static bool is_inherited(const struct vtd_entry *slot)
 {
 	return slot && slot->low & VTD_CTX_P && slot->high & INHERITED;
@@ -332,9 +324,10 @@ bool vtd_next_inherited(
 	unsigned rid;
 
 	for (rid = from; rid < BUSES * DEVFNS; rid++) {
-		if (!slot_of(unit, (uint16_t)rid)) {
+		if (!vtd_context_slot(unit, (uint16_t)rid)) {
 			rid |= 0xff;
-		} else if (is_inherited(slot_of(unit, (uint16_t)rid))) {
+		} else if (is_inherited(
+				   vtd_context_slot(unit, (uint16_t)rid))) {
 			*out_rid = (uint16_t)rid;
 			return true;
 		}
@@ -346,7 +339,7 @@ enum iommu_status vtd_disinherit(struct unit *neutral, uint16_t rid,
 	const struct device *dev, bool *out_ats)
 {
 	struct vtd_unit *unit = vtd_of(neutral);
-	struct vtd_entry *slot = slot_of(unit, rid), entry;
+	struct vtd_entry *slot = vtd_context_slot(unit, rid), entry;
 	struct iommu *iommu = neutral->iommu;
 	enum iommu_status status;
 	struct vtd_plan plan;

@@ -192,6 +192,8 @@ bool vtd_flush_leaf(struct unit *unit, uint16_t did, uint64_t page);
 
 /* ---- entries.c: root, context and interrupt entries ---- */
 
+/** The context entry of an id, or NULL: there is no table of its bus. */
+struct vtd_entry *vtd_context_slot(const struct vtd_unit *unit, uint16_t rid);
 /** Makes an absent entry present: body, write-back, then the present bit. */
 void vtd_entry_publish(
 	struct vtd_unit *unit, struct vtd_entry *entry, struct vtd_entry value);

@@ -98,7 +98,9 @@ static uint32_t wanted_status(uint64_t bit, bool set)
 /** Bits of GSTS that only a command of ours changes. */
 #define STEADY (VTD_TE | VTD_QIE | VTD_IRE)
 
-enum iommu_status vtd_gcmd(struct vtd_unit *unit, uint64_t bit, bool set)
+/** Returns why it failed, or NULL. */
+static __attribute__((noinline)) const char *command(
+	struct vtd_unit *unit, uint64_t bit, bool set)
 {
 	struct iommu *iommu = unit->unit.iommu;
 	unsigned long state = core_lock(iommu, &unit->reg_lock);
@@ -113,10 +115,17 @@ enum iommu_status vtd_gcmd(struct vtd_unit *unit, uint64_t bit, bool set)
 		unit, VTD_GSTS, (uint32_t)bit, wanted_status(bit, set));
 	steady = !((vtd_read32(unit, VTD_GSTS) ^ value) & STEADY);
 	core_unlock(iommu, &unit->reg_lock, state);
-	if (done && steady)
+	if (!done)
+		return "a global command does not end";
+	return steady ? NULL : "a global command changed more than was asked";
+}
+
+enum iommu_status vtd_gcmd(struct vtd_unit *unit, uint64_t bit, bool set)
+{
+	const char *why = command(unit, bit, set);
+
+	if (!why)
 		return IOMMU_OK;
-	vtd_lost(unit,
-		done ? "a global command changed more than was asked"
-		     : "a global command does not end");
+	vtd_lost(unit, why);
 	return IOMMU_UNIT_LOST;
 }

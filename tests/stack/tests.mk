@@ -4,7 +4,8 @@
 # library that tells which of its functions are on the stack (measure.c).
 
 stack-flags := $(plain-flags) -fno-reorder-functions -no-pie
-stack-tests := sweep inject queue inherited left_on faults random_short
+stack-tests := sweep inject queue inherited left_on faults reserved ats dma \
+	random_short
 stack-programs := $(stack-tests:%=$(O)/test/stack/%)
 stack-library := $(patsubst %,$(O)/stack/%.o,$(library-sources))
 stack-others := $(patsubst %,$(O)/plain/%.o,$(model-sources) \
