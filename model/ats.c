@@ -128,9 +128,8 @@ static enum model_dma_status ats_dma(struct model *m, uint16_t segment,
 
 		n = n < len ? n : len;
 		s = MODEL_DMA_BLOCKED;
-		if (!e && !ats_ask(m, u, f, sid, iova, write))
-			break;
-		e = dtlb_find(f, iova);
+		if (!e && ats_ask(m, u, f, sid, iova, write))
+			e = dtlb_find(f, iova);
 		if (!e || (e->perm & want) != want)
 			break;
 		s = dma_translated(m, segment, bdf, e->pa + (iova - e->iova),

@@ -322,6 +322,8 @@ static void pay_iotlb(struct unit *u, struct did_use *use)
 
 /* ---- stale or not ------------------------------------------------------- */
 
+/* What is remembered was read, so it has a place in memory. */
+
 /* Bits of a second-stage entry that hardware looks at. */
 uint64_t ss_meaning(uint64_t raw)
 {
@@ -332,28 +334,18 @@ uint64_t ss_meaning(uint64_t raw)
 
 bool centry_is_stale(struct unit *u, const struct centry *e)
 {
-	if (!e->steps)
-		return false;
-	for (unsigned i = 0; i < e->steps; i++) {
-		uint64_t now;
-
-		if (!ram_has(u->m, e->path[i].pa, 8))
-			continue;
-		now = ram_read64(u->m, e->path[i].pa);
-		if (ss_meaning(now) != ss_meaning(e->path[i].raw))
+	for (unsigned i = 0; i < e->steps; i++)
+		if (ss_meaning(ram_read64(u->m, e->path[i].pa)) !=
+			ss_meaning(e->path[i].raw))
 			return true;
-	}
 	return false;
 }
 
 bool context_is_stale(struct unit *u, const struct cctx *c)
 {
-	uint64_t lo, hi;
+	uint64_t lo = ram_read64(u->m, c->pa);
+	uint64_t hi = ram_read64(u->m, c->pa + 8);
 
-	if (!ram_has(u->m, c->pa, 16))
-		return false;
-	lo = ram_read64(u->m, c->pa);
-	hi = ram_read64(u->m, c->pa + 8);
 	if (!(lo & ENTRY_P) || !(c->lo & ENTRY_P))
 		return (lo & ENTRY_P) != (c->lo & ENTRY_P);
 	/* Bits 70:67 belong to software. */
@@ -362,11 +354,8 @@ bool context_is_stale(struct unit *u, const struct cctx *c)
 
 bool root_is_stale(struct unit *u, const struct croot *c)
 {
-	uint64_t lo;
+	uint64_t lo = ram_read64(u->m, c->pa);
 
-	if (!ram_has(u->m, c->pa, 16))
-		return false;
-	lo = ram_read64(u->m, c->pa);
 	if (!(lo & ENTRY_P) || !(c->lo & ENTRY_P))
 		return (lo & ENTRY_P) != (c->lo & ENTRY_P);
 	return lo != c->lo;
@@ -374,12 +363,9 @@ bool root_is_stale(struct unit *u, const struct croot *c)
 
 bool cirte_is_stale(struct unit *u, const struct cirte *c)
 {
-	uint64_t lo, hi;
+	uint64_t lo = ram_read64(u->m, c->pa);
+	uint64_t hi = ram_read64(u->m, c->pa + 8);
 
-	if (!ram_has(u->m, c->pa, 16))
-		return false;
-	lo = ram_read64(u->m, c->pa);
-	hi = ram_read64(u->m, c->pa + 8);
 	if (!(lo & ENTRY_P) || !(c->lo & ENTRY_P))
 		return (lo & ENTRY_P) != (c->lo & ENTRY_P);
 	return ((lo ^ c->lo) & ~MASK(11, 8)) || hi != c->hi;
@@ -540,7 +526,6 @@ void flush_all_dma(struct unit *u)
 	struct model_counters kept = u->m->n;
 
 	flush_context(u, GRAN_GLOBAL, 0, 0, 0);
-	u->owe_cc = false;
 	flush_iotlb(u, GRAN_GLOBAL, 0, 0, 0, false, true, true);
 	u->m->n = kept;
 }
@@ -549,7 +534,6 @@ void cache_clear(struct unit *u)
 {
 	struct model_counters kept = u->m->n;
 
-	u->owe_cc = u->owe_iotlb = u->owe_iec = false;
 	flush_all_dma(u);
 	flush_irtes(u, true, 0, 0);
 	u->m->n = kept;
@@ -572,7 +556,6 @@ static bool large_leaf_covers(struct unit *u, uint64_t pa)
 size_t cache_reaches(struct unit *u, uint64_t pa, const char **how)
 {
 	struct page *p = page_of(u->m, pa);
-	uint64_t queue = (uint64_t)MODEL_PAGE << bits(u->r[R_IQA], 2, 0);
 
 	if (u->gone)
 		return 0;
@@ -588,8 +571,8 @@ size_t cache_reaches(struct unit *u, uint64_t pa, const char **how)
 	else if ((u->r[R_GSTS] & G_IRE) && u->irt_set && pa >= u->irt &&
 		pa - u->irt < u->irt_entries * 16ull)
 		*how = "its interrupt table";
-	else if ((u->r[R_GSTS] & G_QIE) && pa >= (u->r[R_IQA] & ~0xfffull) &&
-		pa - (u->r[R_IQA] & ~0xfffull) < queue)
+	else if ((u->r[R_GSTS] & G_QIE) && pa >= queue_base(u) &&
+		pa - queue_base(u) < queue_bytes(u))
 		*how = "its invalidation queue";
 	else if (queue_stores_to(u, pa))
 		*how = "the status word of a pending wait";

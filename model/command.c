@@ -96,7 +96,7 @@ static void latch_root(struct unit *u)
 		blame(u->m, u, MODEL_V_COMMAND, "11.4.5",
 			"translation-table mode changed while translation is "
 			"on");
-	if (r & ~0xfffull & ~u->haw_mask)
+	if (r & ~u->haw_mask)
 		blame(u->m, u, MODEL_V_ADDRESS, "11.4.5",
 			"root table %#llx is beyond the address width",
 			(unsigned long long)r);
@@ -121,7 +121,7 @@ static void latch_irt(struct unit *u)
 	if ((u->r[R_GSTS] & G_IRE) && eime != u->eime)
 		blame(u->m, u, MODEL_V_INTERRUPT, "11.4.12",
 			"EIME changed while interrupt remapping is on");
-	if (r & ~0xfffull & ~u->haw_mask)
+	if (r & ~u->haw_mask)
 		blame(u->m, u, MODEL_V_ADDRESS, "11.4.12",
 			"interrupt table %#llx is beyond the address width",
 			(unsigned long long)r);

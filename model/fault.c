@@ -138,22 +138,8 @@ void fault_write_fsts(struct unit *u, uint32_t value)
 	check_cleared(u, cleared);
 	u->r[R_FSTS] &= ~(uint64_t)cleared;
 	u->fsts_seen &= u->r[R_FSTS];
-	if (cleared & (FSTS_IQE | FSTS_ITE)) {
-		/* Fetching starts again at the head. */
-		u->r[R_IQERCD] = 0;
-		if ((u->r[R_GSTS] & G_QIE) && u->r[R_IQH] != u->r[R_IQT])
-			u->queue_due = u->m->now + 1;
-		/* A repaired slot is no rewriting. */
-		if (u->r[R_IQH] / 16 < u->snapshot_room &&
-			ram_has(u->m, (u->r[R_IQA] & ~0xfffull) + u->r[R_IQH],
-				16)) {
-			uint64_t pa = (u->r[R_IQA] & ~0xfffull) + u->r[R_IQH];
-
-			u->snapshot[u->r[R_IQH] / 16].lo = ram_read64(u->m, pa);
-			u->snapshot[u->r[R_IQH] / 16].hi =
-				ram_read64(u->m, pa + 8);
-		}
-	}
+	if (cleared & (FSTS_IQE | FSTS_ITE))
+		queue_resume(u);
 	if (fault_quiet(u))
 		u->r[R_FECTL] &= ~CTL_IP;
 }

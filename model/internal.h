@@ -417,7 +417,10 @@ void flush_owed_check(struct unit *u, const char *when);
 void queue_doorbell(struct unit *u);
 void queue_step(struct unit *u);
 void queue_enable(struct unit *u);
-bool queue_disable(struct unit *u);
+void queue_disable(struct unit *u);
+void queue_resume(struct unit *u);
+uint64_t queue_bytes(const struct unit *u);
+uint64_t queue_base(const struct unit *u);
 void queue_reset(struct unit *u);
 bool queue_stores_to(struct unit *u, uint64_t page);
 

@@ -232,7 +232,7 @@ static unsigned check_owing(struct unit *u)
 {
 	unsigned found = 0;
 
-	for (unsigned did = 0; found < u->owing && did < 65536; did++) {
+	for (unsigned did = 0; found < u->owing; did++) {
 		struct did_use *use = &u->did_use[did];
 
 		if (!use->owes_iotlb)

@@ -80,10 +80,8 @@ bool memory_init(struct model *m, const struct model_desc *d)
 		return false;
 	/* The last page is the secret: nobody is ever given it. */
 	m->secret = m->ram_base + m->ram_size - MODEL_PAGE;
-	m->page[m->pages - 1].gen = 1;
 	trap_page(m, m->secret);
 	/* The page below belongs to firmware: queues left on lie there. */
-	m->page[m->pages - 2].gen = 1;
 	m->page[m->pages - 2].owner = 255;
 	return true;
 }

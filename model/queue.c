@@ -16,12 +16,12 @@
 /* VT-d leaves the limit to the platform; longer than a PCIe completion. */
 #define DEVTLB_TIMEOUT_NS 50000000ull
 
-static uint64_t queue_bytes(const struct unit *u)
+uint64_t queue_bytes(const struct unit *u)
 {
 	return (uint64_t)MODEL_PAGE << bits(u->r[R_IQA], 2, 0);
 }
 
-static uint64_t queue_base(const struct unit *u)
+uint64_t queue_base(const struct unit *u)
 {
 	return u->r[R_IQA] & ~0xfffull & u->haw_mask;
 }
@@ -56,7 +56,7 @@ void queue_enable(struct unit *u)
 	u->r[R_GSTS] |= G_QIE;
 }
 
-bool queue_disable(struct unit *u)
+void queue_disable(struct unit *u)
 {
 	bool quiet = u->r[R_IQH] == u->r[R_IQT] && !u->fetched_count &&
 		!u->wait_pending;
@@ -67,11 +67,10 @@ bool queue_disable(struct unit *u)
 			quiet ? "the last descriptor was not a wait"
 			      : "descriptors are pending");
 		if (!quiet || (u->quirks & MODEL_QUIRK_QIE_STICKS))
-			return false;
+			return;
 	}
 	u->r[R_GSTS] &= ~G_QIE;
 	u->r[R_IQH] = 0;
-	return true;
 }
 
 /* After an error some units fetch again when it is cleared, others with the
@@ -90,6 +89,19 @@ static void queue_error(struct unit *u, unsigned iqei)
 	u->r[R_IQERCD] = (u->r[R_IQERCD] & ~15ull) | iqei;
 	fault_status(u, FSTS_IQE);
 	stop_fetching(u);
+}
+
+/* The error was cleared: fetching starts again at the head, whose slot may have
+ * been repaired. That is no rewriting. */
+void queue_resume(struct unit *u)
+{
+	uint64_t head = u->r[R_IQH], pa = queue_base(u) + head;
+
+	u->r[R_IQERCD] = 0;
+	if ((u->r[R_GSTS] & G_QIE) && head != u->r[R_IQT])
+		u->queue_due = u->m->now + 1;
+	if (head / 16 < u->snapshot_room && ram_has(u->m, pa, 16))
+		memcpy(&u->snapshot[head / 16], ram_at(u->m, pa), 16);
 }
 
 /* ---- doorbell ----------------------------------------------------------- */
@@ -537,6 +549,4 @@ void queue_step(struct unit *u)
 	if (u->queue_stopped || u->r[R_IQH] == u->r[R_IQT] ||
 		(u->r[R_FSTS] & (FSTS_IQE | FSTS_ITE)))
 		u->queue_due = 0;
-	else if (!u->queue_due)
-		u->queue_due = 1;
 }

@@ -200,8 +200,6 @@ static void check_bits(struct unit *u, int r, uint64_t value, uint64_t lanes)
 		ignored = MASK(15, 8) | FSTS_PPF;
 	else if (r == R_PMEN)
 		ignored = PMEN_PRS;
-	else if (r == R_GCMD)
-		ignored = 0;
 	if (r == R_GCMD && (value & MASK(22, 0)))
 		blame(u->m, u, MODEL_V_RESERVED, "11.4.4.1",
 			"GCMD written with reserved bits %#llx",
@@ -317,8 +315,6 @@ static void write_one(
 	if (r == R_ICS && !(u->r[R_ICS] & ICS_IWC))
 		u->r[R_IECTL] &= ~CTL_IP;
 	set_off(u, r, value, shift, width);
-	if (r == R_GCMD)
-		u->r[R_GCMD] = 0;
 }
 
 static struct unit *unit_at(struct model *m, uint64_t phys, uint64_t *off)

@@ -45,7 +45,7 @@ static unsigned root_check(struct unit *u, uint64_t lo, uint64_t hi)
 {
 	if (!(lo & ENTRY_P))
 		return F_ROOT_NP;
-	if ((lo & MASK(11, 1)) || hi || (lo & ~0xfffull & ~u->haw_mask)) {
+	if ((lo & MASK(11, 1)) || hi || (lo & ~u->haw_mask)) {
 		blame(u->m, u, MODEL_V_RESERVED, "9.1",
 			"reserved bits in root entry %#llx %#llx",
 			(unsigned long long)hi, (unsigned long long)lo);
@@ -112,7 +112,7 @@ static unsigned context_check(
 	if (!(lo & ENTRY_P))
 		return F_CTX_NP;
 	bad = (lo & MASK(11, 4)) || (hi & BIT(7)) || (hi & MASK(63, 24)) ||
-		(tt != TT_PASS && (lo & ~0xfffull & ~u->haw_mask));
+		(tt != TT_PASS && (lo & ~u->haw_mask));
 	if (bad) {
 		blame(u->m, u, MODEL_V_RESERVED, "9.3",
 			"reserved bits in context entry of %04x, %#llx %#llx",

@@ -224,8 +224,6 @@ void watch_exit(struct model *m)
 
 void watch_page(struct model *m, struct page *p)
 {
-	if (p->watched)
-		return;
 	if (!p->copy)
 		p->copy = malloc(MODEL_PAGE);
 	if (!p->copy)
