@@ -117,28 +117,6 @@ static void enumeration_shows_what_memory_says(void **state)
 
 /* ---- watching stores ---------------------------------------------------- */
 
-static void watched(const char *kind, unsigned flags)
-{
-	static const struct model_function_desc f[] = {
-		{.bdf = DEV, .kind = MODEL_INTEGRATED, .unit = -1},
-		{.bdf = OTHER, .kind = MODEL_INTEGRATED, .unit = -1}};
-	struct model_unit_desc unit = {
-		.kind = model_personality_find(kind), .include_all = true};
-	struct model_desc desc = {.flags = MODEL_WATCH | flags,
-		.units = &unit,
-		.unit_count = 1,
-		.functions = f,
-		.function_count = 2};
-
-	mini_open(&d, model_create(&desc));
-	mini_start(&d);
-	top = mini_page(&d);
-	frame = model_page_alloc(d.m, 0, 9);
-	mini_map(&d, top, 0x10000, frame, 3);
-	mini_attach(&d, DEV, top, DID, TT_SS);
-	assert_true(can_write(DEV, 0x10000));
-}
-
 static void torn_context_entry(void **state)
 {
 	uint64_t slot;

@@ -136,6 +136,10 @@ static void locks_have_one_order(void **state)
 	both(1, 2);
 	both(0, 1);
 	both(0, 2);
+	/* What was held before is held no more. */
+	both(3, 2);
+	both(3, 1);
+	both(3, 0);
 	assert_int_equal(model_violation_count(d.m), 0);
 	/* By way of another. */
 	both(2, 0);

@@ -185,7 +185,8 @@ static void detach_without_iotlb_flush(void **state)
 	top = mini_page(&d);
 	mini_attach(&d, OTHER, top, DID, TT_SS);
 	assert_true(can_write(OTHER, 0x10000));
-	/* Said at once, not only at rest. */
+	/* Said at once, not only at rest, and once. */
+	assert_int_equal(model_violation_count(d.m), 1);
 	only(MODEL_V_STALE);
 	expect_at_checkpoint(MODEL_V_STALE);
 }

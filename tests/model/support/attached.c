@@ -30,6 +30,28 @@ void ready(const char *kind)
 	assert_int_equal(model_checkpoint(d.m), 0);
 }
 
+void watched(const char *kind, unsigned flags)
+{
+	static const struct model_function_desc f[] = {
+		{.bdf = DEV, .kind = MODEL_INTEGRATED, .unit = -1},
+		{.bdf = OTHER, .kind = MODEL_INTEGRATED, .unit = -1}};
+	struct model_unit_desc unit = {
+		.kind = model_personality_find(kind), .include_all = true};
+	struct model_desc desc = {.flags = MODEL_WATCH | flags,
+		.units = &unit,
+		.unit_count = 1,
+		.functions = f,
+		.function_count = 2};
+
+	mini_open(&d, model_create(&desc));
+	mini_start(&d);
+	top = mini_page(&d);
+	frame = model_page_alloc(d.m, 0, OWNER);
+	mini_map(&d, top, 0x10000, frame, 3);
+	mini_attach(&d, DEV, top, DID, TT_SS);
+	assert_true(can_write(DEV, 0x10000));
+}
+
 bool can_write(uint16_t dev, uint64_t iova)
 {
 	uint64_t v = 1;

@@ -24,6 +24,10 @@ void cold(const char *kind);
 /** Everything on, DEV attached to DID, 0x10000 mapped and read once. */
 void ready(const char *kind);
 
+/** The same, every store to a table seen: flags besides MODEL_WATCH. There are
+ *  DEV and OTHER alone. */
+void watched(const char *kind, unsigned flags);
+
 bool can_write(uint16_t dev, uint64_t iova);
 /** Stores a last-level entry, without a flush. */
 void set_leaf(uint64_t iova, uint64_t v);

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How the stores of a driver are seen: whose page faults they are, several
+ * machines at once, pages that become tables again; and how far a unit walks
+ * ahead when it sees one.
+ */
+#define _GNU_SOURCE
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include "support/attached.h"
+
+static sigjmp_buf back;
+static volatile int caught, traps;
+
+static void plain_handler(int sig)
+{
+	caught = sig;
+	siglongjmp(back, 1);
+}
+
+static void wide_handler(int sig, siginfo_t *info, void *context)
+{
+	(void)context;
+	caught = info->si_signo == sig ? -sig : 0;
+	siglongjmp(back, 1);
+}
+
+static void count_trap(int sig)
+{
+	(void)sig;
+	traps++;
+}
+
+static int touch(volatile int *nothing)
+{
+	caught = 0;
+	if (!sigsetjmp(back, 1))
+		*nothing = 1;
+	return caught;
+}
+
+static void faults_elsewhere_are_the_programs_own(void **state)
+{
+	volatile int *nothing =
+		mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct sigaction fault = {.sa_handler = plain_handler};
+	struct sigaction trap = {.sa_handler = count_trap};
+	struct sigaction old_fault, old_trap, now;
+
+	(void)state;
+	sigaction(SIGSEGV, &fault, &old_fault);
+	sigaction(SIGTRAP, &trap, &old_trap);
+	watched("plain", 0);
+	assert_int_equal(touch(nothing), SIGSEGV);
+	traps = 0;
+	raise(SIGTRAP);
+	assert_int_equal(traps, 1);
+	mini_close(&d, true);
+	/* The machine gone, all is as it was. */
+	sigaction(SIGTRAP, NULL, &now);
+	assert_ptr_equal(now.sa_handler, count_trap);
+	fault.sa_flags = SA_SIGINFO;
+	fault.sa_sigaction = wide_handler;
+	sigaction(SIGSEGV, &fault, &now);
+	assert_ptr_equal(now.sa_handler, plain_handler);
+	watched("plain", 0);
+	assert_int_equal(touch(nothing), -SIGSEGV);
+	mini_close(&d, true);
+	sigaction(SIGSEGV, &old_fault, NULL);
+	sigaction(SIGTRAP, &old_trap, NULL);
+	munmap((void *)nothing, 4096);
+}
+
+static void tear_a_context_entry(void)
+{
+	mini_store(&d, mini_context(&d, DEV) + 8, 6ull << 8 | 2);
+	only(MODEL_V_CHANGE);
+}
+
+static void several_machines_are_watched(void **state)
+{
+	struct mini kept[3];
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		watched("plain", 0);
+		kept[i] = d;
+	}
+	/* The one made in between goes first. */
+	for (unsigned i = 0; i < 3; i++) {
+		d = kept[(i + 1) % 3];
+		tear_a_context_entry();
+		mini_close(&d, false);
+	}
+}
+
+static void page_that_is_a_table_again(void **state)
+{
+	uint64_t slot, table;
+
+	(void)state;
+	watched("plain", 0);
+	slot = mini_slot(&d, top, mini_levels(&d), 0x10000, 2);
+	table = *(uint64_t *)model_ptr(d.m, slot) & ~0xfffull;
+	mini_store(&d, slot, 0);
+	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
+	model_page_free(d.m, table, 0);
+	/* The one given back last: now the table above it. */
+	assert_int_equal(mini_page(&d), table);
+	mini_store(&d, mini_slot(&d, top, mini_levels(&d), 0x8000000000, 4),
+		table | 3);
+	mini_map(&d, top, 0x8000000000, frame, 3);
+	assert_true(can_write(DEV, 0x8000000000));
+	assert_int_equal(model_violation_count(d.m), 0);
+	mini_store(&d, table, 0x40000000 | SS_PS | 3);
+	expect(MODEL_V_CHANGE);
+}
+
+/* ---- walking ahead --------------------------------------------------------
+ */
+
+static void new_context_entry_is_walked_at_once(void **state)
+{
+	static const uint16_t devs[] = {OTHER, MODEL_BDF(1, 2, 3)};
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		watched("plain", MODEL_EAGER);
+		/* Its table is known once the unit has come by. */
+		mini_context(&d, devs[i]);
+		can_write(devs[i], 0);
+		top = mini_page(&d);
+		mini_map(&d, top, 0x30000, frame, 3);
+		mini_attach(&d, devs[i], top, DID + 1, TT_SS);
+		assert_int_equal(model_checkpoint(d.m), 0);
+		set_leaf(0x30000, 0);
+		assert_int_equal(model_checkpoint(d.m), 1);
+		expect(MODEL_V_STALE);
+	}
+}
+
+static void nothing_is_walked_for_pass_through(void **state)
+{
+	(void)state;
+	watched("plain", MODEL_EAGER);
+	mini_attach(&d, OTHER, 0, DID + 1, TT_PASS);
+	model_prefetch(d.m);
+	assert_int_equal(model_checkpoint(d.m), 0);
+	mini_close(&d, true);
+}
+
+/* A page behind a table without write permission cannot be written. */
+static void rights_of_the_tables_above_count(void **state)
+{
+	uint64_t slot;
+
+	(void)state;
+	watched("plain", MODEL_EAGER);
+	slot = mini_slot(&d, top, mini_levels(&d), 0x200000, 2);
+	mini_store(&d, slot, mini_page(&d) | SS_R);
+	set_leaf(0x200000, frame | 3);
+	assert_false(can_write(DEV, 0x200000));
+	assert_int_equal(model_last_fault(d.m), F_WRITE);
+	/* Its way leads by the upper entries, too. */
+	mini_store(&d, slot, 0);
+	assert_int_equal(model_checkpoint(d.m), 2);
+	expect(MODEL_V_STALE);
+}
+
+static void no_walk_while_translation_is_off(void **state)
+{
+	size_t cached;
+
+	(void)state;
+	watched("plain", MODEL_EAGER);
+	mini_translation(&d, false);
+	cached = model_cached(d.m, 0);
+	mini_map(&d, top, 0x20000, frame, 3);
+	model_prefetch(d.m);
+	assert_int_equal(model_cached(d.m, 0), cached);
+	mini_close(&d, true);
+}
+
+static void caching_mode_remembers_holes_ahead(void **state)
+{
+	size_t plain;
+
+	(void)state;
+	ready("plain");
+	plain = model_cached(d.m, 0);
+	model_prefetch(d.m);
+	/* All there is was used before. */
+	assert_int_equal(model_cached(d.m, 0), plain);
+	mini_close(&d, true);
+	ready("caching");
+	model_prefetch(d.m);
+	set_leaf(0x11000, frame | 3);
+	assert_int_equal(model_checkpoint(d.m), 1);
+	expect(MODEL_V_STALE);
+}
+
+#define T(f) cmocka_unit_test(f)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(faults_elsewhere_are_the_programs_own),
+		T(several_machines_are_watched),
+		T(page_that_is_a_table_again),
+		T(new_context_entry_is_walked_at_once),
+		T(nothing_is_walked_for_pass_through),
+		T(rights_of_the_tables_above_count),
+		T(no_walk_while_translation_is_off),
+		T(caching_mode_remembers_holes_ahead),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
