@@ -231,7 +231,7 @@ static uint64_t absent_size(const struct iommu_walk *walk)
 {
 	unsigned level = walk->steps ? walk->step[walk->steps - 1].level : 5;
 
-	return 1ull << (12 + 9 * ((level > 5 ? 5 : level) - 1));
+	return 1ull << (12 + 9 * (level - 1));
 }
 
 static void print_tables(const struct iommu *iommu, const struct entry *entry,

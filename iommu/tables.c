@@ -226,8 +226,8 @@ static bool is_uniform(const struct edit *edit, const word64 *table,
 	uint64_t first = load(&table[0]);
 	unsigned n;
 
-	if (!(first & PRESENT) || !is_leaf(first, level) ||
-		first & ADDRESS & (step * ENTRIES - 1))
+	/* Absent is all zeros, after which nothing could follow. */
+	if (!is_leaf(first, level) || first & ADDRESS & (step * ENTRIES - 1))
 		return false;
 	if (!(edit->table->page_sizes & (step * ENTRIES)))
 		return false;

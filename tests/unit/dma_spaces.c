@@ -393,6 +393,29 @@ static void end_flushes_what_was_deferred(void **state)
 	close_play(&p);
 }
 
+/** What any CPU deferred is no buffer in use: it does not keep the space. */
+static void end_counts_what_every_cpu_deferred(void **state)
+{
+	struct iommu_dma_config config = {.deferred = true};
+	uint64_t iova[3];
+	struct play p;
+
+	(void)state;
+	open_play(&p, "plain", IOMMU_DOMAIN_MAPPED, &config, 3);
+	for (current_cpu = 0; current_cpu < 3; current_cpu++)
+		assert_int_equal(
+			map(&p, PAGE, ~0ull, &iova[current_cpu]), IOMMU_OK);
+	for (current_cpu = 0; current_cpu < 3; current_cpu++) {
+		assert_true(rig_can_read(&p.r, RIG_DEV, iova[current_cpu]));
+		assert_int_equal(iommu_dma_destroy(p.dma), IOMMU_IN_USE);
+		assert_int_equal(unmap(&p, PAGE, iova[current_cpu]), IOMMU_OK);
+	}
+	assert_int_equal(iommu_dma_destroy(p.dma), IOMMU_OK);
+	for (unsigned n = 0; n < 3; n++)
+		assert_false(rig_can_read(&p.r, RIG_DEV, iova[n]));
+	close_domain(&p);
+}
+
 static struct play *releasing;
 static unsigned released_count;
 static bool is_released[4096];
@@ -1311,6 +1334,7 @@ int main(void)
 		cmocka_unit_test(cpus_share_the_addresses),
 		cmocka_unit_test(interrupted_flush_is_gone_around),
 		cmocka_unit_test(end_flushes_what_was_deferred),
+		cmocka_unit_test(end_counts_what_every_cpu_deferred),
 		cmocka_unit_test(released_means_out_of_reach),
 		cmocka_unit_test(lists_go_piece_by_piece),
 		cmocka_unit_test(identity_cannot_move_a_buffer),

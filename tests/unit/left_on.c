@@ -435,6 +435,9 @@ static void register_flushes_are_counted(void **state)
 	rig_open(&r, "no-qi", MODEL_LAZY, 1);
 	rig_start_ok(&r);
 	assert_int_equal(iommu_unit_stats(r.iommu, 0, &before), IOMMU_OK);
+	/* The start flushes both as a whole. */
+	assert_true(before.context_flushes > 0);
+	assert_int_equal(before.global_flushes, before.context_flushes);
 	assert_int_equal(iommu_attach(r.iommu, rig_id(RIG_DEV),
 				 iommu_domain_identity(r.iommu)),
 		IOMMU_OK);

@@ -234,6 +234,33 @@ static void acpi_device_by_its_name(void **state)
 	rig_close(&r);
 }
 
+/** A structure that names an ACPI device alone says nothing about others. */
+static void acpi_scope_names_that_device_alone(void **state)
+{
+	struct iommu_device_info info;
+	struct rig r;
+	size_t at;
+
+	(void)state;
+	rig_open(&r, "plain", MODEL_LAZY, 1);
+	at = record(&r, 1);
+	put(&r, 4, 0);
+	put(&r, 8, 0x40000000);
+	put(&r, 8, 0x40000fff);
+	scope(&r, 5, 0, 9, ACPI_RID);
+	finish(&r, at);
+	add_name(&r, 9, "\\_SB.PCI0.LPSS");
+	add_acpi_scope(&r, 9);
+	rig_start_ok(&r);
+	assert_int_equal(
+		iommu_device_info(r.iommu, rig_id(ACPI_RID), &info), IOMMU_OK);
+	assert_true(info.reserved_memory);
+	assert_int_equal(
+		iommu_device_info(r.iommu, rig_id(RIG_DEV), &info), IOMMU_OK);
+	assert_false(info.reserved_memory);
+	rig_close(&r);
+}
+
 /** Whether the device's own TLB is on after an attach. */
 static bool uses_tlb(enum iommu_choice ats, unsigned satc, int sidp,
 	unsigned *out_properties)
@@ -648,6 +675,7 @@ int main(void)
 		cmocka_unit_test(wishes_are_told),
 		cmocka_unit_test(protection_stays_on_where_it_must),
 		cmocka_unit_test(acpi_device_by_its_name),
+		cmocka_unit_test(acpi_scope_names_that_device_alone),
 		cmocka_unit_test(who_needs_a_tlb_gets_it),
 		cmocka_unit_test(who_must_not_be_snooped_is_not),
 		cmocka_unit_test(unnamed_ioapic_keeps_remapping_off),

@@ -63,6 +63,13 @@ static uint64_t now_ns(void *ctx)
 	return other.real.now_ns(ctx);
 }
 
+/** Stored, but not yet in memory. */
+static void cache_flush(void *ctx, const void *virt, size_t size)
+{
+	maybe();
+	other.real.cache_flush(ctx, virt, size);
+}
+
 static void open_rig(struct rig *r, const char *kind)
 {
 	memset(&other, 0, sizeof(other));
@@ -72,6 +79,7 @@ static void open_rig(struct rig *r, const char *kind)
 	r->hooks.page_alloc = page_alloc;
 	r->hooks.lock = lock;
 	r->hooks.now_ns = now_ns;
+	r->hooks.cache_flush = cache_flush;
 	rig_start_ok(r);
 }
 
@@ -345,6 +353,45 @@ static void tables_are_made_once(void **state)
 	run(&race);
 }
 
+static uint64_t used;
+
+static void attach_and_find_page(struct rig *r)
+{
+	attach_first(r);
+	used = rig_frame(r, 9);
+}
+
+/** Who is told that a page is mapped may use it at once: also below a link that
+ *  the other CPU stored and has not yet written back. */
+static void map_and_use(struct rig *r)
+{
+	uint64_t at = 0x40000000 + 0x1000ull * maps++;
+
+	assert_int_equal(
+		iommu_map(domain, iommu_iova(at), iommu_phys(used), 4096, RW),
+		IOMMU_OK);
+	assert_true(rig_can_read(r, RIG_DEV, at));
+}
+
+static void unmap_used(struct rig *r)
+{
+	assert_int_equal(
+		iommu_unmap_now(domain, iommu_iova(0x40000000), 0x40000000),
+		IOMMU_OK);
+	rig_check(r);
+	assert_int_equal(iommu_detach(r->iommu, rig_id(RIG_DEV)), IOMMU_OK);
+	model_page_free(r->m, used, 0);
+}
+
+static void mapped_is_reachable_at_once(void **state)
+{
+	static const struct race race = {
+		attach_and_find_page, map_and_use, unmap_used};
+
+	(void)state;
+	run(&race);
+}
+
 /** Two holes in one large page: it is split once. */
 static void map_large(struct rig *r)
 {
@@ -576,6 +623,7 @@ int main(void)
 		cmocka_unit_test(group_members_wait_for_each_other),
 		cmocka_unit_test(identity_tables_are_made_once),
 		cmocka_unit_test(tables_are_made_once),
+		cmocka_unit_test(mapped_is_reachable_at_once),
 		cmocka_unit_test(large_pages_are_split_once),
 		cmocka_unit_test(reserve_is_not_overfilled),
 		cmocka_unit_test(one_detach_wins),

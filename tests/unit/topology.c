@@ -102,7 +102,11 @@ static void bridges_lend_their_ids(void **state)
 	/* CardBus is a bridge too. */
 	board_bridge(MODEL_BDF(0, 5, 0), BOARD_PCI, 8, 8)[0xe] = 2;
 	board_add(MODEL_BDF(8, 0, 0), BOARD_PCI);
+	/* One that calls itself an endpoint lends nothing. */
+	board_bridge(MODEL_BDF(0, 6, 0), BOARD_ENDPOINT, 9, 9);
+	board_add(MODEL_BDF(9, 0, 0), BOARD_ENDPOINT);
 	look();
+	assert_int_equal(alias_of(MODEL_BDF(9, 0, 0)), MODEL_BDF(9, 0, 0));
 	assert_int_equal(alias_of(MODEL_BDF(1, 3, 0)), MODEL_BDF(0, 1, 0));
 	assert_int_equal(alias_of(MODEL_BDF(2, 4, 0)), MODEL_BDF(2, 0, 0));
 	assert_int_equal(alias_of(MODEL_BDF(3, 1, 0)), MODEL_BDF(2, 0, 0));
