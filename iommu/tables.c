@@ -227,7 +227,7 @@ static bool is_uniform(const struct edit *edit, const word64 *table,
 	unsigned n;
 
 	/* Absent is all zeros, after which nothing could follow. */
-	if (!is_leaf(first, level) || first & ADDRESS & (step * ENTRIES - 1))
+	if (!is_leaf(first, level) || first & (step * ENTRIES - step))
 		return false;
 	if (!(edit->table->page_sizes & (step * ENTRIES)))
 		return false;

@@ -81,8 +81,11 @@ coverage: packages-coverage
 
 mutated := $(patsubst $(S)/%,%,$(wildcard $(addprefix $(S)/,\
 	$(or $(FILES),iommu/*.c iommu/vtd/*.c))))
-mutated-flags := -std=gnu17 -O1 -fPIC -w -I$(S)/include \
-	-I$(S)/model/include -I$(S) -I$(S)/kernel -I$(S)/iommu
+# What is read without ever having been written has a value then, that makes no
+# sense, not the one that an earlier call left on the stack.
+mutated-flags := -std=gnu17 -O1 -fPIC -w -ftrivial-auto-var-init=pattern \
+	-I$(S)/include -I$(S)/model/include -I$(S) -I$(S)/kernel \
+	-I$(S)/iommu
 mutate: packages-coverage
 	$(Q)+$(call host-programs-in,coverage) $(counting) host-programs
 	$(Q)+$(call host-programs-in,mutate) TESTED=so \

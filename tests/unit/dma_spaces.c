@@ -336,10 +336,10 @@ static void interrupt(struct model_host *h)
 	if (interrupts == 2)
 		return;
 	interrupts++;
-	assert_int_equal(unmap(p, PAGE, spare[interrupts]), IOMMU_OK);
-	assert_false(rig_can_read(&p->r, RIG_DEV, spare[interrupts]));
 	/* Nothing to be done for the CPU that is interrupted. */
 	assert_int_equal(iommu_dma_tick(p->dma), IOMMU_OK);
+	assert_int_equal(unmap(p, PAGE, spare[interrupts]), IOMMU_OK);
+	assert_false(rig_can_read(&p->r, RIG_DEV, spare[interrupts]));
 }
 
 /** A CPU is flushing its deferred unmaps when an interrupt unmaps too: that

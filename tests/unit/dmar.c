@@ -11,7 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <iommu/decode.h>
 #include "support/table.h"
+#include "support/words.h"
 
 /** A table with every structure type. */
 static void all_types(struct builder *b)
@@ -123,6 +125,10 @@ static void every_type_is_read(void **state)
 	assert_int_equal(walk(&b, b.size), 9);
 	assert_int_equal(warnings, 1);
 	assert_string_equal(last_warning, "a structure of unknown type");
+	words_start();
+	assert_int_equal(
+		iommu_decode_dmar(b.bytes, b.size, words_sink, NULL), IOMMU_OK);
+	words_have("unknown structure 77\n");
 	assert_true(dmar_open(&table, b.bytes, b.size, &why));
 	assert_int_equal(table.width, 46);
 	assert_int_equal(table.flags, DMAR_INTR_REMAP);

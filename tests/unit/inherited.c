@@ -168,6 +168,34 @@ static void nth_page_is_missing(void **state)
 	}
 }
 
+/** A bus without a table is passed over, and no device behind it. */
+static void first_device_of_the_next_bus_is_found(void **state)
+{
+	struct rig first, next;
+	struct model *m = model_create_simple("plain", MODEL_LAZY, 1);
+	uint64_t page;
+
+	(void)state;
+	rig_open_machine(&first, m);
+	rig_start_ok(&first);
+	page = rig_frame(&first, 9);
+	assert_int_equal(iommu_attach(first.iommu, rig_id(RIG_BEHIND_PORT),
+				 iommu_domain_identity(first.iommu)),
+		IOMMU_OK);
+	assert_int_equal(
+		iommu_hand_over(first.iommu, IOMMU_HAND_OVER_KEPT), IOMMU_OK);
+	rig_open_machine(&next, m);
+	next.options.take_over = IOMMU_TAKE_OVER_KEPT;
+	rig_start_ok(&next);
+	assert_int_equal(iommu_inherited_count(next.iommu), 1);
+	assert_true(rig_can_write(&next, RIG_BEHIND_PORT, page));
+	assert_int_equal(iommu_inherited_end(next.iommu), IOMMU_OK);
+	assert_false(rig_can_write(&next, RIG_BEHIND_PORT, page));
+	assert_int_equal(iommu_destroy(next.iommu), IOMMU_OK);
+	assert_int_equal(model_violation_count(m), 0);
+	model_destroy(m);
+}
+
 /** A device that keeps its translations to itself stays blocked. */
 static void silent_device_is_kept_back(void **state)
 {
@@ -480,6 +508,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ids_of_both_are_kept_apart),
 		cmocka_unit_test(nth_page_is_missing),
+		cmocka_unit_test(first_device_of_the_next_bus_is_found),
 		cmocka_unit_test(silent_device_is_kept_back),
 		cmocka_unit_test(removed_device_is_not_asked),
 		cmocka_unit_test(ids_without_a_function_end_with_their_bus),

@@ -22,6 +22,7 @@ enum {
 	PMEN = 0x64,
 	PLMBASE = 0x68,
 	PLMLIMIT = 0x6c,
+	IQH = 0x80,
 	IQT = 0x88,
 	IQA = 0x90,
 	TE = 1u << 31,
@@ -106,8 +107,7 @@ static void queue_under_way_is_awaited(void **state)
 		}
 }
 
-/** Flushes that an earlier owner did not wait for. */
-static void enter_flushes(unsigned count)
+static void enter(uint64_t descriptor, unsigned count)
 {
 	uint64_t ring = model_read64(m, base + IQA) & ~0xfffull;
 	uint64_t tail = model_read64(m, base + IQT);
@@ -115,10 +115,16 @@ static void enter_flushes(unsigned count)
 	for (; count--; tail += 16) {
 		uint64_t *slot = model_ptr(m, ring + tail);
 
-		slot[0] = IOTLB_GLOBAL;
+		slot[0] = descriptor;
 		slot[1] = 0;
 	}
 	model_write64(m, base + IQT, tail);
+}
+
+/** Flushes that an earlier owner did not wait for. */
+static void enter_flushes(unsigned count)
+{
+	enter(IOTLB_GLOBAL, count);
 }
 
 static bool told;
@@ -156,6 +162,47 @@ static void queue_that_stands_on_an_error_is_taken_over(void **state)
 		assert_false(told);
 		assert_int_equal(get(FSTS) & IQE, 0);
 		assert_false(rig_can_read(&r, RIG_DEV, 0x1000));
+		rig_close_anyhow(&r);
+	}
+}
+
+static unsigned added;
+static bool ended;
+static void (*plain_write)(void *, void *, uint32_t, unsigned, uint64_t);
+
+/** Counts what is added to the earlier owner's queue. */
+static void count_added(
+	void *ctx, void *regs, uint32_t offset, unsigned width, uint64_t value)
+{
+	ended |= offset == GCMD && !(value & QIE);
+	added += !ended && offset == IQT && value != get(IQH);
+	plain_write(ctx, regs, offset, width, value);
+}
+
+/** A wait lies last in an empty queue; but if the unit reports an error, nobody
+ *  knows what it met. */
+static void after_an_error_the_last_wait_is_not_trusted(void **state)
+{
+	(void)state;
+	for (unsigned n = 0; n < 2; n++) {
+		struct rig r;
+
+		open_left_on("plain", MODEL_LAZY, 1);
+		enter(WAIT, 1);
+		while (get(IQH) != get(IQT))
+			model_advance(m, 1000);
+		if (n)
+			model_unit_error(m, 0, IQE);
+		model_violations_clear(m);
+		rig_open_machine(&r, m);
+		plain_write = r.hooks.reg_write;
+		r.hooks.reg_write = count_added;
+		added = 0;
+		ended = false;
+		rig_start_ok(&r);
+		assert_true(ended);
+		assert_int_equal(added, n);
+		assert_int_equal(get(FSTS) & IQE, 0);
 		rig_close_anyhow(&r);
 	}
 }
@@ -457,6 +504,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(queue_under_way_is_awaited),
 		cmocka_unit_test(queue_that_stands_on_an_error_is_taken_over),
+		cmocka_unit_test(after_an_error_the_last_wait_is_not_trusted),
 		cmocka_unit_test(queue_that_stands_still_is_given_up),
 		cmocka_unit_test(what_ran_meanwhile_is_switched_off),
 		cmocka_unit_test(memory_that_stays_protected_is_told),

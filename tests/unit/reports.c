@@ -445,6 +445,8 @@ static void queue_is_named_by_its_physical_address(void **state)
 	has_line(" queue: base 0x%jx, head 0x",
 		(uintmax_t)(model_read64(r.m, model_unit_base(r.m, 0) + IQA) &
 			~0xfffull));
+	/* Nothing is on its way. */
+	words_have_not("  ");
 	rig_close(&r);
 }
 

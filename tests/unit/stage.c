@@ -461,6 +461,33 @@ static void busy_queue_is_waited_for(void **state)
 	model_destroy(m);
 }
 
+/** The earlier owner was beyond the first page of its ring, and did not wait.
+ */
+static void long_queue_is_ended_where_it_stands(void **state)
+{
+	struct model *m = model_create_simple("plain", MODEL_LAZY, 1);
+	uint64_t base = model_unit_base(m, 0);
+	struct earlier e = {0};
+	struct rig r;
+
+	(void)state;
+	live_earlier(&e, m);
+	for (unsigned n = 0; n < 300; n++) {
+		enter(m, 0x12, 0); /* all of the IOTLB */
+		while (model_read32(m, base + 0x80) !=
+			model_read32(m, base + 0x88))
+			model_advance(m, 1000);
+	}
+	assert_true(model_read32(m, base + 0x80) >= 4096);
+	rig_open_machine(&r, m);
+	rig_start_ok(&r);
+	assert_int_equal(r.host.logged[IOMMU_LOG_WARNING], 0);
+	assert_false(rig_can_write(&r, RIG_DEV, AT));
+	assert_int_equal(iommu_destroy(r.iommu), IOMMU_OK);
+	no_violation(&r);
+	model_destroy(m);
+}
+
 /** The unit does not confirm: nothing of the earlier owner's may be reused, and
  *  that is said as often as it is asked. */
 static void what_is_not_confirmed_has_not_ended(void **state)
@@ -651,6 +678,7 @@ int main(void)
 		cmocka_unit_test(other_apic_ids_end_interrupts),
 		cmocka_unit_test(old_tlb_is_emptied_and_switched_off),
 		cmocka_unit_test(busy_queue_is_waited_for),
+		cmocka_unit_test(long_queue_is_ended_where_it_stands),
 		cmocka_unit_test(what_is_not_confirmed_has_not_ended),
 		cmocka_unit_test(kept_ends_while_off),
 		cmocka_unit_test(left_blocked),
