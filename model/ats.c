@@ -220,10 +220,8 @@ uint64_t dtlb_flush(struct unit *u, uint16_t sid, uint64_t addr, bool s)
 			sid);
 		return MODEL_NONE;
 	}
+	base = addr & ~(size - 1);
 	/* Bit 63 clear with all others set means everything. */
-	base = s && (addr | 0x8000000000000fffull) == ~0ull
-		? 0
-		: addr & ~(size - 1);
 	if (s && (addr | 0x8000000000000fffull) == ~0ull)
 		size = 0;
 	for (unsigned i = 0; i < f->dtlb_count; i++) {

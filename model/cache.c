@@ -460,6 +460,8 @@ void flush_iotlb(struct unit *u, unsigned gran, uint16_t did, uint64_t addr,
 {
 	struct cache *c = &u->tlb;
 	uint64_t size = (uint64_t)MODEL_PAGE << am;
+	unsigned first = gran == GRAN_GLOBAL ? 0 : did & 255;
+	unsigned last = gran == GRAN_GLOBAL ? 255 : first;
 	bool needed = false;
 
 	view_drain(u);
@@ -470,11 +472,9 @@ void flush_iotlb(struct unit *u, unsigned gran, uint16_t did, uint64_t addr,
 		pay_iotlb(u, &u->did_use[did]);
 		note_early(u, did);
 	}
-	for (unsigned d = 0; d < 256; d++) {
+	for (unsigned d = first; d <= last; d++) {
 		uint32_t i, next;
 
-		if (gran != GRAN_GLOBAL && d != (did & 255))
-			continue;
 		for (i = c->dom[d]; i != NIL; i = next) {
 			struct centry *e = &c->entry[i];
 

@@ -37,11 +37,10 @@ struct page {
 	uint8_t watched;
 	uint16_t did; /* ROLE_TABLE: the first domain seen with it */
 	uint8_t unit;
-	uint8_t bus;        /* ROLE_CONTEXT */
 	uint16_t root_refs; /* cached root entries that lead here */
 	uint8_t top_aw;     /* the width it has as a top table, */
 	uint32_t top_refs;  /* for so many cached contexts */
-	uint64_t iova;
+	uint64_t iova; /* where a table begins; of a context table the bus */
 	uint32_t mark; /* last check that met it */
 	uint8_t *copy; /* watched: content after the last store */
 };

@@ -425,7 +425,6 @@ void view_drain(struct unit *u)
 			if (m->page[i].owner)
 				memcpy(u->view + (i << SHIFT),
 					m->alias + (i << SHIFT), MODEL_PAGE);
-		return;
 	}
 	for (unsigned i = 0; i < u->line_count; i++)
 		memcpy(u->view + (u->lines[i].pa - m->ram_base),
@@ -549,7 +548,6 @@ void table_page(struct unit *u, uint64_t pa, enum role role, unsigned level,
 	p->did = did;
 	p->iova = iova;
 	p->unit = (uint8_t)u->index;
-	p->bus = role == ROLE_CONTEXT ? (uint8_t)iova : 0;
 	if (u->m->flags & MODEL_WATCH)
 		watch_page(u->m, p);
 }

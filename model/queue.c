@@ -475,7 +475,6 @@ static void step_wait(struct unit *u)
 		u->devtlb_timeout = u->devtlb_due = 0;
 		u->wait_pending = false;
 		u->wait_due = 0;
-		u->last_was_wait = false;
 		u->r[R_IQERCD] = (u->r[R_IQERCD] & ~MASK(47, 32)) |
 			(uint64_t)u->devtlb_sid << 32;
 		fault_status(u, FSTS_ITE);

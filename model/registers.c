@@ -264,7 +264,7 @@ static void set_off(
 		u->pmen_due = due_after(u);
 		break;
 	case R_IQT:
-		if (width == 8 || !shift)
+		if (!shift)
 			queue_doorbell(u);
 		break;
 	case R_FECTL:

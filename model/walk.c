@@ -490,7 +490,7 @@ void prefetch_entry(struct unit *u, struct page *p, uint64_t pa)
 		return;
 	}
 	if (p->role == ROLE_CONTEXT) {
-		context_entry(u, (uint16_t)(p->bus << 8 | index >> 1), &c);
+		context_entry(u, (uint16_t)(p->iova << 8 | index >> 1), &c);
 		if (!c.fault && CE_TT(c.lo) != TT_PASS) {
 			unsigned top = levels_of(CE_AW(c.hi));
 
