@@ -25,6 +25,14 @@ static void entry_for(unsigned index, uint16_t sid)
 	mini_store(&d, d.irt + index * 16, 0x550001);
 }
 
+static bool said(const char *what)
+{
+	for (size_t i = 0; i < model_violation_count(d.m); i++)
+		if (strstr(model_violation(d.m, i)->text, what))
+			return true;
+	return false;
+}
+
 /* ---- memory ---------------------------------------------------------------
  */
 
@@ -91,6 +99,28 @@ static void written_back_lines_are_counted(void **state)
 	mini_close(&d, true);
 }
 
+static void entries_are_written_back_by_chance(void **state)
+{
+	unsigned seen = 0;
+
+	(void)state;
+	for (unsigned seed = 0; seed < 64; seed++) {
+		mini_open(&d,
+			model_create_simple(
+				"non-coherent", MODEL_RANDOM, seed));
+		mini_start(&d);
+		top = mini_page(&d);
+		frame = model_page_alloc(d.m, 0, OWNER);
+		mini_map(&d, top, 0x10000, frame, 3);
+		mini_context(&d, DEV);
+		d.coherent = true;
+		mini_attach(&d, DEV, top, DID, TT_SS);
+		seen += can_write(DEV, 0x10000);
+		mini_close(&d, false);
+	}
+	assert_in_range(seen, 1, 32);
+}
+
 /* ---- tables ---------------------------------------------------------------
  */
 
@@ -115,6 +145,8 @@ static void everything_below_a_removed_table_is_stale(void **state)
 	mini_store(&d, mini_slot(&d, top, mini_levels(&d), 0x10000, 2), 0);
 	/* Two pages and the pointer. */
 	assert_int_equal(model_checkpoint(d.m), 3);
+	assert_true(said("translation of domain 5, iova 0x11000"));
+	assert_true(said("table pointer of domain 5"));
 	mini_close(&d, false);
 }
 
@@ -165,6 +197,26 @@ static void first_interrupt_entry_changed_without_flush(void **state)
 	mini_store(&d, d.irt, 0);
 	assert_int_equal(model_checkpoint(d.m), 1);
 	expect(MODEL_V_STALE);
+}
+
+static void needed_flush_of_one_interrupt_entry(void **state)
+{
+	struct model_counters a, b;
+
+	(void)state;
+	ready("plain");
+	mini_start_interrupts(&d);
+	entry_for(3, DEV);
+	assert_true(model_msi(d.m, 0, DEV, MSI(3), 0));
+	model_counters(d.m, &a);
+	mini_store(&d, d.irt + 3 * 16, 0);
+	mini_flush_irte(&d, false, 3);
+	model_counters(d.m, &b);
+	assert_int_equal(b.superfluous, a.superfluous);
+	mini_flush_irte(&d, false, 3);
+	model_counters(d.m, &b);
+	assert_int_equal(b.superfluous - a.superfluous, 1);
+	mini_close(&d, true);
 }
 
 static void second_page_of_entries_not_written_back(void **state)
@@ -323,10 +375,56 @@ static void versions_with_flush_registers(void **state)
 		mini_flush_iotlb(&d, GRAN_GLOBAL, 0, 0, 0, false);
 		/* The use, and each command that does nothing. */
 		assert_int_equal(model_violation_count(d.m), major < 6 ? 0 : 3);
+		assert_int_equal(said(major == 6 ? "version 6" : "version 7"),
+			major >= 6);
 		assert_int_equal(bits(mini_read64(&d, CCMD), 60, 59),
 			major < 6 ? GRAN_GLOBAL : 0);
 		mini_close(&d, false);
 	}
+}
+
+static void registers_have_a_place(void **state)
+{
+	const struct model_personality *kind = model_personality_find("plain");
+	uint64_t size;
+
+	(void)state;
+	cold("plain");
+	mini_write32(&d, FEDATA + 1, 1);
+	assert_true(said("unaligned write at offset 0x3d"));
+	mini_read32(&d, FEDATA + 1);
+	assert_true(said("unaligned read at offset 0x3d"));
+	size = model_unit_size(d.m, 0);
+	assert_int_equal(mini_read32(&d, (unsigned)size - 4), 0);
+	assert_int_equal(mini_read32(&d, (unsigned)size), 0xffffffff);
+	expect(MODEL_V_ACCESS);
+	/* And a unit to which they belong. */
+	mini_open(&d, model_create_pair(kind, kind, MODEL_LAZY, 0, 1, false));
+	model_write32(d.m, model_unit_base(d.m, 1) + FEDATA + 1, 1);
+	assert_int_equal(model_violation(d.m, 0)->unit, 1);
+	mini_close(&d, false);
+}
+
+/* Each time anew, also after a reset (VT-d 11.4.4.1). */
+static void nothing_goes_on_without_its_table(void **state)
+{
+	(void)state;
+	ready("plain");
+	mini_start_interrupts(&d);
+	assert_true(mini_read32(&d, GSTS) & (uint32_t)G_RTP);
+	assert_true(mini_read32(&d, GSTS) & (uint32_t)G_IRTP);
+	mini_translation(&d, false);
+	assert_int_equal(model_violation_count(d.m), 0);
+	mini_translation(&d, true);
+	assert_true(said("without a root table"));
+	model_unit_reset(d.m, 0);
+	model_violations_clear(d.m);
+	mini_command(&d, G_IRE, true);
+	assert_true(said("enabled without a table"));
+	assert_false(said("without a root table"));
+	mini_translation(&d, true);
+	assert_true(said("without a root table"));
+	expect(MODEL_V_COMMAND);
 }
 
 static void register_behind_the_last_record(void **state)
@@ -368,6 +466,75 @@ static void index_of_the_oldest_record(void **state)
 		mini_write32(
 			&d, CAP_FRO(d.cap) + n % count * 16 + 12, 1u << 31);
 	}
+	mini_close(&d, true);
+}
+
+static struct model_interrupt last;
+
+static void keep(void *ctx, struct model *m, const struct model_interrupt *irq)
+{
+	(void)ctx;
+	(void)m;
+	last = *irq;
+}
+
+static void message_to_a_distant_processor(void **state)
+{
+	(void)state;
+	cold("plain");
+	model_on_interrupt(d.m, keep, NULL);
+	mini_write32(&d, FEDATA, 0x541);
+	mini_write32(&d, FEADDR, 0xfee34000);
+	mini_write32(&d, FEUADDR, 0xabcdef00);
+	mini_write32(&d, FECTL, mini_read32(&d, FECTL) & ~(uint32_t)CTL_IM);
+	model_unit_error(d.m, 0, FSTS_ICE);
+	assert_int_equal(last.destination, 0xabcdef34);
+	assert_int_equal(last.vector, 0x41);
+	assert_int_equal(last.delivery, 5);
+	/* Below bit 8 there is nothing. */
+	mini_read32(&d, FSTS);
+	mini_write32(&d, FSTS, FSTS_ICE);
+	mini_write32(&d, FEUADDR, 0x1ff);
+	model_unit_error(d.m, 0, FSTS_ICE);
+	assert_int_equal(last.destination, 0x134);
+	mini_close(&d, true);
+}
+
+static void broken_unit_records_nothing(void **state)
+{
+	struct model_counters a, b;
+
+	(void)state;
+	for (unsigned gone = 0; gone < 2; gone++) {
+		ready("plain");
+		model_counters(d.m, &a);
+		if (gone)
+			model_unit_gone(d.m, 0, 0);
+		else
+			model_unit_hang(d.m, 0, 0);
+		mini_read32(&d, VER);
+		assert_false(can_write(DEV, 0x20000));
+		model_counters(d.m, &b);
+		assert_int_equal(b.faults, a.faults);
+		assert_int_equal(b.dma - a.dma, 1);
+		assert_int_equal(b.dma_blocked - a.dma_blocked, 1);
+		mini_close(&d, true);
+	}
+}
+
+/* New units say which page of the window it was (VT-d 5.1.4.1). */
+static void request_to_the_window_that_is_no_interrupt(void **state)
+{
+	struct model_personality kind = *model_personality_find("plain");
+	uint64_t v;
+
+	(void)state;
+	kind.version = 0x50;
+	mini_open(&d, model_create_usual(&kind, MODEL_LAZY, 0, 1, false));
+	mini_start(&d);
+	assert_int_equal(model_dma_read(d.m, 0, DEV, 0xfee01234, &v, 8),
+		MODEL_DMA_BLOCKED);
+	assert_int_equal(mini_read64(&d, CAP_FRO(d.cap)), 0xfee01000);
 	mini_close(&d, true);
 }
 
@@ -502,12 +669,14 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(memory_that_does_not_begin_at_zero),
 		T(written_back_lines_are_counted),
+		T(entries_are_written_back_by_chance),
 		T(upper_tables_are_kept_too),
 		T(everything_below_a_removed_table_is_stale),
 		T(failure_is_kept_however_often_it_is_met),
 		T(leaf_hint_in_a_register),
 		T(mode_of_the_root_table_changed_while_it_is_used),
 		T(first_interrupt_entry_changed_without_flush),
+		T(needed_flush_of_one_interrupt_entry),
 		T(second_page_of_entries_not_written_back),
 		T(interrupt_table_that_is_not_memory),
 		T(interrupts_of_an_ioapic_outside_of_all_scopes),
@@ -517,9 +686,14 @@ int main(void)
 		T(drain_bits_do_not_make_a_granularity),
 		T(bits_of_a_device_flush),
 		T(versions_with_flush_registers),
+		T(registers_have_a_place),
+		T(nothing_goes_on_without_its_table),
 		T(register_behind_the_last_record),
 		T(two_registers_read_as_one),
 		T(index_of_the_oldest_record),
+		T(message_to_a_distant_processor),
+		T(broken_unit_records_nothing),
+		T(request_to_the_window_that_is_no_interrupt),
 		T(message_goes_with_its_condition),
 		T(first_function_loses_its_memory),
 		T(second_page_of_a_translated_request),

@@ -154,6 +154,36 @@ static void nothing_is_walked_for_pass_through(void **state)
 	mini_close(&d, true);
 }
 
+/* What was forgotten comes back when it is changed, and it alone. */
+static void one_store_is_one_entry(void **state)
+{
+	(void)state;
+	watched("plain", MODEL_EAGER);
+	set_leaf(0x40000000, frame | 3);
+	assert_true(can_write(DEV, 0x40000000));
+	mini_flush_iotlb(&d, GRAN_GLOBAL, 0, 0, 0, false);
+	mini_flush_context(&d, GRAN_GLOBAL, 0, 0);
+	assert_int_equal(model_cached(d.m, 0), 0);
+	set_leaf(0x40001000, frame | 3);
+	assert_int_equal(model_cached(d.m, 0), 1);
+	set_leaf(0x40001000, 0);
+	assert_true(can_write(DEV, 0x40001000));
+	expect_at_checkpoint(MODEL_V_STALE);
+}
+
+static void large_page_becomes_a_table_that_is_not_memory(void **state)
+{
+	uint64_t slot;
+
+	(void)state;
+	watched("plain", 0);
+	slot = mini_slot(&d, top, mini_levels(&d), 0x40000000, 2);
+	mini_store(&d, slot, 0x400000 | SS_PS | 3);
+	assert_true(can_write(DEV, 0x40000000));
+	mini_store(&d, slot, 0x3ff0000000 | 3);
+	expect(MODEL_V_CHANGE);
+}
+
 /* A page behind a table without write permission cannot be written. */
 static void rights_of_the_tables_above_count(void **state)
 {
@@ -214,6 +244,8 @@ int main(void)
 		T(page_that_is_a_table_again),
 		T(new_context_entry_is_walked_at_once),
 		T(nothing_is_walked_for_pass_through),
+		T(one_store_is_one_entry),
+		T(large_page_becomes_a_table_that_is_not_memory),
 		T(rights_of_the_tables_above_count),
 		T(no_walk_while_translation_is_off),
 		T(caching_mode_remembers_holes_ahead),
