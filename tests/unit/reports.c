@@ -227,6 +227,7 @@ static void lost_unit_says_why(void **state)
 	ask(&r, iommu_report_queue);
 	words_have(": iotlb ");
 	words_have(": wait ");
+	assert_int_equal(words_count("\n  "), 2);
 	ask(&r, iommu_report_stats);
 	words_have(" time-outs: 1\n");
 	words_have_not(", withheld: 0\n");
