@@ -396,6 +396,9 @@ static void domains_are_checked(void **state)
 	config.roots.levels4 = iommu_phys(0x1800);
 	answers(iommu_domain_create(r.iommu, &config, &domain),
 		IOMMU_BAD_ARGUMENT);
+	config.roots.levels4 = iommu_phys(0x1001);
+	answers(iommu_domain_create(r.iommu, &config, &domain),
+		IOMMU_BAD_ARGUMENT);
 	config.kind = (enum iommu_domain_kind)(IOMMU_DOMAIN_SHARED + 1);
 	answers(iommu_domain_create(r.iommu, &config, &domain),
 		IOMMU_BAD_ARGUMENT);

@@ -153,6 +153,9 @@ static void every_type_is_read(void **state)
 	assert_true(dmar_next(&table, &at, &r));
 	assert_int_equal(r.base, 0x7f000000);
 	assert_int_equal(r.limit, 0x7fffffff);
+	assert_null(dmar_record_flaw(&r));
+	r.limit = r.base;
+	assert_non_null(dmar_record_flaw(&r));
 	assert_true(dmar_next(&table, &at, &r));
 	assert_int_equal(r.flags, DMAR_ALL_PORTS);
 	assert_true(dmar_next(&table, &at, &r));

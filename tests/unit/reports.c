@@ -469,6 +469,21 @@ static void walk_before_the_start_shows_nothing(void **state)
 	rig_close(&r);
 }
 
+/** The device was never given to anybody, nor was another one of its bus. */
+static void bus_without_entries_is_blocked(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, "plain", MODEL_BENIGN, 1);
+	rig_start_ok(&r);
+	ask_walk(&r, RIG_BEHIND_PORT, 0x1000);
+	has_line(" not mapped");
+	ask_tables(&r, RIG_BEHIND_PORT, 4);
+	has_line(" blocked");
+	rig_close(&r);
+}
+
 /** However a unit is lost: one line in the log, with the reason, and no second
  *  one however often it is asked for something. */
 static void loss_is_told_once(void **state)
@@ -629,6 +644,7 @@ int main(void)
 		cmocka_unit_test(last_stretch_ends_with_the_table),
 		cmocka_unit_test(queue_is_named_by_its_physical_address),
 		cmocka_unit_test(walk_before_the_start_shows_nothing),
+		cmocka_unit_test(bus_without_entries_is_blocked),
 		cmocka_unit_test(loss_is_told_once),
 		cmocka_unit_test(pages_are_booked),
 		cmocka_unit_test(info_is_complete),
