@@ -50,6 +50,10 @@ static void capabilities_in_words(void **state)
 	caps(1ull << 38, 1ull << 63);
 	assert_non_null(strstr(text, "unknown bits in capabilities: 0x40"));
 	assert_non_null(strstr(text, "unknown bits in ext. capabilities: 0x8"));
+	caps(1ull << 34, 0);
+	assert_non_null(strstr(text, " page sizes: 4K 2M\n"));
+	caps(1ull << 35, 0);
+	assert_non_null(strstr(text, " page sizes: 4K 1G\n"));
 	caps(~0ull, ~0ull);
 	for (const struct model_personality *k = model_personalities; k->name;
 		k++) {
