@@ -566,7 +566,7 @@ size_t cache_reaches(struct unit *u, uint64_t pa, const char **how)
 	else if (p->root_refs && root_leads_to(u, pa))
 		*how = "a cached root entry";
 	else if (u->root_set && (u->r[R_GSTS] & G_TE) && !u->ttm &&
-		(u->root & ~0xfffull) == pa)
+		u->root == pa)
 		*how = "its root table";
 	else if ((u->r[R_GSTS] & G_IRE) && u->irt_set && pa >= u->irt &&
 		pa - u->irt < u->irt_entries * 16ull)

@@ -64,7 +64,7 @@ static struct croot *root_entry(struct unit *u, unsigned bus)
 		return c;
 	}
 	memset(c, 0, sizeof *c);
-	c->pa = (u->root & ~0xfffull & u->haw_mask) + bus * 16;
+	c->pa = u->root + bus * 16;
 	walk_owned(u, c->pa, "root table");
 	if (!view_read128(u, c->pa, e)) {
 		c->fault = F_ROOT_ACCESS;
@@ -485,10 +485,8 @@ void prefetch_entry(struct unit *u, struct page *p, uint64_t pa)
 
 	if (!(u->r[R_GSTS] & G_TE) || u->ttm || u->gone)
 		return;
-	if (p->role == ROLE_ROOT) {
+	if (p->role == ROLE_ROOT)
 		root_entry(u, (index >> 1) & 255);
-		return;
-	}
 	if (p->role == ROLE_CONTEXT) {
 		context_entry(u, (uint16_t)(p->iova << 8 | index >> 1), &c);
 		if (!c.fault && CE_TT(c.lo) != TT_PASS) {
@@ -498,7 +496,6 @@ void prefetch_entry(struct unit *u, struct page *p, uint64_t pa)
 			prefetch_table(
 				u, &c, c.lo & ~0xfffull, top, top, &x, 0);
 		}
-		return;
 	}
 	if (p->role != ROLE_TABLE)
 		return;
@@ -530,7 +527,7 @@ void model_prefetch(struct model *m)
 bool context_in_memory(struct unit *u, uint16_t sid, uint64_t out[2])
 {
 	struct model *m = u->m;
-	uint64_t at = (u->root & ~0xfffull) + (sid >> 8) * 16u, root;
+	uint64_t at = u->root + (sid >> 8) * 16u, root;
 
 	out[0] = out[1] = 0;
 	if (!ram_has(m, at, 16))
