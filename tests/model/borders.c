@@ -268,6 +268,33 @@ static void interrupts_of_an_ioapic_outside_of_all_scopes(void **state)
 	mini_close(&d, true);
 }
 
+/* Of an interrupt that is not remapped no index is recorded. */
+static void refused_without_an_entry(void **state)
+{
+	static const struct {
+		uint64_t ecap;
+		bool on;
+		unsigned reason;
+	} refused[] = {{0, true, F_IR_COMPAT}, {ECAP_IRREQ, false, F_IR_NEEDED},
+		{ECAP_EIMER, true, F_IR_NOT_EIM}};
+	struct model_personality kind;
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		kind = *model_personality_find("plain");
+		kind.ecap |= refused[i].ecap;
+		mini_open(
+			&d, model_create_usual(&kind, MODEL_LAZY, 0, 1, false));
+		mini_start(&d);
+		if (refused[i].on)
+			mini_start_interrupts(&d);
+		assert_false(model_msi(d.m, 0, DEV, 0xfee00000, 5));
+		assert_int_equal(model_last_fault(d.m), refused[i].reason);
+		assert_int_equal(mini_read64(&d, CAP_FRO(d.cap)), 0);
+		mini_close(&d, true);
+	}
+}
+
 /* ---- queue and registers --------------------------------------------------
  */
 
@@ -383,6 +410,34 @@ static void versions_with_flush_registers(void **state)
 	}
 }
 
+static void command_without_a_change_is_none(void **state)
+{
+	(void)state;
+	cold("write-buffer");
+	mini_write32(&d, GCMD, 0);
+	mini_flush_context(&d, GRAN_GLOBAL, 0, 0);
+	mini_write_buffer(&d);
+	assert_false(mini_read32(&d, GSTS) & (uint32_t)G_WBF);
+	mini_close(&d, true);
+}
+
+static void protected_regions_stay_where_they_are(void **state)
+{
+	static const unsigned fixed[] = {PLMBASE, PLMLIMIT, PHMBASE, PHMLIMIT};
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		cold("protected-regions");
+		mini_write32(&d, fixed[i], 0);
+		mini_write32(
+			&d, PMEN, mini_read32(&d, PMEN) | (uint32_t)PMEN_EPM);
+		model_advance(d.m, 10000);
+		assert_int_equal(model_violation_count(d.m), 0);
+		mini_write32(&d, fixed[i], 0);
+		expect(MODEL_V_COMMAND);
+	}
+}
+
 static void registers_have_a_place(void **state)
 {
 	const struct model_personality *kind = model_personality_find("plain");
@@ -402,6 +457,9 @@ static void registers_have_a_place(void **state)
 	mini_open(&d, model_create_pair(kind, kind, MODEL_LAZY, 0, 1, false));
 	model_write32(d.m, model_unit_base(d.m, 1) + FEDATA + 1, 1);
 	assert_int_equal(model_violation(d.m, 0)->unit, 1);
+	model_write64(
+		d.m, model_unit_base(d.m, 1) + CCMD, CCMD_ICC | 1ull << 61);
+	assert_int_equal(model_checkpoint(d.m), 1);
 	mini_close(&d, false);
 }
 
@@ -604,6 +662,21 @@ static void a_read_pushes_its_own_writes_alone(void **state)
 	mini_close(&d, true);
 }
 
+static void flush_of_two_pages_drains_both(void **state)
+{
+	uint64_t v = 1;
+
+	(void)state;
+	ready("plain");
+	for (uint64_t iova = 0x10000; iova < 0x13000; iova += 0x1000) {
+		set_leaf(iova, frame | 3);
+		model_dma_post(d.m, 0, DEV, iova, &v, 8);
+	}
+	mini_flush_iotlb(&d, GRAN_NARROW, DID, 0x10000, 1, false);
+	assert_int_equal(model_posted(d.m), 1);
+	mini_close(&d, true);
+}
+
 static void nothing_is_late_in_the_forgiving_mode(void **state)
 {
 	uint64_t v = 1;
@@ -680,12 +753,15 @@ int main(void)
 		T(second_page_of_entries_not_written_back),
 		T(interrupt_table_that_is_not_memory),
 		T(interrupts_of_an_ioapic_outside_of_all_scopes),
+		T(refused_without_an_entry),
 		T(ring_goes_round),
 		T(slot_repaired_in_a_larger_ring),
 		T(queue_is_switched_on_again),
 		T(drain_bits_do_not_make_a_granularity),
 		T(bits_of_a_device_flush),
 		T(versions_with_flush_registers),
+		T(command_without_a_change_is_none),
+		T(protected_regions_stay_where_they_are),
 		T(registers_have_a_place),
 		T(nothing_goes_on_without_its_table),
 		T(register_behind_the_last_record),
@@ -698,6 +774,7 @@ int main(void)
 		T(first_function_loses_its_memory),
 		T(second_page_of_a_translated_request),
 		T(a_read_pushes_its_own_writes_alone),
+		T(flush_of_two_pages_drains_both),
 		T(nothing_is_late_in_the_forgiving_mode),
 		T(time_runs_ahead_only_while_nothing_happens),
 		T(unit_hangs_from_that_access_on),

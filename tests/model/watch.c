@@ -12,6 +12,7 @@
 #include <cmocka.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <unistd.h>
 #include "support/attached.h"
 
 static sigjmp_buf back;
@@ -74,6 +75,20 @@ static void faults_elsewhere_are_the_programs_own(void **state)
 	sigaction(SIGSEGV, &old_fault, NULL);
 	sigaction(SIGTRAP, &old_trap, NULL);
 	munmap((void *)nothing, 4096);
+}
+
+static void no_file_is_left_open(void **state)
+{
+	int first, then;
+
+	(void)state;
+	first = dup(2);
+	close(first);
+	watched("plain", 0);
+	then = dup(2);
+	close(then);
+	assert_int_equal(then, first);
+	mini_close(&d, true);
 }
 
 static void tear_a_context_entry(void)
@@ -240,6 +255,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(faults_elsewhere_are_the_programs_own),
+		T(no_file_is_left_open),
 		T(several_machines_are_watched),
 		T(page_that_is_a_table_again),
 		T(new_context_entry_is_walked_at_once),
