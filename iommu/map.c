@@ -162,24 +162,10 @@ static __attribute__((noinline)) enum iommu_status map_leaves(
 	return IOMMU_OK;
 }
 
-/** Where tables may be made or split: all of it, or nothing. */
-static enum iommu_status map_tables(struct iommu_domain *domain, word64 *table,
-	unsigned level, uint64_t iova, uint64_t last, uint64_t phys,
-	uint64_t bits)
-{
-	struct made made;
-	enum iommu_status status = core_map_range(
-		domain, table, level, iova, last, phys, bits, &made);
-
-	return status == IOMMU_OK
-		? status
-		: core_map_undo(domain, iova, last - iova + 1, made, status);
-}
-
 /** Everything that can be wrong with a range; then maps it. */
 static __attribute__((noinline)) enum iommu_status map_slowly(
 	struct iommu_domain *domain, uint64_t iova, uint64_t phys,
-	uint64_t size, unsigned rights)
+	uint64_t size, unsigned rights, struct made *made)
 {
 	uint64_t last = iova + (size - 1), phys_last = phys + (size - 1);
 	uint64_t bits = rights | domain->table.leaf_bits;
@@ -187,6 +173,7 @@ static __attribute__((noinline)) enum iommu_status map_slowly(
 	enum iommu_status status;
 	word64 *table;
 
+	*made = (struct made){0, false};
 	if (domain->kind != IOMMU_DOMAIN_MAPPED || !size ||
 		(iova | phys | size) & (PAGE_SIZE - 1) || !rights ||
 		rights & ~(unsigned)PRESENT)
@@ -198,12 +185,27 @@ static __attribute__((noinline)) enum iommu_status map_slowly(
 		return IOMMU_RESERVED_RANGE;
 	table = find_table(domain, iova, last, &level);
 	if (level > 1)
-		return map_tables(domain, table, level, iova, last, phys, bits);
+		return core_map_range(
+			domain, table, level, iova, last, phys, bits, made);
 	table += index_of(iova, 1);
 	status = map_leaves(table, phys | bits, count);
 	if (status == IOMMU_OK)
 		leaves_to_memory(domain, table, count);
 	return status;
+}
+
+/** Maps all or nothing; the units are not told. */
+static __attribute__((noinline)) enum iommu_status map_whole(
+	struct iommu_domain *domain, uint64_t iova, uint64_t phys,
+	uint64_t size, unsigned rights)
+{
+	struct made made;
+	enum iommu_status status =
+		map_slowly(domain, iova, phys, size, rights, &made);
+
+	return status == IOMMU_OK
+		? status
+		: core_map_undo(domain, iova, size, made, status);
 }
 
 /** Whether a page of memory and rights for it can go the short way. */
@@ -269,7 +271,7 @@ enum iommu_status core_map_pieces(struct iommu_domain *domain,
 			       (PAGE_SIZE - 1)) -
 			phys + 1;
 		n++;
-		status = map_slowly(domain, *iova, phys, size, rights);
+		status = map_whole(domain, *iova, phys, size, rights);
 		if (status == IOMMU_OK)
 			*iova += size;
 	}
@@ -302,7 +304,7 @@ static __attribute__((noinline)) enum iommu_status map_any(
 	struct iommu_domain *domain, uint64_t iova, uint64_t phys,
 	uint64_t size, unsigned rights)
 {
-	enum iommu_status status = map_slowly(domain, iova, phys, size, rights);
+	enum iommu_status status = map_whole(domain, iova, phys, size, rights);
 
 	return status == IOMMU_OK ? core_tell_present(domain, iova, size)
 				  : status;

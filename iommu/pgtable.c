@@ -310,8 +310,7 @@ enum iommu_status core_map_undo(struct iommu_domain *domain, uint64_t iova,
 	uint64_t size, struct made made, enum iommu_status status)
 {
 	if (made.size &&
-		iommu_unmap_now(domain, iommu_iova(iova), made.size) !=
-			IOMMU_OK)
+		core_unmap_now(domain, iova, made.size, NULL) != IOMMU_OK)
 		return IOMMU_UNCONFIRMED;
 	if (made.tables && core_tell_present(domain, iova, size) != IOMMU_OK)
 		return IOMMU_UNCONFIRMED;
@@ -350,56 +349,64 @@ bool core_is_pinned(
 		level > edit->table->lowest_root;
 }
 
-/** Clears what [iova, last] covers of one entry. *out_changed: the entry
- *  itself. False: a split found no page. */
-static bool unmap_entry(struct edit *edit, word64 *entry, unsigned level,
-	uint64_t iova, uint64_t last, bool *out_changed)
+/** Clears a present entry that goes as a whole. */
+static void unmap_entry(struct edit *edit, word64 *entry, uint64_t value,
+	unsigned level, uint64_t iova)
 {
-	uint64_t size = 1ull << shift_of(level);
-	bool whole = !(iova & (size - 1)) && last - iova == size - 1;
-	uint64_t value = load(entry);
-	word64 *below;
-
-	if (!(value & PRESENT))
-		return true;
-	if (whole && !core_is_pinned(edit, level, iova, value)) {
-		store(entry, 0);
-		*out_changed = true;
-		if (is_leaf(value, level)) {
-			edit->removed += size;
-		} else {
-			collect(edit, value, level - 1, iova);
-			edit->relinked = true;
-		}
-		return true;
+	store(entry, 0);
+	if (is_leaf(value, level)) {
+		edit->removed += 1ull << shift_of(level);
+	} else {
+		collect(edit, value, level - 1, iova);
+		edit->relinked = true;
 	}
-	below = is_leaf(value, level) ? split(edit, entry, value, level, iova)
-				      : table_at(edit->domain->iommu, value);
-	return below && core_unmap_below(edit, below, level - 1, iova, last);
+}
+
+/** Unmaps on from *iova: what one table maps of the rest, up to the first entry
+ *  of which only a part goes; from the given table down. False: a split found
+ *  no page. */
+static bool unmap_next(struct edit *edit, word64 *table, unsigned level,
+	uint64_t *iova, uint64_t last)
+{
+	for (;; level--) {
+		uint64_t size = 1ull << shift_of(level), value = 0;
+		unsigned first = index_of(*iova, level), n = first;
+		unsigned low = ENTRIES, high = 0;
+
+		for (; n < ENTRIES && *iova <= last; n++) {
+			bool whole = !(*iova & (size - 1)) &&
+				last - *iova >= size - 1;
+
+			value = load(&table[n]);
+			if (value & PRESENT) {
+				if (!whole ||
+					core_is_pinned(
+						edit, level, *iova, value))
+					break;
+				unmap_entry(
+					edit, &table[n], value, level, *iova);
+				low = low < n ? low : n;
+				high = n;
+			}
+			*iova = (*iova | (size - 1)) + 1;
+		}
+		if (low <= high)
+			write_back(edit, &table[low], high - low + 1);
+		if (n == ENTRIES || *iova > last)
+			return true;
+		table = is_leaf(value, level)
+			? split(edit, &table[n], value, level, *iova)
+			: table_at(edit->domain->iommu, value);
+		if (!table)
+			return false;
+	}
 }
 
 bool core_unmap_below(struct edit *edit, word64 *table, unsigned level,
 	uint64_t iova, uint64_t last)
 {
-	uint64_t mask = (1ull << shift_of(level)) - 1;
-	unsigned first = index_of(iova, level), n = first;
-	unsigned low = ENTRIES, high = 0;
-	bool fine = true;
-
-	for (;; n++) {
-		uint64_t end = core_min(iova | mask, last);
-		bool changed = false;
-
-		fine = unmap_entry(edit, &table[n], level, iova, end, &changed);
-		if (changed) {
-			low = low < n ? low : n;
-			high = n;
-		}
-		if (!fine || end == last)
-			break;
-		iova = end + 1;
-	}
-	if (low <= high)
-		write_back(edit, &table[low], high - low + 1);
-	return fine;
+	while (iova <= last)
+		if (!unmap_next(edit, table, level, &iova, last))
+			return false;
+	return true;
 }

@@ -183,8 +183,9 @@ static bool has_vf(
 	return is_vf_of(iommu, segment, rid, (uint16_t)arg);
 }
 
-static bool find_physical_function(const struct iommu *iommu, uint16_t segment,
-	uint16_t rid, uint16_t *out)
+static __attribute__((noinline)) bool find_physical_function(
+	const struct iommu *iommu, uint16_t segment, uint16_t rid,
+	uint16_t *out)
 {
 	unsigned bus = rid >> 8, n;
 
@@ -237,7 +238,7 @@ struct way {
 };
 
 /** Each bridge may put its own id on requests. */
-static uint16_t find_alias(
+static __attribute__((noinline)) uint16_t find_alias(
 	const struct iommu *iommu, uint16_t segment, const struct way *way)
 {
 	uint16_t alias = way->id[0];
@@ -339,7 +340,7 @@ static void find_way(const struct iommu *iommu, uint16_t segment, uint16_t rid,
  * keeps devices apart, for a switch its upstream port; the first function of a
  * device whose functions can reach each other; or the function itself.
  */
-static uint16_t find_group(
+static __attribute__((noinline)) uint16_t find_group(
 	const struct iommu *iommu, uint16_t segment, const struct way *way)
 {
 	unsigned n = way->leak;
@@ -408,8 +409,9 @@ unsigned topology_group(const struct iommu *iommu, uint16_t segment,
 }
 
 /** The function-number bits that a function's phantoms use (VT-d 3.4.1). */
-static uint16_t find_phantom(const struct iommu *iommu, uint16_t segment,
-	uint16_t rid, uint16_t pcie)
+static __attribute__((noinline)) uint16_t find_phantom(
+	const struct iommu *iommu, uint16_t segment, uint16_t rid,
+	uint16_t pcie)
 {
 	static const uint16_t mask[4] = {0, 4, 6, 7};
 	uint32_t cap, control;

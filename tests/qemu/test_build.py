@@ -2,6 +2,7 @@
 """Building: from a source tree that cannot be written, anywhere, twice."""
 
 import os
+import re
 import subprocess
 
 import pytest
@@ -122,8 +123,10 @@ def test_library_is_a_part_of_another_build(name, text, place, steps):
     for file, content in ((name, text), ('main.c', PROGRAM)):
         with open(f'{folder}/{file}', 'w') as out:
             out.write(content)
+    env = {name: value for name, value in os.environ.items()
+           if 'MAKE' not in name and name != 'MFLAGS'}
     for step in steps:
-        done = subprocess.run(step, cwd=folder, text=True,
+        done = subprocess.run(step, cwd=folder, env=env, text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         assert done.returncode == 0, done.stdout[-2000:]
         assert 'warning' not in done.stdout.lower()
@@ -181,3 +184,11 @@ def test_failure_to_install_is_an_error():
     done, _ = install(folder_for('test_build.fails'), [], 9)
     assert done.returncode == 1
     assert 'could not install' in done.stdout
+
+
+def test_calls_fit_into_a_kilobyte_of_stack():
+    text = make('size', f'O={BUILD}')
+    said = re.search(r'stack, measured: (\d+) bytes at most in (\d+) public '
+                     r'calls, 0 above 1024', text)
+    assert said, text[-2000:]
+    assert int(said[1]) <= 1024 and int(said[2]) > 80

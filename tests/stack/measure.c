@@ -4,8 +4,9 @@
  * tests is compiled with -finstrument-functions, so that each of its functions,
  * inlined ones too, tells when it is entered. What a function takes of the
  * stack in a build without that comes from a file, STACK_FRAMES, made by
- * tools/stack: a line "address bytes" for each function that has a frame of its
- * own there.
+ * tools/size: a line "address bytes 0" for each function, and "address 0
+ * callee" where a function jumps to another instead of calling it, so that its
+ * own frame is gone by then.
  *
  * Only the library's own frames are counted: a hook of the host that calls the
  * library again begins anew, and the hook's frames belong to the host. At the
@@ -21,6 +22,7 @@ enum {
 	CHAIN = 128,
 	PUBLIC = 256,
 	BUCKETS = 4096,
+	JUMPS = 512,
 };
 
 /* The library's code, which the Makefile puts into a section of this name. */
@@ -29,6 +31,8 @@ extern const char __start_library_code[], __stop_library_code[];
 struct frame {
 	void *function, *site;
 	unsigned bytes;
+	/** Whose frame that is: its own, or of what it is inlined in. */
+	unsigned holder;
 	/** The public call below which it stands: its place in frames[]. */
 	unsigned first;
 };
@@ -42,6 +46,10 @@ static struct {
 	uintptr_t function;
 	unsigned bytes;
 } known[BUCKETS];
+static struct {
+	uintptr_t from, to;
+} jump[JUMPS];
+static unsigned jumps;
 static __thread struct frame frames[DEEP];
 static __thread unsigned depth;
 static struct chain worst[PUBLIC];
@@ -59,16 +67,21 @@ static void __attribute__((constructor)) load(void)
 {
 	const char *path = getenv("STACK_FRAMES");
 	FILE *file = path ? fopen(path, "r") : NULL;
-	uintptr_t function;
+	uintptr_t function, to;
 	unsigned bytes;
 
 	if (!file) {
 		fprintf(stderr, "STACK_FRAMES: no such file\n");
 		exit(2);
 	}
-	while (fscanf(file, "%jx %u", &function, &bytes) == 2) {
+	while (fscanf(file, "%jx %u %jx", &function, &bytes, &to) == 3) {
 		unsigned at = bucket(function);
 
+		if (to && jumps < JUMPS) {
+			jump[jumps].from = function;
+			jump[jumps++].to = to;
+			continue;
+		}
 		known[at].function = function;
 		known[at].bytes = bytes;
 	}
@@ -100,6 +113,18 @@ static void keep(unsigned first)
 		chain->function[chain->count++] = frames[n].function;
 }
 
+/** What is on the stack when a function is entered from another. */
+static unsigned below(const struct frame *above, const void *function)
+{
+	uintptr_t from = (uintptr_t)frames[above->holder].function;
+	unsigned n;
+
+	for (n = 0; n < jumps; n++)
+		if (jump[n].from == from && jump[n].to == (uintptr_t)function)
+			return above->bytes - known[bucket(from)].bytes;
+	return above->bytes;
+}
+
 void __cyg_profile_func_enter(void *function, void *site);
 void __cyg_profile_func_enter(void *function, void *site)
 {
@@ -110,10 +135,12 @@ void __cyg_profile_func_enter(void *function, void *site)
 		abort();
 	/* An inlined function gives the site of the one it is part of. */
 	if (above && (is_library(site) || above->site == site))
-		frames[depth] = (struct frame){
-			function, site, above->bytes + own, above->first};
+		frames[depth] = (struct frame){function, site,
+			below(above, function) + own,
+			own ? depth : above->holder, above->first};
 	else
-		frames[depth] = (struct frame){function, site, own, depth};
+		frames[depth] =
+			(struct frame){function, site, own, depth, depth};
 	depth++;
 	keep(frames[depth - 1].first);
 }
