@@ -469,8 +469,9 @@ static void walk_before_the_start_shows_nothing(void **state)
 	rig_close(&r);
 }
 
-/** The device was never given to anybody, nor was another one of its bus. */
-static void bus_without_entries_is_blocked(void **state)
+/** The device was never given to anybody, nor was another one of its bus; or
+ *  another one was. */
+static void who_has_no_entry_is_blocked(void **state)
 {
 	struct rig r;
 
@@ -481,6 +482,12 @@ static void bus_without_entries_is_blocked(void **state)
 	has_line(" not mapped");
 	ask_tables(&r, RIG_BEHIND_PORT, 4);
 	has_line(" blocked");
+	assert_int_equal(iommu_attach(r.iommu, rig_id(RIG_DEV),
+				 iommu_domain_identity(r.iommu)),
+		IOMMU_OK);
+	ask_tables(&r, RIG_OTHER, 4);
+	has_line(" blocked");
+	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
 	rig_close(&r);
 }
 
@@ -644,7 +651,7 @@ int main(void)
 		cmocka_unit_test(last_stretch_ends_with_the_table),
 		cmocka_unit_test(queue_is_named_by_its_physical_address),
 		cmocka_unit_test(walk_before_the_start_shows_nothing),
-		cmocka_unit_test(bus_without_entries_is_blocked),
+		cmocka_unit_test(who_has_no_entry_is_blocked),
 		cmocka_unit_test(loss_is_told_once),
 		cmocka_unit_test(pages_are_booked),
 		cmocka_unit_test(info_is_complete),
