@@ -677,6 +677,20 @@ static void flush_of_two_pages_drains_both(void **state)
 	mini_close(&d, true);
 }
 
+static void translation_begins_with_all_requests_drained(void **state)
+{
+	uint64_t v = 1;
+
+	(void)state;
+	cold("plain");
+	frame = model_page_alloc(d.m, 0, OWNER);
+	model_dma_post(d.m, 0, DEV, frame, &v, 8);
+	assert_int_equal(model_posted(d.m), 1);
+	mini_start(&d);
+	assert_int_equal(model_posted(d.m), 0);
+	mini_close(&d, true);
+}
+
 static void nothing_is_late_in_the_forgiving_mode(void **state)
 {
 	uint64_t v = 1;
@@ -775,6 +789,7 @@ int main(void)
 		T(second_page_of_a_translated_request),
 		T(a_read_pushes_its_own_writes_alone),
 		T(flush_of_two_pages_drains_both),
+		T(translation_begins_with_all_requests_drained),
 		T(nothing_is_late_in_the_forgiving_mode),
 		T(time_runs_ahead_only_while_nothing_happens),
 		T(unit_hangs_from_that_access_on),

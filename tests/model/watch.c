@@ -228,7 +228,14 @@ static void no_walk_while_translation_is_off(void **state)
 	mini_map(&d, top, 0x20000, frame, 3);
 	model_prefetch(d.m);
 	assert_int_equal(model_cached(d.m, 0), cached);
-	mini_close(&d, true);
+	/* Switched on, the unit walks over all there is. */
+	mini_set_root(&d);
+	mini_flush_context(&d, GRAN_GLOBAL, 0, 0);
+	mini_flush_iotlb(&d, GRAN_GLOBAL, 0, 0, 0, false);
+	mini_translation(&d, true);
+	set_leaf(0x20000, 0);
+	assert_int_equal(model_checkpoint(d.m), 1);
+	expect(MODEL_V_STALE);
 }
 
 static void caching_mode_remembers_holes_ahead(void **state)
