@@ -7,32 +7,14 @@
 #include "kexec/image.h"
 #include "boot/pvh.h"
 #include "fs/file.h"
+#include "lib/elf_format.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mem/mem.h"
 
-#define ET_EXEC 2
-#define EM_X86_64 62
-#define PT_LOAD 1
-#define PT_NOTE 4
-#define MAX_HEADERS 64
 #define MAX_NOTES 4096
 /* Below lies what firmware left, and the page in which CPUs start. */
 #define LOWEST 0x100000
-
-struct elf_header {
-	uint8_t ident[16];
-	uint16_t type, machine;
-	uint32_t version;
-	uint64_t entry, phoff, shoff;
-	uint32_t flags;
-	uint16_t ehsize, phentsize, phnum, shentsize, shnum, shstrndx;
-};
-
-struct program_header {
-	uint32_t type, flags;
-	uint64_t offset, vaddr, paddr, filesz, memsz, align;
-};
 
 struct note {
 	uint32_t name_size, size, type;

@@ -4,36 +4,13 @@
  * used, and elf_read() is total.
  */
 #include "fs/file.h"
+#include "lib/elf_format.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mem/mem.h"
 #include "mem/space.h"
 #include "mem/user.h"
 #include "proc/elf.h"
-
-#define ET_EXEC 2
-#define ET_DYN 3
-#define EM_X86_64 62
-#define PT_LOAD 1
-#define PT_INTERP 3
-#define PF_X 1
-#define PF_W 2
-#define PF_R 4
-#define MAX_HEADERS 64
-
-struct elf_header {
-	uint8_t ident[16];
-	uint16_t type, machine;
-	uint32_t version;
-	uint64_t entry, phoff, shoff;
-	uint32_t flags;
-	uint16_t ehsize, phentsize, phnum, shentsize, shnum, shstrndx;
-};
-
-struct program_header {
-	uint32_t type, flags;
-	uint64_t offset, vaddr, paddr, filesz, memsz, align;
-};
 
 static bool header_ok(const struct elf_header *h)
 {

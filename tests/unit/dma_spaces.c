@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <iommu/dma.h>
+#include "support/refuse.h"
 #include "support/rig.h"
 
 enum {
@@ -933,39 +934,6 @@ static void lost_unit_is_told_at_the_end(void **state)
 
 /* ---- deferred flushes that fail ---- */
 
-enum {
-	FSTS = 0x34,
-	FSTS_IQE = 1 << 4,
-	IQH = 0x80,
-	IQT = 0x88,
-};
-
-static struct {
-	struct iommu_host real;
-	bool refusing;
-	uint64_t unseen;
-} unit;
-
-/** The unit refuses what it is sent, and goes on when it is let. */
-static uint64_t refuse_read(
-	void *ctx, void *regs, uint32_t offset, unsigned width)
-{
-	uint64_t value = unit.real.reg_read(ctx, regs, offset, width);
-
-	if (unit.refusing && offset == FSTS)
-		return value | FSTS_IQE;
-	return unit.refusing && offset == IQH ? unit.unseen - 16 : value;
-}
-
-static void refuse_write(
-	void *ctx, void *regs, uint32_t offset, unsigned width, uint64_t value)
-{
-	if (unit.refusing && offset == IQT)
-		unit.unseen = value;
-	else
-		unit.real.reg_write(ctx, regs, offset, width, value);
-}
-
 /** What was not confirmed is never handed out again; later unmaps are
  *  deferred as before. */
 static void deferring_goes_on_after_an_error(void **state)
@@ -979,9 +947,7 @@ static void deferring_goes_on_after_an_error(void **state)
 	memset(&p, 0, sizeof(p));
 	current_cpu = 0;
 	rig_open(&p.r, "plain", MODEL_BENIGN, 1);
-	unit.real = p.r.hooks;
-	p.r.hooks.reg_read = refuse_read;
-	p.r.hooks.reg_write = refuse_write;
+	refuse_prepare(&p.r);
 	rig_start_ok(&p.r);
 	p.memory = rig_frame(&p.r, 9);
 	p.domain = rig_mapped_domain(&p.r);
@@ -990,9 +956,9 @@ static void deferring_goes_on_after_an_error(void **state)
 	assert_int_equal(iommu_dma_create(p.domain, &config, &p.dma), IOMMU_OK);
 	assert_int_equal(map(&p, PAGE, ~0ull, &lost), IOMMU_OK);
 	assert_int_equal(unmap(&p, PAGE, lost), IOMMU_OK);
-	unit.refusing = true;
+	refuse(true);
 	assert_int_equal(iommu_dma_flush(p.dma), IOMMU_UNCONFIRMED);
-	unit.refusing = false;
+	refuse(false);
 	releasing = &p;
 	released_count = 0;
 	memset(is_released, 0, sizeof(is_released));

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 #include <string.h>
+#include "support/refuse.h"
 #include "support/rig.h"
 
 #define RW (IOMMU_READ | IOMMU_WRITE)
@@ -17,10 +18,6 @@
 
 enum {
 	RTADDR = 0x20,
-	FSTS = 0x34,
-	FSTS_IQE = 1 << 4,
-	IQH = 0x80,
-	IQT = 0x88,
 	IRTA = 0xb8,
 };
 
@@ -368,32 +365,6 @@ static void lost_unit_is_left_out_of_the_next_hand_over(void **state)
 	rig_close_anyhow(&p.next);
 }
 
-static struct {
-	struct iommu_host real;
-	bool refusing;
-	uint64_t unseen;
-} unit;
-
-/** The unit refuses what it is sent, and goes on when it is let. */
-static uint64_t refuse_read(
-	void *ctx, void *regs, uint32_t offset, unsigned width)
-{
-	uint64_t value = unit.real.reg_read(ctx, regs, offset, width);
-
-	if (unit.refusing && offset == FSTS)
-		return value | FSTS_IQE;
-	return unit.refusing && offset == IQH ? unit.unseen - 16 : value;
-}
-
-static void refuse_write(
-	void *ctx, void *regs, uint32_t offset, unsigned width, uint64_t value)
-{
-	if (unit.refusing && offset == IQT)
-		unit.unseen = value;
-	else
-		unit.real.reg_write(ctx, regs, offset, width, value);
-}
-
 /** One entry's end was not confirmed: that it is over cannot be said any more,
  *  whatever is confirmed later. */
 static void one_unconfirmed_entry_haunts_the_unit(void **state)
@@ -403,14 +374,12 @@ static void one_unconfirmed_entry_haunts_the_unit(void **state)
 
 	(void)state;
 	leave(&p, "plain", MODEL_BENIGN);
-	unit.real = p.next.hooks;
-	p.next.hooks.reg_read = refuse_read;
-	p.next.hooks.reg_write = refuse_write;
+	refuse_prepare(&p.next);
 	rig_start_ok(&p.next);
-	unit.refusing = true;
+	refuse(true);
 	assert_int_equal(
 		iommu_detach(p.next.iommu, rig_id(RIG_DEV)), IOMMU_UNCONFIRMED);
-	unit.refusing = false;
+	refuse(false);
 	assert_int_equal(
 		iommu_device_info(p.next.iommu, rig_id(RIG_DEV), &info),
 		IOMMU_OK);
