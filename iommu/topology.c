@@ -183,9 +183,8 @@ static bool has_vf(
 	return is_vf_of(iommu, segment, rid, (uint16_t)arg);
 }
 
-static __attribute__((noinline)) bool find_physical_function(
-	const struct iommu *iommu, uint16_t segment, uint16_t rid,
-	uint16_t *out)
+static bool find_physical_function(const struct iommu *iommu, uint16_t segment,
+	uint16_t rid, uint16_t *out)
 {
 	unsigned bus = rid >> 8, n;
 
