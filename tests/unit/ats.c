@@ -390,6 +390,71 @@ static void switch_follows_the_entry(void **state)
 	rig_close(&p.r);
 }
 
+/* ---- three devices with TLBs in one domain ---- */
+
+static void open_three(
+	struct rig *r, const char *kind, enum model_mode mode, uint64_t seed)
+{
+	struct model_function_desc functions[4] = {
+		{.bdf = 0, .kind = MODEL_CONVENTIONAL, .unit = -1}};
+	struct model_unit_desc unit = {
+		.kind = model_personality_find(kind), .include_all = true};
+	struct model_desc desc = {.seed = seed,
+		.mode = mode,
+		.units = &unit,
+		.unit_count = 1,
+		.functions = functions,
+		.function_count = 4};
+
+	for (unsigned n = 1; n <= 3; n++)
+		functions[n] =
+			(struct model_function_desc){.bdf = MODEL_BDF(0, n, 0),
+				.kind = MODEL_INTEGRATED,
+				.unit = -1,
+				.ats = true};
+	rig_open_machine(r, model_create(&desc));
+}
+
+/** All three hold the page at AT in their TLBs. */
+static struct iommu_domain *start_three(struct rig *r)
+{
+	struct iommu_domain *domain;
+	uint64_t word = 7, page;
+
+	r->options.ats = IOMMU_ON;
+	rig_start_ok(r);
+	page = rig_frame(r, 9);
+	domain = rig_mapped_domain(r);
+	assert_int_equal(
+		iommu_map(domain, iommu_iova(AT), iommu_phys(page), 4096, RW),
+		IOMMU_OK);
+	for (unsigned n = 1; n <= 3; n++) {
+		const uint16_t bdf = MODEL_BDF(0, n, 0);
+
+		assert_int_equal(
+			iommu_attach(r->iommu, rig_id(bdf), domain), IOMMU_OK);
+		assert_int_equal(
+			model_ats_dma(r->m, 0, bdf, AT, &word, 8, true),
+			MODEL_DMA_OK);
+	}
+	return domain;
+}
+
+/** None of the three reaches the page any more. */
+static void unmap_from_three(struct rig *r, struct iommu_domain *domain)
+{
+	uint64_t word = 7;
+
+	assert_int_equal(
+		iommu_unmap_now(domain, iommu_iova(AT), 4096), IOMMU_OK);
+	for (unsigned n = 1; n <= 3; n++)
+		assert_int_not_equal(model_ats_dma(r->m, 0, MODEL_BDF(0, n, 0),
+					     AT, &word, 8, true),
+			MODEL_DMA_OK);
+	assert_int_equal(model_violation_count(r->m), 0);
+	rig_close_anyhow(r);
+}
+
 /** One of three falls silent: the two others are flushed all the same, whether
  *  the unit says who it was or not. */
 static void neighbours_of_the_silent_are_flushed(void **state)
@@ -398,56 +463,14 @@ static void neighbours_of_the_silent_are_flushed(void **state)
 
 	(void)state;
 	for (unsigned k = 0; k < 6; k++) {
-		const uint16_t silent = MODEL_BDF(0, 1 + k % 3, 0);
-		struct model_function_desc functions[4] = {
-			{.bdf = 0, .kind = MODEL_CONVENTIONAL, .unit = -1}};
-		struct model_unit_desc unit = {
-			.kind = model_personality_find(kinds[k / 3]),
-			.include_all = true};
-		struct model_desc desc = {.seed = 1,
-			.mode = MODEL_LAZY,
-			.units = &unit,
-			.unit_count = 1,
-			.functions = functions,
-			.function_count = 4};
 		struct iommu_domain *domain;
-		uint64_t word = 7, page;
 		struct rig r;
 
-		for (unsigned n = 1; n <= 3; n++)
-			functions[n] = (struct model_function_desc){
-				.bdf = MODEL_BDF(0, n, 0),
-				.kind = MODEL_INTEGRATED,
-				.unit = -1,
-				.ats = true};
-		rig_open_machine(&r, model_create(&desc));
-		r.options.ats = IOMMU_ON;
-		rig_start_ok(&r);
-		page = rig_frame(&r, 9);
-		domain = rig_mapped_domain(&r);
-		assert_int_equal(iommu_map(domain, iommu_iova(AT),
-					 iommu_phys(page), 4096, RW),
-			IOMMU_OK);
-		for (unsigned n = 1; n <= 3; n++) {
-			const uint16_t bdf = MODEL_BDF(0, n, 0);
-
-			assert_int_equal(
-				iommu_attach(r.iommu, rig_id(bdf), domain),
-				IOMMU_OK);
-			assert_int_equal(
-				model_ats_dma(r.m, 0, bdf, AT, &word, 8, true),
-				MODEL_DMA_OK);
-		}
-		model_ats_behave(r.m, 0, silent, MODEL_ATS_NEVER);
-		assert_int_equal(iommu_unmap_now(domain, iommu_iova(AT), 4096),
-			IOMMU_OK);
-		for (unsigned n = 1; n <= 3; n++)
-			assert_int_not_equal(
-				model_ats_dma(r.m, 0, MODEL_BDF(0, n, 0), AT,
-					&word, 8, true),
-				MODEL_DMA_OK);
-		assert_int_equal(model_violation_count(r.m), 0);
-		rig_close_anyhow(&r);
+		open_three(&r, kinds[k / 3], MODEL_LAZY, 1);
+		domain = start_three(&r);
+		model_ats_behave(
+			r.m, 0, MODEL_BDF(0, 1 + k % 3, 0), MODEL_ATS_NEVER);
+		unmap_from_three(&r, domain);
 	}
 }
 
@@ -569,57 +592,17 @@ static void all_that_a_time_out_drops_is_repeated(void **state)
 {
 	(void)state;
 	for (unsigned k = 0; k < 6; k++) {
-		struct model_function_desc functions[4] = {
-			{.bdf = 0, .kind = MODEL_CONVENTIONAL, .unit = -1}};
-		struct model_unit_desc unit = {
-			.kind = model_personality_find("plain"),
-			.include_all = true};
-		struct model_desc desc = {.seed = k,
-			.mode = k & 1 ? MODEL_LAZY : MODEL_RANDOM,
-			.units = &unit,
-			.unit_count = 1,
-			.functions = functions,
-			.function_count = 4};
 		struct iommu_domain *domain;
-		uint64_t word = 7, page;
 		struct rig r;
 
-		for (unsigned n = 1; n <= 3; n++)
-			functions[n] = (struct model_function_desc){
-				.bdf = MODEL_BDF(0, n, 0),
-				.kind = MODEL_INTEGRATED,
-				.unit = -1,
-				.ats = true};
-		rig_open_machine(&r, model_create(&desc));
+		open_three(&r, "plain", k & 1 ? MODEL_LAZY : MODEL_RANDOM, k);
 		dropping = &r;
 		r.hooks.log = recover;
-		r.options.ats = IOMMU_ON;
-		rig_start_ok(&r);
-		page = rig_frame(&r, 9);
-		domain = rig_mapped_domain(&r);
-		assert_int_equal(iommu_map(domain, iommu_iova(AT),
-					 iommu_phys(page), 4096, RW),
-			IOMMU_OK);
-		for (unsigned n = 1; n <= 3; n++) {
-			const uint16_t bdf = MODEL_BDF(0, n, 0);
-
-			assert_int_equal(
-				iommu_attach(r.iommu, rig_id(bdf), domain),
-				IOMMU_OK);
-			assert_int_equal(
-				model_ats_dma(r.m, 0, bdf, AT, &word, 8, true),
-				MODEL_DMA_OK);
-			model_ats_behave(r.m, 0, bdf, MODEL_ATS_NEVER);
-		}
-		assert_int_equal(iommu_unmap_now(domain, iommu_iova(AT), 4096),
-			IOMMU_OK);
+		domain = start_three(&r);
 		for (unsigned n = 1; n <= 3; n++)
-			assert_int_not_equal(
-				model_ats_dma(r.m, 0, MODEL_BDF(0, n, 0), AT,
-					&word, 8, true),
-				MODEL_DMA_OK);
-		assert_int_equal(model_violation_count(r.m), 0);
-		rig_close_anyhow(&r);
+			model_ats_behave(
+				r.m, 0, MODEL_BDF(0, n, 0), MODEL_ATS_NEVER);
+		unmap_from_three(&r, domain);
 	}
 }
 
