@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Deferred unmaps: what they release is out of reach, one call interrupts
+ * another, the space or the machine ends in the middle, the unit fails.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <string.h>
+#include <iommu/dma.h>
+#include "support/play.h"
+#include "support/refuse.h"
+
+enum {
+	PAGE = 4096,
+};
+
+/* ---- one call interrupts another ---- */
+
+static struct play *interrupted;
+static uint64_t spare[4];
+static unsigned interrupts;
+
+/** What an interrupt in the middle of a flush may do. */
+static void interrupt(struct model_host *h)
+{
+	struct play *p = interrupted;
+
+	(void)h;
+	if (interrupts == 2)
+		return;
+	interrupts++;
+	/* Nothing to be done for the CPU that is interrupted. */
+	assert_int_equal(iommu_dma_tick(p->dma), IOMMU_OK);
+	assert_int_equal(play_unmap(p, PAGE, spare[interrupts]), IOMMU_OK);
+	assert_false(rig_can_read(&p->r, RIG_DEV, spare[interrupts]));
+}
+
+/** A CPU is flushing its deferred unmaps when an interrupt unmaps too: that
+ *  one is not deferred. */
+static void interrupted_flush_is_gone_around(void **state)
+{
+	struct iommu_dma_config config = {.deferred = true};
+	struct play p;
+
+	(void)state;
+	play_open(&p, "plain", IOMMU_DOMAIN_MAPPED, &config, 1);
+	for (unsigned n = 0; n < 4; n++) {
+		assert_int_equal(
+			play_map(&p, PAGE, ~0ull, &spare[n]), IOMMU_OK);
+		assert_true(rig_can_read(&p.r, RIG_DEV, spare[n]));
+	}
+	assert_int_equal(play_unmap(&p, PAGE, spare[0]), IOMMU_OK);
+	interrupted = &p;
+	interrupts = 0;
+	p.r.host.on_relax = interrupt;
+	assert_int_equal(iommu_dma_flush(p.dma), IOMMU_OK);
+	p.r.host.on_relax = NULL;
+	assert_int_equal(interrupts, 2);
+	assert_false(rig_can_read(&p.r, RIG_DEV, spare[0]));
+	assert_true(rig_can_read(&p.r, RIG_DEV, spare[3]));
+	assert_int_equal(play_unmap(&p, PAGE, spare[3]), IOMMU_OK);
+	play_close(&p);
+}
+
+static uint64_t taken_meanwhile;
+
+static void map_meanwhile(struct model_host *h)
+{
+	(void)h;
+	if (!taken_meanwhile)
+		assert_int_equal(
+			play_map(interrupted, PAGE, ~0ull, &taken_meanwhile),
+			IOMMU_OK);
+}
+
+/** An interrupt that maps while its CPU flushes gets an address, too. */
+static void interrupted_flush_does_not_keep_addresses(void **state)
+{
+	struct iommu_dma_config config = {.deferred = true};
+	struct play p;
+
+	(void)state;
+	play_open(&p, "plain", IOMMU_DOMAIN_MAPPED, &config, 1);
+	assert_int_equal(play_map(&p, PAGE, ~0ull, &spare[0]), IOMMU_OK);
+	assert_int_equal(play_map(&p, PAGE, ~0ull, &spare[1]), IOMMU_OK);
+	assert_true(rig_can_read(&p.r, RIG_DEV, spare[0]));
+	assert_int_equal(play_unmap(&p, PAGE, spare[0]), IOMMU_OK);
+	interrupted = &p;
+	taken_meanwhile = 0;
+	p.r.host.on_relax = map_meanwhile;
+	assert_int_equal(iommu_dma_flush(p.dma), IOMMU_OK);
+	p.r.host.on_relax = NULL;
+	assert_true(taken_meanwhile);
+	assert_int_not_equal(taken_meanwhile, spare[0]);
+	assert_int_not_equal(taken_meanwhile, spare[1]);
+	assert_true(rig_can_read(&p.r, RIG_DEV, taken_meanwhile));
+	assert_int_equal(play_unmap(&p, PAGE, taken_meanwhile), IOMMU_OK);
+	assert_int_equal(play_unmap(&p, PAGE, spare[1]), IOMMU_OK);
+	play_close(&p);
+}
+
+/* ---- what ends the wait ---- */
+
+/** Deferred unmaps are flushed when the space ends, whatever their age. */
+static void end_flushes_what_was_deferred(void **state)
+{
+	struct iommu_dma_config config = {.deferred = true};
+	struct play p;
+	uint64_t iova;
+
+	(void)state;
+	play_open(&p, "plain", IOMMU_DOMAIN_MAPPED, &config, 1);
+	assert_int_equal(play_map(&p, PAGE, ~0ull, &iova), IOMMU_OK);
+	assert_true(rig_can_read(&p.r, RIG_DEV, iova));
+	assert_int_equal(play_unmap(&p, PAGE, iova), IOMMU_OK);
+	assert_int_equal(iommu_dma_destroy(p.dma), IOMMU_OK);
+	assert_false(rig_can_read(&p.r, RIG_DEV, iova));
+	play_close_domain(&p);
+
+	play_open(&p, "plain", IOMMU_DOMAIN_MAPPED, &config, 1);
+	assert_int_equal(play_map(&p, PAGE, ~0ull, &iova), IOMMU_OK);
+	assert_true(rig_can_read(&p.r, RIG_DEV, iova));
+	assert_int_equal(play_unmap(&p, PAGE, iova), IOMMU_OK);
+	assert_int_equal(iommu_dma_flush(p.dma), IOMMU_OK);
+	assert_false(rig_can_read(&p.r, RIG_DEV, iova));
+	play_close(&p);
+}
+
+/** What any CPU deferred is no buffer in use: it does not keep the space. */
+static void end_counts_what_every_cpu_deferred(void **state)
+{
+	struct iommu_dma_config config = {.deferred = true};
+	uint64_t iova[3];
+	struct play p;
+
+	(void)state;
+	play_open(&p, "plain", IOMMU_DOMAIN_MAPPED, &config, 3);
+	for (play_cpu = 0; play_cpu < 3; play_cpu++)
+		assert_int_equal(
+			play_map(&p, PAGE, ~0ull, &iova[play_cpu]), IOMMU_OK);
+	for (play_cpu = 0; play_cpu < 3; play_cpu++) {
+		assert_true(rig_can_read(&p.r, RIG_DEV, iova[play_cpu]));
+		assert_int_equal(iommu_dma_destroy(p.dma), IOMMU_IN_USE);
+		assert_int_equal(
+			play_unmap(&p, PAGE, iova[play_cpu]), IOMMU_OK);
+	}
+	assert_int_equal(iommu_dma_destroy(p.dma), IOMMU_OK);
+	for (unsigned n = 0; n < 3; n++)
+		assert_false(rig_can_read(&p.r, RIG_DEV, iova[n]));
+	play_close_domain(&p);
+}
+
+/** A flush that nobody waits for yet is under way when the units are switched
+ *  off: the queue has to be empty by then. */
+static void sleep_waits_for_flushes_under_way(void **state)
+{
+	struct iommu_dma_config config = {.deferred = true, .defer_count = 8};
+
+	(void)state;
+	for (unsigned k = 0; k < 8; k++) {
+		struct play p;
+		uint64_t iova;
+
+		play_open(&p, k & 1 ? "plain" : "qemu-7.2", IOMMU_DOMAIN_MAPPED,
+			&config, 1);
+		for (unsigned n = 0; n < 4 + k / 2; n++) {
+			assert_int_equal(
+				play_map(&p, PAGE, ~0ull, &iova), IOMMU_OK);
+			assert_true(rig_can_read(&p.r, RIG_DEV, iova));
+			assert_int_equal(play_unmap(&p, PAGE, iova), IOMMU_OK);
+		}
+		assert_int_equal(iommu_suspend(p.r.iommu), IOMMU_OK);
+		assert_int_equal(model_violation_count(p.r.m), 0);
+		model_unit_reset(p.r.m, 0);
+		assert_int_equal(iommu_resume(p.r.iommu), IOMMU_OK);
+		assert_false(rig_can_read(&p.r, RIG_DEV, iova));
+		play_close(&p);
+	}
+}
+
+static struct play *releasing;
+static unsigned released_count;
+static bool is_released[4096];
+
+/** What is released no device reaches any more. */
+static void on_released(void *cookie)
+{
+	uintptr_t at = (uintptr_t)cookie;
+
+	assert_false(is_released[at >> 20]);
+	is_released[at >> 20] = true;
+	released_count++;
+	if (at & 0xfffff)
+		assert_false(rig_can_read(
+			&releasing->r, RIG_DEV, (at & 0xfffff) * PAGE));
+}
+
+/** However unmaps, ticks and flushes follow each other: nothing is released
+ *  that a device still reaches, at most as many wait as may, and all are
+ *  released in the end. */
+static void released_means_out_of_reach(void **state)
+{
+	static const unsigned counts[] = {1, 2, 3, 4, 7, 16, 100, 0};
+
+	(void)state;
+	for (unsigned k = 0; k < 16; k++) {
+		struct iommu_dma_config config = {.deferred = true,
+			.defer_count = counts[k / 2],
+			.defer_ns = 20000,
+			.released = on_released};
+		unsigned most = config.defer_count ? config.defer_count : 256;
+		uint64_t seed = 88172645463325252ull;
+		unsigned unmapped = 0;
+		struct play p;
+
+		play_open(&p, k & 1 ? "plain" : "caching", IOMMU_DOMAIN_MAPPED,
+			&config, 1);
+		releasing = &p;
+		released_count = 0;
+		memset(is_released, 0, sizeof(is_released));
+		while (unmapped < 1000) {
+			uint64_t iova;
+
+			seed ^= seed << 13;
+			seed ^= seed >> 7;
+			seed ^= seed << 17;
+			if (seed % 97 == 0)
+				assert_int_equal(
+					iommu_dma_tick(p.dma), IOMMU_OK);
+			if (seed % 211 == 0)
+				model_advance(p.r.m, seed % 50000);
+			if (seed % 307 == 0) {
+				assert_int_equal(
+					iommu_dma_flush(p.dma), IOMMU_OK);
+				assert_int_equal(released_count, unmapped);
+			}
+			assert_int_equal(play_map(&p, PAGE, 0xffffffff, &iova),
+				IOMMU_OK);
+			assert_true(rig_can_read(&p.r, RIG_DEV, iova));
+			unmapped++;
+			assert_int_equal(
+				iommu_dma_unmap_later(p.dma, iommu_iova(iova),
+					PAGE, IOMMU_BOTH_WAYS,
+					(void *)(uintptr_t)(unmapped << 20 |
+						iova / PAGE)),
+				IOMMU_OK);
+			assert_true(unmapped - released_count <= 2 * most);
+		}
+		assert_int_equal(iommu_dma_flush(p.dma), IOMMU_OK);
+		assert_int_equal(released_count, unmapped);
+		play_close(&p);
+	}
+}
+
+/** Deferred flushes with no device, with devices behind two units, and with one
+ *  that has a TLB of its own. */
+static void deferred_flushes_reach_whoever_is_there(void **state)
+{
+	const struct model_personality *plain = model_personality_find("plain");
+	static const uint16_t bdf[][2] = {
+		{0, 0}, {RIG_DEV, RIG_OTHER}, {RIG_DEV, RIG_ATS}};
+	struct iommu_dma_config config = {.deferred = true, .defer_count = 8};
+
+	(void)state;
+	for (unsigned k = 0; k < 3; k++) {
+		struct play p;
+
+		memset(&p, 0, sizeof(p));
+		play_cpu = 0;
+		rig_open_machine(&p.r,
+			model_create_pair(
+				plain, plain, MODEL_LAZY, 0, 1, false));
+		p.r.options.ats = IOMMU_ON;
+		rig_start_ok(&p.r);
+		p.memory = rig_frame(&p.r, 9);
+		p.domain = rig_mapped_domain(&p.r);
+		for (unsigned n = 0; k && n < 2; n++)
+			assert_int_equal(iommu_attach(p.r.iommu,
+						 rig_id(bdf[k][n]), p.domain),
+				IOMMU_OK);
+		assert_int_equal(
+			iommu_dma_create(p.domain, &config, &p.dma), IOMMU_OK);
+		for (unsigned round = 0; round < 20; round++) {
+			uint64_t iova, word = 7;
+
+			assert_int_equal(
+				play_map(&p, PAGE, ~0ull, &iova), IOMMU_OK);
+			for (unsigned n = 0; k && n < 2; n++)
+				assert_true(
+					rig_can_read(&p.r, bdf[k][n], iova));
+			if (k == 2)
+				assert_int_equal(
+					model_ats_dma(p.r.m, 0, RIG_ATS, iova,
+						&word, 8, true),
+					MODEL_DMA_OK);
+			assert_int_equal(play_unmap(&p, PAGE, iova), IOMMU_OK);
+			if (round % 7 == 6)
+				assert_int_equal(
+					iommu_dma_flush(p.dma), IOMMU_OK);
+			if (round % 7 != 6)
+				continue;
+			for (unsigned n = 0; k && n < 2; n++)
+				assert_false(
+					rig_can_read(&p.r, bdf[k][n], iova));
+			if (k == 2)
+				assert_int_not_equal(
+					model_ats_dma(p.r.m, 0, RIG_ATS, iova,
+						&word, 8, true),
+					MODEL_DMA_OK);
+		}
+		assert_int_equal(iommu_dma_destroy(p.dma), IOMMU_OK);
+		for (unsigned n = 0; k && n < 2; n++)
+			assert_int_equal(
+				iommu_detach(p.r.iommu, rig_id(bdf[k][n])),
+				IOMMU_OK);
+		assert_int_equal(iommu_domain_destroy(p.domain), IOMMU_OK);
+		model_page_free(p.r.m, p.memory, 0);
+		rig_close(&p.r);
+	}
+}
+
+/* ---- when something fails ---- */
+
+/** A space that ends while its unit is lost says so. */
+static void lost_unit_is_told_at_the_end(void **state)
+{
+	struct iommu_dma_config config = {.deferred = true};
+	struct play p;
+	uint64_t iova;
+
+	(void)state;
+	play_open(&p, "plain", IOMMU_DOMAIN_MAPPED, &config, 2);
+	assert_int_equal(play_map(&p, PAGE, ~0ull, &iova), IOMMU_OK);
+	assert_int_equal(play_unmap(&p, PAGE, iova), IOMMU_OK);
+	model_unit_hang(p.r.m, 0, 0);
+	assert_int_not_equal(iommu_dma_destroy(p.dma), IOMMU_OK);
+	rig_close_anyhow(&p.r);
+}
+
+/** What was not confirmed is never handed out again; later unmaps are
+ *  deferred as before. */
+static void deferring_goes_on_after_an_error(void **state)
+{
+	struct iommu_dma_config config = {
+		.deferred = true, .released = on_released};
+	uint64_t lost, iova;
+	struct play p;
+
+	(void)state;
+	memset(&p, 0, sizeof(p));
+	play_cpu = 0;
+	rig_open(&p.r, "plain", MODEL_BENIGN, 1);
+	refuse_prepare(&p.r);
+	rig_start_ok(&p.r);
+	p.memory = rig_frame(&p.r, 9);
+	p.domain = rig_mapped_domain(&p.r);
+	assert_int_equal(
+		iommu_attach(p.r.iommu, rig_id(RIG_DEV), p.domain), IOMMU_OK);
+	assert_int_equal(iommu_dma_create(p.domain, &config, &p.dma), IOMMU_OK);
+	assert_int_equal(play_map(&p, PAGE, ~0ull, &lost), IOMMU_OK);
+	assert_int_equal(play_unmap(&p, PAGE, lost), IOMMU_OK);
+	refuse(true);
+	assert_int_equal(iommu_dma_flush(p.dma), IOMMU_UNCONFIRMED);
+	refuse(false);
+	releasing = &p;
+	released_count = 0;
+	memset(is_released, 0, sizeof(is_released));
+	for (unsigned n = 0; n < 100; n++) {
+		assert_int_equal(play_map(&p, PAGE, ~0ull, &iova), IOMMU_OK);
+		assert_int_not_equal(iova, lost);
+		assert_int_equal(
+			iommu_dma_unmap_later(p.dma, iommu_iova(iova), PAGE,
+				IOMMU_BOTH_WAYS,
+				(void *)(uintptr_t)(n << 20 | iova / PAGE)),
+			IOMMU_OK);
+	}
+	/* None of them was flushed for itself. */
+	assert_int_equal(released_count, 0);
+	assert_int_equal(iommu_dma_flush(p.dma), IOMMU_OK);
+	assert_int_equal(released_count, 100);
+	rig_close_anyhow(&p.r);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(interrupted_flush_is_gone_around),
+		cmocka_unit_test(interrupted_flush_does_not_keep_addresses),
+		cmocka_unit_test(end_flushes_what_was_deferred),
+		cmocka_unit_test(end_counts_what_every_cpu_deferred),
+		cmocka_unit_test(sleep_waits_for_flushes_under_way),
+		cmocka_unit_test(released_means_out_of_reach),
+		cmocka_unit_test(deferred_flushes_reach_whoever_is_there),
+		cmocka_unit_test(lost_unit_is_told_at_the_end),
+		cmocka_unit_test(deferring_goes_on_after_an_error),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Lists of pieces, buffers that stay where they are (identity), and buffers
+ * that the device gets a copy of (untrusted devices).
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <iommu/dma.h>
+#include "support/play.h"
+
+enum {
+	PAGE = 4096,
+	/** One chunk of a bitmap of addresses. */
+	CHUNK = 128 << 20,
+};
+
+/* ---- lists and identity ---- */
+
+static void lists_go_piece_by_piece(void **state)
+{
+	static const struct {
+		enum iommu_domain_kind kind;
+		struct iommu_dma_config config;
+	} row[] = {{IOMMU_DOMAIN_IDENTITY, {0}},
+		{IOMMU_DOMAIN_IDENTITY, {.deferred = true}},
+		{IOMMU_DOMAIN_MAPPED, {0}},
+		{IOMMU_DOMAIN_MAPPED, {.untrusted = true}},
+		{IOMMU_DOMAIN_MAPPED, {.untrusted = true, .deferred = true}}};
+	struct iommu_dma_piece piece[5];
+	struct iommu_dma_range range[5];
+	struct play p;
+	unsigned count;
+
+	(void)state;
+	for (unsigned k = 0; k < 5; k++) {
+		bool identity = row[k].kind == IOMMU_DOMAIN_IDENTITY;
+
+		play_open(&p, "plain", row[k].kind, &row[k].config, 1);
+		play_pieces(&p, piece);
+		assert_int_equal(iommu_dma_map_list(p.dma, piece, 5, ~0ull,
+					 IOMMU_BOTH_WAYS, range, &count),
+			IOMMU_OK);
+		assert_int_equal(count, 5);
+		for (unsigned n = 0; n < 5; n++) {
+			assert_int_equal(range[n].size, piece[n].size);
+			assert_int_equal(
+				range[n].iova.v == piece[n].phys.v, identity);
+			assert_true(
+				rig_can_write(&p.r, RIG_DEV, range[n].iova.v));
+		}
+		assert_int_equal(iommu_dma_destroy(p.dma), IOMMU_IN_USE);
+		assert_int_equal(iommu_dma_unmap_list(
+					 p.dma, range, count, IOMMU_BOTH_WAYS),
+			IOMMU_OK);
+		for (unsigned n = 0; n < 5; n++) {
+			uint64_t *word = model_ptr(p.r.m, piece[n].phys.v);
+
+			assert_int_equal(*word, 0x1234);
+			assert_int_equal(
+				rig_can_write(&p.r, RIG_DEV, range[n].iova.v),
+				identity);
+		}
+		if (!identity)
+			assert_int_equal(iommu_dma_unmap_list(p.dma, range,
+						 count, IOMMU_BOTH_WAYS),
+				IOMMU_BAD_ARGUMENT);
+		play_close(&p);
+	}
+}
+
+static void identity_cannot_move_a_buffer(void **state)
+{
+	struct iommu_dma_config config = {0};
+	struct iommu_dma_piece piece[2];
+	struct iommu_dma_range range[2];
+	unsigned count;
+	struct play p;
+	iommu_iova_t at;
+	uint64_t iova;
+	void *virt;
+
+	(void)state;
+	play_open(&p, "plain", IOMMU_DOMAIN_IDENTITY, &config, 1);
+	assert_int_equal(
+		play_map(&p, PAGE, p.memory + PAGE - 2, &iova), IOMMU_WIDTH);
+	assert_int_equal(
+		play_map(&p, PAGE, p.memory + PAGE - 1, &iova), IOMMU_OK);
+	assert_int_equal(play_unmap(&p, PAGE, iova), IOMMU_OK);
+	/* The second piece does not fit: the first is taken back. */
+	piece[0] = (struct iommu_dma_piece){iommu_phys(p.memory), PAGE};
+	piece[1] = (struct iommu_dma_piece){iommu_phys(p.memory + PAGE), PAGE};
+	assert_int_equal(
+		iommu_dma_map_list(p.dma, piece, 2, p.memory + PAGE - 1,
+			IOMMU_BOTH_WAYS, range, &count),
+		IOMMU_WIDTH);
+	assert_int_equal(iommu_dma_map_list(p.dma, piece, 1, p.memory,
+				 IOMMU_BOTH_WAYS, range, &count),
+		IOMMU_WIDTH);
+	assert_int_equal(
+		iommu_dma_reserve(p.dma, iommu_iova(p.memory), PAGE), IOMMU_OK);
+	assert_int_equal(
+		iommu_dma_alloc(p.dma, 1, ~0ull, &virt, &at), IOMMU_OK);
+	assert_int_equal(at.v,
+		(uint64_t)((char *)virt - (char *)model_direct_map(p.r.m)));
+	assert_int_equal(iommu_dma_free(p.dma, 1, virt, at), IOMMU_OK);
+	play_close(&p);
+}
+
+static void long_lists_are_refused(void **state)
+{
+	enum {
+		PIECES = 80
+	};
+	struct iommu_dma_config config = {0};
+	struct iommu_dma_piece piece[PIECES];
+	struct iommu_dma_range range[PIECES];
+	unsigned count;
+	struct play p;
+
+	(void)state;
+	play_open(&p, "plain", IOMMU_DOMAIN_MAPPED, &config, 1);
+	for (unsigned n = 0; n < PIECES; n++)
+		piece[n] = (struct iommu_dma_piece){
+			iommu_phys(p.memory), 256 * PAGE};
+	/* At most half a chunk: 64 such pieces. */
+	assert_int_equal(iommu_dma_map_list(p.dma, piece, 65, ~0ull,
+				 IOMMU_BOTH_WAYS, range, &count),
+		IOMMU_WIDTH);
+	assert_int_equal(iommu_dma_map_list(p.dma, piece, 64, ~0ull,
+				 IOMMU_BOTH_WAYS, range, &count),
+		IOMMU_OK);
+	assert_int_equal(count, 1);
+	assert_int_equal(range[0].size, CHUNK / 2);
+	assert_true(
+		rig_can_write(&p.r, RIG_DEV, range[0].iova.v + CHUNK / 2 - 8));
+	assert_int_equal(iommu_dma_unmap_list(p.dma, range, 1, IOMMU_BOTH_WAYS),
+		IOMMU_OK);
+	assert_int_equal(iommu_dma_map_list(p.dma, piece, 1, 0xfffff,
+				 IOMMU_BOTH_WAYS, range, &count),
+		IOMMU_WIDTH);
+	play_close(&p);
+}
+
+/* ---- copies ---- */
+
+static void parts_of_a_copy_are_carried(void **state)
+{
+	struct iommu_dma_config config = {.untrusted = true};
+	iommu_iova_t iova, other;
+	uint64_t word = 0, *cpu;
+	struct play p;
+
+	(void)state;
+	play_open(&p, "plain", IOMMU_DOMAIN_MAPPED, &config, 1);
+	cpu = model_ptr(p.r.m, p.memory);
+	/* Without any copy there is nothing to carry. */
+	iommu_dma_sync(p.dma, iommu_iova(0x5000), 8, IOMMU_TO_DEVICE);
+	assert_int_equal(iommu_dma_map(p.dma, iommu_phys(p.memory + 0x100), 64,
+				 ~0ull, IOMMU_BOTH_WAYS, &iova),
+		IOMMU_OK);
+	cpu[0x100 / 8] = 1;
+	cpu[0x108 / 8] = 2;
+	iommu_dma_sync(p.dma, iommu_iova(iova.v + 8), 8, IOMMU_TO_DEVICE);
+	model_dma_read(p.r.m, 0, RIG_DEV, iova.v, &word, 8);
+	assert_int_equal(word, 0);
+	model_dma_read(p.r.m, 0, RIG_DEV, iova.v + 8, &word, 8);
+	assert_int_equal(word, 2);
+	/* More than the buffer has is cut, beyond it is nothing. */
+	iommu_dma_sync(p.dma, iova, 1 << 20, IOMMU_TO_DEVICE);
+	model_dma_read(p.r.m, 0, RIG_DEV, iova.v, &word, 8);
+	assert_int_equal(word, 1);
+	cpu[0x140 / 8] = 3;
+	iommu_dma_sync(p.dma, iommu_iova(iova.v + 64), 8, IOMMU_TO_DEVICE);
+	model_dma_read(p.r.m, 0, RIG_DEV, iova.v + 64, &word, 8);
+	assert_int_equal(word, 0);
+	/* In front of it, on the same page: carried from its start. */
+	cpu[0x100 / 8] = 4;
+	iommu_dma_sync(p.dma, iommu_iova(iova.v - 0x10), 8, IOMMU_TO_DEVICE);
+	model_dma_read(p.r.m, 0, RIG_DEV, iova.v, &word, 8);
+	assert_int_equal(word, 4);
+	/* Some other buffer's address, one without a copy. */
+	assert_int_equal(iommu_dma_map(p.dma, iommu_phys(p.memory + 0x4000),
+				 PAGE, ~0ull, IOMMU_BOTH_WAYS, &other),
+		IOMMU_OK);
+	for (unsigned n = 0; n < 64; n++)
+		iommu_dma_sync(p.dma, iommu_iova(other.v + n * PAGE), 8,
+			IOMMU_FROM_DEVICE);
+	assert_int_equal(cpu[0x100 / 8], 4);
+	assert_int_equal(
+		iommu_dma_unmap(p.dma, other, PAGE, IOMMU_BOTH_WAYS), IOMMU_OK);
+	/* What only goes to the device does not come back. */
+	assert_int_equal(
+		iommu_dma_unmap(p.dma, iova, 64, IOMMU_BOTH_WAYS), IOMMU_OK);
+	cpu[0] = 5;
+	assert_int_equal(iommu_dma_map(p.dma, iommu_phys(p.memory), 8, ~0ull,
+				 IOMMU_TO_DEVICE, &iova),
+		IOMMU_OK);
+	cpu[0] = 6;
+	assert_int_equal(
+		iommu_dma_unmap(p.dma, iova, 8, IOMMU_TO_DEVICE), IOMMU_OK);
+	assert_int_equal(cpu[0], 6);
+	play_close(&p);
+}
+
+/** Two copies whose addresses fall on one another in the table of copies. */
+static void copies_are_told_apart(void **state)
+{
+	enum {
+		COPIES = 200
+	};
+	struct iommu_dma_config config = {.untrusted = true};
+	iommu_iova_t iova[COPIES];
+	struct play p;
+
+	(void)state;
+	play_open(&p, "plain", IOMMU_DOMAIN_MAPPED, &config, 1);
+	for (unsigned n = 0; n < COPIES; n++) {
+		uint64_t *cpu = model_ptr(p.r.m, p.memory + n * PAGE);
+
+		*cpu = n;
+		assert_int_equal(
+			iommu_dma_map(p.dma, iommu_phys(p.memory + n * PAGE), 8,
+				~0ull, IOMMU_BOTH_WAYS, &iova[n]),
+			IOMMU_OK);
+		*cpu = 1000 + n;
+	}
+	for (unsigned n = 0; n < COPIES; n++) {
+		uint64_t word = 0;
+
+		iommu_dma_sync(p.dma, iova[n], 8, IOMMU_TO_DEVICE);
+		model_dma_read(p.r.m, 0, RIG_DEV, iova[n].v, &word, 8);
+		assert_int_equal(word, 1000 + n);
+	}
+	for (unsigned n = 0; n < COPIES; n++)
+		assert_int_equal(iommu_dma_unmap(p.dma, iova[(n * 7) % COPIES],
+					 8, IOMMU_BOTH_WAYS),
+			IOMMU_OK);
+	play_close(&p);
+}
+
+static void too_big_a_copy_is_refused(void **state)
+{
+	struct iommu_dma_config config = {.untrusted = true};
+	iommu_iova_t iova;
+	struct play p;
+
+	(void)state;
+	play_open(&p, "plain", IOMMU_DOMAIN_MAPPED, &config, 1);
+	assert_int_equal(iommu_dma_map(p.dma, iommu_phys(p.memory + 8),
+				 256 * PAGE, ~0ull, IOMMU_TO_DEVICE, &iova),
+		IOMMU_NO_MEMORY);
+	assert_int_equal(iommu_dma_map(p.dma, iommu_phys(p.memory + 8),
+				 256 * PAGE - 8, ~0ull, IOMMU_TO_DEVICE, &iova),
+		IOMMU_OK);
+	assert_int_equal(
+		iommu_dma_unmap(p.dma, iova, 256 * PAGE - 8, IOMMU_TO_DEVICE),
+		IOMMU_OK);
+	play_close(&p);
+}
+
+static unsigned released_count;
+
+static void on_released(void *cookie)
+{
+	(void)cookie;
+	released_count++;
+}
+
+/** A released copy is told of, one that was not confirmed is not. */
+static void copies_are_told_of_when_they_are_free(void **state)
+{
+	struct iommu_dma_config config = {
+		.untrusted = true, .released = on_released};
+
+	(void)state;
+	for (unsigned lost = 0; lost < 2; lost++) {
+		enum iommu_status status;
+		iommu_iova_t iova;
+		struct play p;
+
+		play_open(&p, "plain", IOMMU_DOMAIN_MAPPED, &config, 1);
+		assert_int_equal(iommu_dma_map(p.dma, iommu_phys(p.memory + 8),
+					 8, ~0ull, IOMMU_BOTH_WAYS, &iova),
+			IOMMU_OK);
+		released_count = 0;
+		if (lost)
+			model_unit_hang(p.r.m, 0, 0);
+		status = iommu_dma_unmap_later(
+			p.dma, iova, 8, IOMMU_BOTH_WAYS, NULL);
+		assert_int_equal(status, lost ? IOMMU_UNIT_LOST : IOMMU_OK);
+		assert_int_equal(released_count, !lost);
+		if (lost)
+			rig_close_anyhow(&p.r);
+		else
+			play_close(&p);
+	}
+}
+
+/** A buffer in memory that the CPU cannot read: the device gets a copy that
+ *  says nothing. */
+static void copies_of_no_memory_are_empty(void **state)
+{
+	struct iommu_dma_config config = {.untrusted = true};
+	iommu_iova_t iova;
+	uint64_t word = 7;
+	struct play p;
+
+	(void)state;
+	play_open(&p, "plain", IOMMU_DOMAIN_MAPPED, &config, 1);
+	assert_int_equal(iommu_dma_map(p.dma, iommu_phys((1ull << 40) + 8), 8,
+				 ~0ull, IOMMU_BOTH_WAYS, &iova),
+		IOMMU_OK);
+	assert_int_equal(model_dma_read(p.r.m, 0, RIG_DEV, iova.v, &word, 8),
+		MODEL_DMA_OK);
+	assert_int_equal(word, 0);
+	assert_true(rig_can_write(&p.r, RIG_DEV, iova.v));
+	assert_int_equal(
+		iommu_dma_unmap(p.dma, iova, 8, IOMMU_BOTH_WAYS), IOMMU_OK);
+	play_close(&p);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(lists_go_piece_by_piece),
+		cmocka_unit_test(identity_cannot_move_a_buffer),
+		cmocka_unit_test(long_lists_are_refused),
+		cmocka_unit_test(parts_of_a_copy_are_carried),
+		cmocka_unit_test(copies_are_told_apart),
+		cmocka_unit_test(too_big_a_copy_is_refused),
+		cmocka_unit_test(copies_are_told_of_when_they_are_free),
+		cmocka_unit_test(copies_of_no_memory_are_empty),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
