@@ -287,6 +287,8 @@ void context_fill(struct unit *u, uint16_t sid, const struct cctx *c)
 	slot->valid = 1;
 	if (!c->fault)
 		u->did_use[c->tag].contexts++;
+	if (u->did_end <= c->tag)
+		u->did_end = c->tag + 1u;
 	context_refs(u, slot, 1);
 }
 

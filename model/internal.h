@@ -35,7 +35,8 @@ struct page {
 	uint8_t role;        /* enum role, sticky until freed */
 	uint8_t level;       /* ROLE_TABLE: 1 is the lowest */
 	uint8_t watched;
-	uint16_t did; /* ROLE_TABLE: the first domain seen with it */
+	uint8_t known; /* on the list of pages ever looked at */
+	uint16_t did;  /* ROLE_TABLE: the first domain seen with it */
 	uint8_t unit;
 	uint16_t root_refs; /* cached root entries that lead here */
 	uint8_t top_aw;     /* the width it has as a top table, */
@@ -215,6 +216,7 @@ struct unit {
 	struct croot croot[256];
 	struct cctx *cctx[256];
 	struct did_use *did_use; /* by DID */
+	unsigned did_end;        /* none was ever used from here on */
 	uint32_t owing;          /* domains that owe an IOTLB flush */
 	struct cache tlb;
 	struct cirte *cirte;
@@ -284,7 +286,12 @@ struct offence {
 /* ---- the machine -------------------------------------------------------- */
 
 struct model {
+	/* What a snapshot leaves alone. */
 	pthread_mutex_t lock;
+	struct model *watch_next;
+	struct block **kept; /* what memory was, see snapshot.c */
+
+	/* What it takes. */
 	enum model_mode mode;
 	unsigned flags;
 	uint64_t seed;
@@ -298,6 +305,8 @@ struct model {
 	uint8_t *alias; /* the model's own mapping of the same memory */
 	struct page *page;
 	size_t pages;
+	uint32_t *known; /* pages whose struct may differ from a new one */
+	size_t known_count;
 	uint32_t *free_stack; /* single pages given back, last first */
 	size_t free_count;
 	size_t bump; /* pages never taken start here */
@@ -331,8 +340,6 @@ struct model {
 	int fail_wait;
 	unsigned failures;
 	struct model_counters n;
-
-	struct model *watch_next;
 };
 
 static inline void enter(struct model *m)
@@ -353,9 +360,22 @@ static inline bool ram_has(const struct model *m, uint64_t pa, uint64_t len)
 		m->ram_size - (pa - m->ram_base) >= len;
 }
 
+/* Whoever gets a page's struct may change it, and a snapshot has to know. */
+static inline struct page *page_at(struct model *m, size_t i)
+{
+	struct page *p = &m->page[i];
+
+	if (!p->known) {
+		__atomic_store_n(&p->known, 1, __ATOMIC_RELAXED);
+		m->known[m->known_count++] = (uint32_t)i;
+	}
+	return p;
+}
+
 static inline struct page *page_of(struct model *m, uint64_t pa)
 {
-	return ram_has(m, pa, 1) ? &m->page[(pa - m->ram_base) >> SHIFT] : NULL;
+	return ram_has(m, pa, 1) ? page_at(m, (pa - m->ram_base) >> SHIFT)
+				 : NULL;
 }
 
 static inline uint8_t *ram_at(struct model *m, uint64_t pa)
@@ -391,11 +411,16 @@ unsigned view_check(struct unit *u);
 void table_page(struct unit *u, uint64_t pa, enum role role, unsigned level,
 	uint16_t did, uint64_t iova);
 
+/* snapshot.c */
+void snapshot_exit(struct model *m);
+
 /* watch.c */
 bool watch_init(struct model *m);
 void watch_exit(struct model *m);
 void watch_page(struct model *m, struct page *p);
 void unwatch_page(struct model *m, struct page *p);
+/* Opens or closes it as p->watched says now. */
+void watch_again(struct model *m, struct page *p);
 
 /* judge.c */
 void blame(struct model *m, struct unit *u, enum model_rule rule,

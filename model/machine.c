@@ -358,6 +358,7 @@ void model_destroy(struct model *m)
 	for (size_t i = 0; i < m->posts; i++)
 		free(m->post[i].data);
 	free(m->post);
+	snapshot_exit(m);
 	topology_exit(m);
 	memory_exit(m);
 	judge_exit(m);

@@ -75,14 +75,16 @@ bool memory_init(struct model *m, const struct model_desc *d)
 		return false;
 	m->pages = m->ram_size >> SHIFT;
 	m->page = calloc(m->pages, sizeof *m->page);
+	m->known = malloc(m->pages * sizeof *m->known);
 	m->free_stack = malloc(m->pages * sizeof *m->free_stack);
-	if (!m->page || !m->free_stack || !map_ram(m))
+	if (!m->page || !m->known || !m->free_stack || !map_ram(m))
 		return false;
 	/* The last page is the secret: nobody is ever given it. */
 	m->secret = m->ram_base + m->ram_size - MODEL_PAGE;
+	page_of(m, m->secret);
 	trap_page(m, m->secret);
 	/* The page below belongs to firmware: queues left on lie there. */
-	m->page[m->pages - 2].owner = 255;
+	page_at(m, m->pages - 2)->owner = 255;
 	return true;
 }
 
@@ -102,6 +104,7 @@ void memory_exit(struct model *m)
 	if (m->alias && m->alias != m->ram)
 		munmap(m->alias, m->ram_size);
 	free(m->page);
+	free(m->known);
 	free(m->free_stack);
 }
 
@@ -138,7 +141,7 @@ static bool allocation_fails(struct model *m)
 
 static void page_take(struct model *m, size_t i, unsigned owner)
 {
-	struct page *p = &m->page[i];
+	struct page *p = page_at(m, i);
 
 	if (!p->gen)
 		trap_page(m, m->ram_base + (i << SHIFT));
@@ -304,7 +307,16 @@ size_t model_pages_in_use(struct model *m, unsigned owner)
 
 void *model_ptr(struct model *m, uint64_t phys)
 {
-	return ram_has(m, phys, 1) ? m->ram + (phys - m->ram_base) : NULL;
+	if (!ram_has(m, phys, 1))
+		return NULL;
+	/* Whoever asks may store there. */
+	if (!__atomic_load_n(&m->page[(phys - m->ram_base) >> SHIFT].known,
+		    __ATOMIC_RELAXED)) {
+		enter(m);
+		page_of(m, phys);
+		leave(m);
+	}
+	return m->ram + (phys - m->ram_base);
 }
 
 void *model_direct_map(struct model *m)

@@ -236,7 +236,13 @@ void watch_page(struct model *m, struct page *p)
 void unwatch_page(struct model *m, struct page *p)
 {
 	p->watched = 0;
-	mprotect(driver_page(m, p), MODEL_PAGE, PROT_READ | PROT_WRITE);
+	watch_again(m, p);
+}
+
+void watch_again(struct model *m, struct page *p)
+{
+	mprotect(driver_page(m, p), MODEL_PAGE,
+		p->watched ? PROT_READ : PROT_READ | PROT_WRITE);
 }
 
 #else
@@ -259,6 +265,12 @@ void watch_page(struct model *m, struct page *p)
 }
 
 void unwatch_page(struct model *m, struct page *p)
+{
+	(void)m;
+	(void)p;
+}
+
+void watch_again(struct model *m, struct page *p)
 {
 	(void)m;
 	(void)p;

@@ -200,6 +200,36 @@ struct model *model_create_simple(
 
 void model_destroy(struct model *m);
 
+/* ---- snapshots ---------------------------------------------------------- */
+
+struct model_snapshot;
+
+/**
+ * Keeps the whole machine as it is now: units with their registers, queues and
+ * caches, what is in flight, devices' configuration and TLBs, memory as CPUs
+ * and as units see it, the judge's list, chance, and the clock. A driver whose
+ * state lies in the machine's memory is kept with it. NULL if there is no
+ * memory. What it costs is the state that there is, not the size of memory;
+ * pages that are as the snapshot before left them are shared with that.
+ *
+ * Left out: what is the caller's (struct model_host, the devices of
+ * model/devices.h: plain structs, to be copied along), and pages that nobody
+ * was ever given, no device used and model_ptr() was not asked for.
+ */
+struct model_snapshot *model_snapshot(struct model *m);
+
+/**
+ * Makes the machine what it was, from any later, earlier or other state of the
+ * same machine, as often as one likes: the same calls give the same results,
+ * bit for bit. Only memory that differs is written. Violations noted since are
+ * gone. Nobody else is in a call meanwhile.
+ */
+void model_restore(struct model *m, const struct model_snapshot *s);
+
+/** Gives a snapshot back; others do not depend on it. NULL is accepted. All
+ *  have to be given back before their machine. */
+void model_snapshot_free(struct model_snapshot *s);
+
 /* ---- registers ---------------------------------------------------------- */
 
 /** The register base of a unit and the size of its register set. */
