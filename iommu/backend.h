@@ -169,6 +169,10 @@ struct unit {
 	unsigned tlb_users; /* I: devices whose own TLB is on */
 	unsigned inherited; /* A: entries of an earlier owner */
 	bool haunted;       /* A: one of them was not confirmed to be gone */
+	/** With iommu_options.trace: what `ops` is then, and what that calls.
+	 */
+	struct unit_ops traced;
+	const struct unit_ops *untraced;
 	struct iommu_stats stats __attribute__((aligned(8))); /* A */
 };
 
@@ -228,6 +232,11 @@ static inline void unit_read_stats(
 		slow += out->latency[n];
 	out->latency[0] = out->waits > slow ? out->waits - slow : 0;
 }
+
+/* ---- trace.c ---- */
+
+/** Has a unit log what is asked of it. Before it is used. */
+void core_trace(struct unit *unit);
 
 /* ---- domain.c ---- */
 

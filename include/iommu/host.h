@@ -29,6 +29,8 @@ enum iommu_log_level {
 	IOMMU_LOG_WARNING,
 	/** What was found and chosen. */
 	IOMMU_LOG_INFO,
+	/** What is asked of units, and their answers; only with
+	 *  iommu_options.trace. */
 	IOMMU_LOG_DEBUG,
 };
 

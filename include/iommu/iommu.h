@@ -141,6 +141,10 @@ struct iommu_options {
 	/** Faults of one device within a second after which it is blocked;
 	 *  0 = never. Default 1000. */
 	unsigned fault_storm;
+	/** A line of level IOMMU_LOG_DEBUG for everything that is asked of a
+	 *  unit: devices attached and detached, ranges flushed, interrupt
+	 *  entries set, with the answer. Default false: costs nothing. */
+	bool trace;
 };
 
 /** Fills the options with their defaults. Any context. */

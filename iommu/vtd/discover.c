@@ -256,6 +256,8 @@ static enum iommu_status make_unit(
 	unit->phys = phys;
 	u->ops = &vtd_ops;
 	u->iommu = iommu;
+	if (iommu->options.trace)
+		core_trace(u);
 	u->index = iommu->units;
 	u->segment = record->segment;
 	u->base = iommu_phys(record->base);

@@ -119,6 +119,7 @@ static const char *bring_up(void)
 		options.take_over = IOMMU_TAKE_OVER_KEPT;
 	if (boot_says("invalidation", "registers"))
 		options.interface = IOMMU_INTERFACE_REGISTERS;
+	options.trace = boot_says("trace", "");
 	st = host_create(&options, faults_wake);
 	if (st == IOMMU_OK)
 		st = iommu_discover(host_iommu, dmar, size);

@@ -117,8 +117,8 @@ static void relax_hook(void *ctx, uint64_t waited_ns)
 static void log_hook(void *ctx, enum iommu_log_level level, const char *line)
 {
 	(void)ctx;
-	if (level <= IOMMU_LOG_INFO)
-		kprintf("iommu: %s\n", line);
+	(void)level;
+	kprintf("iommu: %s\n", line);
 }
 
 static uint32_t pci_read_hook(void *ctx, uint16_t segment, uint8_t bus,

@@ -2,6 +2,7 @@
 """Ways to start the machine, and ways to leave it."""
 
 import os
+import re
 import subprocess
 
 import pytest
@@ -15,6 +16,17 @@ def test_cpus(boot, cpus):
     assert m.ok('grep -c ^processor /proc/cpuinfo') == f'{cpus}\n'
     assert m.ok('udma -q 00:03.0') == ''
     assert m.power_off() == 0
+
+
+def test_trace(boot):
+    """What is asked of the unit, as it is asked."""
+    m = boot(APPEND='trace')
+    text = m.run('udma -k heap 00:03.0')
+    assert re.search(r'unit 0: 0000:00:03.0 attach to shared tables, '
+                     r'domain id \d+: done', text), text
+    assert re.search(r'unit 0: flush domain id \d+, 0x[0-9a-f]+\.\.0x[0-9a-f]+'
+                     r' removed.*: done', text), text
+    assert re.search(r'unit 0: 0000:00:03.0 detach', text), text
 
 
 @pytest.mark.parametrize('megabytes', [128, 4096, 6144])
