@@ -42,20 +42,11 @@ static struct dtlb_entry *dtlb_find(struct function *f, uint64_t iova)
 
 static struct dtlb_entry *dtlb_slot(struct function *f)
 {
-	struct dtlb_entry *e;
-
 	for (unsigned i = 0; i < f->dtlb_count; i++)
 		if (!f->dtlb[i].used)
 			return &f->dtlb[i];
-	if (f->dtlb_count == f->dtlb_room) {
-		unsigned room = f->dtlb_room ? f->dtlb_room * 2 : 16;
-
-		e = realloc(f->dtlb, room * sizeof *e);
-		if (!e)
-			return NULL;
-		f->dtlb = e;
-		f->dtlb_room = room;
-	}
+	f->dtlb = room_for_one(
+		f->dtlb, f->dtlb_count, &f->dtlb_room, sizeof *f->dtlb);
 	return &f->dtlb[f->dtlb_count++];
 }
 
@@ -82,8 +73,6 @@ static bool ats_ask(struct model *m, struct unit *u, struct function *f,
 		return false;
 	}
 	e = dtlb_slot(f);
-	if (!e)
-		return false;
 	memset(e, 0, sizeof *e);
 	e->iova = x.steps ? x.page_iova : iova & ~0xfffull;
 	e->pa = x.steps ? x.page_pa : x.pa & ~0xfffull;

@@ -12,8 +12,6 @@
 #include <string.h>
 #include "internal.h"
 
-#define BUCKETS 4096u
-
 static uint64_t span_of(unsigned level)
 {
 	return 1ull << (SHIFT + 9 * (level - 1));
@@ -27,33 +25,25 @@ static uint64_t entry_span(const struct centry *e)
 				     : span_of(e->level);
 }
 
-static uint32_t hash_of(int kind, unsigned level, uint16_t did, uint64_t iova)
+static uint32_t *bucket_of(struct cache *c, unsigned kind, unsigned level,
+	uint16_t did, uint64_t iova)
 {
-	uint64_t h = (iova >> SHIFT) * 0x9e3779b97f4a7c15ull;
+	uint64_t key = iova ^ ((uint64_t)did << 48 | kind << 4 | level);
 
-	h ^= ((uint64_t)did << 8 | (unsigned)kind << 4 | level) *
-		0xc2b2ae3d27d4eb4full;
-	return (uint32_t)(h >> 40);
+	return &c->bucket[key * 0x9e3779b97f4a7c15ull >> 52];
 }
 
-bool cache_init(struct unit *u)
+void cache_init(struct unit *u)
 {
 	struct cache *c = &u->tlb;
 
-	c->bucket = malloc(BUCKETS * sizeof *c->bucket);
-	u->did_use = calloc(65536, sizeof *u->did_use);
-	if (!c->bucket || !u->did_use)
-		return false;
+	c->bucket = needed(malloc(BUCKETS * sizeof *c->bucket));
+	u->did_use = needed(calloc(65536, sizeof *u->did_use));
 	memset(c->bucket, 0xff, BUCKETS * sizeof *c->bucket);
 	memset(c->dom, 0xff, sizeof c->dom);
-	c->bucket_mask = BUCKETS - 1;
 	c->free = NIL;
-	if (u->r[R_ECAP] & ECAP_IR) {
-		u->cirte = calloc(65536, sizeof *u->cirte);
-		if (!u->cirte)
-			return false;
-	}
-	return true;
+	if (u->r[R_ECAP] & ECAP_IR)
+		u->cirte = needed(calloc(65536, sizeof *u->cirte));
 }
 
 void cache_exit(struct unit *u)
@@ -76,15 +66,7 @@ static uint32_t cache_slot(struct cache *c)
 		c->free = c->entry[i].hash_next;
 		return i;
 	}
-	if (c->count == c->room) {
-		uint32_t room = c->room ? c->room * 2 : 256;
-		struct centry *e = realloc(c->entry, room * sizeof *e);
-
-		if (!e)
-			return NIL;
-		c->entry = e;
-		c->room = room;
-	}
+	c->entry = room_for_one(c->entry, c->count, &c->room, sizeof *c->entry);
 	return c->count++;
 }
 
@@ -100,15 +82,15 @@ static void count_refs(struct unit *u, const struct centry *e, int by)
 		p->table_refs += (uint32_t)by;
 }
 
-struct centry *cache_find(
-	struct unit *u, int kind, unsigned level, uint16_t did, uint64_t iova)
+struct centry *cache_find(struct unit *u, unsigned kind, unsigned level,
+	uint16_t did, uint64_t iova)
 {
 	struct cache *c = &u->tlb;
 	uint32_t i;
 
 	iova &= ~(
 		(kind == KIND_TABLE ? span_of(level + 1) : span_of(level)) - 1);
-	i = c->bucket[hash_of(kind, level, did, iova) & c->bucket_mask];
+	i = *bucket_of(c, kind, level, did, iova);
 	for (; i != NIL; i = c->entry[i].hash_next) {
 		struct centry *e = &c->entry[i];
 
@@ -119,46 +101,38 @@ struct centry *cache_find(
 	return NULL;
 }
 
-struct centry *cache_add(struct unit *u, const struct centry *from)
+void cache_add(struct unit *u, const struct centry *from)
 {
 	struct cache *c = &u->tlb;
-	struct centry *e, *old;
-	uint32_t i, b, links[2];
+	struct centry *e;
+	uint32_t i, *bucket, *domain = &c->dom[from->did & 255];
 
 	if (u->m->mode == MODEL_BENIGN && from->kind != KIND_LEAF)
-		return NULL;
-	old = cache_find(u, from->kind, from->level, from->did, from->iova);
-	if (old)
-		return old;
+		return;
+	if (cache_find(u, from->kind, from->level, from->did, from->iova))
+		return;
 	i = cache_slot(c);
-	if (i == NIL)
-		return NULL;
 	e = &c->entry[i];
 	*e = *from;
 	e->iova &= ~(entry_span(e) - 1);
-	e->used = 1;
-	b = hash_of(e->kind, e->level, e->did, e->iova) & c->bucket_mask;
-	e->hash_next = c->bucket[b];
-	c->bucket[b] = i;
-	links[0] = NIL;
-	links[1] = c->dom[e->did & 255];
-	e->dom_prev = links[0];
-	e->dom_next = links[1];
-	if (links[1] != NIL)
-		c->entry[links[1]].dom_prev = i;
-	c->dom[e->did & 255] = i;
+	e->used = true;
+	bucket = bucket_of(c, e->kind, e->level, e->did, e->iova);
+	e->hash_next = *bucket;
+	*bucket = i;
+	e->dom_prev = NIL;
+	e->dom_next = *domain;
+	if (*domain != NIL)
+		c->entry[*domain].dom_prev = i;
+	*domain = i;
 	c->live++;
 	count_refs(u, e, 1);
-	return e;
 }
 
 static void cache_remove(struct unit *u, struct centry *e)
 {
 	struct cache *c = &u->tlb;
 	uint32_t i = (uint32_t)(e - c->entry);
-	uint32_t *link =
-		&c->bucket[hash_of(e->kind, e->level, e->did, e->iova) &
-			c->bucket_mask];
+	uint32_t *link = bucket_of(c, e->kind, e->level, e->did, e->iova);
 
 	while (*link != i)
 		link = &c->entry[*link].hash_next;
@@ -170,7 +144,7 @@ static void cache_remove(struct unit *u, struct centry *e)
 	if (e->dom_next != NIL)
 		c->entry[e->dom_next].dom_prev = e->dom_prev;
 	count_refs(u, e, -1);
-	e->used = 0;
+	e->used = false;
 	e->hash_next = c->free;
 	c->free = i;
 	c->live--;
@@ -183,8 +157,8 @@ struct cctx *context_slot(struct unit *u, uint16_t sid)
 	struct cctx **bus = &u->cctx[sid >> 8];
 
 	if (!*bus)
-		*bus = calloc(256, sizeof **bus);
-	return *bus ? &(*bus)[sid & 255] : NULL;
+		*bus = needed(calloc(256, sizeof **bus));
+	return &(*bus)[sid & 255];
 }
 
 static void context_refs(struct unit *u, const struct cctx *c, int by)
@@ -193,24 +167,15 @@ static void context_refs(struct unit *u, const struct cctx *c, int by)
 
 	if (!p || c->fault || CE_TT(c->lo) == TT_PASS)
 		return;
-	p->table_refs += (uint32_t)by;
 	/* Of whatever unit: the same words mean something else at another
 	 * level (VT-d 9.3). */
-	if (by > 0 && p->top_refs && p->top_aw != CE_AW(c->hi))
+	if (p->top_refs && p->top_aw != CE_AW(c->hi))
 		blame(u->m, u, MODEL_V_UNSUPPORTED, "9.3",
-			"table %#llx is used with %u and with %u levels",
-			(unsigned long long)(c->lo & ~0xfffull),
+			"a table is used with %u and with %u levels",
 			levels_of(p->top_aw), levels_of(CE_AW(c->hi)));
+	p->table_refs += (uint32_t)by;
 	p->top_refs += (uint32_t)by;
 	p->top_aw = (uint8_t)CE_AW(c->hi);
-}
-
-static void root_refs(struct unit *u, const struct croot *c, int by)
-{
-	struct page *p = page_of(u->m, c->lo & u->haw_mask & ~0xfffull);
-
-	if (p && !c->fault)
-		p->root_refs = (uint16_t)(p->root_refs + by);
 }
 
 /* While translation is off nothing is walked, and what is remembered has to be
@@ -225,19 +190,6 @@ static bool root_leads_to(const struct unit *u, uint64_t pa)
 	return leads;
 }
 
-void root_fill(struct unit *u, unsigned bus, const struct croot *c)
-{
-	u->croot[bus] = *c;
-	u->croot[bus].valid = 1;
-	root_refs(u, c, 1);
-}
-
-static void root_drop(struct unit *u, unsigned bus)
-{
-	root_refs(u, &u->croot[bus], -1);
-	u->croot[bus].valid = 0;
-}
-
 /* A domain id must stand for one table of one depth (VT-d 9.3). */
 static void check_domain_id(struct unit *u, uint16_t sid, const struct cctx *c)
 {
@@ -245,19 +197,13 @@ static void check_domain_id(struct unit *u, uint16_t sid, const struct cctx *c)
 	uint64_t root = CE_TT(c->lo) == TT_PASS ? 0 : c->lo & ~0xfffull;
 	uint32_t i;
 
-	if (use->contexts &&
-		(use->root != root || use->aw != CE_AW(c->hi) ||
-			(use->tt == TT_PASS) != (CE_TT(c->lo) == TT_PASS)))
+	if (use->contexts && use->root != root)
 		blame(u->m, u, MODEL_V_UNSUPPORTED, "9.3",
 			"domain id %u of %04x stands for two tables, %#llx "
 			"and %#llx",
 			c->tag, sid, (unsigned long long)use->root,
 			(unsigned long long)root);
-	if (!use->contexts) {
-		use->root = root;
-		use->aw = (uint8_t)CE_AW(c->hi);
-		use->tt = (uint8_t)CE_TT(c->lo);
-	}
+	use->root = root;
 	for (i = u->tlb.dom[c->tag & 255]; i != NIL;
 		i = u->tlb.entry[i].dom_next) {
 		struct centry *e = &u->tlb.entry[i];
@@ -277,10 +223,6 @@ void context_fill(struct unit *u, uint16_t sid, const struct cctx *c)
 {
 	struct cctx *slot = context_slot(u, sid);
 
-	if (!slot)
-		return;
-	if (slot->valid)
-		context_drop(u, slot);
 	if (!c->fault && u->m->mode != MODEL_BENIGN)
 		check_domain_id(u, sid, c);
 	*slot = *c;
@@ -343,24 +285,25 @@ bool centry_is_stale(struct unit *u, const struct centry *e)
 	return false;
 }
 
+/* Two entries that are both not present say the same. */
+static bool differ(uint64_t lo, uint64_t old, uint64_t meaning)
+{
+	return ((lo | old) & ENTRY_P) && ((lo ^ old) & meaning);
+}
+
 bool context_is_stale(struct unit *u, const struct cctx *c)
 {
 	uint64_t lo = ram_read64(u->m, c->pa);
 	uint64_t hi = ram_read64(u->m, c->pa + 8);
 
-	if (!(lo & ENTRY_P) || !(c->lo & ENTRY_P))
-		return (lo & ENTRY_P) != (c->lo & ENTRY_P);
 	/* Bits 70:67 belong to software. */
-	return lo != c->lo || ((hi ^ c->hi) & ~MASK(6, 3));
+	return differ(lo, c->lo, ~0ull) ||
+		((lo & ENTRY_P) && ((hi ^ c->hi) & ~MASK(6, 3)));
 }
 
 bool root_is_stale(struct unit *u, const struct croot *c)
 {
-	uint64_t lo = ram_read64(u->m, c->pa);
-
-	if (!(lo & ENTRY_P) || !(c->lo & ENTRY_P))
-		return (lo & ENTRY_P) != (c->lo & ENTRY_P);
-	return lo != c->lo;
+	return differ(ram_read64(u->m, c->pa), c->lo, ~0ull);
 }
 
 bool cirte_is_stale(struct unit *u, const struct cirte *c)
@@ -368,9 +311,8 @@ bool cirte_is_stale(struct unit *u, const struct cirte *c)
 	uint64_t lo = ram_read64(u->m, c->pa);
 	uint64_t hi = ram_read64(u->m, c->pa + 8);
 
-	if (!(lo & ENTRY_P) || !(c->lo & ENTRY_P))
-		return (lo & ENTRY_P) != (c->lo & ENTRY_P);
-	return ((lo ^ c->lo) & ~MASK(11, 8)) || hi != c->hi;
+	return differ(lo, c->lo, ~MASK(11, 8)) ||
+		((lo & ENTRY_P) && hi != c->hi);
 }
 
 /* ---- flushes ------------------------------------------------------------ */
@@ -389,7 +331,7 @@ void flush_context(
 	for (unsigned bus = 0; bus < 256; bus++) {
 		if (gran == GRAN_GLOBAL && u->croot[bus].valid) {
 			needed |= root_is_stale(u, &u->croot[bus]);
-			root_drop(u, bus);
+			u->croot[bus].valid = 0;
 		}
 		if (!u->cctx[bus] || (gran == GRAN_NARROW && bus != sid >> 8))
 			continue;
@@ -565,7 +507,7 @@ size_t cache_reaches(struct unit *u, uint64_t pa, const char **how)
 		*how = "a cached translation";
 	else if (p->table_refs)
 		*how = "a cached table pointer";
-	else if (p->root_refs && root_leads_to(u, pa))
+	else if (root_leads_to(u, pa))
 		*how = "a cached root entry";
 	else if (u->root_set && (u->r[R_GSTS] & G_TE) && !u->ttm &&
 		u->root == pa)

@@ -160,19 +160,9 @@ static void post_add(struct model *m, struct unit *u, uint16_t bdf,
 
 	if (m->posts >= POSTS_MAX)
 		posts_land(m, 0);
-	if (m->posts == m->post_room) {
-		size_t room = m->post_room ? m->post_room * 2 : 32;
-
-		p = realloc(m->post, room * sizeof *p);
-		if (!p)
-			return;
-		m->post = p;
-		m->post_room = room;
-	}
+	m->post = room_for_one(m->post, m->posts, &m->post_room, sizeof *p);
 	p = &m->post[m->posts];
-	p->data = buf ? malloc(len) : NULL;
-	if (buf && !p->data)
-		return;
+	p->data = buf ? needed(malloc(len)) : NULL;
 	if (buf)
 		memcpy(p->data, buf, len);
 	p->read = !buf;

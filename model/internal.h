@@ -38,9 +38,8 @@ struct page {
 	uint8_t known; /* on the list of pages ever looked at */
 	uint16_t did;  /* ROLE_TABLE: the first domain seen with it */
 	uint8_t unit;
-	uint16_t root_refs; /* cached root entries that lead here */
-	uint8_t top_aw;     /* the width it has as a top table, */
-	uint32_t top_refs;  /* for so many cached contexts */
+	uint8_t top_aw;    /* the width it has as a top table, */
+	uint32_t top_refs; /* for so many cached contexts */
 	uint64_t iova; /* where a table begins; of a context table the bus */
 	uint32_t mark; /* last check that met it */
 	uint8_t *copy; /* watched: content after the last store */
@@ -74,16 +73,18 @@ struct centry {
 	uint8_t perm;
 	uint8_t steps;
 	uint8_t fault; /* negative: the reason it gave */
-	uint8_t used;
+	bool used;
 	struct step path[5]; /* the entries it was made from, top first */
 };
 
+#define BUCKETS 4096u /* a product's upper 12 bits choose one */
+
 struct cache {
 	struct centry *entry;
-	uint32_t count, room, free;
+	uint32_t count, free;
+	size_t room;
 	uint32_t live;
 	uint32_t *bucket;
-	uint32_t bucket_mask;
 	uint32_t dom[256];
 	uint32_t large; /* leaves above 4 KiB */
 };
@@ -113,9 +114,8 @@ struct cirte {
 
 /* Which root a domain id stands for while contexts with it are cached. */
 struct did_use {
-	uint64_t root;
+	uint64_t root; /* 0: none, they pass through */
 	uint32_t contexts;
-	uint8_t aw, tt;
 	bool owes_iotlb; /* a changed context was forgotten, its pages not */
 	bool early;      /* they were, but before the context */
 };
@@ -197,7 +197,7 @@ struct unit {
 
 	/* Queue. */
 	struct desc *fetched; /* valid, not carried out */
-	unsigned fetched_count, fetched_room;
+	size_t fetched_count, fetched_room;
 	struct desc *snapshot; /* slots as they were at the doorbell */
 	unsigned snapshot_room;
 	uint64_t queue_due;
@@ -227,7 +227,7 @@ struct unit {
 	uint8_t *view;
 	bool buffered; /* stores wait for a write-buffer flush */
 	struct line *lines;
-	unsigned line_count, line_room;
+	size_t line_count, line_room;
 
 	/* What breaks. */
 	bool hung, gone;
@@ -255,7 +255,7 @@ struct function {
 	bool removed;
 	enum model_ats_answer answer;
 	struct dtlb_entry *dtlb;
-	unsigned dtlb_count, dtlb_room;
+	size_t dtlb_count, dtlb_room;
 	unsigned extra_flushes; /* QUIRK_EXTRA_DEVTLB: completed once */
 	uint8_t config[4096];
 };
@@ -383,6 +383,12 @@ static inline uint8_t *ram_at(struct model *m, uint64_t pa)
 	return m->alias + (pa - m->ram_base);
 }
 
+/* array.c */
+/* Ends the process if there is none. */
+void *needed(void *memory);
+/* The array, with room for one more element of this size. */
+void *room_for_one(void *array, size_t count, size_t *room, size_t size);
+
 /* machine.c */
 uint64_t rnd(struct model *m);
 /* True once in n, by seed; never when lazy, always false when benign. */
@@ -449,16 +455,15 @@ void queue_reset(struct unit *u);
 bool queue_stores_to(struct unit *u, uint64_t page);
 
 /* cache.c */
-bool cache_init(struct unit *u);
+void cache_init(struct unit *u);
 void cache_exit(struct unit *u);
 void cache_clear(struct unit *u);
-struct centry *cache_find(
-	struct unit *u, int kind, unsigned level, uint16_t did, uint64_t iova);
-struct centry *cache_add(struct unit *u, const struct centry *e);
+struct centry *cache_find(struct unit *u, unsigned kind, unsigned level,
+	uint16_t did, uint64_t iova);
+void cache_add(struct unit *u, const struct centry *e);
 struct cctx *context_slot(struct unit *u, uint16_t sid);
 void context_fill(struct unit *u, uint16_t sid, const struct cctx *c);
 void context_drop(struct unit *u, struct cctx *c);
-void root_fill(struct unit *u, unsigned bus, const struct croot *c);
 bool context_is_stale(struct unit *u, const struct cctx *c);
 bool root_is_stale(struct unit *u, const struct croot *c);
 uint64_t ss_meaning(uint64_t raw);
@@ -549,7 +554,7 @@ bool dtlb_entry_is_stale(struct unit *u, const struct dtlb_entry *e);
 void dtlb_clear(struct function *f);
 
 /* topology.c */
-bool topology_init(struct model *m, const struct model_desc *d);
+void topology_init(struct model *m, const struct model_desc *d);
 void topology_exit(struct model *m);
 
 #endif

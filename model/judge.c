@@ -65,15 +65,8 @@ void blame(struct model *m, struct unit *u, enum model_rule rule,
 	}
 	if (m->offences >= 1000)
 		return;
-	if (m->offences == m->offence_room) {
-		size_t room = m->offence_room ? m->offence_room * 2 : 16;
-
-		o = realloc(m->offence, room * sizeof *o);
-		if (!o)
-			return;
-		m->offence = o;
-		m->offence_room = room;
-	}
+	m->offence = room_for_one(
+		m->offence, m->offences, &m->offence_room, sizeof *o);
 	o = &m->offence[m->offences++];
 	memset(o, 0, sizeof *o);
 	memcpy(o->text, text, sizeof text);

@@ -232,8 +232,8 @@ static void leave_on(struct unit *u)
 	u->root = m->secret;
 	u->r[R_RTADDR] = m->secret;
 	for (unsigned bus = 0; bus < 256; bus++)
-		root_fill(u, bus,
-			&(struct croot){.lo = m->secret | 1, .pa = m->secret});
+		u->croot[bus] = (struct croot){
+			.lo = m->secret | ENTRY_P, .pa = m->secret, .valid = 1};
 	for (unsigned i = 0; i < m->functions; i++) {
 		struct cctx c = {.lo = m->secret | ENTRY_P,
 			.hi = 7ull << 8 | 1,
@@ -295,7 +295,8 @@ static bool unit_init(
 	u->size = register_set_size(d->kind->cap, d->kind->ecap);
 	u->haw_mask = MASK(m->haw - 1, 0);
 	u->hang_after = u->gone_after = -1;
-	if (!cache_init(u) || !view_init(u))
+	cache_init(u);
+	if (!view_init(u))
 		return false;
 	unit_registers_reset(u);
 	return true;
@@ -303,11 +304,9 @@ static bool unit_init(
 
 struct model *model_create(const struct model_desc *d)
 {
-	struct model *m = calloc(1, sizeof *m);
+	struct model *m = needed(calloc(1, sizeof *m));
 	pthread_mutexattr_t attr;
 
-	if (!m)
-		return NULL;
 	pthread_mutexattr_init(&attr);
 	pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_RECURSIVE);
 	pthread_mutex_init(&m->lock, &attr);
@@ -329,8 +328,9 @@ struct model *model_create(const struct model_desc *d)
 	}
 	m->haw = m->haw ? m->haw : 46;
 	m->units = d->unit_count;
-	m->unit = calloc(d->unit_count ? d->unit_count : 1, sizeof *m->unit);
-	if (!m->unit || !memory_init(m, d) || !topology_init(m, d))
+	m->unit = needed(calloc(d->unit_count + 1, sizeof *m->unit));
+	topology_init(m, d);
+	if (!memory_init(m, d))
 		goto fail;
 	for (unsigned i = 0; i < d->unit_count; i++)
 		if (!unit_init(m, i, &d->units[i]))
@@ -353,7 +353,7 @@ void model_destroy(struct model *m)
 		return;
 	if (m->flags & MODEL_WATCH)
 		watch_exit(m);
-	for (unsigned i = 0; m->unit && i < m->units; i++)
+	for (unsigned i = 0; i < m->units; i++)
 		cache_exit(&m->unit[i]);
 	for (size_t i = 0; i < m->posts; i++)
 		free(m->post[i].data);

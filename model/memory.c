@@ -90,7 +90,7 @@ bool memory_init(struct model *m, const struct model_desc *d)
 
 void memory_exit(struct model *m)
 {
-	for (unsigned i = 0; m->unit && i < m->units; i++) {
+	for (unsigned i = 0; i < m->units; i++) {
 		if (m->unit[i].view)
 			munmap(m->unit[i].view, m->ram_size);
 		free(m->unit[i].lines);
@@ -173,43 +173,35 @@ static bool run_is_free(struct model *m, size_t first, size_t count)
 	return true;
 }
 
-/* Pages of a run may lie on the stack of free ones: take them off. */
-static void unstack(struct model *m, size_t first, size_t count)
+/* The first page from there on at which a run may start. */
+static size_t aligned(const struct model *m, size_t from, size_t count)
 {
-	size_t kept = 0;
+	size_t base = m->ram_base >> SHIFT;
 
-	for (size_t i = 0; i < m->free_count; i++)
-		if (m->free_stack[i] < first ||
-			m->free_stack[i] >= first + count)
-			m->free_stack[kept++] = m->free_stack[i];
-	m->free_count = kept;
+	return ((base + from + count - 1) & ~(count - 1)) - base;
 }
 
+/* Of pages never taken, or else of any that are free. */
 static size_t take_run(struct model *m, size_t count)
 {
-	uint64_t base = m->ram_base >> SHIFT;
-	size_t end = m->pages - 2;
-	size_t first = ((base + m->bump + count - 1) & ~(count - 1)) - base;
+	size_t end = m->pages - 2, first = aligned(m, m->bump, count), kept = 0;
 
-	if (first + count <= end) {
-		/* Pages skipped for alignment stay available. */
-		while (m->bump < first)
-			m->free_stack[m->free_count++] = (uint32_t)m->bump++;
-		m->bump = first + count;
-		return first;
-	}
-	first = ((base + count - 1) & ~(count - 1)) - base;
-	for (; first + count <= end; first += count)
-		if (run_is_free(m, first, count)) {
-			unstack(m, first, count);
-			while (m->bump < first)
-				m->free_stack[m->free_count++] =
-					(uint32_t)m->bump++;
-			if (m->bump < first + count)
-				m->bump = first + count;
-			return first;
-		}
-	return SIZE_MAX;
+	if (first + count > end)
+		first = aligned(m, 0, count);
+	while (first + count <= end && !run_is_free(m, first, count))
+		first += count;
+	if (first + count > end)
+		return SIZE_MAX;
+	/* They may lie on the stack of free ones; what is skipped stays
+	 * available. */
+	for (size_t i = 0; i < m->free_count; i++)
+		if (m->free_stack[i] - first >= count)
+			m->free_stack[kept++] = m->free_stack[i];
+	m->free_count = kept;
+	for (; m->bump < first + count; m->bump++)
+		if (m->bump < first)
+			m->free_stack[m->free_count++] = (uint32_t)m->bump;
+	return first;
 }
 
 uint64_t model_page_alloc(struct model *m, unsigned order, unsigned owner)
@@ -389,15 +381,8 @@ static void buffer_line(struct unit *u, uint64_t pa)
 {
 	struct line *line;
 
-	if (u->line_count == u->line_room) {
-		unsigned room = u->line_room ? u->line_room * 2 : 64;
-
-		line = realloc(u->lines, room * sizeof *line);
-		if (!line)
-			return;
-		u->lines = line;
-		u->line_room = room;
-	}
+	u->lines = room_for_one(
+		u->lines, u->line_count, &u->line_room, sizeof *line);
 	line = &u->lines[u->line_count++];
 	line->pa = pa;
 	memcpy(line->data, ram_at(u->m, pa), 64);

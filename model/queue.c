@@ -112,11 +112,8 @@ static void take_snapshot(struct unit *u, uint64_t from, uint64_t to)
 	unsigned slots = (unsigned)(size / 16);
 
 	if (u->snapshot_room < slots) {
-		struct desc *d = realloc(u->snapshot, slots * sizeof *d);
-
-		if (!d)
-			return;
-		u->snapshot = d;
+		u->snapshot = needed(
+			realloc(u->snapshot, slots * sizeof(struct desc)));
 		u->snapshot_room = slots;
 	}
 	for (uint64_t at = from; at != to; at = (at + 16) % size)
@@ -395,15 +392,8 @@ static void run_fetched(struct unit *u)
 
 static void keep(struct unit *u, const struct desc *d)
 {
-	if (u->fetched_count == u->fetched_room) {
-		unsigned room = u->fetched_room ? u->fetched_room * 2 : 64;
-		struct desc *f = realloc(u->fetched, room * sizeof *f);
-
-		if (!f)
-			return;
-		u->fetched = f;
-		u->fetched_room = room;
-	}
+	u->fetched = room_for_one(
+		u->fetched, u->fetched_count, &u->fetched_room, sizeof *d);
 	u->fetched[u->fetched_count++] = *d;
 }
 

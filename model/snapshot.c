@@ -96,7 +96,7 @@ static void go_posts(struct tape *t, struct model *m)
 static void go_function(struct tape *t, struct function *f)
 {
 	struct dtlb_entry *dtlb = f->dtlb;
-	unsigned room = f->dtlb_room;
+	size_t room = f->dtlb_room;
 
 	go(t, f, offsetof(struct function, config));
 	f->dtlb = dtlb;
@@ -122,7 +122,7 @@ static void go_contexts(struct tape *t, struct unit *u)
 static void go_caches(struct tape *t, struct unit *u, const struct unit *now)
 {
 	go(t, u->tlb.entry, u->tlb.count * sizeof *u->tlb.entry);
-	go(t, u->tlb.bucket, (u->tlb.bucket_mask + 1) * sizeof *u->tlb.bucket);
+	go(t, u->tlb.bucket, BUCKETS * sizeof *u->tlb.bucket);
 	go_used(t, u->did_use, sizeof *u->did_use, u->did_end, now->did_end);
 	if (u->cirte)
 		go_used(t, u->cirte, sizeof *u->cirte, u->cirte_end,

@@ -135,16 +135,13 @@ static void config_fill(struct function *f)
 	}
 }
 
-bool topology_init(struct model *m, const struct model_desc *d)
+void topology_init(struct model *m, const struct model_desc *d)
 {
-	m->by_bdf = calloc(65536, sizeof *m->by_bdf);
-	m->function = calloc(
-		d->function_count ? d->function_count : 1, sizeof *m->function);
-	m->rmrr = calloc(d->rmrr_count ? d->rmrr_count : 1, sizeof *m->rmrr);
-	m->ioapic = calloc(
-		d->ioapic_count ? d->ioapic_count : 1, sizeof *m->ioapic);
-	if (!m->by_bdf || !m->function || !m->rmrr || !m->ioapic)
-		return false;
+	m->by_bdf = needed(calloc(65536, sizeof *m->by_bdf));
+	m->function =
+		needed(calloc(d->function_count + 1, sizeof *m->function));
+	m->rmrr = needed(calloc(d->rmrr_count + 1, sizeof *m->rmrr));
+	m->ioapic = needed(calloc(d->ioapic_count + 1, sizeof *m->ioapic));
 	m->functions = d->function_count;
 	m->rmrrs = d->rmrr_count;
 	m->ioapics = d->ioapic_count;
@@ -159,12 +156,11 @@ bool topology_init(struct model *m, const struct model_desc *d)
 			m->by_bdf[d->functions[i].bdf] = i + 1;
 		config_fill(&m->function[i]);
 	}
-	return true;
 }
 
 void topology_exit(struct model *m)
 {
-	for (unsigned i = 0; m->function && i < m->functions; i++)
+	for (unsigned i = 0; i < m->functions; i++)
 		free(m->function[i].dtlb);
 	free(m->function);
 	free(m->by_bdf);

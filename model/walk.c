@@ -75,7 +75,7 @@ static struct croot *root_entry(struct unit *u, unsigned bus)
 	c->hi = e[1];
 	c->fault = (uint8_t)root_check(u, c->lo, c->hi);
 	if (u->m->mode != MODEL_BENIGN && (!c->fault || remembers_failures(u)))
-		root_fill(u, bus, c);
+		c->valid = 1;
 	return c;
 }
 
@@ -139,7 +139,7 @@ static void context_entry(struct unit *u, uint16_t sid, struct cctx *out)
 	struct croot *root;
 	uint64_t e[2], table;
 
-	if (slot && slot->valid) {
+	if (slot->valid) {
 		u->m->n.cache_hits++;
 		*out = *slot;
 		return;
@@ -210,8 +210,8 @@ static unsigned walk_start(struct unit *u, const struct cctx *c, uint64_t iova,
 	return top;
 }
 
-static void remember(struct unit *u, struct xlate *x, int kind, unsigned level,
-	uint64_t iova, uint64_t pa)
+static void remember(struct unit *u, struct xlate *x, unsigned kind,
+	unsigned level, uint64_t iova, uint64_t pa)
 {
 	struct centry e = {.iova = iova,
 		.pa = pa,

@@ -225,9 +225,7 @@ void watch_exit(struct model *m)
 void watch_page(struct model *m, struct page *p)
 {
 	if (!p->copy)
-		p->copy = malloc(MODEL_PAGE);
-	if (!p->copy)
-		return;
+		p->copy = needed(malloc(MODEL_PAGE));
 	memcpy(p->copy, ram_at(m, page_address(m, p)), MODEL_PAGE);
 	p->watched = 1;
 	mprotect(driver_page(m, p), MODEL_PAGE, PROT_READ);
