@@ -359,39 +359,37 @@ void flush_context(
 	u->m->n.superfluous += !needed;
 }
 
-/* Whether a page-selective flush makes the unit forget an entry. */
+/* Whether a page-selective flush makes the unit forget an entry. Both begin at
+ * a multiple of their size, whatever the address of the flush says. */
 static bool page_flush_hits(
 	const struct centry *e, uint64_t addr, uint64_t size, bool ih)
 {
-	uint64_t first = e->iova, last = e->iova + entry_span(e) - 1;
+	uint64_t span = entry_span(e), apart = e->iova ^ addr;
 
 	/* What comes from an upper entry goes with any page below it, unless
 	 * the driver says that only leaves changed. */
 	if (e->kind == KIND_TABLE || (e->kind == KIND_NEGATIVE && e->level > 1))
-		return !ih && first <= addr + size - 1 && last >= addr;
+		return !ih && (apart < span || apart < size);
 	/* Part of a large page is not enough (VT-d 6.5.2.3). */
-	return first >= addr && last <= addr + size - 1;
+	return apart < size && span <= size;
 }
 
 /* After a flush of a domain the unit may walk again, with what it remembers of
  * the context: an old entry there brings the old translations back. */
 static void note_early(struct unit *u, uint16_t did)
 {
-	if (!u->did_use[did].contexts || u->m->mode == MODEL_BENIGN)
-		return;
 	for (unsigned bus = 0; bus < 256; bus++)
 		for (unsigned fn = 0; u->cctx[bus] && fn < 256; fn++) {
 			struct cctx *c = &u->cctx[bus][fn];
 
-			if (c->valid && c->tag == did && !c->fault &&
-				context_is_stale(u, c))
+			if (c->valid && c->tag == did && context_is_stale(u, c))
 				u->did_use[did].early = true;
 		}
 }
 
 static unsigned drained(const struct unit *u, bool dr, bool dw)
 {
-	bool always = (u->r[R_VER] >> 4 & 15) >= 2;
+	bool always = is_major(u, 2);
 
 	/* A unit that cannot drain on request does it always or never; a
 	 * driver could not tell, so it is not blamed (VT-d 6.5.4). */
@@ -410,7 +408,6 @@ void flush_iotlb(struct unit *u, unsigned gran, uint16_t did, uint64_t addr,
 
 	view_drain(u);
 	u->m->n.flushes++;
-	addr &= ~(size - 1);
 	if (gran == GRAN_DOMAIN) {
 		needed = u->did_use[did].owes_iotlb;
 		pay_iotlb(u, &u->did_use[did]);
@@ -439,7 +436,7 @@ void flush_iotlb(struct unit *u, unsigned gran, uint16_t did, uint64_t addr,
 		for (unsigned i = 0; u->owing; i++)
 			pay_iotlb(u, &u->did_use[i]);
 		/* Before the contexts are forgotten it does not count. */
-		u->iotlb_early = u->owe_cc && u->owe_iotlb;
+		u->iotlb_early = u->owe_cc;
 		u->owe_iotlb &= u->owe_cc;
 	}
 	u->m->n.superfluous += !needed;
@@ -448,12 +445,12 @@ void flush_iotlb(struct unit *u, unsigned gran, uint16_t did, uint64_t addr,
 void flush_irtes(struct unit *u, bool global, unsigned index, unsigned im)
 {
 	unsigned first = global ? 0 : index & ~((1u << im) - 1);
-	unsigned last = global ? 65535 : first + (1u << im) - 1;
+	unsigned end = global ? u->cirte_end : first + (1u << im);
 	bool needed = u->owe_iec && global;
 
 	view_drain(u);
 	u->m->n.flushes++;
-	for (unsigned i = first; i <= last && i < u->cirte_end; i++) {
+	for (unsigned i = first; i < end && i < u->cirte_end; i++) {
 		if (!u->cirte[i].valid)
 			continue;
 		needed |= cirte_is_stale(u, &u->cirte[i]);

@@ -6,11 +6,6 @@
  */
 #include "internal.h"
 
-static bool is_major(const struct unit *u, unsigned least)
-{
-	return (u->r[R_VER] >> 4 & 15) >= least;
-}
-
 static void check_global(struct unit *u, uint32_t value, uint32_t changed)
 {
 	struct model *m = u->m;
@@ -198,7 +193,7 @@ static bool registers_refused(struct unit *u)
 	if (is_major(u, 6))
 		blame(u->m, u, MODEL_V_UNSUPPORTED, "6.5.1",
 			"register-based flush on a unit of version %u",
-			(unsigned)(u->r[R_VER] >> 4 & 15));
+			(unsigned)bits(u->r[R_VER], 7, 4));
 	return is_major(u, 6) || (u->r[R_GSTS] & G_QIE) || u->ttm;
 }
 

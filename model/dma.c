@@ -24,7 +24,7 @@ static bool protected_region(struct unit *u, uint64_t pa)
 {
 	if (!(u->r[R_PMEN] & PMEN_PRS))
 		return false;
-	if ((u->r[R_GSTS] & G_TE) && (u->r[R_VER] >> 4 & 15) < 2)
+	if ((u->r[R_GSTS] & G_TE) && !is_major(u, 2))
 		return false;
 	return ((u->r[R_CAP] & CAP_PLMR) &&
 		       in_range(pa, u->r[R_PLMBASE], u->r[R_PLMLIMIT])) ||
@@ -131,7 +131,7 @@ size_t post_drain(struct unit *u, unsigned what, unsigned gran, uint16_t did,
 		if (hit && gran != GRAN_GLOBAL)
 			hit = p->did == did;
 		if (hit && gran == GRAN_NARROW)
-			hit = p->iova >= addr && p->iova - addr < size;
+			hit = (p->iova ^ addr) < size;
 		if (!hit) {
 			i++;
 			continue;
@@ -209,7 +209,7 @@ static enum model_dma_status window_access(
 	}
 	m->n.dma_blocked++;
 	m->last_fault = F_IR_MALFORMED;
-	if ((r->u->r[R_VER] >> 4 & 15) >= 5)
+	if (is_major(r->u, 5))
 		fault_record(r->u, r->sid, iova & ~0xfffull,
 			r->acc != ACC_WRITE, 0, F_IR_MALFORMED);
 	return MODEL_DMA_BLOCKED;

@@ -378,6 +378,12 @@ static inline struct page *page_of(struct model *m, uint64_t pa)
 				 : NULL;
 }
 
+/* The unit's version is that or a later one. */
+static inline bool is_major(const struct unit *u, unsigned least)
+{
+	return bits(u->r[R_VER], 7, 4) >= least;
+}
+
 static inline uint8_t *ram_at(struct model *m, uint64_t pa)
 {
 	return m->alias + (pa - m->ram_base);

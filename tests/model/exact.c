@@ -304,6 +304,13 @@ static void many_translations_are_kept_apart(void **state)
 		mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
 		/* The other domain's are there: pages, tables, contexts. */
 		assert_int_equal(model_cached(d.m, 0), 1 + 2 + N / 8 + 2 + 12);
+		/* New ones do not take the places of those. */
+		for (uint64_t i = 0; i < N; i++)
+			model_dma_read(d.m, 0, DEV, i << 12, &v, 8);
+		for (uint64_t i = 0; i < N; i += 8) {
+			model_dma_read(d.m, 0, OTHER, i << 12, &v, 8);
+			assert_true(v == ~i);
+		}
 		mini_flush_iotlb(&d, GRAN_GLOBAL, 0, 0, 0, false);
 		assert_int_equal(model_cached(d.m, 0), 3);
 	}

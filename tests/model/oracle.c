@@ -150,12 +150,13 @@ static void contexts_that_a_flush_leaves(void **state)
 	for (unsigned round = 0; round < ROUNDS; round++) {
 		unsigned gran = 1 + any(6), fm = any(4);
 		uint16_t did = (uint16_t)(DID + any(2)), sid = sids[any(N)];
+		uint16_t dids[N];
 		uint64_t v;
 
 		gran = gran > GRAN_NARROW ? GRAN_NARROW : gran;
 		for (unsigned i = 0; i < N; i++) {
-			mini_attach(&d, sids[i], top, (uint16_t)(DID + i % 2),
-				TT_SS);
+			dids[i] = (uint16_t)(DID + any(2));
+			mini_attach(&d, sids[i], top, dids[i], TT_SS);
 			assert_int_equal(
 				model_dma_read(d.m, 0, sids[i], 0x10000, &v, 8),
 				MODEL_DMA_OK);
@@ -169,7 +170,7 @@ static void contexts_that_a_flush_leaves(void **state)
 		mini_wait(&d);
 		for (unsigned i = 0; i < N; i++) {
 			bool hit = gran == GRAN_GLOBAL ||
-				(did == DID + i % 2 &&
+				(did == dids[i] &&
 					(gran == GRAN_DOMAIN ||
 						!((sid ^ sids[i]) &
 							~masks[fm])));

@@ -15,11 +15,10 @@ void cold(const char *kind)
 	mini_open(&d, model_create_simple(kind, MODEL_LAZY, 1));
 }
 
-void ready(const char *kind)
+static void attach(void)
 {
 	uint64_t v;
 
-	cold(kind);
 	mini_start(&d);
 	top = mini_page(&d);
 	frame = model_page_alloc(d.m, 0, OWNER);
@@ -28,6 +27,18 @@ void ready(const char *kind)
 	assert_int_equal(
 		model_dma_read(d.m, 0, DEV, 0x10000, &v, 8), MODEL_DMA_OK);
 	assert_int_equal(model_checkpoint(d.m), 0);
+}
+
+void ready(const char *kind)
+{
+	cold(kind);
+	attach();
+}
+
+void ready_on(const struct model_personality *kind)
+{
+	mini_open(&d, model_create_usual(kind, MODEL_LAZY, 0, 1, false));
+	attach();
 }
 
 void watched(const char *kind, unsigned flags)

@@ -23,6 +23,8 @@ extern uint64_t top, frame;
 void cold(const char *kind);
 /** Everything on, DEV attached to DID, 0x10000 mapped and read once. */
 void ready(const char *kind);
+/** The same on a kind of the test's own. */
+void ready_on(const struct model_personality *kind);
 
 /** The same, every store to a table seen: flags besides MODEL_WATCH. There are
  *  DEV and OTHER alone. */
