@@ -42,7 +42,8 @@ static inline bool meets(const struct iommu_batch *batch, unsigned n,
 {
 	uint64_t f = batch->range[n].first, l = batch->range[n].last;
 
-	return !(first > l && first - l > 1) && !(f > last && f - last > 1);
+	return first >> PAGE_SHIFT <= (l >> PAGE_SHIFT) + 1 &&
+		f >> PAGE_SHIFT <= (last >> PAGE_SHIFT) + 1;
 }
 
 void iommu_batch_add(struct iommu_batch *batch, unsigned changes,

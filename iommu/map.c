@@ -129,8 +129,7 @@ static __attribute__((noinline)) word64 *far_leaf(
 	unsigned level;
 	word64 *table;
 
-	if (domain->kind != IOMMU_DOMAIN_MAPPED || iova & (PAGE_SIZE - 1) ||
-		iova > domain->table.last)
+	if (iova & (PAGE_SIZE - 1) || iova > domain->table.last)
 		return NULL;
 	table = walk_down(domain, iova, PAGE_SIZE, &level);
 	return level == 1 ? &table[index_of(iova, 1)] : NULL;

@@ -110,7 +110,6 @@ void core_table_release(struct iommu_batch *batch, bool confirmed)
 			core_pages_withhold(iommu, 0);
 		page = next ? core_virt(iommu, iommu_phys(next)) : NULL;
 	}
-	batch->pages = NULL;
 }
 
 /* ---- going down ---- */

@@ -98,7 +98,6 @@ void core_table_free(struct iommu_domain *domain)
 	if (table->root)
 		free_below(iommu, table->phys.v, table->levels,
 			table->linked[0], table->linked[1]);
-	table->root = NULL;
 }
 
 enum iommu_status core_table_make(

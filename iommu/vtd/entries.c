@@ -342,7 +342,6 @@ bool vtd_inspect(const struct unit *neutral, uint16_t rid, struct entry *out,
 			? IOMMU_DOMAIN_IDENTITY
 			: IOMMU_DOMAIN_SHARED,
 		.root = iommu_phys(entry.low & VTD_ADDRESS_MASK),
-		.levels = VTD_CTX_AW_OF(entry.high) + 2,
-		.ats = VTD_CTX_TT_OF(entry.low) == VTD_TT_TABLES_ATS};
+		.levels = VTD_CTX_AW_OF(entry.high) + 2};
 	return true;
 }

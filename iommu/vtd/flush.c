@@ -186,11 +186,9 @@ void vtd_plan_tables(const struct vtd_traits *traits, uint16_t did,
 	unsigned n;
 
 	plan->count = 0;
-	if (!must_forget(traits, batch->changes)) {
-		if (batch->changes && traits->write_buffer)
-			add(plan, VTD_OP_WRITE_BUFFER);
-		return;
-	}
+	if (batch->changes && traits->write_buffer &&
+		!must_forget(traits, batch->changes))
+		add(plan, VTD_OP_WRITE_BUFFER);
 	for (n = 0; n < batch->count; n++) {
 		if (!must_forget(traits, batch->range_changes[n]) ||
 			plan_range(traits, did, batch, n, plan))
@@ -218,7 +216,7 @@ void vtd_plan_device_tlb(
 	command->sid = sid;
 	command->mask = VTD_MASK_ALL;
 	mask = vtd_cover_mask(first, last);
-	if (first <= last && mask < 40) {
+	if (mask < 40) {
 		command->mask = (uint8_t)mask;
 		command->address = (first & ~((1ull << mask) - 1))
 			<< PAGE_SHIFT;
