@@ -258,6 +258,9 @@ static void deferred_window_is_bounded(void **state)
 	assert_int_equal(iommu_dma_tick(p.dma), IOMMU_OK);
 	assert_int_equal(waits(&p), before + 2);
 	assert_false(rig_can_read(&p.r, RIG_DEV, iova[3].v));
+	/* Nothing is left to flush. */
+	assert_int_equal(iommu_dma_flush(p.dma), IOMMU_OK);
+	assert_int_equal(waits(&p), before + 2);
 	iova[2] = iova[4];
 	iova[3] = iova[5];
 	for (unsigned n = 0; n < 4; n++)
@@ -357,6 +360,150 @@ static void lost_buffers_are_not_released(void **state)
 	for (unsigned n = 0; n < LATE; n++)
 		assert_int_equal(late[n].released, 0);
 	rig_close_anyhow(&p.r);
+}
+
+static bool byte_is_reached(struct play *p, uint64_t iova)
+{
+	uint8_t byte;
+
+	return model_dma_read(p->r.m, 0, RIG_DEV, iova, &byte, 1) ==
+		MODEL_DMA_OK;
+}
+
+static void ends_are_reached(
+	struct play *p, const struct iommu_dma_range *range, bool want)
+{
+	assert_int_equal(byte_is_reached(p, range->iova.v), want);
+	assert_int_equal(
+		byte_is_reached(p, range->iova.v + range->size - 1), want);
+}
+
+/** Also a byte alone on its page, and in a list the last one's. */
+static void first_and_last_bytes_are_reached(void **state)
+{
+	static const size_t offsets[] = {0, 1, 4095},
+			    sizes[] = {1, 2, 4095, 4096, 4097, 8192, 8193};
+	struct iommu_dma_config config = {0};
+	struct play p;
+
+	(void)state;
+	open_play(&p, "plain", MODEL_LAZY, &config, IOMMU_DOMAIN_MAPPED);
+	for (unsigned n = 0; n < 21; n++) {
+		struct iommu_dma_piece piece[2];
+		struct iommu_dma_range range[2];
+		unsigned count;
+
+		for (unsigned k = 0; k < 2; k++)
+			piece[k] = (struct iommu_dma_piece){
+				iommu_phys(p.memory + k * 0x10000 +
+					offsets[n % 3]),
+				sizes[n / 3]};
+		range[0].size = sizes[n / 3];
+		assert_int_equal(
+			iommu_dma_map(p.dma, piece[0].phys, range[0].size,
+				~0ull, IOMMU_BOTH_WAYS, &range[0].iova),
+			IOMMU_OK);
+		ends_are_reached(&p, &range[0], true);
+		assert_int_equal(iommu_dma_unmap(p.dma, range[0].iova,
+					 range[0].size, IOMMU_BOTH_WAYS),
+			IOMMU_OK);
+		ends_are_reached(&p, &range[0], false);
+		assert_int_equal(iommu_dma_map_list(p.dma, piece, 2, ~0ull,
+					 IOMMU_BOTH_WAYS, range, &count),
+			IOMMU_OK);
+		for (unsigned k = 0; k < count; k++)
+			ends_are_reached(&p, &range[k], true);
+		assert_int_equal(iommu_dma_unmap_list(
+					 p.dma, range, count, IOMMU_BOTH_WAYS),
+			IOMMU_OK);
+		for (unsigned k = 0; k < count; k++)
+			ends_are_reached(&p, &range[k], false);
+	}
+	close_play(&p);
+}
+
+/** Long lists go over the ends of tables, wherever in a piece these are. */
+static void lists_go_on_in_the_next_table(void **state)
+{
+	static const unsigned pages[] = {10, 1, 17, 12};
+	struct iommu_dma_config config = {0};
+	struct iommu_dma_range range[30][4];
+	unsigned count[30];
+	struct play p;
+
+	(void)state;
+	open_play(&p, "plain", MODEL_LAZY, &config, IOMMU_DOMAIN_MAPPED);
+	for (unsigned n = 0; n < 30; n++) {
+		struct iommu_dma_piece piece[4];
+		uint64_t at = 0;
+
+		for (unsigned k = 0; k < 4; k++)
+			piece[k] = (struct iommu_dma_piece){
+				iommu_phys(p.memory + k * 0x3000),
+				pages[(n + k) % 4] * 4096};
+		assert_int_equal(iommu_dma_map_list(p.dma, piece, 4, ~0ull,
+					 IOMMU_BOTH_WAYS, range[n], &count[n]),
+			IOMMU_OK);
+		for (unsigned k = 0; k < 4; at += piece[k++].size)
+			for (uint64_t in = 0; in < piece[k].size; in += 4096) {
+				iommu_phys_t phys;
+
+				assert_int_equal(
+					iommu_iova_to_phys(p.domain,
+						iommu_iova(range[n][0].iova.v +
+							at + in),
+						&phys),
+					IOMMU_OK);
+				assert_int_equal(phys.v, piece[k].phys.v + in);
+			}
+	}
+	for (unsigned n = 0; n < 30; n++)
+		assert_int_equal(iommu_dma_unmap_list(p.dma, range[n], count[n],
+					 IOMMU_BOTH_WAYS),
+			IOMMU_OK);
+	close_play(&p);
+}
+
+/** A list with a piece that cannot be mapped leaves nothing behind, whether the
+ *  tables were used before or not. */
+static void list_with_a_bad_piece_is_refused(void **state)
+{
+	static const struct {
+		uint64_t phys;
+		size_t size;
+		enum iommu_status want;
+	} row[] = {
+		{0xfee00000, 1, IOMMU_RESERVED_RANGE},
+		{0xfeefffff, 1, IOMMU_RESERVED_RANGE},
+		{0xfedff000, 4097, IOMMU_RESERVED_RANGE},
+		{1ull << 46, 1, IOMMU_WIDTH},
+		{(1ull << 46) - 1, 2, IOMMU_WIDTH},
+		{(1ull << 46) - 1, 1, IOMMU_OK},
+		{0xfedfffff, 1, IOMMU_OK},
+		{0xfef00000, 1, IOMMU_OK},
+	};
+	struct iommu_dma_config config = {0};
+	struct play p;
+
+	(void)state;
+	open_play(&p, "plain", MODEL_LAZY, &config, IOMMU_DOMAIN_MAPPED);
+	for (unsigned n = 0; n < 2 * sizeof(row) / sizeof(*row); n++) {
+		struct iommu_dma_piece piece[2] = {{iommu_phys(p.memory), 16},
+			{iommu_phys(row[n / 2].phys), row[n / 2].size}};
+		struct iommu_dma_range range[2];
+		enum iommu_status status;
+		unsigned count;
+
+		/* By itself, and behind another. */
+		status = iommu_dma_map_list(p.dma, piece + !(n & 1),
+			1 + (n & 1), ~0ull, IOMMU_BOTH_WAYS, range, &count);
+		assert_int_equal(status, row[n / 2].want);
+		if (status == IOMMU_OK)
+			assert_int_equal(iommu_dma_unmap_list(p.dma, range,
+						 count, IOMMU_BOTH_WAYS),
+				IOMMU_OK);
+	}
+	close_play(&p);
 }
 
 static void lists_become_runs(void **state)
@@ -512,6 +659,9 @@ int main(void)
 		cmocka_unit_test(deferred_window_is_bounded),
 		cmocka_unit_test(released_when_out_of_reach),
 		cmocka_unit_test(lost_buffers_are_not_released),
+		cmocka_unit_test(first_and_last_bytes_are_reached),
+		cmocka_unit_test(lists_go_on_in_the_next_table),
+		cmocka_unit_test(list_with_a_bad_piece_is_refused),
 		cmocka_unit_test(lists_become_runs),
 		cmocka_unit_test(narrow_devices_get_low_addresses),
 		cmocka_unit_test(identity_hands_out_physical_addresses),

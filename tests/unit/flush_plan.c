@@ -283,6 +283,12 @@ static void everything_becomes_the_domain(void **state)
 	vtd_plan_tables(&plain, 9, &batch, &plan);
 	assert_string_equal(spell(&plan, text), "d");
 	assert_int_equal(plan.command[0].did, 9);
+	/* And what comes behind is part of it. */
+	iommu_batch_init(&batch, NULL);
+	iommu_batch_add(&batch, IOMMU_REMOVED, iommu_iova(0), 1ull << 40);
+	iommu_batch_add(&batch, IOMMU_REMOVED, iommu_iova(1ull << 41), 4096);
+	vtd_plan_tables(&plain, 9, &batch, &plan);
+	assert_string_equal(spell(&plan, text), "d");
 }
 
 static bool is_covered(const struct vtd_plan *plan, uint64_t at)
@@ -317,6 +323,101 @@ static void full_batch_forgets_nothing(void **state)
 		vtd_plan_tables(&plain, 9, &batch, &plan);
 		for (unsigned n = 0; n < count; n++)
 			assert_true(is_covered(&plan, n * distance));
+	}
+}
+
+/** The ends of a full batch are those of all its ranges, whatever their order,
+ *  and its changes are theirs. */
+static void full_batch_has_the_ends_of_all(void **state)
+{
+	(void)state;
+	for (unsigned n = 0; n <= IOMMU_BATCH_RANGES; n++)
+		for (unsigned k = 0; k <= IOMMU_BATCH_RANGES; k++) {
+			struct iommu_batch batch;
+
+			if (k == n)
+				continue;
+			iommu_batch_init(&batch, NULL);
+			for (unsigned i = 0; i <= IOMMU_BATCH_RANGES; i++) {
+				uint64_t at = (i + 2) * 0x4000;
+
+				at = i == n ? 0x2000 : i == k ? 0x90000 : at;
+				iommu_batch_add(&batch,
+					i == k ? IOMMU_TABLE_CHANGED
+					       : IOMMU_REMOVED,
+					iommu_iova(at), 0x1000);
+			}
+			assert_int_equal(batch.count, 1);
+			assert_int_equal(batch.range[0].first, 0x2000);
+			assert_int_equal(batch.range[0].last, 0x90fff);
+			assert_int_equal(batch.range_changes[0],
+				IOMMU_TABLE_CHANGED | IOMMU_REMOVED);
+			/* All that comes is joined. */
+			iommu_batch_add(&batch, IOMMU_RIGHTS_CUT,
+				iommu_iova(0x1000000), 0x1000);
+			assert_int_equal(batch.count, 1);
+			assert_int_equal(batch.range[0].first, 0x2000);
+			assert_int_equal(batch.range[0].last, 0x1000fff);
+		}
+}
+
+/** Ranges that touch are one, in either direction. */
+static void neighbours_are_one_range(void **state)
+{
+	static const struct {
+		uint64_t first, size;
+		unsigned count;
+	} row[] = {
+		{0x10000, 0x2000, 1},
+		{0x12000, 0x1000, 1},
+		{0xf000, 0x1000, 1},
+		{0x11000, 0x8000, 1},
+		{0xd000, 0x2fff, 1},
+		{0xd000, 0x2000, 2},
+		{0x13000, 0x1000, 2},
+		{0, ~0ull, 1},
+	};
+
+	(void)state;
+	for (unsigned n = 0; n < sizeof(row) / sizeof(*row); n++) {
+		struct iommu_batch batch;
+
+		iommu_batch_init(&batch, NULL);
+		iommu_batch_add(
+			&batch, IOMMU_REMOVED, iommu_iova(0x10000), 0x2000);
+		iommu_batch_add(&batch, IOMMU_TABLE_CHANGED,
+			iommu_iova(row[n].first), row[n].size);
+		assert_int_equal(batch.count, row[n].count);
+		assert_int_equal(batch.range_changes[0] & IOMMU_TABLE_CHANGED,
+			row[n].count == 1 ? IOMMU_TABLE_CHANGED : 0);
+	}
+}
+
+/** Whole pages, whichever of their bytes are named. */
+static void bytes_become_pages(void **state)
+{
+	static const struct {
+		uint64_t at, size, first, last;
+	} row[] = {
+		{0x10001, 1, 0x10000, 0x10fff},
+		{0x10fff, 1, 0x10000, 0x10fff},
+		{0x10fff, 2, 0x10000, 0x11fff},
+		{0x10000, 0x1001, 0x10000, 0x11fff},
+		{0x10000, 0x1000, 0x10000, 0x10fff},
+		{0x10800, 0x1000, 0x10000, 0x11fff},
+		{0, 1, 0, 0xfff},
+	};
+
+	(void)state;
+	for (unsigned n = 0; n < sizeof(row) / sizeof(*row); n++) {
+		struct iommu_batch batch;
+
+		iommu_batch_init(&batch, NULL);
+		iommu_batch_add(&batch, IOMMU_REMOVED, iommu_iova(row[n].at),
+			row[n].size);
+		assert_int_equal(batch.count, 1);
+		assert_int_equal(batch.range[0].first, row[n].first);
+		assert_int_equal(batch.range[0].last, row[n].last);
 	}
 }
 
@@ -358,6 +459,72 @@ static void large_pages_are_not_flushed_in_pieces(void **state)
 	assert_int_equal(plan.command[0].mask, 9);
 }
 
+/** "address/mask" of each command, pages in hexadecimal; "domain". */
+static const char *blocks(const struct vtd_plan *plan, char *out, size_t size)
+{
+	size_t length = 0;
+
+	*out = '\0';
+	for (unsigned n = 0; n < plan->count; n++) {
+		const struct vtd_command *c = &plan->command[n];
+
+		length += (size_t)snprintf(out + length, size - length,
+			c->op == VTD_OP_IOTLB_DOMAIN ? "%sdomain" : "%s%llx/%u",
+			n ? " " : "", (unsigned long long)c->address >> 12,
+			c->mask);
+	}
+	return out;
+}
+
+/** One block that is at most four times too large, else as few as there are,
+ *  else the domain. */
+static void ranges_become_these_blocks(void **state)
+{
+	static const struct {
+		uint8_t max_mask;
+		uint64_t first, last;
+		const char *want;
+	} row[] = {
+		{18, 0, 0, "0/0"},
+		{18, 0, 1, "0/1"},
+		{18, 1, 2, "0/2"},
+		{18, 3, 4, "0/3"},
+		{18, 7, 8, "7/0 8/0"},
+		{18, 6, 9, "0/4"},
+		{18, 14, 17, "e/1 10/1"},
+		{18, 14, 18, "e/1 10/1 12/0"},
+		{1, 0, 5, "0/1 2/1 4/1"},
+		{1, 0, 11, "0/1 2/1 4/1 6/1 8/1 a/1"},
+		{1, 0, 12, "domain"},
+		{0, 4, 7, "4/0 5/0 6/0 7/0"},
+		{3, 8, 15, "8/3"},
+		{2, 8, 15, "8/2 c/2"},
+		{18, 0x40000, 0x7ffff, "40000/18"},
+		{17, 0x40000, 0x7ffff, "domain"},
+		{17, 0x40001, 0x80000, "domain"},
+		{9, 0x200, 0x5ff, "200/9 400/9"},
+		{9, 0x400, 0x7ff, "400/9 600/9"},
+		{2, 0x201, 0x208, "201/0 202/1 204/2 208/0"},
+	};
+
+	(void)state;
+	for (unsigned n = 0; n < sizeof(row) / sizeof(*row); n++) {
+		struct vtd_traits unit = PLAIN;
+		struct iommu_batch batch;
+		struct vtd_plan plan;
+		char text[200];
+
+		unit.max_mask = row[n].max_mask;
+		iommu_batch_init(&batch, NULL);
+		iommu_batch_add(&batch, IOMMU_REMOVED,
+			iommu_iova(row[n].first << 12),
+			(row[n].last - row[n].first + 1) << 12);
+		vtd_plan_tables(&unit, 9, &batch, &plan);
+		assert_string_equal(
+			blocks(&plan, text, sizeof(text)), row[n].want);
+	}
+}
+
 static void device_tlb_follows_what_was_removed(void **state)
 {
 	struct iommu_batch batch;
@@ -375,6 +542,40 @@ static void device_tlb_follows_what_was_removed(void **state)
 	assert_int_equal(plan.command[0].mask, 2);
 	vtd_plan_device_tlb(0x10, NULL, &plan);
 	assert_int_equal(plan.command[1].mask, VTD_MASK_ALL);
+}
+
+/** One block for all ranges; beyond what its descriptor can say, everything. */
+static void device_tlb_is_asked_for_one_block(void **state)
+{
+	static const struct {
+		uint64_t first[2], last[2];
+		const char *want;
+	} row[] = {
+		{{0, 0}, {0, 0}, "0/0"},
+		{{5, 5}, {5, 5}, "5/0"},
+		{{5, 9}, {5, 9}, "0/4"},
+		{{9, 5}, {9, 6}, "0/4"},
+		{{0x10, 0x12}, {0x10, 0x13}, "10/2"},
+		{{0, 0x7fffffffff}, {0, 0x7fffffffff}, "0/39"},
+		{{0, 0x8000000000}, {0, 0x8000000000}, "0/52"},
+	};
+
+	(void)state;
+	for (unsigned n = 0; n < sizeof(row) / sizeof(*row); n++) {
+		struct vtd_plan plan = {0};
+		struct iommu_batch batch;
+		char text[200];
+
+		iommu_batch_init(&batch, NULL);
+		for (unsigned k = 0; k < 2; k++)
+			iommu_batch_add(&batch, IOMMU_REMOVED,
+				iommu_iova(row[n].first[k] << 12),
+				(row[n].last[k] - row[n].first[k] + 1) << 12);
+		vtd_plan_device_tlb(0x10, &batch, &plan);
+		assert_int_equal(plan.command[0].sid, 0x10);
+		assert_string_equal(
+			blocks(&plan, text, sizeof(text)), row[n].want);
+	}
 }
 
 static void many_interrupts_become_all(void **state)
@@ -402,9 +603,14 @@ int main(void)
 		cmocka_unit_test(large_pages_are_covered_at_once),
 		cmocka_unit_test(everything_becomes_the_domain),
 		cmocka_unit_test(full_batch_forgets_nothing),
+		cmocka_unit_test(full_batch_has_the_ends_of_all),
+		cmocka_unit_test(neighbours_are_one_range),
+		cmocka_unit_test(bytes_become_pages),
 		cmocka_unit_test(ends_of_the_address_space),
 		cmocka_unit_test(large_pages_are_not_flushed_in_pieces),
+		cmocka_unit_test(ranges_become_these_blocks),
 		cmocka_unit_test(device_tlb_follows_what_was_removed),
+		cmocka_unit_test(device_tlb_is_asked_for_one_block),
 		cmocka_unit_test(many_interrupts_become_all),
 	};
 

@@ -149,6 +149,10 @@ static void small_pages_become_large(void **state)
 		p.r.host.forbid_alloc = false;
 		assert_false(rig_can_write(&p.r, RIG_DEV, 3 * M2 + 0x5000));
 		assert_true(rig_can_write(&p.r, RIG_DEV, 3 * M2 + 0x6000));
+		for (uint64_t at = 0; at < M2; at += 4096)
+			if (at != 0x5000)
+				assert_int_equal(
+					leads_to(&p, 3 * M2 + at), 5 * M2 + at);
 		close_play(&p);
 	}
 }
@@ -309,6 +313,193 @@ static void reserve_runs_out(void **state)
 	/* What could not be cut is still whole. */
 	assert_true(rig_can_write(&p.r, RIG_DEV, 16 * M2 + 0x3000));
 	close_play(&p);
+}
+
+/** A cut through a page of 1 GiB: all around the hole leads where it did, and
+ *  all of the page is flushed. */
+static void cuts_leave_the_rest(void **state)
+{
+	static const uint64_t holes[] = {
+		0, 0x1000, M2 - 4096, M2, 7 * M2, G1 - M2, G1 - 4096};
+
+	(void)state;
+	for (unsigned n = 0; n < sizeof(holes) / sizeof(*holes); n++)
+		for (uint64_t size = 4096; size <= M2; size *= 512) {
+			uint64_t hole = holes[n] & ~(size - 1);
+			struct play p;
+
+			open_play(&p, "plain", MODEL_LAZY);
+			map(&p, G1, 0, G1, RW);
+			assert_int_equal(size_at(&p, G1), G1);
+			assert_true(
+				rig_can_write(&p.r, RIG_DEV, G1 + 0x100000));
+			assert_int_equal(
+				iommu_unmap(p.domain, iommu_iova(G1 + hole),
+					size, &p.batch, NULL),
+				IOMMU_OK);
+			assert_int_equal(p.batch.count, 1);
+			assert_true(p.batch.range[0].first == G1);
+			assert_true(p.batch.range[0].last == 2 * G1 - 1);
+			assert_int_equal(p.batch.range_changes[0],
+				IOMMU_REMOVED | IOMMU_TABLE_CHANGED);
+			flush(&p);
+			for (uint64_t at = 0; at < G1; at += M2 / 2) {
+				iommu_phys_t phys;
+				bool gone = at >= hole && at < hole + size;
+
+				assert_int_equal(
+					iommu_iova_to_phys(p.domain,
+						iommu_iova(G1 + at), &phys),
+					gone ? IOMMU_NOT_MAPPED : IOMMU_OK);
+				if (!gone)
+					assert_int_equal(phys.v, at);
+			}
+			if (hole)
+				assert_int_equal(
+					leads_to(&p, G1 + hole - 1), hole - 1);
+			if (hole + size < G1)
+				assert_int_equal(leads_to(&p, G1 + hole + size),
+					hole + size);
+			close_play(&p);
+		}
+}
+
+/** Beside what is there already there is room. */
+static void gaps_are_filled_exactly(void **state)
+{
+	static const uint64_t sizes[] = {4096, 5 * 4096, M2, M2 + 4096, G1};
+
+	(void)state;
+	for (unsigned n = 0; n < 5; n++) {
+		struct play p;
+
+		open_play(&p, "plain", MODEL_LAZY);
+		map(&p, 2 * G1 - 4096, 0x1000, 4096, RW);
+		map(&p, 2 * G1 + sizes[n], 0x2000, 4096, RW);
+		map(&p, 2 * G1, 8 * G1, sizes[n], RW);
+		assert_int_equal(leads_to(&p, 2 * G1 - 1), 0x1fff);
+		assert_int_equal(leads_to(&p, 2 * G1), 8 * G1);
+		assert_int_equal(leads_to(&p, 2 * G1 + sizes[n] - 1),
+			8 * G1 + sizes[n] - 1);
+		assert_int_equal(leads_to(&p, 2 * G1 + sizes[n]), 0x2000);
+		/* Only that goes again. */
+		assert_int_equal(
+			iommu_unmap_now(p.domain, iommu_iova(2 * G1), sizes[n]),
+			IOMMU_OK);
+		assert_int_equal(leads_to(&p, 2 * G1 - 1), 0x1fff);
+		assert_int_equal(leads_to(&p, 2 * G1 + sizes[n]), 0x2000);
+		close_play(&p);
+	}
+}
+
+/** A link that is in memory is not written back with every page below it. */
+static void next_page_writes_back_its_own_line(void **state)
+{
+	struct model_counters before, after;
+	struct play p;
+
+	(void)state;
+	open_play(&p, "non-coherent", MODEL_LAZY);
+	map(&p, 3 * M2, 0x100000, 4096, RW);
+	for (unsigned n = 1; n < 4; n++) {
+		model_counters(p.r.m, &before);
+		map(&p, 3 * M2 + n * 4096, 0x100000, 4096, RW);
+		model_counters(p.r.m, &after);
+		assert_int_equal(after.line_flushes - before.line_flushes, 1);
+		assert_true(rig_can_write(&p.r, RIG_DEV, 3 * M2 + n * 4096));
+	}
+	close_play(&p);
+}
+
+/** The last pages that there are. */
+static void end_of_the_space_is_joined(void **state)
+{
+	struct iommu_domain_config config = {
+		.kind = IOMMU_DOMAIN_MAPPED, .iova_bits = 39};
+	const uint64_t end = 1ull << 39;
+	struct iommu_batch batch;
+	struct play p;
+
+	(void)state;
+	open_play(&p, "plain", MODEL_LAZY);
+	assert_int_equal(iommu_detach(p.r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
+	assert_int_equal(iommu_domain_destroy(p.domain), IOMMU_OK);
+	assert_int_equal(
+		iommu_domain_create(p.r.iommu, &config, &p.domain), IOMMU_OK);
+	assert_int_equal(
+		iommu_attach(p.r.iommu, rig_id(RIG_DEV), p.domain), IOMMU_OK);
+	map_small(&p, end - M2, 5 * M2, M2, RW);
+	iommu_batch_init(&batch, p.domain);
+	assert_int_equal(
+		iommu_join(p.domain, iommu_iova(end - M2), 2 * M2, &batch),
+		IOMMU_BAD_ARGUMENT);
+	assert_int_equal(iommu_join(p.domain, iommu_iova(end - M2), M2, &batch),
+		IOMMU_OK);
+	assert_int_equal(iommu_batch_flush(&batch), IOMMU_OK);
+	assert_int_equal(size_at(&p, end - M2), M2);
+	assert_int_equal(
+		iommu_map(p.domain, iommu_iova(end), iommu_phys(0), 4096, RW),
+		IOMMU_WIDTH);
+	assert_int_equal(iommu_map(p.domain, iommu_iova(end - 4096),
+				 iommu_phys(0), 8192, RW),
+		IOMMU_WIDTH);
+	close_play(&p);
+}
+
+/** The same answer for a page whose table was used before as for one whose was
+ *  not. */
+static void what_is_wrong_is_wrong_next_to_others(void **state)
+{
+	static const struct {
+		uint64_t iova, phys, size;
+		unsigned rights;
+		enum iommu_status want;
+	} row[] = {
+		{0xfee00000, 0x1000, 4096, RW, IOMMU_RESERVED_RANGE},
+		{0xfeeff000, 0x1000, 4096, RW, IOMMU_RESERVED_RANGE},
+		{0xfef01000, 0xfee00000, 4096, RW, IOMMU_RESERVED_RANGE},
+		{0xfef01000, 0xfeeff000, 4096, RW, IOMMU_RESERVED_RANGE},
+		{0xfef01000, 1ull << 46, 4096, RW, IOMMU_WIDTH},
+		{0xfef01000, 0x1000, 4096, 0, IOMMU_BAD_ARGUMENT},
+		{0xfef01000, 0x1000, 4096, 4, IOMMU_BAD_ARGUMENT},
+		{0xfef01000, 0x1000, 4096, 7, IOMMU_BAD_ARGUMENT},
+		{0xfef01000, 0x1800, 4096, RW, IOMMU_BAD_ARGUMENT},
+		{0xfef01800, 0x1000, 4096, RW, IOMMU_BAD_ARGUMENT},
+		{0xfef01000, 0x1000, 0, RW, IOMMU_BAD_ARGUMENT},
+		{0xfef01000, 0x1000, 4095, RW, IOMMU_BAD_ARGUMENT},
+		{0xfef00000, 0x1000, 4096, RW, IOMMU_MAPPED},
+		{0xfeeff000, 0x1000, 8192, RW, IOMMU_RESERVED_RANGE},
+		{0xfef01000, 0xfef00000, 4096, RW, IOMMU_OK},
+		{0xfef01000, 0xfedff000, 4096, RW, IOMMU_OK},
+		{0xfef01000, (1ull << 46) - 4096, 4096, RW, IOMMU_OK},
+		{0xfefff000, 0x1000, 4096, IOMMU_READ, IOMMU_OK},
+		{0xfef01000, 0x1000, 4096, IOMMU_WRITE, IOMMU_OK},
+	};
+
+	(void)state;
+	for (unsigned n = 0; n < sizeof(row) / sizeof(*row); n++) {
+		struct play p;
+
+		open_play(&p, "plain", MODEL_LAZY);
+		for (unsigned k = 0; k < 2; k++) {
+			if (k || row[n].want == IOMMU_MAPPED)
+				map(&p, 0xfef00000, 0x1000, 4096, RW);
+			assert_int_equal(
+				iommu_map(p.domain, iommu_iova(row[n].iova),
+					iommu_phys(row[n].phys), row[n].size,
+					row[n].rights),
+				row[n].want);
+			if (row[n].want == IOMMU_OK)
+				assert_int_equal(
+					leads_to(&p, row[n].iova), row[n].phys);
+			assert_int_equal(
+				iommu_unmap_now(p.domain,
+					iommu_iova(0xfe000000), 0x2000000),
+				IOMMU_OK);
+			map(&p, 0xfef02000, 0x1000, 4096, RW);
+		}
+		close_play(&p);
+	}
 }
 
 /** Large or small, whatever lies in the way is found, and left as it was. */
@@ -573,6 +764,10 @@ static void identity_tables_map_everything(void **state)
 			assert_true(size_of(&r, 0xfedff000));
 			assert_int_equal(size_of(&r, 0xfee00000), 0);
 			assert_true(size_of(&r, 0xfef00000));
+			assert_true(size_of(&r, (1ull << 39) - 4096));
+			assert_int_equal(size_of(&r, 1ull << 39), k ? 0 : G1);
+			assert_int_equal(
+				size_of(&r, (1ull << 46) - 1), k ? 0 : G1);
 			assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_DEV)),
 				IOMMU_OK);
 			assert_int_equal(
@@ -601,6 +796,9 @@ static void nth_table_is_not_to_be_had(void **state)
 
 			assert_true(++n < 50);
 			open_play(&p, kinds[k], MODEL_LAZY);
+			/* The unit may remember what is absent. */
+			assert_false(rig_can_read(&p.r, RIG_DEV, G1 - 4096));
+			assert_false(rig_can_read(&p.r, RIG_DEV, G1 + M2));
 			model_fail_alloc(p.r.m, n, true);
 			/* Crosses tables: some are made before one fails. */
 			status = iommu_map(p.domain, iommu_iova(G1 - 4096),
@@ -614,6 +812,7 @@ static void nth_table_is_not_to_be_had(void **state)
 						iommu_iova_to_phys(p.domain,
 							iommu_iova(at), &phys),
 						IOMMU_NOT_MAPPED);
+				rig_check(&p.r);
 				assert_false(
 					rig_can_read(&p.r, RIG_DEV, G1 - 4096));
 				map(&p, G1 - 4096, 0x100000, M2 + 8192, RW);
@@ -698,19 +897,21 @@ static void addresses_are_read_with_care(void **state)
  *  however its table came: also when a large page was cut. */
 static void tables_of_what_is_still_mapped_come_back(void **state)
 {
-	static const uint64_t at[] = {
-		4096, 3 * M2, 5 * G1 + 7 * M2, 1ull << 38, (1ull << 39) - M2};
+	static const uint64_t at[] = {4096, 3 * M2, 4 * G1 + 500 * M2,
+		5 * G1 + 7 * M2, 1ull << 38, (1ull << 39) - M2};
 	unsigned set, n;
 	struct rig r;
 
 	(void)state;
-	for (set = 0; set < 1u << 5; set++) {
+	for (set = 0; set < 1u << 6; set++) {
 		struct iommu_domain *domain;
 
 		rig_open(&r, "plain", MODEL_LAZY, 1);
 		rig_start_ok(&r);
 		domain = rig_mapped_domain(&r);
-		for (n = 0; n < 5; n++) {
+		for (unsigned i = 0; i < 6; i++) {
+			/* Downwards too. */
+			n = set & 1 ? i : 5 - i;
 			if (!(set >> n & 1))
 				continue;
 			assert_int_equal(
@@ -724,6 +925,90 @@ static void tables_of_what_is_still_mapped_come_back(void **state)
 					IOMMU_OK);
 		}
 		assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+		rig_close(&r);
+	}
+}
+
+static uint64_t waits(struct play *p)
+{
+	struct iommu_stats stats;
+
+	assert_int_equal(iommu_unit_stats(p->r.iommu, 0, &stats), IOMMU_OK);
+	return stats.waits;
+}
+
+/** What was flushed is not flushed again. */
+static void flushed_batch_is_empty(void **state)
+{
+	uint64_t before;
+	struct play p;
+
+	(void)state;
+	open_play(&p, "plain", MODEL_LAZY);
+	map(&p, 0x5000, 0x100000, 4096, RW);
+	assert_int_equal(
+		iommu_unmap(p.domain, iommu_iova(0x5000), 4096, &p.batch, NULL),
+		IOMMU_OK);
+	before = waits(&p);
+	flush(&p);
+	assert_int_equal(waits(&p), before + 1);
+	assert_int_equal(p.batch.count, 0);
+	flush(&p);
+	assert_int_equal(waits(&p), before + 1);
+	close_play(&p);
+}
+
+/** A page's worth of bytes that lie in two pages. */
+static void both_pages_of_an_odd_range_are_flushed(void **state)
+{
+	(void)state;
+	for (uint64_t at = 0x4000; at < 0x6000; at += 0x1000) {
+		struct play p;
+
+		open_play(&p, "plain", MODEL_LAZY);
+		map(&p, at, 0x100000, 0x2000, RW);
+		assert_true(rig_can_write(&p.r, RIG_DEV, at));
+		assert_true(rig_can_write(&p.r, RIG_DEV, at + 0x1000));
+		assert_int_equal(iommu_unmap(p.domain, iommu_iova(at), 0x2000,
+					 &p.batch, NULL),
+			IOMMU_OK);
+		assert_int_equal(iommu_flush(p.domain, IOMMU_REMOVED,
+					 iommu_iova(at + 0x10), 4096),
+			IOMMU_OK);
+		assert_false(rig_can_write(&p.r, RIG_DEV, at));
+		assert_false(rig_can_write(&p.r, RIG_DEV, at + 0x1000));
+		flush(&p);
+		close_play(&p);
+	}
+}
+
+/** The tables for units of two depths need more than one page: without it no
+ *  domain, and no page of it. */
+static void nth_table_of_two_depths_is_missing(void **state)
+{
+	enum iommu_status status = IOMMU_NO_MEMORY;
+
+	(void)state;
+	for (unsigned n = 1; status != IOMMU_OK; n++) {
+		struct iommu_domain_config config = {
+			.kind = IOMMU_DOMAIN_MAPPED, .iova_bits = 39};
+		struct iommu_domain *domain;
+		struct rig r;
+
+		assert_true(n < 10);
+		rig_open_machine(&r,
+			model_create_pair(model_personality_find("39-bit"),
+				model_personality_find("57-bit"), MODEL_LAZY, 0,
+				1, false));
+		rig_start_ok(&r);
+		model_fail_alloc(r.m, n, false);
+		status = iommu_domain_create(r.iommu, &config, &domain);
+		assert_int_equal(
+			status, model_failures(r.m) ? IOMMU_NO_MEMORY : 0);
+		model_fail_alloc(r.m, 0, false);
+		if (status == IOMMU_OK)
+			assert_int_equal(
+				iommu_domain_destroy(domain), IOMMU_OK);
 		rig_close(&r);
 	}
 }
@@ -745,6 +1030,60 @@ static void large_sizes_are_counted_whole(void **state)
 	assert_int_equal(removed, 512 * G1);
 	assert_int_equal(iommu_batch_flush(&batch), IOMMU_OK);
 	close_play(&p);
+}
+
+/** Also what single pages below tables come to that go as a whole. */
+static void small_pages_are_counted_one_by_one(void **state)
+{
+	uint64_t removed = 0;
+	struct play p;
+
+	(void)state;
+	open_play(&p, "plain", MODEL_LAZY);
+	map_small(&p, 4 * M2, 0x100000, 5 * 4096, RW);
+	map_small(&p, 6 * M2 - 4096, 0x100000, 2 * 4096, RW);
+	map(&p, 7 * M2, 0, M2, RW);
+	assert_int_equal(iommu_unmap(p.domain, iommu_iova(4 * M2), 4 * M2,
+				 &p.batch, &removed),
+		IOMMU_OK);
+	assert_int_equal(removed, M2 + 7 * 4096);
+	flush(&p);
+	close_play(&p);
+}
+
+/** A map that fails half-way is undone; if the unit does not confirm that, the
+ *  caller is told so. */
+static void undoing_without_confirmation_is_told(void **state)
+{
+	static const char *const kinds[] = {"plain", "caching"};
+	unsigned told = 0;
+
+	(void)state;
+	for (unsigned k = 0; k < 2; k++)
+		for (unsigned n = 1;; n++) {
+			enum iommu_status status;
+			bool hit;
+			struct play p;
+
+			open_play(&p, kinds[k], MODEL_LAZY);
+			model_fail_alloc(p.r.m, n, true);
+			model_unit_hang(p.r.m, 0, 0);
+			status = iommu_map(p.domain, iommu_iova(G1 - 4096),
+				iommu_phys(0x100000), 8192, RW);
+			hit = model_failures(p.r.m);
+			model_fail_alloc(p.r.m, 0, false);
+			rig_close_anyhow(&p.r);
+			if (!hit)
+				break;
+			/* Nothing was made yet; or on this unit what is absent
+			 * needs no flush. */
+			assert_true(status == IOMMU_UNCONFIRMED ||
+				(status == IOMMU_NO_MEMORY &&
+					(n == 1 || (!k && n < 4))));
+			told += status == IOMMU_UNCONFIRMED;
+			assert_true(n < 20);
+		}
+	assert_true(told > 4);
 }
 
 /** Identity without pass-through needs pages: refused without, and tried
@@ -794,6 +1133,11 @@ int main(void)
 		cmocka_unit_test(what_differs_is_not_joined),
 		cmocka_unit_test(no_memory_for_the_reserve_means_no_join),
 		cmocka_unit_test(reserve_runs_out),
+		cmocka_unit_test(cuts_leave_the_rest),
+		cmocka_unit_test(what_is_wrong_is_wrong_next_to_others),
+		cmocka_unit_test(gaps_are_filled_exactly),
+		cmocka_unit_test(next_page_writes_back_its_own_line),
+		cmocka_unit_test(end_of_the_space_is_joined),
 		cmocka_unit_test(occupied_ranges_are_refused),
 		cmocka_unit_test(address_of_every_kind),
 		cmocka_unit_test(address_beyond_the_tables),
@@ -805,7 +1149,12 @@ int main(void)
 		cmocka_unit_test(domain_without_tables_is_not_made),
 		cmocka_unit_test(addresses_are_read_with_care),
 		cmocka_unit_test(tables_of_what_is_still_mapped_come_back),
+		cmocka_unit_test(flushed_batch_is_empty),
+		cmocka_unit_test(both_pages_of_an_odd_range_are_flushed),
+		cmocka_unit_test(nth_table_of_two_depths_is_missing),
 		cmocka_unit_test(large_sizes_are_counted_whole),
+		cmocka_unit_test(small_pages_are_counted_one_by_one),
+		cmocka_unit_test(undoing_without_confirmation_is_told),
 		cmocka_unit_test(nth_page_of_the_identity_is_missing),
 	};
 
