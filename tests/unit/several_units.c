@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One domain behind more units than are waited for together, of several kinds:
+ * none is left out, whichever of them is slow, spoilt or lost.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+#include <iommu/dma.h>
+#include "support/rig.h"
+
+#define RW (IOMMU_READ | IOMMU_WRITE)
+#define AT 0x200000ull
+
+enum {
+	UNITS = 6,
+	REG_IQT = 0x88,
+	REG_IQA = 0x90,
+};
+
+static struct rig rig;
+static struct iommu_host real;
+static struct iommu_domain *domain;
+static uint64_t page;
+/** The unit whose next descriptors are spoilt, -1: none. */
+static int spoilt;
+static unsigned tail[UNITS];
+
+static uint16_t device(unsigned n)
+{
+	return MODEL_BDF(0, n + 1, 0);
+}
+
+static struct model *machine(const char *kind, const char *odd, unsigned which)
+{
+	struct model_function_desc function[UNITS + 1] = {
+		{.kind = MODEL_CONVENTIONAL, .unit = -1}};
+	struct model_unit_desc unit[UNITS];
+	struct model_desc desc = {.seed = 1,
+		.mode = MODEL_LAZY,
+		.units = unit,
+		.unit_count = UNITS,
+		.functions = function,
+		.function_count = UNITS + 1};
+
+	for (unsigned n = 0; n < UNITS; n++) {
+		unit[n] = (struct model_unit_desc){
+			.kind = model_personality_find(n == which ? odd : kind),
+			.include_all = n == UNITS - 1};
+		function[n + 1] = (struct model_function_desc){.bdf = device(n),
+			.kind = MODEL_INTEGRATED,
+			.unit = n == UNITS - 1 ? -1 : (int)n};
+	}
+	return model_create(&desc);
+}
+
+static void reg_write(
+	void *ctx, void *regs, uint32_t offset, unsigned width, uint64_t value)
+{
+	for (unsigned n = 0; offset == REG_IQT && n < UNITS; n++) {
+		uint64_t base = model_unit_base(rig.m, n), ring;
+
+		if ((uintptr_t)regs != base)
+			continue;
+		ring = model_read64(rig.m, base + REG_IQA) & ~0xfffull;
+		if (spoilt == (int)n) {
+			/* No such type. */
+			*(uint64_t *)model_ptr(rig.m, ring + tail[n]) |= 0xf;
+			spoilt = -1;
+		}
+		tail[n] = (unsigned)value;
+	}
+	real.reg_write(ctx, regs, offset, width, value);
+}
+
+static void map(uint64_t iova)
+{
+	assert_int_equal(
+		iommu_map(domain, iommu_iova(iova), iommu_phys(page), 4096, RW),
+		IOMMU_OK);
+}
+
+static bool reaches(unsigned n, uint64_t iova)
+{
+	return rig_can_write(&rig, device(n), iova);
+}
+
+/** A machine whose unit `which` is of another kind. */
+static void open_play(const char *kind, const char *odd, unsigned which)
+{
+	spoilt = -1;
+	memset(tail, 0, sizeof(tail));
+	rig_open_machine(&rig, machine(kind, odd, which));
+	real = rig.hooks;
+	rig.hooks.reg_write = reg_write;
+	rig_start_ok(&rig);
+	page = rig_frame(&rig, 9);
+	domain = rig_mapped_domain(&rig);
+	map(AT);
+	for (unsigned n = 0; n < UNITS; n++) {
+		assert_int_equal(
+			iommu_attach(rig.iommu, rig_id(device(n)), domain),
+			IOMMU_OK);
+		assert_true(reaches(n, AT));
+	}
+}
+
+static void close_play(void)
+{
+	for (unsigned n = 0; n < UNITS; n++)
+		assert_int_equal(
+			iommu_detach(rig.iommu, rig_id(device(n))), IOMMU_OK);
+	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	rig_close(&rig);
+}
+
+static void nobody_reaches(uint64_t iova)
+{
+	for (unsigned n = 0; n < UNITS; n++)
+		assert_false(reaches(n, iova));
+}
+
+/** One without a queue, in each place, cannot be asked and waited for later. */
+static void every_unit_forgets(void **state)
+{
+	static const char *const odd[] = {"plain", "no-qi", "caching",
+		"write-buffer", "no-psi", "worst-memory"};
+
+	(void)state;
+	for (unsigned k = 0; k < sizeof(odd) / sizeof(*odd); k++)
+		for (unsigned n = 0; n < UNITS; n++) {
+			open_play("plain", odd[k], n);
+			assert_int_equal(
+				iommu_unmap_now(domain, iommu_iova(AT), 4096),
+				IOMMU_OK);
+			nobody_reaches(AT);
+			map(AT);
+			for (unsigned i = 0; i < UNITS; i++)
+				assert_true(reaches(i, AT));
+			assert_int_equal(iommu_unmap_now(domain, iommu_iova(AT),
+						 0x400000),
+				IOMMU_OK);
+			nobody_reaches(AT);
+			close_play();
+		}
+}
+
+/** What one unit's queue lost is asked for again, of that unit. */
+static void lost_flush_is_repeated(void **state)
+{
+	(void)state;
+	for (unsigned n = 0; n < UNITS; n++) {
+		struct iommu_stats stats;
+
+		open_play("plain", "plain", 0);
+		spoilt = (int)n;
+		assert_int_equal(iommu_unmap_now(domain, iommu_iova(AT), 4096),
+			IOMMU_OK);
+		nobody_reaches(AT);
+		for (unsigned i = 0; i < UNITS; i++) {
+			assert_int_equal(iommu_unit_stats(rig.iommu, i, &stats),
+				IOMMU_OK);
+			assert_int_equal(stats.queue_errors, i == n);
+		}
+		model_violations_clear(rig.m);
+		close_play();
+	}
+}
+
+/** One that is lost is told of, by each call, and the others forget. */
+static void lost_unit_is_told_of(void **state)
+{
+	(void)state;
+	for (unsigned n = 0; n < UNITS; n++) {
+		struct iommu_unit_info info;
+
+		open_play("plain", "no-qi", (n + 1) % UNITS);
+		map(AT + 4096);
+		model_unit_hang(rig.m, n, 0);
+		for (unsigned k = 0; k < 2; k++) {
+			uint64_t at = AT + k * 4096;
+
+			assert_int_equal(
+				iommu_unmap_now(domain, iommu_iova(at), 4096),
+				IOMMU_UNIT_LOST);
+			for (unsigned i = 0; i < UNITS; i++)
+				assert_true(i == n || !reaches(i, at));
+		}
+		for (unsigned i = 0; i < UNITS; i++) {
+			assert_int_equal(
+				iommu_unit_info(rig.iommu, i, &info), IOMMU_OK);
+			assert_int_equal(info.state,
+				i == n ? IOMMU_UNIT_FAILED : IOMMU_UNIT_ON);
+		}
+		rig_close_anyhow(&rig);
+	}
+}
+
+static unsigned released;
+
+static void release(void *cookie)
+{
+	nobody_reaches(*(uint64_t *)cookie);
+	released++;
+}
+
+/** A shared flush ends when the last unit has answered. */
+static void deferred_flush_is_for_every_unit(void **state)
+{
+	struct iommu_dma_config config = {
+		.deferred = true, .defer_count = 4, .released = release};
+	struct iommu_dma *dma;
+	iommu_iova_t iova[8];
+
+	(void)state;
+	open_play("plain", "no-qi", 2);
+	assert_int_equal(iommu_dma_create(domain, &config, &dma), IOMMU_OK);
+	for (unsigned n = 0; n < 8; n++) {
+		assert_int_equal(iommu_dma_map(dma, iommu_phys(page), 4096,
+					 ~0ull, IOMMU_BOTH_WAYS, &iova[n]),
+			IOMMU_OK);
+		for (unsigned i = 0; i < UNITS; i++)
+			assert_true(reaches(i, iova[n].v));
+	}
+	released = 0;
+	for (unsigned n = 0; n < 8; n++)
+		assert_int_equal(iommu_dma_unmap_later(dma, iova[n], 4096,
+					 IOMMU_BOTH_WAYS, &iova[n].v),
+			IOMMU_OK);
+	assert_true(released >= 4);
+	assert_int_equal(iommu_dma_flush(dma), IOMMU_OK);
+	assert_int_equal(released, 8);
+	assert_int_equal(iommu_dma_destroy(dma), IOMMU_OK);
+	close_play();
+}
+
+/** A flush that was started for several, and lost, is made up for. */
+static void lost_deferred_flush_is_repeated(void **state)
+{
+	struct iommu_dma_config config = {
+		.deferred = true, .defer_count = 8, .released = release};
+	struct iommu_dma *dma;
+	iommu_iova_t iova[8];
+
+	(void)state;
+	open_play("plain", "plain", 0);
+	for (unsigned n = 1; n < UNITS; n++)
+		assert_int_equal(
+			iommu_detach(rig.iommu, rig_id(device(n))), IOMMU_OK);
+	assert_int_equal(iommu_dma_create(domain, &config, &dma), IOMMU_OK);
+	for (unsigned n = 0; n < 8; n++) {
+		assert_int_equal(iommu_dma_map(dma, iommu_phys(page), 4096,
+					 ~0ull, IOMMU_BOTH_WAYS, &iova[n]),
+			IOMMU_OK);
+		assert_true(reaches(0, iova[n].v));
+	}
+	released = 0;
+	spoilt = 0;
+	for (unsigned n = 0; n < 8; n++)
+		assert_int_equal(iommu_dma_unmap_later(dma, iova[n], 4096,
+					 IOMMU_BOTH_WAYS, &iova[n].v),
+			IOMMU_OK);
+	assert_int_equal(iommu_dma_flush(dma), IOMMU_OK);
+	assert_int_equal(spoilt, -1);
+	assert_int_equal(released, 8);
+	assert_int_equal(iommu_dma_destroy(dma), IOMMU_OK);
+	for (unsigned n = 1; n < UNITS; n++)
+		assert_int_equal(
+			iommu_attach(rig.iommu, rig_id(device(n)), domain),
+			IOMMU_OK);
+	model_violations_clear(rig.m);
+	close_play();
+}
+
+/** A fault says which unit it comes from; the host asks all at once. */
+static void every_unit_is_asked_for_faults(void **state)
+{
+	struct iommu_fault f;
+
+	(void)state;
+	open_play("plain", "plain", 0);
+	for (unsigned n = 0; n < UNITS; n++)
+		assert_false(reaches(n, 0x700000));
+	assert_true(iommu_interrupt_all(rig.iommu));
+	for (unsigned n = 0; n < UNITS; n++) {
+		assert_true(iommu_fault_next(rig.iommu, &f));
+		assert_int_equal(f.unit, n);
+		assert_int_equal(f.device.requester, device(n));
+	}
+	assert_false(iommu_fault_next(rig.iommu, &f));
+	for (unsigned n = 0; n < UNITS; n++) {
+		assert_false(reaches(n, 0x700000));
+		assert_true(iommu_interrupt(rig.iommu, n));
+		assert_true(iommu_fault_next(rig.iommu, &f));
+		assert_int_equal(f.unit, n);
+	}
+	assert_false(iommu_interrupt_all(rig.iommu));
+	close_play();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_unit_forgets),
+		cmocka_unit_test(lost_flush_is_repeated),
+		cmocka_unit_test(lost_unit_is_told_of),
+		cmocka_unit_test(deferred_flush_is_for_every_unit),
+		cmocka_unit_test(lost_deferred_flush_is_repeated),
+		cmocka_unit_test(every_unit_is_asked_for_faults),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
