@@ -318,6 +318,38 @@ static void refused_flush_is_made_wider(void **state)
 	}
 }
 
+/** Switched on again, the hardware starts at the ring's first slot: so does the
+ *  library, wherever it was. */
+static void queue_starts_at_its_first_slot(void **state)
+{
+	struct iommu_domain *domain;
+	struct rig r;
+
+	(void)state;
+	for (unsigned n = 0; n < 5; n++) {
+		uint64_t tail;
+
+		rig_open(&r, "plain", MODEL_LAZY, 1);
+		rig_start_ok(&r);
+		domain = rig_mapped_domain(&r);
+		assert_int_equal(iommu_attach(r.iommu, rig_id(RIG_DEV), domain),
+			IOMMU_OK);
+		for (unsigned i = 0; i < 40 * n; i++)
+			assert_int_equal(iommu_flush_all(domain, IOMMU_REMOVED),
+				IOMMU_OK);
+		assert_int_equal(iommu_power(r.iommu, false), IOMMU_OK);
+		assert_int_equal(iommu_suspend(r.iommu), IOMMU_OK);
+		assert_int_equal(iommu_resume(r.iommu), IOMMU_OK);
+		assert_int_equal(iommu_power(r.iommu, true), IOMMU_OK);
+		tail = model_read64(r.m, model_unit_base(r.m, 0) + IQT);
+		assert_in_range(tail >> 4, 1, 16);
+		assert_int_equal(
+			iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
+		assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+		rig_close(&r);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -325,6 +357,7 @@ int main(void)
 		cmocka_unit_test(queue_can_be_switched_off_from_the_start),
 		cmocka_unit_test(protected_memory_opens_behind_translation),
 		cmocka_unit_test(shared_registers_are_written_under_a_lock),
+		cmocka_unit_test(queue_starts_at_its_first_slot),
 		cmocka_unit_test(refused_flush_is_made_wider),
 	};
 
