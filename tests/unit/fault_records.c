@@ -234,6 +234,35 @@ static void records_are_found_after_a_pause(void **state)
 	rig_close(&r);
 }
 
+/** Those that came since the last message, all at once and in their order,
+ *  wherever in the records they begin. */
+static void records_are_read_in_order(void **state)
+{
+	static const uint16_t dev[] = {RIG_DEV, RIG_OTHER, RIG_BEHIND_PORT};
+	struct model_personality kind = *model_personality_find("plain");
+	struct iommu_fault f;
+	struct rig r;
+
+	(void)state;
+	kind.cap |= 3ull << 40; /* four records */
+	rig_open_machine(
+		&r, model_create_usual(&kind, MODEL_LAZY, 0, 1, false));
+	r.options.fault_storm = 0;
+	rig_start_ok(&r);
+	for (unsigned lap = 0; lap < 5; lap++) {
+		for (unsigned n = 0; n < 3; n++)
+			rig_can_write(&r, dev[n], 0x5000);
+		assert_true(iommu_interrupt(r.iommu, 0));
+		for (unsigned n = 0; n < 3; n++) {
+			assert_true(iommu_fault_next(r.iommu, &f));
+			assert_int_equal(f.device.requester, dev[n]);
+		}
+		assert_false(iommu_fault_next(r.iommu, &f));
+		assert_false(iommu_interrupt(r.iommu, 0));
+	}
+	rig_close(&r);
+}
+
 static bool no_vector(void *ctx, unsigned unit, struct iommu_msi_message *out)
 {
 	(void)ctx;
@@ -303,6 +332,7 @@ int main(void)
 		cmocka_unit_test(records_of_an_earlier_owner_are_dropped),
 		cmocka_unit_test(message_is_written_before_it_can_go),
 		cmocka_unit_test(records_are_found_after_a_pause),
+		cmocka_unit_test(records_are_read_in_order),
 		cmocka_unit_test(without_a_vector_faults_are_polled),
 		cmocka_unit_test(storm_without_memory_is_blocked),
 	};

@@ -256,6 +256,22 @@ static void removed_device_is_not_asked(void **state)
 	}
 }
 
+/** Also where another unit than the first translated for it. */
+static void removed_device_leaves_nothing_on_any_unit(void **state)
+{
+	struct play p;
+
+	(void)state;
+	leave(&p, "two", MODEL_LAZY);
+	rig_start_ok(&p.next);
+	model_device_remove(p.m, 0, RIG_OTHER);
+	assert_int_equal(iommu_inherited_count(p.next.iommu), 3);
+	assert_int_equal(iommu_device_removed(p.next.iommu, rig_id(RIG_OTHER)),
+		IOMMU_OK);
+	assert_int_equal(iommu_inherited_count(p.next.iommu), 2);
+	rig_close_anyhow(&p.next);
+}
+
 /** Somebody takes a device whose neighbour has gone: an id of the bus that no
  *  function has any more may be the device's own alias. */
 static void ids_without_a_function_end_with_their_bus(void **state)
@@ -480,6 +496,7 @@ int main(void)
 		cmocka_unit_test(first_device_of_the_next_bus_is_found),
 		cmocka_unit_test(silent_device_is_kept_back),
 		cmocka_unit_test(removed_device_is_not_asked),
+		cmocka_unit_test(removed_device_leaves_nothing_on_any_unit),
 		cmocka_unit_test(ids_without_a_function_end_with_their_bus),
 		cmocka_unit_test(old_tlb_ends_while_translation_is_off),
 		cmocka_unit_test(without_a_free_id_nothing_is_taken_over),

@@ -102,9 +102,16 @@ static void lost_interrupts_keep_remapping_off(void **state)
 {
 	(void)state;
 	assert_true(remapped_on(0x12348086, 0x13, 0));
-	assert_false(remapped_on(0x34038086, 0x13, 0));
-	assert_true(remapped_on(0x34038086, 0x22, 0));
-	assert_false(remapped_on(0x34058086, 0x22, 0));
+	for (uint32_t id = 0x3402; id < 0x3408; id++) {
+		bool odd = id == 0x3403 || id == 0x3405 || id == 0x3406;
+
+		assert_int_equal(remapped_on(id << 16 | 0x8086, 0x13, 0), !odd);
+		assert_true(remapped_on(id << 16 | 0x8086, 0x14, 0));
+		assert_int_equal(
+			remapped_on(id << 16 | 0x8086, 0x22, 0), id != 0x3405);
+		assert_true(remapped_on(id << 16 | 0x8087, 0x13, 0));
+	}
+	assert_true(remapped_on(0x34058086, 0x23, 0));
 	assert_true(remapped_on(0x34038086, 0x13, IOMMU_QUIRK_X58_INTREMAP));
 }
 
