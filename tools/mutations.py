@@ -209,7 +209,7 @@ class Source:
             put = ''
         self.add(start, stop, f'return {put};' if put else ';',
                  'returned otherwise')
-        self.found[-1].old = f'return {expression}'
+        self.found[-1].old = f'return {expression}'.strip()
 
     def operators(self, first, last):
         for n in range(first, last):
