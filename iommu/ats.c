@@ -25,7 +25,7 @@ bool core_ats_wanted(const struct device *dev, enum iommu_domain_kind kind)
 	return wanted && dev->ats && dev->unit->device_tlb &&
 		iommu->host.pci_write &&
 		(kind == IOMMU_DOMAIN_MAPPED || kind == IOMMU_DOMAIN_SHARED) &&
-		vtd_ats_allowed(iommu, dev->id.segment, dev->id.requester);
+		vtd_ats_allowed(iommu, dev->id);
 }
 
 void core_ats_switch(const struct device *dev, bool on)

@@ -253,22 +253,17 @@ enum iommu_status vtd_add_units(
 	struct iommu *iommu, const void *structures, size_t size);
 /** The unit that translates for a requester, or NULL. Reads configuration
  *  space. */
-struct unit *vtd_unit_for(
-	const struct iommu *iommu, uint16_t segment, uint16_t rid);
+struct unit *vtd_unit_for(const struct iommu *iommu, struct iommu_device_id id);
 /** Whether the way to the unit carries translation requests of a device. */
-bool vtd_ats_allowed(const struct iommu *iommu, uint16_t segment, uint16_t rid);
-/** Whether firmware reserved memory for a requester. */
-bool vtd_reserved_for(
-	const struct iommu *iommu, uint16_t segment, uint16_t rid);
-/** Region n of those reserved for a requester. */
-bool vtd_reserved_region(const struct iommu *iommu, uint16_t segment,
-	uint16_t rid, unsigned n, struct iommu_reserved_region *out);
+bool vtd_ats_allowed(const struct iommu *iommu, struct iommu_device_id id);
+/** Region n of those that firmware reserved for a requester, or for anybody if
+ *  id is NULL. */
+bool vtd_reserved_region(const struct iommu *iommu,
+	const struct iommu_device_id *id, unsigned n,
+	struct iommu_reserved_region *out);
 /** Device n of those that have reserved memory. */
 bool vtd_reserved_device(
 	const struct iommu *iommu, unsigned n, struct iommu_device_id *out);
-unsigned vtd_reserved_count(const struct iommu *iommu);
-void vtd_reserved_get(const struct iommu *iommu, unsigned n,
-	struct iommu_reserved_region *out);
 /** The unit and source id of an I/O APIC or HPET; false if unknown. */
 bool vtd_irq_source(const struct iommu *iommu, bool hpet, unsigned id,
 	struct unit **out_unit, uint16_t *out_source);
@@ -276,15 +271,13 @@ bool vtd_irq_source(const struct iommu *iommu, bool hpet, unsigned id,
 bool vtd_acpi_device(const struct iommu *iommu, const char *name,
 	struct iommu_device_id *out);
 /** Whether an id is that of an ACPI device, not of a PCI function. */
-bool vtd_is_acpi_device(
-	const struct iommu *iommu, uint16_t segment, uint16_t rid);
+bool vtd_is_acpi_device(const struct iommu *iommu, struct iommu_device_id id);
 /** Whether a quirk has taken effect. */
 bool vtd_quirk(const struct iommu *iommu, enum iommu_quirk bit);
 /** The quirks (enum iommu_quirk) that concern a device. */
-unsigned vtd_quirks_of(struct iommu *iommu, uint16_t segment, uint16_t rid);
+unsigned vtd_quirks_of(struct iommu *iommu, struct iommu_device_id id);
 /** A set of enum iommu_property. */
-unsigned vtd_properties(
-	const struct iommu *iommu, uint16_t segment, uint16_t rid);
+unsigned vtd_properties(const struct iommu *iommu, struct iommu_device_id id);
 /** The memory node next to the unit at this register address. */
 bool vtd_near_memory(
 	const struct iommu *iommu, uint64_t base, uint32_t *out_node);

@@ -122,11 +122,11 @@ static struct device *enter_device(
 static void find(const struct iommu *iommu, struct iommu_device_id id,
 	struct topology *out)
 {
-	if (vtd_is_acpi_device(iommu, id.segment, id.requester))
+	if (vtd_is_acpi_device(iommu, id))
 		*out = (struct topology){.present = true,
 			.alias = id.requester,
 			.group = id.requester,
-			.scope_rid = id.requester};
+			.scope = id};
 	else
 		topology_read(iommu, id, out);
 }
@@ -134,7 +134,10 @@ static void find(const struct iommu *iommu, struct iommu_device_id id,
 static void describe(struct iommu *iommu, struct iommu_device_id id,
 	const struct topology *topology, struct device *dev)
 {
-	unsigned quirks = vtd_quirks_of(iommu, id.segment, topology->scope_rid);
+	unsigned quirks = vtd_quirks_of(iommu, topology->scope);
+	struct iommu_device_id second = {
+		id.segment, (uint16_t)(id.requester | 1)};
+	struct iommu_reserved_region region;
 
 	dev->id = id;
 	dev->alias = topology->alias;
@@ -143,17 +146,15 @@ static void describe(struct iommu *iommu, struct iommu_device_id id,
 	dev->ats = topology->ats;
 	dev->bridge = topology->bridge;
 	if (!(id.requester & 7) && quirks & IOMMU_QUIRK_SECOND_ID &&
-		!topology_exists(
-			iommu, id.segment, (uint16_t)(id.requester | 1)))
+		!topology_exists(iommu, second))
 		dev->phantom |= 1;
 	dev->tlb_twice = quirks & IOMMU_QUIRK_TLB_TWICE;
-	dev->properties =
-		(uint8_t)vtd_properties(iommu, id.segment, topology->scope_rid);
-	dev->unit = vtd_unit_for(iommu, id.segment, topology->scope_rid);
+	dev->properties = (uint8_t)vtd_properties(iommu, topology->scope);
+	dev->unit = vtd_unit_for(iommu, topology->scope);
 	if (dev->unit && unit_state(dev->unit) == IOMMU_UNIT_REFUSED)
 		dev->unit = NULL;
 	dev->reserved_memory =
-		vtd_reserved_for(iommu, id.segment, topology->scope_rid);
+		vtd_reserved_region(iommu, &topology->scope, 0, &region);
 }
 
 static enum iommu_status make_device(
@@ -341,7 +342,8 @@ enum iommu_status iommu_device_group(struct iommu *iommu,
 
 	if (status != IOMMU_OK)
 		return status;
-	*out_count = topology_group(iommu, id.segment, dev->group, out, max);
+	*out_count = topology_group(iommu,
+		(struct iommu_device_id){id.segment, dev->group}, out, max);
 	for (n = 0; n < max && n < *out_count; n++)
 		if (iommu_device_same(out[n], id)) {
 			out[n] = out[0];

@@ -15,14 +15,13 @@
 static enum iommu_status reserve_firmware(struct iommu_dma *dma)
 {
 	struct iommu_reserved_region region;
-	unsigned n, count = vtd_reserved_count(dma->iommu);
 	enum iommu_status status = IOMMU_OK;
+	unsigned n = 0;
 
-	for (n = 0; n < count && status == IOMMU_OK; n++) {
-		vtd_reserved_get(dma->iommu, n, &region);
+	while (status == IOMMU_OK &&
+		vtd_reserved_region(dma->iommu, NULL, n++, &region))
 		status = core_iova_reserve(
 			&dma->space, region.first.v, region.last.v);
-	}
 	if (status != IOMMU_OK)
 		core_iova_free_all(&dma->space);
 	return status;

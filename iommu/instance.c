@@ -389,16 +389,20 @@ enum iommu_status iommu_firmware(
 
 unsigned iommu_reserved_count(const struct iommu *iommu)
 {
-	return vtd_reserved_count(iommu);
+	struct iommu_reserved_region region;
+	unsigned n = 0;
+
+	while (vtd_reserved_region(iommu, NULL, n, &region))
+		n++;
+	return n;
 }
 
 enum iommu_status iommu_reserved_region(const struct iommu *iommu, unsigned n,
 	struct iommu_reserved_region *out)
 {
-	if (n >= vtd_reserved_count(iommu) || !out)
-		return IOMMU_BAD_ARGUMENT;
-	vtd_reserved_get(iommu, n, out);
-	return IOMMU_OK;
+	return out && vtd_reserved_region(iommu, NULL, n, out)
+		? IOMMU_OK
+		: IOMMU_BAD_ARGUMENT;
 }
 
 enum iommu_status iommu_shared_check(const struct iommu *iommu, unsigned n,

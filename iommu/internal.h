@@ -399,25 +399,32 @@ struct topology {
 	uint16_t ats;
 	/** The function that stands for its group. */
 	uint16_t group;
-	/** Walk to take for the unit: the physical function's id for a VF. */
-	uint16_t scope_rid;
+	/** Whom the firmware's table speaks of: the physical function of a
+	 *  virtual one. */
+	struct iommu_device_id scope;
+};
+
+/** Bus numbers below a bridge. */
+struct topology_buses {
+	unsigned first, last;
 };
 
 void topology_read(const struct iommu *iommu, struct iommu_device_id id,
 	struct topology *out);
-uint32_t topology_config(const struct iommu *iommu, uint16_t segment,
-	uint16_t rid, uint16_t offset, unsigned width);
-bool topology_is_bridge(
-	const struct iommu *iommu, uint16_t segment, uint16_t rid);
-
-/** The functions whose group a function stands for. Returns how many. */
-unsigned topology_group(const struct iommu *iommu, uint16_t segment,
-	uint16_t key, struct iommu_device_id *out, unsigned max);
+uint32_t topology_config(const struct iommu *iommu, struct iommu_device_id id,
+	unsigned offset, unsigned width);
 /** Whether something answers at an id. */
-bool topology_exists(const struct iommu *iommu, uint16_t segment, uint16_t rid);
-/** The bridge whose secondary bus this is. */
-bool topology_parent(const struct iommu *iommu, uint16_t segment, unsigned bus,
-	uint16_t *out);
+bool topology_exists(const struct iommu *iommu, struct iommu_device_id id);
+bool topology_is_bridge(const struct iommu *iommu, struct iommu_device_id id);
+struct topology_buses topology_below(
+	const struct iommu *iommu, struct iommu_device_id bridge);
+/** The bridge that leads to a function's bus. *out may be the function; it is
+ *  kept if there is none. */
+bool topology_parent(const struct iommu *iommu, struct iommu_device_id id,
+	struct iommu_device_id *out);
+/** The functions whose group a function stands for. Returns how many. */
+unsigned topology_group(const struct iommu *iommu, struct iommu_device_id key,
+	struct iommu_device_id *out, unsigned max);
 
 /* ---- pgtable.c, tables.c, map.c ---- */
 

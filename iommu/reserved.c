@@ -32,8 +32,7 @@ enum iommu_status core_map_reserved(
 	unsigned n = 0;
 
 	while (status == IOMMU_OK &&
-		vtd_reserved_region(domain->iommu, dev->id.segment,
-			dev->id.requester, n++, &region)) {
+		vtd_reserved_region(domain->iommu, &dev->id, n++, &region)) {
 		uint64_t first = region.first.v, last = region.last.v;
 
 		status = iommu_map(domain, iommu_iova(first), region.first,

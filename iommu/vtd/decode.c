@@ -185,12 +185,12 @@ enum iommu_status iommu_decode_dmar(
 	struct dmar_record record;
 	struct dmar_table table;
 	struct dmar_scope scope;
-	const char *why = "";
 	size_t at = 0, inner;
 	struct text text;
+	const char *why = dmar_open(&table, bytes, size);
 
 	text_start(&text, sink, arg);
-	if (!dmar_open(&table, bytes, size, &why)) {
+	if (why) {
 		text_add(&text, "%s\n", why);
 		text_end(&text);
 		return IOMMU_BAD_TABLE;

@@ -202,21 +202,20 @@ static enum iommu_status make_dids(struct unit *unit)
 /** Whether a unit translates for functions only that have this value in
  *  configuration space. */
 static bool is_only_for(const struct iommu *iommu,
-	const struct dmar_record *record, uint16_t offset, unsigned width,
+	const struct dmar_record *record, unsigned offset, unsigned width,
 	uint32_t value)
 {
+	struct iommu_device_id id;
 	struct dmar_scope scope;
 	bool any = false;
-	uint16_t rid;
 	size_t at = 0;
 
 	if (record->flags & DMAR_INCLUDE_ALL)
 		return false;
 	while (dmar_scope_next(record, &at, &scope)) {
 		if (scope.type != DMAR_SCOPE_ENDPOINT ||
-			!vtd_resolve(iommu, record->segment, &scope, &rid) ||
-			topology_config(iommu, record->segment, rid, offset,
-				width) != value)
+			!vtd_resolve(iommu, record, &scope, &id) ||
+			topology_config(iommu, id, offset, width) != value)
 			return false;
 		any = true;
 	}
@@ -286,16 +285,6 @@ static enum iommu_status make_unit(
 	return IOMMU_OK;
 }
 
-static bool named_before(const struct iommu *iommu, uint64_t base)
-{
-	unsigned n;
-
-	for (n = 0; n < iommu->units; n++)
-		if (iommu->unit[n]->base.v == base)
-			return true;
-	return false;
-}
-
 static void log_warning(void *arg, size_t at, const char *what)
 {
 	core_log(arg, IOMMU_LOG_WARNING, "DMAR table, offset %u: %s",
@@ -310,7 +299,7 @@ static enum iommu_status make_units(struct iommu *iommu, size_t at)
 	while (vtd_find_record(iommu, DMAR_DRHD, &at, &record)) {
 		enum iommu_status status;
 
-		if (named_before(iommu, record.base) ||
+		if (vtd_unit_at(iommu, record.base) ||
 			iommu->units == MAX_UNITS)
 			continue;
 		status = make_unit(iommu, &record);
@@ -352,9 +341,9 @@ enum iommu_status vtd_discover(
 {
 	enum iommu_status status;
 	struct dmar_table table;
-	const char *why = "";
+	const char *why = dmar_open(&table, bytes, size);
 
-	if (!dmar_open(&table, bytes, size, &why)) {
+	if (why) {
 		core_reason(iommu, "%s", why);
 		return IOMMU_BAD_TABLE;
 	}

@@ -33,67 +33,56 @@ static const uint8_t least_size[DMAR_TYPES] = {
 	[DMAR_SIDP] = 8,
 };
 
-bool dmar_open(struct dmar_table *table, const void *bytes, size_t size,
-	const char **out_why)
+const char *dmar_open(struct dmar_table *table, const void *bytes, size_t size)
 {
 	const uint8_t *header = bytes;
 	uint32_t length;
 
-	if (size < DMAR_HEADER) {
-		*out_why = "the DMAR table is shorter than its header";
-		return false;
-	}
-	if (memcmp(header, "DMAR", 4)) {
-		*out_why = "the DMAR table has another signature";
-		return false;
-	}
+	if (size < DMAR_HEADER)
+		return "the DMAR table is shorter than its header";
+	if (memcmp(header, "DMAR", 4))
+		return "the DMAR table has another signature";
 	length = get32(header + 4);
-	if (length < DMAR_HEADER) {
-		*out_why = "the DMAR table's length is less than its header's";
-		return false;
-	}
-	if (header[36] < 11 || header[36] > 63) {
-		*out_why = "the DMAR table's host address width is impossible";
-		return false;
-	}
+	if (length < DMAR_HEADER)
+		return "the DMAR table's length is less than its header's";
+	if (header[36] < 11 || header[36] > 63)
+		return "the DMAR table's host address width is impossible";
 	table->bytes = header;
 	table->size = length < size ? length : size;
 	table->width = header[36] + 1u;
 	table->flags = header[37];
-	return true;
+	return NULL;
 }
 
+/** Flags and segment stand at the same place in all types that have them; what
+ *  others have there means nothing. */
 static void read_fields(struct dmar_record *r)
 {
 	const uint8_t *b = r->bytes;
 
+	r->flags = b[4];
+	r->segment = get16(b + 6);
+	r->scopes = least_size[r->type];
 	switch (r->type) {
 	case DMAR_DRHD:
-		r->flags = b[4];
 		r->size_pages = b[5] & 0xf;
-		r->segment = get16(b + 6);
 		r->base = get64(b + 8);
-		r->scopes = 16;
 		break;
 	case DMAR_RMRR:
-		r->segment = get16(b + 6);
 		r->base = get64(b + 8);
 		r->limit = get64(b + 16);
-		r->scopes = 24;
 		break;
 	case DMAR_RHSA:
 		r->base = get64(b + 8);
 		r->proximity = get32(b + 16);
+		r->scopes = r->size;
 		break;
 	case DMAR_ANDD:
 		r->acpi_device = b[7];
 		r->name = (const char *)b + 8;
 		r->name_size = r->size - 8;
+		r->scopes = r->size;
 		break;
-	default: /* ATSR, SATC, SIDP */
-		r->flags = b[4];
-		r->segment = get16(b + 6);
-		r->scopes = 8;
 	}
 }
 
@@ -105,7 +94,7 @@ bool dmar_next(
 
 	if (start > table->size || table->size - start < 4)
 		return false;
-	*out = (struct dmar_record){.bytes = table->bytes + start};
+	*out = (struct dmar_record){.at = start, .bytes = table->bytes + start};
 	out->type = get16(out->bytes);
 	size = get16(out->bytes + 2);
 	if (size < 4 || size > table->size - start)
@@ -122,28 +111,17 @@ bool dmar_next(
 
 const char *dmar_record_flaw(const struct dmar_record *r)
 {
-	switch (r->type) {
-	case DMAR_DRHD:
-		if (!r->base || r->base == ~0ull)
-			return "a unit without a register address";
-		if (r->base & (PAGE_SIZE - 1))
-			return "a unit whose register address is not aligned";
-		return NULL;
-	case DMAR_RMRR:
-		if (r->limit <= r->base)
-			return "a reserved region that ends before it starts";
-		return NULL;
-	case DMAR_ATSR:
-	case DMAR_RHSA:
-	case DMAR_SATC:
-	case DMAR_SIDP:
-		return NULL;
-	case DMAR_ANDD:
-		if (r->bytes[r->size - 1])
-			return "an ACPI name without an end";
-		return NULL;
-	}
-	return "a structure of unknown type";
+	if (r->type >= DMAR_TYPES)
+		return "a structure of unknown type";
+	if (r->type == DMAR_DRHD && (!r->base || r->base == ~0ull))
+		return "a unit without a register address";
+	if (r->type == DMAR_DRHD && r->base & (PAGE_SIZE - 1))
+		return "a unit whose register address is not aligned";
+	if (r->type == DMAR_RMRR && r->limit <= r->base)
+		return "a reserved region that ends before it starts";
+	if (r->type == DMAR_ANDD && r->bytes[r->size - 1])
+		return "an ACPI name without an end";
+	return NULL;
 }
 
 bool dmar_scope_next(
@@ -160,7 +138,8 @@ bool dmar_scope_next(
 	size = b[1];
 	if (size < 8 || size > record->size - start)
 		return false;
-	*out = (struct dmar_scope){.type = b[0],
+	*out = (struct dmar_scope){.bytes = b,
+		.type = b[0],
 		.flags = b[2],
 		.id = b[4],
 		.bus = b[5],
@@ -170,64 +149,54 @@ bool dmar_scope_next(
 	return true;
 }
 
-static void check_scopes(const struct dmar_table *table,
+static void check_scopes(
 	const struct dmar_record *record, dmar_warn *warn, void *arg)
 {
-	size_t offset = (size_t)(record->bytes - table->bytes);
 	size_t at = 0, end = record->scopes;
 	struct dmar_scope scope;
 
 	while (dmar_scope_next(record, &at, &scope)) {
 		if (scope.type < DMAR_SCOPE_ENDPOINT ||
 			scope.type > DMAR_SCOPE_ACPI)
-			warn(arg, offset + end, "a scope of unknown type");
+			warn(arg, record->at + end, "a scope of unknown type");
 		end = at;
 	}
 	if (end != record->size)
-		warn(arg, offset + end, "a scope with an impossible length");
+		warn(arg, record->at + end,
+			"a scope with an impossible length");
 }
 
 /** Compares a unit with those before it (8.3: one INCLUDE_ALL a segment). */
 static void check_unit(const struct dmar_table *table,
 	const struct dmar_record *unit, dmar_warn *warn, void *arg)
 {
-	size_t offset = (size_t)(unit->bytes - table->bytes);
 	struct dmar_record other;
 	size_t at = 0;
 
-	while (dmar_next(table, &at, &other) && other.bytes != unit->bytes) {
+	while (dmar_next(table, &at, &other) && other.at != unit->at) {
 		if (other.type != DMAR_DRHD)
 			continue;
 		if (other.base == unit->base)
-			warn(arg, offset, "a unit named twice");
+			warn(arg, unit->at, "a unit named twice");
 		else if (other.segment == unit->segment &&
 			other.flags & unit->flags & DMAR_INCLUDE_ALL)
-			warn(arg, offset, "a second unit for all devices");
+			warn(arg, unit->at, "a second unit for all devices");
 	}
 }
 
-static void check_region(const struct dmar_table *table,
-	const struct dmar_record *region, dmar_warn *warn, void *arg)
-{
-	size_t offset = (size_t)(region->bytes - table->bytes);
-
-	if (region->base & (PAGE_SIZE - 1) ||
-		(region->limit + 1) & (PAGE_SIZE - 1))
-		warn(arg, offset, "a reserved region that is not page-aligned");
-}
-
 static void check_record(const struct dmar_table *table,
-	const struct dmar_record *record, dmar_warn *warn, void *arg)
+	const struct dmar_record *r, dmar_warn *warn, void *arg)
 {
-	const char *flaw = dmar_record_flaw(record);
+	const char *flaw = dmar_record_flaw(r);
 
 	if (flaw)
-		warn(arg, (size_t)(record->bytes - table->bytes), flaw);
-	else if (record->type == DMAR_DRHD)
-		check_unit(table, record, warn, arg);
-	else if (record->type == DMAR_RMRR)
-		check_region(table, record, warn, arg);
-	check_scopes(table, record, warn, arg);
+		warn(arg, r->at, flaw);
+	else if (r->type == DMAR_DRHD)
+		check_unit(table, r, warn, arg);
+	else if (r->type == DMAR_RMRR &&
+		(r->base | (r->limit + 1)) & (PAGE_SIZE - 1))
+		warn(arg, r->at, "a reserved region that is not page-aligned");
+	check_scopes(r, warn, arg);
 }
 
 void dmar_check(const struct dmar_table *table, dmar_warn *warn, void *arg)

@@ -56,6 +56,7 @@ struct dmar_table {
 /** One remapping structure, all fields that any type has. */
 struct dmar_record {
 	unsigned type;
+	size_t at; /* offset in the table */
 	const uint8_t *bytes;
 	size_t size;
 	uint8_t flags;
@@ -71,6 +72,7 @@ struct dmar_record {
 };
 
 struct dmar_scope {
+	const uint8_t *bytes;
 	unsigned type;
 	uint8_t flags;
 	uint8_t id;
@@ -83,10 +85,9 @@ struct dmar_scope {
  *  offset in the table. */
 typedef void dmar_warn(void *arg, size_t at, const char *what);
 
-/** Checks the header. False: not a DMAR table that can be used, *out_why says
- *  why. */
-bool dmar_open(struct dmar_table *table, const void *bytes, size_t size,
-	const char **out_why);
+/** Checks the header. Says why it is not a DMAR table that can be used; NULL if
+ *  it is one. */
+const char *dmar_open(struct dmar_table *table, const void *bytes, size_t size);
 
 /**
  * Reads the structure at *at (0: the first) and moves *at behind it. False at

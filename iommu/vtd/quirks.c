@@ -23,48 +23,50 @@ enum {
 	SYSTEM_MANAGEMENT = 0x14 << 3,
 };
 
-static uint32_t id_at(const struct iommu *iommu, uint16_t rid)
+/** What stands in the configuration space of such a function. */
+static uint32_t config_at(const struct iommu *iommu, uint16_t rid,
+	unsigned offset, unsigned width)
 {
-	return topology_config(iommu, 0, rid, 0, 4);
+	struct iommu_device_id id = {0, rid};
+
+	return topology_config(iommu, id, offset, width);
 }
 
-static uint32_t bridge_id(const struct iommu *iommu)
+/** Device and vendor id of the host bridge, which tells the chipset. */
+static uint32_t chipset(const struct iommu *iommu)
 {
-	return id_at(iommu, HOST_BRIDGE);
+	return config_at(iommu, HOST_BRIDGE, 0, 4);
 }
 
-static bool is_intel(const struct iommu *iommu, const uint16_t *ids)
+/** Whether an id is in a list, which ends with 0. */
+static bool is_among(uint32_t id, const uint32_t *ids)
 {
-	uint32_t id = bridge_id(iommu);
-
-	if ((id & 0xffff) != 0x8086)
-		return false;
-	for (; *ids; ids++)
-		if (id >> 16 == *ids)
-			return true;
-	return false;
+	while (*ids && *ids != id)
+		ids++;
+	return *ids;
 }
 
 static bool hides_write_buffer(const struct iommu *iommu)
 {
-	static const uint16_t ids[] = {
-		0x2a40, 0x2e00, 0x2e10, 0x2e20, 0x2e30, 0x2e40, 0x2e90, 0};
+	static const uint32_t ids[] = {0x2a408086, 0x2e008086, 0x2e108086,
+		0x2e208086, 0x2e308086, 0x2e408086, 0x2e908086, 0};
 
-	return is_intel(iommu, ids);
+	return is_among(chipset(iommu), ids);
 }
 
 static bool is_calpella(const struct iommu *iommu)
 {
-	static const uint16_t ids[] = {0x0040, 0x0044, 0x0062, 0x006a, 0};
+	static const uint32_t ids[] = {
+		0x00408086, 0x00448086, 0x00628086, 0x006a8086, 0};
 
-	return is_intel(iommu, ids);
+	return is_among(chipset(iommu), ids);
 }
 
 /** The graphics memory control register tells whether memory was set aside for
  *  the shadow of the graphics translation table. */
 static bool has_shadow_table(const struct iommu *iommu)
 {
-	return topology_config(iommu, 0, HOST_BRIDGE, 0x52, 2) & 0x800;
+	return config_at(iommu, HOST_BRIDGE, 0x52, 2) & 0x800;
 }
 
 static bool lacks_shadow_table(const struct iommu *iommu)
@@ -86,50 +88,41 @@ static bool is_broadwell_graphics(uint32_t id)
 
 static bool fails_translated(const struct iommu *iommu)
 {
-	static const uint16_t qm57[] = {0x0044, 0};
-
-	return hides_write_buffer(iommu) || is_intel(iommu, qm57) ||
-		is_broadwell_graphics(id_at(iommu, GRAPHICS));
+	return hides_write_buffer(iommu) || chipset(iommu) == 0x00448086 ||
+		is_broadwell_graphics(config_at(iommu, GRAPHICS, 0, 4));
 }
 
 static bool hangs_when_off(const struct iommu *iommu)
 {
-	static const uint8_t families[] = {
-		0x45, 0x46, 0x4c, 0x4e, 0x7d, 0x8a, 0x98, 0x9a, 0xa7};
-	uint32_t id = id_at(iommu, GRAPHICS);
-	unsigned n;
+	static const uint32_t families[] = {0x45008086, 0x46008086, 0x4c008086,
+		0x4e008086, 0x7d008086, 0x8a008086, 0x98008086, 0x9a008086,
+		0xa7008086, 0};
 
-	for (n = 0; n < sizeof(families); n++)
-		if ((id & 0xff00ffff) == ((uint32_t)families[n] << 24 | 0x8086))
-			return true;
-	return false;
+	return is_among(
+		config_at(iommu, GRAPHICS, 0, 4) & 0xff00ffff, families);
 }
 
 /** The isochronous unit: bit 0 is clear where the sound device is behind it,
  *  bits 4:2 are its TLB entries. */
 static bool has_no_tlb(const struct iommu *iommu)
 {
-	return id_at(iommu, SYSTEM_MANAGEMENT) == 0x342e8086 &&
-		!(topology_config(iommu, 0, SYSTEM_MANAGEMENT, 0x188, 4) &
-			0x1d);
+	return config_at(iommu, SYSTEM_MANAGEMENT, 0, 4) == 0x342e8086 &&
+		!(config_at(iommu, SYSTEM_MANAGEMENT, 0x188, 4) & 0x1d);
 }
 
 static bool flushes_little(const struct iommu *iommu)
 {
-	static const uint16_t ids[] = {0x3c00, 0};
-
-	return is_intel(iommu, ids);
+	return chipset(iommu) == 0x3c008086;
 }
 
 static bool loses_interrupts(const struct iommu *iommu)
 {
-	static const uint16_t ids[] = {0x3403, 0x3405, 0x3406, 0};
-	unsigned revision = topology_config(iommu, 0, 0, 8, 1);
+	static const uint32_t ids[] = {0x34038086, 0x34058086, 0x34068086, 0};
+	unsigned revision = config_at(iommu, HOST_BRIDGE, 8, 1);
 
-	if (!is_intel(iommu, ids))
-		return false;
-	return revision <= 0x13 ||
-		(bridge_id(iommu) >> 16 == 0x3405 && revision == 0x22);
+	return is_among(chipset(iommu), ids) &&
+		(revision <= 0x13 ||
+			(chipset(iommu) == 0x34058086 && revision == 0x22));
 }
 
 static bool lets_go_late(uint32_t id)
@@ -142,13 +135,9 @@ static bool has_second_id(uint32_t id)
 	static const uint32_t ids[] = {0x91201b4b, 0x91231b4b, 0x91251b4b,
 		0x91281b4b, 0x91301b4b, 0x91721b4b, 0x917a1b4b, 0x91821b4b,
 		0x91831b4b, 0x91a01b4b, 0x92151b4b, 0x92201b4b, 0x92301b4b,
-		0x92351b4b, 0x06421103, 0x06451103};
-	unsigned n;
+		0x92351b4b, 0x06421103, 0x06451103, 0};
 
-	for (n = 0; n < sizeof(ids) / sizeof(*ids); n++)
-		if (ids[n] == id)
-			return true;
-	return false;
+	return is_among(id, ids);
 }
 
 static const struct quirk quirks[] = {
@@ -195,31 +184,35 @@ bool vtd_quirk(const struct iommu *iommu, enum iommu_quirk bit)
 	return iommu->dmar && iommu->dmar->quirks & bit;
 }
 
-unsigned vtd_quirks_of(struct iommu *iommu, uint16_t segment, uint16_t rid)
+/** Has those take effect that concern a device, or, without one, the chipset.
+ */
+static unsigned find(struct iommu *iommu, const uint32_t *device)
 {
-	uint32_t id = topology_config(iommu, segment, rid, 0, 4);
 	unsigned found = 0, n;
 
 	for (n = 0; n < QUIRKS; n++) {
-		if (iommu->options.quirks_off & quirks[n].bit ||
-			!quirks[n].concerns || !quirks[n].concerns(id))
+		const struct quirk *quirk = &quirks[n];
+
+		if (iommu->options.quirks_off & quirk->bit ||
+			!(device ? quirk->concerns && quirk->concerns(*device)
+				 : quirk->found && quirk->found(iommu)))
 			continue;
-		found |= quirks[n].bit;
-		take_effect(iommu, &quirks[n]);
+		found |= quirk->bit;
+		take_effect(iommu, quirk);
 	}
 	return found;
 }
 
+unsigned vtd_quirks_of(struct iommu *iommu, struct iommu_device_id id)
+{
+	uint32_t device = topology_config(iommu, id, 0, 4);
+
+	return find(iommu, &device);
+}
+
 void vtd_quirks_find(struct iommu *iommu)
 {
-	unsigned n;
-
-	for (n = 0; n < QUIRKS; n++) {
-		if (iommu->options.quirks_off & quirks[n].bit ||
-			!quirks[n].found || !quirks[n].found(iommu))
-			continue;
-		take_effect(iommu, &quirks[n]);
-	}
+	find(iommu, NULL);
 }
 
 void vtd_report_quirks(const struct iommu *iommu, struct text *text)

@@ -284,8 +284,10 @@ bool vtd_find_record(const struct iommu *iommu, unsigned type, size_t *at,
 	struct dmar_record *out);
 /** The requester id at the end of a scope's path (8.3.1). False if a bridge on
  *  the way is missing. */
-bool vtd_resolve(const struct iommu *iommu, uint16_t segment,
-	const struct dmar_scope *scope, uint16_t *out_rid);
+bool vtd_resolve(const struct iommu *iommu, const struct dmar_record *record,
+	const struct dmar_scope *scope, struct iommu_device_id *out);
+/** The unit with this register address, or NULL. */
+struct unit *vtd_unit_at(const struct iommu *iommu, uint64_t base);
 /** Reports scopes whose type contradicts what they name. */
 void vtd_scopes_check(const struct iommu *iommu, dmar_warn *warn, void *arg);
 

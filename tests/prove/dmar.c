@@ -49,13 +49,15 @@ static void put16(size_t at, int value, int count)
 
 static void open_any(size_t readable)
 {
-	const char *why = "";
 	struct dmar_table table;
+	const char *why;
 
 	HOSTILE(bytes);
-	if (dmar_open(&table, bytes + SIZE - readable, readable, &why))
+	why = dmar_open(&table, bytes + SIZE - readable, readable);
+	if (why)
+		sink = (size_t)*why;
+	else
 		sink = table.size + table.width + table.flags;
-	sink = (size_t)*why;
 }
 
 static void next_any(size_t start, int type, int size)

@@ -89,7 +89,7 @@ int command_dmar(struct tool *tool, int argc, char **argv)
 	char full[TOOL_PATH];
 	struct dmar_table table;
 	unsigned warnings = 0;
-	const char *path = full, *why;
+	const char *path = full;
 	uint8_t *bytes;
 	size_t size;
 	int status = TOOL_WRONG;
@@ -102,7 +102,7 @@ int command_dmar(struct tool *tool, int argc, char **argv)
 	if (!bytes)
 		return TOOL_FAILED;
 	if (iommu_decode_dmar(bytes, size, print, tool->out) == IOMMU_OK &&
-		dmar_open(&table, bytes, size, &why)) {
+		!dmar_open(&table, bytes, size)) {
 		dmar_check(&table, count_warning, &warnings);
 		print_meaning(tool->out, &table, warnings);
 		status = warnings ? TOOL_WRONG : TOOL_FINE;
