@@ -287,6 +287,9 @@ static inline void *core_virt(const struct iommu *iommu, iommu_phys_t phys)
 /* ---- pool.c ---- */
 
 void *core_pages(struct iommu *iommu, unsigned order, iommu_phys_t *out_phys);
+/** The same for at least so many bytes. */
+void *core_pages_for(struct iommu *iommu, size_t size, unsigned *out_order,
+	iommu_phys_t *out_phys);
 void core_pages_free(
 	struct iommu *iommu, void *page, iommu_phys_t phys, unsigned order);
 /** Books pages that the hardware may still read: never given back. */

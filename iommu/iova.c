@@ -325,17 +325,6 @@ unsigned core_iova_live(struct iova_space *space)
 
 /* ---- life ---- */
 
-static void *order_for(struct iommu *iommu, size_t size, unsigned *out_order,
-	iommu_phys_t *out_phys)
-{
-	unsigned order = 0;
-
-	while (((size_t)PAGE_SIZE << order) < size)
-		order++;
-	*out_order = order;
-	return core_pages(iommu, order, out_phys);
-}
-
 enum iommu_status core_iova_reserve(
 	struct iova_space *space, uint64_t first, uint64_t last)
 {
@@ -365,9 +354,9 @@ enum iommu_status core_iova_make(
 	space->cpus = iommu->options.cpus;
 	space->chunks = (unsigned)core_min(
 		CHUNKS, (last >> (PAGE_SHIFT + CHUNK_SHIFT)) + 1);
-	space->chunk = order_for(iommu, CHUNKS * sizeof(*space->chunk),
+	space->chunk = core_pages_for(iommu, CHUNKS * sizeof(*space->chunk),
 		&space->chunk_order, &space->chunk_phys);
-	space->lane = order_for(iommu, space->cpus * sizeof(*space->lane),
+	space->lane = core_pages_for(iommu, space->cpus * sizeof(*space->lane),
 		&space->lanes_order, &space->lanes_phys);
 	if (!space->chunk || !space->lane) {
 		core_iova_free_all(space);

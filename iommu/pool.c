@@ -26,6 +26,17 @@ void *core_pages(struct iommu *iommu, unsigned order, iommu_phys_t *out_phys)
 	return page;
 }
 
+void *core_pages_for(struct iommu *iommu, size_t size, unsigned *out_order,
+	iommu_phys_t *out_phys)
+{
+	unsigned order = 0;
+
+	while (((size_t)PAGE_SIZE << order) < size)
+		order++;
+	*out_order = order;
+	return core_pages(iommu, order, out_phys);
+}
+
 void core_pages_free(
 	struct iommu *iommu, void *page, iommu_phys_t phys, unsigned order)
 {

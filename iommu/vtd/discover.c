@@ -6,58 +6,44 @@
 #include "unit.h"
 
 enum {
-	/** Bytes of the table that are kept: 2^4 pages. */
-	MAX_TABLE_ORDER = 4,
-	VTD_UNIT_ORDER = 2,
+	/** Bytes of the table that are kept. */
+	MAX_TABLE = 16 * PAGE_SIZE,
 	/** Bytes for structures that are added later. */
 	SPARE = 1024,
 };
 
-_Static_assert(sizeof(struct vtd_unit) <= PAGE_SIZE << VTD_UNIT_ORDER,
-	"a unit must fit its pages");
-
-void vtd_unit_free(struct vtd_unit *unit)
-{
-	core_pages_free(unit->unit.iommu, unit, unit->phys, VTD_UNIT_ORDER);
-}
-
 /* ---- keeping the table ---- */
+
+void vtd_forget(struct iommu *iommu)
+{
+	if (iommu->dmar)
+		core_pages_free(iommu, iommu->dmar, iommu->dmar->phys,
+			iommu->dmar->order);
+	iommu->dmar = NULL;
+}
 
 static enum iommu_status keep_table(
 	struct iommu *iommu, const struct dmar_table *table)
 {
-	size_t size = (size_t)core_min(
-		table->size, (size_t)PAGE_SIZE << MAX_TABLE_ORDER);
+	size_t size = (size_t)core_min(table->size, MAX_TABLE);
+	struct dmar *dmar;
 	iommu_phys_t phys;
-	struct dmar *dmar = core_pages(iommu, 0, &phys);
+	unsigned order;
 
+	/* What a call kept that ran out of memory later. */
+	vtd_forget(iommu);
+	dmar = core_pages_for(
+		iommu, sizeof(*dmar) + size + SPARE, &order, &phys);
 	if (!dmar)
 		return IOMMU_NO_MEMORY;
-	dmar->phys = phys;
-	while (((size_t)PAGE_SIZE << dmar->copy_order) < size + SPARE)
-		dmar->copy_order++;
-	dmar->copy = core_pages(iommu, dmar->copy_order, &dmar->copy_phys);
-	if (!dmar->copy) {
-		core_pages_free(iommu, dmar, phys, 0);
-		return IOMMU_NO_MEMORY;
-	}
 	memcpy(dmar->copy, table->bytes, size);
+	dmar->phys = phys;
+	dmar->order = order;
 	dmar->table = *table;
 	dmar->table.bytes = dmar->copy;
 	dmar->table.size = size;
 	iommu->dmar = dmar;
 	return IOMMU_OK;
-}
-
-void vtd_forget(struct iommu *iommu)
-{
-	struct dmar *dmar = iommu->dmar;
-
-	if (!dmar)
-		return;
-	core_pages_free(iommu, dmar->copy, dmar->copy_phys, dmar->copy_order);
-	core_pages_free(iommu, dmar, dmar->phys, 0);
-	iommu->dmar = NULL;
 }
 
 /* ---- one unit ---- */
@@ -153,50 +139,12 @@ static void read_capabilities(struct vtd_unit *unit)
 }
 
 /** Chooses the interface for invalidations. */
-static void choose_interface(struct vtd_unit *unit)
+static void choose_interface(struct unit *u)
 {
-	struct unit *u = &unit->unit;
-	bool registers = VTD_VER_MAJOR(u->version) < 6;
-
-	u->queued = VTD_ECAP_QI(u->ecap);
-	if (u->iommu->options.interface == IOMMU_INTERFACE_REGISTERS &&
-		registers)
-		u->queued = false;
+	u->queued = VTD_ECAP_QI(u->ecap) &&
+		!(u->iommu->options.interface == IOMMU_INTERFACE_REGISTERS &&
+			VTD_VER_MAJOR(u->version) < 6);
 	u->device_tlb = VTD_ECAP_DT(u->ecap) && u->queued;
-}
-
-/** Why a unit cannot be used, or NULL. */
-static const char *unusable(const struct vtd_unit *unit)
-{
-	const struct unit *u = &unit->unit;
-
-	if (!unit->regs)
-		return "its registers cannot be mapped";
-	if (u->cap == ~0ull || !u->cap)
-		return "there is nothing at its register address";
-	if (VTD_CAP_ND(u->cap) == 7)
-		return "its number of domains is impossible";
-	if (!u->levels)
-		return "it has no table depth that this driver knows";
-	if (unit->write_back && !u->iommu->host.cache_flush)
-		return "it reads memory without snooping, and the host "
-		       "cannot write caches back";
-	if (!u->queued && VTD_VER_MAJOR(u->version) >= 6)
-		return "it has no invalidation queue";
-	return NULL;
-}
-
-static enum iommu_status make_dids(struct unit *unit)
-{
-	while (((size_t)PAGE_SIZE << unit->dids.order) * 8 < unit->dids.count)
-		unit->dids.order++;
-	unit->dids.taken =
-		core_pages(unit->iommu, unit->dids.order, &unit->dids.phys);
-	if (!unit->dids.taken)
-		return IOMMU_NO_MEMORY;
-	/* Id 0 tags what was not present (6.1), id 1 is the identity's. */
-	unit->dids.taken[0] = VTD_BIT(0) | VTD_BIT(IDENTITY_DID);
-	return IOMMU_OK;
 }
 
 /** Whether a unit translates for functions only that have this value in
@@ -242,6 +190,39 @@ static const char *apply_quirks(
 	return NULL;
 }
 
+/** Why a unit cannot be used, or NULL. */
+static const char *unusable(
+	struct vtd_unit *unit, const struct dmar_record *record)
+{
+	struct unit *u = &unit->unit;
+
+	if (!unit->regs)
+		return "its registers cannot be mapped";
+	if (u->cap == ~0ull || !u->cap)
+		return "there is nothing at its register address";
+	if (VTD_CAP_ND(u->cap) == 7)
+		return "its number of domains is impossible";
+	if (!u->levels)
+		return "it has no table depth that this driver knows";
+	if (unit->write_back && !u->iommu->host.cache_flush)
+		return "it reads memory without snooping, and the host "
+		       "cannot write caches back";
+	if (!u->queued && VTD_VER_MAJOR(u->version) >= 6)
+		return "it has no invalidation queue";
+	return apply_quirks(u, record);
+}
+
+static enum iommu_status make_dids(struct unit *unit)
+{
+	unit->dids.taken = core_pages_for(unit->iommu, unit->dids.count / 8,
+		&unit->dids.order, &unit->dids.phys);
+	if (!unit->dids.taken)
+		return IOMMU_NO_MEMORY;
+	/* Id 0 tags what was not present (6.1), id 1 is the identity's. */
+	unit->dids.taken[0] = VTD_BIT(0) | VTD_BIT(IDENTITY_DID);
+	return IOMMU_OK;
+}
+
 static enum iommu_status make_unit(
 	struct iommu *iommu, const struct dmar_record *record)
 {
@@ -264,21 +245,16 @@ static enum iommu_status make_unit(
 	if (open_registers(unit)) {
 		read_traits(unit);
 		read_capabilities(unit);
-		choose_interface(unit);
+		choose_interface(u);
 	}
-	u->reason = unusable(unit);
-	if (!u->reason)
-		u->reason = apply_quirks(u, record);
+	u->reason = unusable(unit, record);
 	if (u->reason) {
 		u->state = IOMMU_UNIT_REFUSED;
 		core_log(iommu, IOMMU_LOG_WARNING,
 			"unit at 0x%jx is not used: %s",
 			(uintmax_t)record->base, u->reason);
 	} else if (make_dids(u) != IOMMU_OK) {
-		iommu->host.regs_unmap(
-			iommu->host.ctx, unit->regs, unit->regs_size);
-		vtd_unit_free(unit);
-		return IOMMU_NO_MEMORY;
+		return core_worse(vtd_ops.end(u), IOMMU_NO_MEMORY);
 	}
 	iommu->unit[iommu->units] = u;
 	__atomic_store_n(&iommu->units, iommu->units + 1, __ATOMIC_RELEASE);
@@ -320,9 +296,9 @@ enum iommu_status vtd_add_units(
 	struct dmar_record record;
 	enum iommu_status status;
 
-	if (size > ((size_t)PAGE_SIZE << dmar->copy_order) - old)
+	if (size > ((size_t)PAGE_SIZE << dmar->order) - sizeof(*dmar) - old)
 		return IOMMU_NO_MEMORY;
-	memcpy((char *)dmar->copy + old, structures, size);
+	memcpy(dmar->copy + old, structures, size);
 	longer.size = old + size;
 	while (dmar_next(&longer, &at, &record))
 		if (dmar_record_flaw(&record))
@@ -350,8 +326,7 @@ enum iommu_status vtd_discover(
 	status = keep_table(iommu, &table);
 	if (status != IOMMU_OK)
 		return status;
-	dmar_check(&iommu->dmar->table, log_warning, iommu);
-	vtd_scopes_check(iommu, log_warning, iommu);
+	vtd_table_check(iommu, log_warning, iommu);
 	vtd_quirks_find(iommu);
 	status = make_units(iommu, 0);
 	if (status != IOMMU_OK)
@@ -370,9 +345,7 @@ static void print_warning(void *arg, size_t at, const char *what)
 
 void vtd_report_warnings(const struct iommu *iommu, struct text *text)
 {
-	if (iommu->dmar) {
-		dmar_check(&iommu->dmar->table, print_warning, text);
-		vtd_scopes_check(iommu, print_warning, text);
-	}
+	if (iommu->dmar)
+		vtd_table_check(iommu, print_warning, text);
 	vtd_audit_report(iommu, text);
 }

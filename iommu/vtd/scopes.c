@@ -134,13 +134,14 @@ static const char *scope_flaw(const struct iommu *iommu,
 		: "a scope that calls an endpoint a bridge";
 }
 
-void vtd_scopes_check(const struct iommu *iommu, dmar_warn *warn, void *arg)
+void vtd_table_check(const struct iommu *iommu, dmar_warn *warn, void *arg)
 {
 	const struct dmar_table *table = &iommu->dmar->table;
 	struct dmar_record record;
 	struct dmar_scope scope;
 	size_t at = 0, inner;
 
+	dmar_check(table, warn, arg);
 	while (dmar_next(table, &at, &record))
 		for (inner = 0; dmar_scope_next(&record, &inner, &scope);) {
 			const char *flaw = scope_flaw(iommu, &record, &scope);

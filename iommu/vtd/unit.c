@@ -189,7 +189,7 @@ static enum iommu_status end(struct unit *neutral)
 		neutral->dids.order);
 	core_pages_free(iommu, unit->inherited_ids, unit->inherited_ids_phys,
 		neutral->dids.order);
-	vtd_unit_free(unit);
+	core_pages_free(iommu, unit, unit->phys, VTD_UNIT_ORDER);
 	return status;
 }
 

@@ -16,6 +16,8 @@ enum {
 	VTD_QUEUE_SLOTS = (PAGE_SIZE << VTD_QUEUE_ORDER) / 16,
 	/** Lost stretches of the queue that are remembered. */
 	VTD_QUEUE_LOSSES = 8,
+	/** Pages of a struct vtd_unit. */
+	VTD_UNIT_ORDER = 2,
 };
 
 /** A stretch of the queue that the hardware skipped. */
@@ -87,6 +89,9 @@ struct vtd_unit {
 	/** Left in a mode in which the hardware reads no memory. */
 	bool needs_no_memory; /* S */
 };
+
+_Static_assert(sizeof(struct vtd_unit) <= PAGE_SIZE << VTD_UNIT_ORDER,
+	"a unit must fit its pages");
 
 /** The VT-d unit around a neutral one. */
 static inline struct vtd_unit *vtd_of(const struct unit *unit)
@@ -268,14 +273,11 @@ void vtd_irt_report(struct unit *unit, struct text *text);
 /** What is kept of the firmware's table. */
 struct dmar {
 	struct dmar_table table;
-	iommu_phys_t phys; /* of this struct */
-	void *copy;
-	iommu_phys_t copy_phys;
-	unsigned copy_order;
+	iommu_phys_t phys;
+	unsigned order;  /* of the pages of this struct and what follows */
 	uint32_t quirks; /* enum iommu_quirk in effect */
+	uint8_t copy[];
 };
-
-void vtd_unit_free(struct vtd_unit *unit);
 
 /* ---- scopes.c ---- */
 
@@ -288,8 +290,9 @@ bool vtd_resolve(const struct iommu *iommu, const struct dmar_record *record,
 	const struct dmar_scope *scope, struct iommu_device_id *out);
 /** The unit with this register address, or NULL. */
 struct unit *vtd_unit_at(const struct iommu *iommu, uint64_t base);
-/** Reports scopes whose type contradicts what they name. */
-void vtd_scopes_check(const struct iommu *iommu, dmar_warn *warn, void *arg);
+/** Reports everything that is odd in the table, also scopes whose type
+ *  contradicts what they name. */
+void vtd_table_check(const struct iommu *iommu, dmar_warn *warn, void *arg);
 
 /* ---- audit.c ---- */
 

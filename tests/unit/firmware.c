@@ -219,10 +219,11 @@ static void tables_may_be_long(void **state)
 	rig_close(&rig);
 }
 
-/** Pages for the copy, the units, their id maps: each may be missing. */
+/** Pages for the copy, the units, their id maps: each may be missing. What
+ *  failed may be tried again. */
 static void nth_page_of_discovery_is_missing(void **state)
 {
-	enum iommu_status status = IOMMU_NO_MEMORY;
+	enum iommu_status status = IOMMU_NO_MEMORY, again;
 
 	(void)state;
 	for (unsigned n = 1; status != IOMMU_OK; n++) {
@@ -240,10 +241,19 @@ static void nth_page_of_discovery_is_missing(void **state)
 		if (status == IOMMU_OK)
 			status = iommu_start(rig.iommu);
 		assert_true(status == IOMMU_OK || status == IOMMU_NO_MEMORY);
-		model_fail_alloc(rig.m, 0, false);
-		/* A start that failed may be tried again. */
-		if (status != IOMMU_OK && iommu_unit_count(rig.iommu))
+		if (status != IOMMU_OK) {
+			model_fail_alloc(rig.m, n % 2, false);
+			again = iommu_discover(
+				rig.iommu, table.bytes, table.size);
+			model_fail_alloc(rig.m, 0, false);
+			if (again == IOMMU_NO_MEMORY)
+				again = iommu_discover(
+					rig.iommu, table.bytes, table.size);
+			assert_true(again == IOMMU_OK ||
+				again == IOMMU_WRONG_STATE);
 			assert_int_equal(iommu_start(rig.iommu), IOMMU_OK);
+		}
+		model_fail_alloc(rig.m, 0, false);
 		rig_close(&rig);
 		assert_true(n < 30);
 	}
