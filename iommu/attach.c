@@ -231,7 +231,8 @@ static __attribute__((noinline)) enum iommu_status find_usable(
 	case IOMMU_UNIT_ON:
 		return IOMMU_OK;
 	default:
-		return IOMMU_OFF;
+		return unit_translates((*out)->unit) ? IOMMU_OFF
+						     : IOMMU_UNCOVERED;
 	}
 }
 

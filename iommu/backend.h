@@ -153,7 +153,8 @@ struct unit {
 	uint64_t cap, ecap;         /* C */
 	unsigned iova_bits;         /* C */
 	unsigned phys_bits;         /* C */
-	/** Bit n: tables of n levels can be walked. */
+	/** Bit n: tables of n levels can be walked. 0: it remaps interrupts
+	 *  and stays off. */
 	unsigned levels; /* C */
 	/** Bit n: leaves of 2^n bytes. */
 	uint64_t page_sizes; /* C */
@@ -180,6 +181,12 @@ static inline enum iommu_unit_state unit_state(const struct unit *unit)
 {
 	return (enum iommu_unit_state)__atomic_load_n(
 		&unit->state, __ATOMIC_ACQUIRE);
+}
+
+/** Whether it translates when it is on. Others only remap interrupts. */
+static inline bool unit_translates(const struct unit *unit)
+{
+	return unit_state(unit) != IOMMU_UNIT_REFUSED && unit->levels;
 }
 
 /** Why it is out of use, or NULL. */

@@ -224,6 +224,17 @@ static void note_on(struct iommu *iommu)
 		__ATOMIC_RELEASE);
 }
 
+static enum iommu_status switch_on(struct iommu *iommu)
+{
+	unsigned n;
+
+	for (n = 0; n < iommu->units; n++)
+		if (unit_translates(iommu->unit[n]))
+			return each_unit(iommu, IOMMU_UNIT_OFF, on_one);
+	core_reason(iommu, "no I/O MMU translates, they only remap interrupts");
+	return IOMMU_NO_UNIT;
+}
+
 enum iommu_status iommu_start(struct iommu *iommu)
 {
 	struct iommu_domain_config config = {.kind = IOMMU_DOMAIN_IDENTITY};
@@ -243,8 +254,7 @@ enum iommu_status iommu_start(struct iommu *iommu)
 	}
 	if (to == INSTANCE_STARTED) {
 		core_park_all(iommu);
-		status = core_worse(
-			status, each_unit(iommu, IOMMU_UNIT_OFF, on_one));
+		status = core_worse(status, switch_on(iommu));
 		note_on(iommu);
 	}
 	return core_life_leave(iommu, to, status);
@@ -286,7 +296,7 @@ enum iommu_status iommu_power(struct iommu *iommu, bool on)
 	else if (!on && any_device_tlb(iommu))
 		status = IOMMU_IN_USE;
 	else
-		status = on ? each_unit(iommu, IOMMU_UNIT_OFF, on_one)
+		status = on ? switch_on(iommu)
 			    : each_unit(iommu, IOMMU_UNIT_ON, off_one);
 	note_on(iommu);
 	return core_life_leave(iommu, INSTANCE_STARTED, status);

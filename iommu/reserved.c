@@ -78,7 +78,8 @@ enum iommu_status core_park(struct iommu *iommu, struct device *dev)
 {
 	enum iommu_status status = IOMMU_OK;
 
-	if (!iommu->options.keep_reserved_memory || !dev->reserved_memory)
+	if (!iommu->options.keep_reserved_memory || !dev->reserved_memory ||
+		!unit_translates(dev->unit))
 		return IOMMU_OK;
 	if (!dev->parking)
 		status = make_parking(iommu, dev);

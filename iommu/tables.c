@@ -31,7 +31,7 @@ static unsigned common_ground(
 	for (n = 0; n < iommu->units; n++) {
 		const struct unit *unit = iommu->unit[n];
 
-		if (unit_state(unit) == IOMMU_UNIT_REFUSED)
+		if (!unit_translates(unit))
 			continue;
 		count++;
 		bits = (unsigned)core_min(bits, unit->iova_bits);
@@ -58,7 +58,7 @@ static void choose_levels(
 		const struct unit *unit = iommu->unit[n];
 		unsigned levels;
 
-		if (unit_state(unit) == IOMMU_UNIT_REFUSED)
+		if (!unit_translates(unit))
 			continue;
 		levels = levels_for(unit, bits);
 		table->levels = levels > table->levels ? levels : table->levels;

@@ -106,6 +106,8 @@ const struct model_personality model_personalities[] = {
 		(PLAIN_ECAP & ~IRO_MASK) | 0x2ffull << 8, 0, 46},
 	{"first-stage-only", 0x60, PLAIN_CAP & ~(SAGAW_MASK | 3ull << 34),
 		(PLAIN_ECAP & ~ECAP_PT) | ECAP_SMTS | ECAP_FSTS, 0, 46},
+	{"interrupts-only", 0x10, PLAIN_CAP & ~SAGAW_MASK,
+		PLAIN_ECAP & ~(ECAP_PT | ECAP_DT), 0, 46},
 	{NULL, 0, 0, 0, 0, 0},
 };
 

@@ -203,8 +203,10 @@ const char *iommu_reason(const struct iommu *iommu);
  * be off. Waits; may allocate.
  *
  * IOMMU_OK if every unit is on. IOMMU_UNIT_LOST if one did not answer (the
- * others are on; iommu_reason() names it). IOMMU_NO_UNIT, IOMMU_NO_MEMORY (none
- * was switched on), IOMMU_WRONG_STATE before discovery or when already started.
+ * others are on; iommu_reason() names it). IOMMU_NO_UNIT: none translates, but
+ * interrupts are remapped where iommu_irq_remapped() or iommu_unit_info() says
+ * so. IOMMU_NO_MEMORY (none was switched on), IOMMU_WRONG_STATE before
+ * discovery or when already started.
  */
 enum iommu_status iommu_start(struct iommu *iommu) IOMMU_MUST_CHECK;
 

@@ -95,7 +95,7 @@ static const struct trait traits[] = {
 
 static bool is_used(const struct unit *unit)
 {
-	return unit_state(unit) != IOMMU_UNIT_REFUSED;
+	return unit_translates(unit);
 }
 
 /** Whether any unit in use differs from the first. */

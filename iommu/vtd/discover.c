@@ -202,7 +202,7 @@ static const char *unusable(
 		return "there is nothing at its register address";
 	if (VTD_CAP_ND(u->cap) == 7)
 		return "its number of domains is impossible";
-	if (!u->levels)
+	if (!u->levels && !(VTD_ECAP_IR(u->ecap) && u->queued))
 		return "it has no table depth that this driver knows";
 	if (unit->write_back && !u->iommu->host.cache_flush)
 		return "it reads memory without snooping, and the host "

@@ -96,7 +96,7 @@ static void more(const struct vtd_unit *unit, struct text *text)
 void vtd_info(struct unit *neutral, struct text *text)
 {
 	struct vtd_unit *unit = vtd_of(neutral);
-	bool usable = unit_state(neutral) != IOMMU_UNIT_REFUSED;
+	bool usable = unit_translates(neutral);
 
 	text_add(text, "iommu@%p\n", (const void *)neutral);
 	text_add(text, " rba = 0x%016jx\n", (uintmax_t)neutral->base.v);

@@ -40,17 +40,17 @@ static enum iommu_status set_up(struct vtd_unit *unit, bool first)
 
 	vtd_fault_stop(unit);
 	status = vtd_take_over(unit, first);
-	if (status == IOMMU_OK)
+	if (status == IOMMU_OK && unit->unit.levels)
 		status = vtd_root_point(unit);
 	/* The queue starts in the mode that its descriptors are made for. */
 	if (status == IOMMU_OK && unit->unit.queued)
 		status = vtd_queue_on(unit);
-	if (status == IOMMU_OK)
+	if (status == IOMMU_OK && unit->unit.levels)
 		status = vtd_root_flush(unit);
 	/* If nothing had to be flushed, the queue has not run a wait yet; the
 	 * next owner can only switch off one that has. */
 	if (status == IOMMU_OK && unit->unit.queued &&
-		unit->traits.root_flushes)
+		(unit->traits.root_flushes || !unit->unit.levels))
 		status = vtd_queue_end_with_wait(unit);
 	if (status != IOMMU_OK)
 		return status;
@@ -97,6 +97,8 @@ static enum iommu_status translate(struct unit *neutral, bool on)
 	struct vtd_unit *unit = vtd_of(neutral);
 	enum iommu_status status = IOMMU_OK;
 
+	if (!neutral->levels)
+		return IOMMU_OK;
 	if (on) {
 		/* TE needs the root pointer set anew (11.4.4). */
 		status = vtd_root_point(unit);
@@ -144,7 +146,7 @@ static enum iommu_status suspend(struct unit *neutral)
 static enum iommu_status resume(struct unit *neutral)
 {
 	struct vtd_unit *unit = vtd_of(neutral);
-	bool on = iommu_is_on(neutral->iommu);
+	bool on = iommu_is_on(neutral->iommu) && neutral->levels;
 	enum iommu_status status;
 
 	set_state(unit, IOMMU_UNIT_OFF);

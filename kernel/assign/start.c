@@ -60,7 +60,7 @@ static void limit_spaces(void)
 
 	for (unsigned i = 0; i < iommu_unit_count(host_iommu); i++) {
 		if (iommu_unit_info(host_iommu, i, &info) != IOMMU_OK ||
-			info.state == IOMMU_UNIT_REFUSED)
+			info.state == IOMMU_UNIT_REFUSED || !info.iova_bits)
 			continue;
 		if (info.iova_bits < 48)
 			user_top = MIN(user_top, 1ull << info.iova_bits);
@@ -137,15 +137,16 @@ void assign_init(void)
 {
 	mutex_init(&assign_lock);
 	absent_reason = bring_up();
+	/* Also by units that do nothing else. */
+	if (host_iommu && assign_remaps_interrupts())
+		ioapic_set_remap(remap_pin);
 	if (absent_reason) {
 		kprintf("iommu: no protection from devices: %s\n",
 			absent_reason);
 		return;
 	}
 	limit_spaces();
-	if (assign_remaps_interrupts())
-		ioapic_set_remap(remap_pin);
-	else
+	if (!assign_remaps_interrupts())
 		kprintf("iommu: no interrupt remapping: a device's owner can "
 			"forge interrupts\n");
 	faults_init();

@@ -18,6 +18,16 @@ def test_cpus(boot, cpus):
     assert m.power_off() == 0
 
 
+def test_unit_for_interrupts_alone(boot):
+    """Interrupts are remapped, and no device can be given away."""
+    m = boot(IOMMU='intremap=on,dma-translation=off')
+    assert re.search(r'^ \d+: source .* vector', m.ok('cat /sys/dmar/interrupts'),
+                     re.M)
+    assert 'status = disabled' in m.ok('cat /sys/iommu/info')
+    assert 'only remap interrupts' in m.run('echo 0:3.0 $$ >/sys/iommu/attach')
+    assert m.ok('sleep 0.1; echo alive') == 'alive\n'
+
+
 def test_trace(boot):
     """What is asked of the unit, as it is asked."""
     m = boot(APPEND='trace')

@@ -357,21 +357,21 @@ static void ids_run_out_and_come_back(void **state)
 
 /* ---- units that differ ---- */
 
-/** The second unit is refused: domains are made for the first alone. */
-static void refused_unit_does_not_limit_the_others(void **state)
+/** Domains are made for the first unit alone. */
+static void without_second_unit(
+	const struct model_personality *second, enum iommu_unit_state expected)
 {
+	bool refused = expected == IOMMU_UNIT_REFUSED;
 	struct iommu_domain *domain;
 	struct iommu_unit_info info;
 	struct rig r;
 
-	(void)state;
 	rig_open_machine(&r,
-		model_create_pair(model_personality_find("57-bit"),
-			model_personality_find("first-stage-only"), MODEL_LAZY,
-			0, 1, false));
+		model_create_pair(model_personality_find("57-bit"), second,
+			MODEL_LAZY, 0, 1, false));
 	rig_start_ok(&r);
 	assert_int_equal(iommu_unit_info(r.iommu, 1, &info), IOMMU_OK);
-	assert_int_equal(info.state, IOMMU_UNIT_REFUSED);
+	assert_int_equal(info.state, expected);
 	domain = rig_mapped_domain(&r);
 	assert_int_equal(iommu_map(domain, iommu_iova(1ull << 56),
 				 iommu_phys(0x100000), 4096, RW),
@@ -388,12 +388,24 @@ static void refused_unit_does_not_limit_the_others(void **state)
 	assert_int_equal(iommu_device_revive(r.iommu, rig_id(RIG_OTHER)),
 		IOMMU_WRONG_STATE);
 	assert_int_equal(iommu_suspend(r.iommu), IOMMU_OK);
-	assert_int_equal(
-		iommu_detach(r.iommu, rig_id(RIG_OTHER)), IOMMU_NOT_ATTACHED);
+	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_OTHER)),
+		refused ? IOMMU_NOT_ATTACHED : IOMMU_OFF);
 	assert_int_equal(iommu_resume(r.iommu), IOMMU_OK);
 	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
 	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
 	rig_close(&r);
+}
+
+static void units_that_do_not_translate_do_not_limit_the_others(void **state)
+{
+	struct model_personality nothing =
+		*model_personality_find("first-stage-only");
+
+	(void)state;
+	without_second_unit(
+		model_personality_find("interrupts-only"), IOMMU_UNIT_OFF);
+	nothing.ecap &= ~0x18ull; /* no interrupt remapping */
+	without_second_unit(&nothing, IOMMU_UNIT_REFUSED);
 }
 
 /** No unit at all: no mapped domain, the others are only refused devices. */
@@ -875,7 +887,8 @@ int main(void)
 		cmocka_unit_test(one_domain_in_many_units),
 		cmocka_unit_test(blocked_domain_owns_and_blocks),
 		cmocka_unit_test(ids_run_out_and_come_back),
-		cmocka_unit_test(refused_unit_does_not_limit_the_others),
+		cmocka_unit_test(
+			units_that_do_not_translate_do_not_limit_the_others),
 		cmocka_unit_test(without_units_nothing_is_mapped),
 		cmocka_unit_test(shared_roots_must_fit),
 		cmocka_unit_test(formats_are_checked_by_bit),

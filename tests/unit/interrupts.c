@@ -531,9 +531,61 @@ static void blocks_end_with_the_table(void **state)
 	rig_close(&r);
 }
 
+/** A unit without tables of any depth: remapped messages arrive, no device is
+ *  anybody's. */
+static void only_interrupts(const char *kind)
+{
+	const struct iommu_domain_config blocked = {
+		.kind = IOMMU_DOMAIN_BLOCKED};
+	struct iommu_domain *domain;
+	struct iommu_unit_info info;
+	struct iommu_irq irq;
+	struct rig r;
+
+	rig_open(&r, kind, MODEL_LAZY, 1);
+	assert_int_equal(rig_start(&r), IOMMU_NO_UNIT);
+	assert_string_equal(iommu_reason(r.iommu),
+		"no I/O MMU translates, they only remap interrupts");
+	assert_false(iommu_is_on(r.iommu));
+	assert_int_equal(iommu_unit_info(r.iommu, 0, &info), IOMMU_OK);
+	assert_int_equal(info.state, IOMMU_UNIT_OFF);
+	assert_true(info.interrupt_remapping);
+
+	irq = take(&r, RIG_DEV, 2);
+	point(&r, &irq, 1, 0x61, 3);
+	assert_true(sends(&r, &irq, 1, RIG_DEV));
+	assert_false(sends(&r, &irq, 1, RIG_OTHER));
+	assert_int_equal(
+		iommu_domain_create(r.iommu, &blocked, &domain), IOMMU_OK);
+	assert_int_equal(iommu_attach(r.iommu, rig_id(RIG_DEV), domain),
+		IOMMU_UNCOVERED);
+	assert_int_equal(
+		iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_NOT_ATTACHED);
+	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	assert_int_equal(iommu_power(r.iommu, true), IOMMU_NO_UNIT);
+	assert_int_equal(iommu_power(r.iommu, false), IOMMU_OK);
+	assert_int_equal(iommu_inherited_end(r.iommu), IOMMU_OK);
+
+	assert_int_equal(iommu_suspend(r.iommu), IOMMU_OK);
+	model_unit_reset(r.m, 0);
+	assert_int_equal(iommu_resume(r.iommu), IOMMU_OK);
+	assert_true(sends(&r, &irq, 1, RIG_DEV));
+	free_block(&r, &irq);
+	assert_false(sends(&r, &irq, 1, RIG_DEV));
+	rig_close(&r);
+}
+
+static void unit_may_do_nothing_but_interrupts(void **state)
+{
+	(void)state;
+	only_interrupts("interrupts-only");
+	only_interrupts("first-stage-only");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(unit_may_do_nothing_but_interrupts),
 		cmocka_unit_test(owner_sends_and_nobody_else),
 		cmocka_unit_test(every_field_arrives),
 		cmocka_unit_test(x2apic_ids_are_wide),

@@ -218,6 +218,23 @@ static void handed_on_without_a_gap(void **state)
 	}
 }
 
+/** A unit that only remaps interrupts keeps nothing, and hides nothing. */
+static void not_kept_where_nothing_translates(void **state)
+{
+	struct iommu_device_info info;
+	struct rig r;
+
+	(void)state;
+	open_machine_of(&r, MODEL_LAZY, "interrupts-only", 0);
+	r.options.keep_reserved_memory = true;
+	assert_int_equal(rig_start(&r), IOMMU_NO_UNIT);
+	assert_int_equal(
+		iommu_device_info(r.iommu, rig_id(LEGACY), &info), IOMMU_OK);
+	assert_int_equal(info.state, IOMMU_DEVICE_BLOCKED);
+	assert_int_equal(r.host.logged[IOMMU_LOG_WARNING], 1);
+	rig_close(&r);
+}
+
 /** The unit does not confirm: nobody has the device. */
 static void lost_on_the_way(void **state)
 {
@@ -435,6 +452,7 @@ int main(void)
 		cmocka_unit_test(kept_between_owners),
 		cmocka_unit_test(handed_on_without_a_gap),
 		cmocka_unit_test(lost_on_the_way),
+		cmocka_unit_test(not_kept_where_nothing_translates),
 		cmocka_unit_test(kept_but_not_handed_on),
 		cmocka_unit_test(reserved_addresses_are_not_given_out),
 		cmocka_unit_test(groups_are_found),
