@@ -97,7 +97,6 @@ void core_segments_end(struct iommu *iommu)
 		core_pages_free(iommu, segment, segment->phys, 0);
 		segment = next;
 	}
-	iommu->segments = NULL;
 }
 
 /** Enters a new device, or returns the one that was faster. */

@@ -96,7 +96,6 @@ enum iommu_status iommu_destroy(struct iommu *iommu)
 {
 	enum instance_state life;
 	enum iommu_status status;
-	unsigned n;
 
 	if (!iommu)
 		return IOMMU_OK;
@@ -118,8 +117,6 @@ enum iommu_status iommu_destroy(struct iommu *iommu)
 		core_table_free(iommu->identity_tables);
 	core_pool_end(iommu, &iommu->device_pool);
 	core_pool_end(iommu, &iommu->domain_pool);
-	for (n = 0; n < iommu->units; n++)
-		iommu->unit[n] = NULL;
 	iommu->host.page_free(
 		iommu->host.ctx, iommu, iommu->phys, iommu->order);
 	return status;

@@ -465,9 +465,8 @@ void core_table_release(struct iommu_batch *batch, bool confirmed);
 /** Walks tables in memory from a root. */
 void core_walk_tables(const struct iommu *iommu, iommu_phys_t root,
 	unsigned levels, iommu_iova_t iova, struct iommu_walk *walk);
-/** Walks a requester's root and context entry, then its tables. False: it has
- *  no entry. */
-bool core_walk(const struct unit *unit, uint16_t rid, iommu_iova_t iova,
+/** Walks a requester's root and context entry, then its tables. */
+void core_walk(const struct unit *unit, uint16_t rid, iommu_iova_t iova,
 	struct iommu_walk *walk);
 
 /* ---- fault.c ---- */

@@ -100,9 +100,9 @@ void core_park_all(struct iommu *iommu)
 		return;
 	for (n = 0; vtd_reserved_device(iommu, n, &id); n++)
 		if (core_device(iommu, id, &dev) == IOMMU_OK && !dev->domain &&
-			!core_inherits(dev) &&
-			core_park(iommu, dev) != IOMMU_OK)
-			continue; /* it was logged; the device is blocked */
+			!core_inherits(dev))
+			/* If not, it is logged; the device is blocked. */
+			core_park(iommu, dev);
 }
 
 unsigned core_parkings(const struct iommu *iommu)

@@ -72,20 +72,19 @@ void core_walk_tables(const struct iommu *iommu, iommu_phys_t root,
 	}
 }
 
-bool core_walk(const struct unit *unit, uint16_t rid, iommu_iova_t iova,
+void core_walk(const struct unit *unit, uint16_t rid, iommu_iova_t iova,
 	struct iommu_walk *walk)
 {
 	struct entry entry;
 
 	if (!unit->ops->inspect(unit, rid, &entry, walk))
-		return false;
+		return;
 	if (entry.kind == IOMMU_DOMAIN_IDENTITY) {
 		walk->mapped = true;
 		walk->phys = iommu_phys(iova.v);
 		walk->page_size = PAGE_SIZE;
 		walk->rights = IOMMU_READ | IOMMU_WRITE;
-		return true;
+		return;
 	}
 	core_walk_tables(unit->iommu, entry.root, entry.levels, iova, walk);
-	return true;
 }
