@@ -167,6 +167,8 @@ class Source:
         expression = self.text[self.tokens[first].end:stop - 1].strip()
         if word == 'return':
             self.returned(expression, start, stop)
+        elif self.is_idle(first, n):
+            return n + 1
         elif word in ('break', 'continue') or not self.declares(first, n):
             call = self.called(first, n)
             self.add(start, stop, ';', 'deleted',
@@ -174,6 +176,13 @@ class Source:
         self.operators(first, n)
         self.noted(before, first, min(n, end))
         return n + 1
+
+    def is_idle(self, first, end):
+        """Whether a statement is for the compiler alone."""
+        return (self.tokens[first].text == '_Static_assert' or
+                end == first + 4 and [t.text for t in
+                                      self.tokens[first:first + 3]] ==
+                ['(', 'void', ')'])
 
     def declares(self, first, end):
         """Whether a statement starts with a type."""
