@@ -100,6 +100,17 @@ static void late_answer_is_waited_for(void **state)
 	close_play(&p);
 }
 
+static void flushed_as_any_other(struct play *p)
+{
+	assert_int_equal(iommu_map(p->domain, iommu_iova(AT),
+				 iommu_phys(p->page), 4096, RW),
+		IOMMU_OK);
+	assert_true(reaches(p));
+	assert_int_equal(
+		iommu_unmap_now(p->domain, iommu_iova(AT), 4096), IOMMU_OK);
+	assert_false(reaches(p));
+}
+
 static void silent(const char *kind, enum model_mode mode)
 {
 	struct iommu_device_info info;
@@ -132,6 +143,13 @@ static void silent(const char *kind, enum model_mode mode)
 		iommu_device_revive(p.r.iommu, rig_id(RIG_ATS)), IOMMU_OK);
 	assert_int_equal(
 		iommu_attach(p.r.iommu, rig_id(RIG_ATS), p.domain), IOMMU_OK);
+	flushed_as_any_other(&p);
+	/* So it is if another came into its place. */
+	assert_int_equal(
+		iommu_device_removed(p.r.iommu, rig_id(RIG_ATS)), IOMMU_OK);
+	assert_int_equal(
+		iommu_attach(p.r.iommu, rig_id(RIG_ATS), p.domain), IOMMU_OK);
+	flushed_as_any_other(&p);
 	assert_int_equal(iommu_detach(p.r.iommu, rig_id(RIG_ATS)), IOMMU_OK);
 	assert_int_equal(iommu_detach(p.r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
 	assert_int_equal(iommu_domain_destroy(p.domain), IOMMU_OK);

@@ -156,6 +156,45 @@ static void attached_devices_are_visited_in_order(void **state)
 	rig_close(&r);
 }
 
+/** Devices on every bus, and those that no unit is for until one comes. */
+static void all_buses_are_visited(void **state)
+{
+	static const uint16_t bdf[] = {RIG_DEV, RIG_OTHER, RIG_BEHIND_PORT,
+		MODEL_BDF(2, 0, 0), RIG_BEHIND_BRIDGE};
+	struct iommu_device_info info;
+	uint8_t structure[256];
+	size_t size;
+	struct rig r;
+
+	(void)state;
+	rig_open_machine(&r,
+		model_create_pair(model_personality_find("plain"),
+			model_personality_find("plain"), MODEL_LAZY, 0, 1,
+			false));
+	size = rig_take_unit_out(&r, structure);
+	rig_start_ok(&r);
+	/* Behind the second unit are 00:04.0 and bus 2. */
+	for (unsigned n = 0; n < 5; n++)
+		assert_int_equal(
+			iommu_device_info(r.iommu, rig_id(bdf[n]), &info),
+			n == 0 || n == 2 ? IOMMU_OK : IOMMU_UNCOVERED);
+	assert_int_equal(iommu_units_add(r.iommu, structure, size), IOMMU_OK);
+	for (unsigned n = 0; n < 5; n++)
+		assert_int_equal(iommu_attach(r.iommu, rig_id(bdf[n]),
+					 iommu_domain_identity(r.iommu)),
+			IOMMU_OK);
+	visit(&r);
+	assert_int_equal(visits, 5);
+	for (unsigned n = 0; n < 5; n++) {
+		assert_int_equal(seen[n].unit, n > 1);
+		assert_int_equal(
+			iommu_detach(r.iommu, rig_id(bdf[n])), IOMMU_OK);
+	}
+	visit(&r);
+	assert_int_equal(visits, 0);
+	rig_close(&r);
+}
+
 /** A domain lives in several units, each with an id of its own. */
 static void one_domain_in_three_units(void **state)
 {
@@ -883,6 +922,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(attached_devices_are_visited_in_order),
+		cmocka_unit_test(all_buses_are_visited),
 		cmocka_unit_test(one_domain_in_three_units),
 		cmocka_unit_test(one_domain_in_many_units),
 		cmocka_unit_test(blocked_domain_owns_and_blocks),

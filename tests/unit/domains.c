@@ -227,6 +227,112 @@ static void id_of_an_unconfirmed_leaver_is_never_used_again(void **state)
 	rig_close_anyhow(&r);
 }
 
+/** An id that was lost with one leaver is lost once: whoever comes back to the
+ *  domain gets another, and gives it back. */
+static void domain_that_lost_an_id_goes_on(void **state)
+{
+	struct iommu_domain *dom;
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, "16-domains", MODEL_BENIGN, 1);
+	honest = r.hooks;
+	r.hooks.reg_read = refusing_read;
+	r.hooks.reg_write = refusing_write;
+	rig_start_ok(&r);
+	dom = rig_mapped_domain(&r);
+	assert_int_equal(iommu_attach(r.iommu, rig_id(RIG_DEV), dom), IOMMU_OK);
+	refusing = true;
+	assert_int_equal(
+		iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_UNCONFIRMED);
+	refusing = false;
+	for (unsigned n = 0; n < 40; n++) {
+		assert_int_equal(iommu_attach(r.iommu, rig_id(RIG_OTHER), dom),
+			IOMMU_OK);
+		assert_int_equal(
+			iommu_detach(r.iommu, rig_id(RIG_OTHER)), IOMMU_OK);
+	}
+	assert_int_equal(iommu_domain_destroy(dom), IOMMU_OK);
+	rig_close_anyhow(&r);
+}
+
+/** Nothing is flushed on a unit that no device of the domain is behind. */
+static void units_are_left_with_the_last_device(void **state)
+{
+	struct iommu_domain *dom;
+	struct iommu_stats stats;
+	struct rig r;
+	uint64_t waits;
+
+	(void)state;
+	rig_open_machine(&r,
+		model_create_pair(model_personality_find("plain"),
+			model_personality_find("caching"), MODEL_LAZY, 0, 1,
+			false));
+	rig_start_ok(&r);
+	dom = rig_mapped_domain(&r);
+	assert_int_equal(iommu_attach(r.iommu, rig_id(RIG_DEV), dom), IOMMU_OK);
+	assert_int_equal(
+		iommu_attach(r.iommu, rig_id(RIG_OTHER), dom), IOMMU_OK);
+	assert_true(iommu_domain_duties(dom) & IOMMU_DUTY_FLUSH_PRESENT);
+	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_OTHER)), IOMMU_OK);
+	assert_false(iommu_domain_duties(dom) & IOMMU_DUTY_FLUSH_PRESENT);
+	assert_int_equal(iommu_unit_stats(r.iommu, 1, &stats), IOMMU_OK);
+	waits = stats.waits;
+	assert_int_equal(iommu_flush_all(dom, IOMMU_REMOVED), IOMMU_OK);
+	assert_int_equal(iommu_unit_stats(r.iommu, 1, &stats), IOMMU_OK);
+	assert_int_equal(stats.waits, waits);
+	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
+	assert_int_equal(iommu_domain_destroy(dom), IOMMU_OK);
+	rig_close(&r);
+}
+
+/** However many come and go, or are not made: memory does not become less. */
+static void domains_leave_their_memory(void **state)
+{
+	struct iommu_domain_config wide = {
+		.kind = IOMMU_DOMAIN_MAPPED, .iova_bits = 60};
+	struct iommu_domain *dom;
+	size_t pages;
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, "plain", MODEL_LAZY, 1);
+	rig_start_ok(&r);
+	assert_int_equal(iommu_domain_destroy(rig_mapped_domain(&r)), IOMMU_OK);
+	pages = model_pages_in_use(r.m, 0);
+	for (unsigned n = 0; n < 50; n++) {
+		assert_int_equal(
+			iommu_domain_destroy(rig_mapped_domain(&r)), IOMMU_OK);
+		assert_int_equal(
+			iommu_domain_create(r.iommu, &wide, &dom), IOMMU_WIDTH);
+	}
+	assert_int_equal(model_pages_in_use(r.m, 0), pages);
+	rig_close(&r);
+}
+
+/** Every bit of a root counts. */
+static void odd_roots_are_refused(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, "plain", MODEL_LAZY, 1);
+	rig_start_ok(&r);
+	for (unsigned bit = 0; bit < 13; bit++) {
+		struct iommu_domain_config config = {
+			.kind = IOMMU_DOMAIN_SHARED,
+			.roots.levels4 = iommu_phys(0x100000 | 1u << bit)};
+		struct iommu_domain *dom;
+
+		assert_int_equal(iommu_domain_create(r.iommu, &config, &dom),
+			bit < 12 ? IOMMU_BAD_ARGUMENT : IOMMU_OK);
+		if (bit == 12)
+			assert_int_equal(iommu_domain_destroy(dom), IOMMU_OK);
+	}
+	rig_close(&r);
+}
+
 static void refusals(void **state)
 {
 	struct iommu_domain *dom;
@@ -265,6 +371,10 @@ int main(void)
 		cmocka_unit_test(ids_run_out_with_a_status),
 		cmocka_unit_test(
 			id_of_an_unconfirmed_leaver_is_never_used_again),
+		cmocka_unit_test(domain_that_lost_an_id_goes_on),
+		cmocka_unit_test(units_are_left_with_the_last_device),
+		cmocka_unit_test(domains_leave_their_memory),
+		cmocka_unit_test(odd_roots_are_refused),
 		cmocka_unit_test(refusals),
 	};
 

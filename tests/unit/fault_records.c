@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <string.h>
+#include "iommu/vtd/unit.h"
 #include "support/rig.h"
 
 enum {
@@ -244,7 +245,8 @@ static void records_are_read_in_order(void **state)
 	struct rig r;
 
 	(void)state;
-	kind.cap |= 3ull << 40; /* four records */
+	kind.cap =
+		(kind.cap & ~(0xffull << 40)) | 3ull << 40; /* four records */
 	rig_open_machine(
 		&r, model_create_usual(&kind, MODEL_LAZY, 0, 1, false));
 	r.options.fault_storm = 0;
@@ -321,6 +323,82 @@ static void storm_without_memory_is_blocked(void **state)
 	rig_close(&r);
 }
 
+/** More than there are records for: that some are missing is told with the next
+ *  that comes, and counted once. */
+static void lost_faults_are_told_of(void **state)
+{
+	static const uint16_t dev[] = {
+		RIG_DEV, RIG_OTHER, RIG_BEHIND_PORT, MODEL_BDF(0, 1, 0)};
+	struct model_personality kind = *model_personality_find("plain");
+	struct iommu_stats stats;
+	struct iommu_fault f;
+	struct rig r;
+
+	(void)state;
+	kind.cap = (kind.cap & ~(0xffull << 40)) | 1ull << 40; /* two records */
+	rig_open_machine(
+		&r, model_create_usual(&kind, MODEL_LAZY, 0, 1, false));
+	r.options.fault_storm = 0;
+	rig_start_ok(&r);
+	for (unsigned n = 0; n < 4; n++)
+		rig_can_write(&r, dev[n], 0x5000);
+	assert_true(iommu_interrupt(r.iommu, 0));
+	for (unsigned n = 0; n < 2; n++) {
+		assert_true(iommu_fault_next(r.iommu, &f));
+		assert_int_equal(f.device.requester, dev[n]);
+		assert_int_equal(f.lost, 0);
+	}
+	assert_false(iommu_fault_next(r.iommu, &f));
+	assert_int_equal(iommu_unit_stats(r.iommu, 0, &stats), IOMMU_OK);
+	assert_int_equal(stats.faults, 2);
+	assert_int_equal(stats.faults_lost, 1);
+	rig_can_write(&r, RIG_DEV, 0x9000);
+	assert_true(iommu_interrupt(r.iommu, 0));
+	assert_true(iommu_fault_next(r.iommu, &f));
+	assert_int_equal(f.address.v, 0x9000);
+	assert_int_equal(f.lost, 1);
+	rig_close(&r);
+}
+
+/** Each field of a record, with all its bits (VT-d 11.4.14). */
+static void fields_are_told_apart(void **state)
+{
+	const struct unit unit = {.segment = 0x1234};
+
+	(void)state;
+	for (unsigned reason = 0; reason < 256; reason++)
+		for (unsigned type = 0; type < 4; type++) {
+			struct raw_fault raw = {.low = 0xfedcba9876543fffull,
+				.high = 1ull << 63 |
+					(uint64_t)(type >> 1) << 62 |
+					(uint64_t)reason << 32 |
+					(uint64_t)(type & 1) << 28 | 0xabcd,
+				.unit = 3,
+				.lost = 5,
+				.time_ns = 77};
+			struct iommu_fault f;
+			/* VT-d 7.1.3, table 26. */
+			bool irq = reason >= 0x20 && reason <= 0x2b;
+
+			vtd_fault_decode(&unit, &raw, &f);
+			assert_int_equal(f.kind,
+				irq ? IOMMU_FAULT_INTERRUPT : IOMMU_FAULT_DMA);
+			assert_int_equal(f.reason, reason);
+			assert_ptr_equal(
+				f.text, iommu_fault_text((uint8_t)reason));
+			assert_int_equal(f.device.segment, 0x1234);
+			assert_int_equal(f.device.requester, 0xabcd);
+			assert_int_equal(f.unit, 3);
+			assert_int_equal(f.lost, 5);
+			assert_int_equal(f.time_ns, 77);
+			assert_int_equal(f.index, irq ? 0xfedc : 0);
+			assert_true(f.address.v ==
+				(irq ? 0 : 0xfedcba9876543000ull));
+			assert_int_equal(
+				f.write, !irq && (type == 0 || type == 3));
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -333,6 +411,8 @@ int main(void)
 		cmocka_unit_test(message_is_written_before_it_can_go),
 		cmocka_unit_test(records_are_found_after_a_pause),
 		cmocka_unit_test(records_are_read_in_order),
+		cmocka_unit_test(lost_faults_are_told_of),
+		cmocka_unit_test(fields_are_told_apart),
 		cmocka_unit_test(without_a_vector_faults_are_polled),
 		cmocka_unit_test(storm_without_memory_is_blocked),
 	};

@@ -188,6 +188,32 @@ static void are_counted_for_every_size(void **state)
 	}
 }
 
+/** Wherever in the map they are. */
+static void come_back_each_as_itself(void **state)
+{
+	static const unsigned kept[] = {61, 1, 64, 62};
+	unsigned had = 2;
+	uint16_t id;
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, "atom", MODEL_BENIGN, 1);
+	rig_start_ok(&r);
+	for (unsigned n = 0; n < 4; n++) {
+		for (unsigned i = 0; i < kept[n]; i++)
+			assert_true(__did_take(&r.iommu->unit[0]->dids, &id));
+		had += kept[n];
+		for (unsigned i = 0; i < 200; i++) {
+			struct iommu_domain *domain =
+				attached(&r, RIG_DEV, 0x100000);
+
+			assert_int_equal(id_of(&r, RIG_DEV), had);
+			gone(&r, RIG_DEV, domain);
+		}
+	}
+	rig_close(&r);
+}
+
 /* ---- another CPU, in the middle of a detach ---- */
 
 static struct {
@@ -261,6 +287,7 @@ int main(void)
 		cmocka_unit_test(are_as_many_as_the_unit_has),
 		cmocka_unit_test(are_wide_in_every_place),
 		cmocka_unit_test(are_not_lost_when_memory_is),
+		cmocka_unit_test(come_back_each_as_itself),
 		cmocka_unit_test(come_back_after_the_flush),
 		cmocka_unit_test(are_counted_for_every_size),
 	};

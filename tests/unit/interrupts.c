@@ -492,6 +492,30 @@ static void flags_are_told_apart(void **state)
 static struct iommu_host plain;
 
 /** Behind what is asked for lies more, which looks as if it were in use. */
+/** No more pages than the entries need, and a bit for each. */
+static void tables_have_their_size(void **state)
+{
+	static const struct {
+		uint32_t entries;
+		size_t pages;
+	} row[] = {{256, 2}, {512, 3}, {32768, 129}, {65536, 258}};
+	size_t others = 0;
+
+	(void)state;
+	for (unsigned n = 0; n < 4; n++) {
+		struct rig r;
+
+		rig_open(&r, "plain", MODEL_BENIGN, 1);
+		r.options.interrupt_entries = row[n].entries;
+		rig_start_ok(&r);
+		if (!n)
+			others = model_pages_in_use(r.m, 0) - row[n].pages;
+		assert_int_equal(
+			model_pages_in_use(r.m, 0), others + row[n].pages);
+		rig_close(&r);
+	}
+}
+
 static void *page_alloc(void *ctx, unsigned order, iommu_phys_t *out_phys)
 {
 	uint64_t *page = plain.page_alloc(ctx, order + 1, out_phys);
@@ -591,6 +615,7 @@ int main(void)
 		cmocka_unit_test(x2apic_ids_are_wide),
 		cmocka_unit_test(table_fills_and_empties),
 		cmocka_unit_test(tables_have_any_size),
+		cmocka_unit_test(tables_have_their_size),
 		cmocka_unit_test(careless_blocks_are_refused),
 		cmocka_unit_test(without_remapping_there_are_no_entries),
 		cmocka_unit_test(bridges_have_interrupts_too),

@@ -200,11 +200,29 @@ static void guide_shows_this_glue(void **state)
 	free(glue);
 }
 
+static void defaults_are_as_documented(void **state)
+{
+	struct iommu_options o;
+
+	(void)state;
+	memset(&o, 0xff, sizeof(o));
+	iommu_options_default(&o);
+	assert_int_equal(o.timeout_ns, 1000000000);
+	assert_int_equal(o.device_timeout_ns, 2000000000);
+	assert_int_equal(o.interrupt_entries, 1024);
+	assert_int_equal(o.cpus, 1);
+	assert_int_equal(o.fault_storm, 1000);
+	assert_int_equal(o.interrupt_remapping, IOMMU_AUTO);
+	assert_false(o.allow_reserved_memory || o.keep_reserved_memory);
+	assert_int_equal(o.quirks_off, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(glue_protects_a_device),
 		cmocka_unit_test(guide_shows_this_glue),
+		cmocka_unit_test(defaults_are_as_documented),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,6 +18,8 @@ static uint32_t bridge, revision, graphics_control;
 /** A device with ids of another, 0: none. */
 static uint32_t odd_id;
 static uint8_t odd_devfn;
+/** Whether function 1 of that device is there as well. */
+static bool odd_twin;
 static uint32_t (*plain_read)(
 	void *, uint16_t, uint8_t, uint8_t, uint16_t, unsigned);
 
@@ -32,6 +34,9 @@ static uint32_t read_config(void *ctx, uint16_t segment, uint8_t bus,
 	if (!segment && !bus && !devfn && offset == 0x52)
 		return graphics_control;
 	if (odd_id && !segment && !bus && devfn == odd_devfn && offset == 0)
+		return width == 4 ? odd_id : odd_id & 0xffff;
+	if (odd_twin && !segment && !bus && devfn == (odd_devfn | 1) &&
+		offset == 0)
 		return width == 4 ? odd_id : odd_id & 0xffff;
 	return plain_read(ctx, segment, bus, devfn, offset, width);
 }
@@ -280,6 +285,10 @@ static void second_id_is_attached(void **state)
 	for (unsigned n = 0; n < sizeof(ids) / sizeof(*ids); n++)
 		assert_true(second_id_passes(ids[n], 0));
 	assert_false(second_id_passes(0x92311b4b, 0));
+	/* It is a function's own, if there is one. */
+	odd_twin = true;
+	assert_false(second_id_passes(0x92301b4b, 0));
+	odd_twin = false;
 	assert_false(second_id_passes(0x92301b4b, IOMMU_QUIRK_SECOND_ID));
 }
 

@@ -527,6 +527,99 @@ static void nth_page_for_an_alias_is_missing(void **state)
 	}
 }
 
+/** What was read is kept: also of an id that was met as another's first. */
+static void functions_are_read_once(void **state)
+{
+	unsigned before;
+
+	(void)state;
+	begin();
+	board_bridge(MODEL_BDF(0, 2, 0), BOARD_PCIE_TO_PCI, 2, 2);
+	board_add(MODEL_BDF(2, 0, 0), BOARD_PCI);
+	board_add(MODEL_BDF(2, 4, 0), BOARD_PCI);
+	look();
+	assert_int_equal(iommu_attach(rig.iommu, rig_id(MODEL_BDF(2, 4, 0)),
+				 iommu_domain_identity(rig.iommu)),
+		IOMMU_OK);
+	assert_int_equal(state_of(MODEL_BDF(2, 0, 0)), IOMMU_OK);
+	before = board_reads();
+	for (unsigned n = 0; n < 3; n++) {
+		assert_int_equal(state_of(MODEL_BDF(2, 4, 0)), IOMMU_OK);
+		assert_int_equal(state_of(MODEL_BDF(2, 0, 0)), IOMMU_OK);
+	}
+	assert_int_equal(board_reads(), before);
+	assert_int_equal(
+		iommu_detach(rig.iommu, rig_id(MODEL_BDF(2, 4, 0))), IOMMU_OK);
+	end();
+}
+
+/** The id that a device borrows is on a bus that nobody has looked at. */
+static void borrowed_id_is_kept_on_its_own_bus(void **state)
+{
+	const uint16_t lender = MODEL_BDF(6, 0, 0), deep = MODEL_BDF(9, 1, 0),
+		       near = MODEL_BDF(6, 4, 0), other = MODEL_BDF(3, 0, 0);
+	struct iommu_domain *one, *two;
+
+	(void)state;
+	begin();
+	board_bridge(MODEL_BDF(0, 1, 0), BOARD_ROOT_PORT, 3, 3);
+	board_add(other, BOARD_ENDPOINT);
+	board_bridge(MODEL_BDF(0, 2, 0), BOARD_PCIE_TO_PCI, 6, 9);
+	board_bridge(MODEL_BDF(6, 5, 0), BOARD_PCI, 9, 9);
+	board_add(deep, BOARD_PCI);
+	board_add(near, BOARD_PCI);
+	look();
+	one = rig_mapped_domain(&rig);
+	two = rig_mapped_domain(&rig);
+	assert_int_equal(iommu_attach(rig.iommu, rig_id(deep), one), IOMMU_OK);
+	assert_int_equal(alias_of(deep), lender);
+	assert_int_equal(
+		iommu_attach(rig.iommu, rig_id(near), two), IOMMU_GROUP_BUSY);
+	assert_int_equal(iommu_attach(rig.iommu, rig_id(near), one), IOMMU_OK);
+	assert_int_equal(iommu_attach(rig.iommu, rig_id(other), two), IOMMU_OK);
+	assert_int_equal(iommu_detach(rig.iommu, rig_id(deep)), IOMMU_OK);
+	assert_int_equal(iommu_detach(rig.iommu, rig_id(near)), IOMMU_OK);
+	assert_int_equal(iommu_attach(rig.iommu, rig_id(near), two), IOMMU_OK);
+	assert_int_equal(iommu_detach(rig.iommu, rig_id(near)), IOMMU_OK);
+	assert_int_equal(iommu_detach(rig.iommu, rig_id(other)), IOMMU_OK);
+	assert_int_equal(iommu_domain_destroy(one), IOMMU_OK);
+	assert_int_equal(iommu_domain_destroy(two), IOMMU_OK);
+	end();
+}
+
+/** What does not fit is counted, and nothing written behind. */
+static void group_is_cut_off_at_the_end_of_the_array(void **state)
+{
+	const uint16_t asked = MODEL_BDF(2, 4, 0);
+
+	(void)state;
+	begin();
+	board_bridge(MODEL_BDF(0, 2, 0), BOARD_PCIE_TO_PCI, 2, 2);
+	for (unsigned n = 1; n < 6; n++)
+		board_add(MODEL_BDF(2, n, 0), BOARD_PCI);
+	look();
+	for (unsigned max = 0; max < 8; max++) {
+		struct iommu_device_id id[10];
+		unsigned found = 0, times = 0;
+
+		for (unsigned n = 0; n < 10; n++)
+			id[n] = rig_id(asked);
+		assert_int_equal(iommu_device_group(rig.iommu, rig_id(asked),
+					 id, max, &found),
+			IOMMU_OK);
+		/* The bridge too. */
+		assert_in_range(found, 5, 6);
+		for (unsigned n = max; n < 10; n++)
+			assert_int_equal(id[n].requester, asked);
+		for (unsigned n = 0; n < max && n < found; n++)
+			times += id[n].requester == asked;
+		if (max)
+			assert_int_equal(id[0].requester, asked);
+		assert_int_equal(times, max > 0);
+	}
+	end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -544,6 +637,9 @@ int main(void)
 		cmocka_unit_test(looping_lists_end),
 		cmocka_unit_test(looping_bridges_end),
 		cmocka_unit_test(nth_page_for_an_alias_is_missing),
+		cmocka_unit_test(functions_are_read_once),
+		cmocka_unit_test(borrowed_id_is_kept_on_its_own_bus),
+		cmocka_unit_test(group_is_cut_off_at_the_end_of_the_array),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
