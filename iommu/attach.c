@@ -14,35 +14,9 @@
  */
 #include "backend.h"
 
-/** A device and those that count for it. */
-struct party {
-	struct device *dev;
-	struct device *alias;  /* NULL if its requests carry its own id only */
-	struct device *leader; /* of its group; may be itself */
-};
+/* ---- the entry ---- */
 
-/** The object that stands for an id, which need not be a function. */
-static enum iommu_status find_stand_in(struct iommu *iommu,
-	const struct device *dev, uint16_t rid, struct device **out)
-{
-	if (rid == dev->id.requester)
-		return IOMMU_OK;
-	return core_device_stand_in(iommu, dev, rid, out);
-}
-
-static __attribute__((noinline)) enum iommu_status find_party(
-	struct iommu *iommu, struct device *dev, struct party *out)
-{
-	enum iommu_status status;
-
-	*out = (struct party){.dev = dev, .leader = dev};
-	status = find_stand_in(iommu, dev, dev->alias, &out->alias);
-	if (status != IOMMU_OK)
-		return status;
-	return find_stand_in(iommu, dev, dev->group, &out->leader);
-}
-
-static __attribute__((noinline)) enum iommu_status compose_identity(
+static enum iommu_status compose_identity(
 	struct iommu *iommu, const struct unit *unit, struct entry *out)
 {
 	enum iommu_status status;
@@ -52,15 +26,12 @@ static __attribute__((noinline)) enum iommu_status compose_identity(
 	status = core_identity_make(iommu);
 	if (status != IOMMU_OK)
 		return status;
-	return core_table_entry(iommu->identity_tables, unit, out)
-		? IOMMU_OK
-		: IOMMU_WIDTH;
+	return core_table_entry(&iommu->identity_tables->table, unit, out);
 }
 
 /** The deepest table that both sides have reaches furthest. */
-static __attribute__((noinline)) enum iommu_status compose_shared(
-	const struct iommu_domain *domain, const struct unit *unit,
-	struct entry *out)
+static enum iommu_status compose_shared(const struct iommu_domain *domain,
+	const struct unit *unit, struct entry *out)
 {
 	iommu_phys_t root[6] = {[3] = domain->roots.levels3,
 		[4] = domain->roots.levels4,
@@ -77,16 +48,18 @@ static __attribute__((noinline)) enum iommu_status compose_shared(
 }
 
 /** The entry for a device in a domain, but for the ids. */
-static enum iommu_status compose_entry(const struct iommu_domain *domain,
-	const struct unit *unit, struct entry *out)
+static enum iommu_status compose_entry(const struct device *dev,
+	const struct iommu_domain *domain, struct entry *out)
 {
-	*out = (struct entry){.kind = domain->kind};
+	const struct unit *unit = dev->unit;
+
+	*out = (struct entry){.kind = domain->kind,
+		.ats = core_ats_wanted(dev, domain->kind)};
 	switch (domain->kind) {
 	case IOMMU_DOMAIN_IDENTITY:
 		return compose_identity(domain->iommu, unit, out);
 	case IOMMU_DOMAIN_MAPPED:
-		return core_table_entry(domain, unit, out) ? IOMMU_OK
-							   : IOMMU_WIDTH;
+		return core_table_entry(&domain->table, unit, out);
 	case IOMMU_DOMAIN_SHARED:
 		return compose_shared(domain, unit, out);
 	default:
@@ -94,99 +67,28 @@ static enum iommu_status compose_entry(const struct iommu_domain *domain,
 	}
 }
 
-/** Everything that may forbid an attach, then the reservation. I held. */
-static __attribute__((noinline)) enum iommu_status __reserve(
-	struct party *party, struct iommu_domain *domain, bool ats)
-{
-	const struct iommu *iommu = domain->iommu;
-	struct device *dev = party->dev, *leader = party->leader;
-	bool open = domain->kind == IOMMU_DOMAIN_MAPPED ||
-		domain->kind == IOMMU_DOMAIN_SHARED;
-	enum iommu_status status;
-
-	if (dev->state == IOMMU_DEVICE_QUARANTINED)
-		return IOMMU_DEVICE_BROKEN;
-	if (dev->state != IOMMU_DEVICE_BLOCKED)
-		return IOMMU_BUSY;
-	if (leader->group_users && leader->group_domain != domain)
-		return IOMMU_GROUP_BUSY;
-	if (leader->group_changing)
-		return IOMMU_BUSY;
-	if (dev->properties & IOMMU_NO_SNOOP_CONTROL && domain->table.leaf_bits)
-		return IOMMU_FORMAT;
-	if (dev->reserved_memory && open && domain != dev->parking &&
-		!iommu->options.allow_reserved_memory)
-		return IOMMU_RESERVED_MEMORY;
-	status = __domain_enter(domain, dev->unit);
-	if (status != IOMMU_OK)
-		return status;
-	dev->state = IOMMU_DEVICE_CHANGING;
-	__atomic_store_n(&dev->domain, domain, __ATOMIC_RELEASE);
-	dev->did = domain->on[dev->unit->index].did;
-	unit_attach_count(dev->unit, domain != dev->parking);
-	if (ats)
-		__ats_enter(dev);
-	dev->rid_users++;
-	if (party->alias)
-		party->alias->rid_users++;
-	leader->group_users++;
-	leader->group_domain = domain;
-	leader->group_changing = true;
-	return IOMMU_OK;
-}
-
-/** Undoes __reserve(). I held. */
-static void __release(struct party *party, bool confirmed)
-{
-	struct device *dev = party->dev;
-
-	__ats_leave(dev);
-	__domain_leave(dev->domain, dev->unit, confirmed);
-	unit_attach_count(dev->unit, -(unsigned)(dev->domain != dev->parking));
-	__atomic_store_n(&dev->domain, NULL, __ATOMIC_RELEASE);
-	dev->state =
-		confirmed ? IOMMU_DEVICE_BLOCKED : IOMMU_DEVICE_QUARANTINED;
-	dev->rid_users--;
-	if (party->alias)
-		party->alias->rid_users--;
-	party->leader->group_users--;
-	party->leader->group_changing = false;
-}
-
-static __attribute__((noinline)) void release(
-	struct iommu *iommu, struct party *party, bool confirmed)
-{
-	unsigned long state = core_lock(iommu, &iommu->lock);
-
-	__release(party, confirmed);
-	core_unlock(iommu, &iommu->lock, state);
-}
-
 /** Whether another device of the group still uses an id. */
-static bool is_shared(const struct party *party, uint16_t rid)
+static bool is_shared(const struct device *dev, uint16_t rid)
 {
-	if (rid == party->dev->id.requester)
-		return party->dev->rid_users > 1;
-	return party->alias && rid == party->dev->alias &&
-		party->alias->rid_users > 1;
+	if (rid == dev->id.requester)
+		return dev->rid_users > 1;
+	return rid == dev->alias->id.requester && dev->alias->rid_users > 1;
 }
 
-/** Clears the entries of the first count ids of a device, last one first. */
-static enum iommu_status close_entries(const struct party *party,
-	struct entry *entry, unsigned count, const uint16_t *rid)
+/** Clears the entries of a device's first count ids, last one first. */
+static enum iommu_status close_entries(
+	const struct device *dev, struct entry *entry, unsigned count)
 {
-	struct unit *unit = party->dev->unit;
+	struct unit *unit = dev->unit;
 	enum iommu_status status = IOMMU_OK;
 
-	if (entry->kind == IOMMU_DOMAIN_BLOCKED)
-		return status;
-	while (count--) {
+	while (entry->kind != IOMMU_DOMAIN_BLOCKED && count--) {
 		enum iommu_status one;
 
-		if (is_shared(party, rid[count]))
+		if (is_shared(dev, dev->rid[count]))
 			continue;
-		entry->rid = rid[count];
-		one = unit->ops->detach(unit, entry, party->dev);
+		entry->rid = dev->rid[count];
+		one = unit->ops->detach(unit, entry, dev);
 		if (one != IOMMU_OK)
 			status = one;
 	}
@@ -194,165 +96,200 @@ static enum iommu_status close_entries(const struct party *party,
 }
 
 static enum iommu_status open_entries(
-	const struct party *party, struct entry *entry)
+	const struct device *dev, struct entry *entry)
 {
-	struct unit *unit = party->dev->unit;
-	uint16_t rid[MAX_RIDS];
-	unsigned count = core_device_rids(party->dev, rid), n;
+	struct unit *unit = dev->unit;
 	enum iommu_status status = IOMMU_OK;
+	unsigned n;
 
 	if (entry->kind == IOMMU_DOMAIN_BLOCKED)
-		return status;
-	for (n = 0; n < count && status == IOMMU_OK; n++) {
-		if (is_shared(party, rid[n]))
+		return IOMMU_OK;
+	for (n = 0; n < dev->rids && status == IOMMU_OK; n++) {
+		if (is_shared(dev, dev->rid[n]))
 			continue;
-		entry->rid = rid[n];
+		entry->rid = dev->rid[n];
 		status = unit->ops->attach(unit, entry);
 	}
 	/* The device may have used what was open already. */
-	if (status != IOMMU_OK &&
-		close_entries(party, entry, n, rid) != IOMMU_OK)
+	if (status != IOMMU_OK && close_entries(dev, entry, n) != IOMMU_OK)
 		status = IOMMU_UNCONFIRMED;
 	return status;
 }
 
-static __attribute__((noinline)) enum iommu_status find_usable(
-	struct iommu *iommu, struct iommu_device_id id, struct device **out)
-{
-	enum iommu_status status = core_device(iommu, id, out);
+/* ---- who has a device ---- */
 
-	if (status != IOMMU_OK)
-		return status;
-	if (core_life(iommu) == INSTANCE_HANDED_OVER)
-		return IOMMU_WRONG_STATE;
-	switch (unit_state((*out)->unit)) {
-	case IOMMU_UNIT_FAILED:
-		return IOMMU_UNIT_LOST;
-	case IOMMU_UNIT_ON:
-		return IOMMU_OK;
-	default:
-		return unit_translates((*out)->unit) ? IOMMU_OFF
-						     : IOMMU_UNCOVERED;
-	}
+/** From here to settle() a device is the caller's. I held. */
+static void __begin_change(struct device *dev)
+{
+	__atomic_store_n(&dev->state, IOMMU_DEVICE_CHANGING, __ATOMIC_RELAXED);
+	__atomic_store_n(&dev->leader->group_changing, true, __ATOMIC_RELAXED);
 }
 
-static __attribute__((noinline)) enum iommu_status attach_entry(
-	struct iommu *iommu, struct device *dev, struct iommu_domain *domain,
-	struct entry *entry)
+static bool is_changing(const struct device *leader)
 {
-	enum iommu_status status;
-	struct party party;
-	unsigned long state;
+	return __atomic_load_n(&leader->group_changing, __ATOMIC_ACQUIRE);
+}
 
-	status = find_party(iommu, dev, &party);
+/** Counts a device in a domain that it is on its way into. I held. */
+static enum iommu_status __enter(
+	struct device *dev, struct iommu_domain *domain)
+{
+	enum iommu_status status = __domain_enter(domain, dev->unit);
+
 	if (status != IOMMU_OK)
 		return status;
-	entry->ats = core_ats_wanted(dev, domain->kind);
-	state = core_lock(iommu, &iommu->lock);
-	status = __reserve(&party, domain, entry->ats);
-	core_unlock(iommu, &iommu->lock, state);
-	if (status != IOMMU_OK)
-		return status;
-
-	entry->did = dev->did;
-	status = core_disinherit(iommu, dev);
-	if (status == IOMMU_OK)
-		status = open_entries(&party, entry);
-	if (status != IOMMU_OK) {
-		release(iommu, &party, status == IOMMU_NO_MEMORY);
-		return status;
-	}
-	if (entry->ats)
-		core_ats_switch(dev, true);
-	state = core_lock(iommu, &iommu->lock);
-	dev->state = IOMMU_DEVICE_ATTACHED;
-	party.leader->group_changing = false;
-	core_unlock(iommu, &iommu->lock, state);
-	unit_count(&dev->unit->stats.attaches, 1);
+	__begin_change(dev);
+	__atomic_store_n(&dev->domain, domain, __ATOMIC_RELEASE);
+	dev->did = domain->on[dev->unit->index].did;
+	unit_attach_count(dev->unit, domain != dev->parking);
+	dev->leader->group_domain = domain;
 	return IOMMU_OK;
 }
 
-enum iommu_status core_attach(
-	struct iommu *iommu, struct device *dev, struct iommu_domain *domain)
+/** Takes it out of a domain that the unit has forgotten, or should have. */
+static void __leave(
+	struct device *dev, struct iommu_domain *domain, bool confirmed)
 {
-	enum iommu_status status = IOMMU_OK;
+	__domain_leave(domain, dev->unit, confirmed);
+	unit_attach_count(dev->unit, -(unsigned)(domain != dev->parking));
+}
+
+/** A device is not on its way any more; until now it was the caller's. */
+static void settle(struct device *dev, enum iommu_device_state state)
+{
+	__atomic_store_n(&dev->state, (uint8_t)state, __ATOMIC_RELEASE);
+	__atomic_store_n(&dev->leader->group_changing, false, __ATOMIC_RELEASE);
+}
+
+/** One user more or less of the ids that others may use too. I held. */
+static void __count_user(struct device *dev, int change)
+{
+	dev->rid_users = (uint16_t)(dev->rid_users + change);
+	if (dev->alias != dev)
+		dev->alias->rid_users =
+			(uint16_t)(dev->alias->rid_users + change);
+}
+
+/** Everything that may forbid an attach, then the reservation. I held. */
+static enum iommu_status __reserve(
+	struct device *dev, struct iommu_domain *domain, bool ats)
+{
+	const struct iommu *iommu = domain->iommu;
+	struct device *leader = dev->leader;
+	enum iommu_status status;
+
+	if (device_state(dev) == IOMMU_DEVICE_QUARANTINED)
+		return IOMMU_DEVICE_BROKEN;
+	if (device_state(dev) != IOMMU_DEVICE_BLOCKED)
+		return IOMMU_BUSY;
+	if (leader->group_users && leader->group_domain != domain)
+		return IOMMU_GROUP_BUSY;
+	if (is_changing(leader))
+		return IOMMU_BUSY;
+	if (dev->properties & IOMMU_NO_SNOOP_CONTROL && domain->table.leaf_bits)
+		return IOMMU_FORMAT;
+	if (dev->reserved_memory && domain != dev->parking &&
+		!iommu->options.allow_reserved_memory &&
+		(domain->kind == IOMMU_DOMAIN_MAPPED ||
+			domain->kind == IOMMU_DOMAIN_SHARED))
+		return IOMMU_RESERVED_MEMORY;
+	status = __enter(dev, domain);
+	if (status != IOMMU_OK)
+		return status;
+	if (ats)
+		__ats_enter(dev);
+	__count_user(dev, 1);
+	leader->group_users++;
+	return IOMMU_OK;
+}
+
+/** Undoes __reserve(). I held. */
+static void __release(struct device *dev, bool confirmed)
+{
+	__ats_leave(dev);
+	__leave(dev, dev->domain, confirmed);
+	__atomic_store_n(&dev->domain, NULL, __ATOMIC_RELEASE);
+	__count_user(dev, -1);
+	dev->leader->group_users--;
+	settle(dev,
+		confirmed ? IOMMU_DEVICE_BLOCKED : IOMMU_DEVICE_QUARANTINED);
+}
+
+static void release(struct device *dev, bool confirmed)
+{
+	struct iommu *iommu = dev->unit->iommu;
+	unsigned long state = core_lock(iommu, &iommu->lock);
+
+	__release(dev, confirmed);
+	core_unlock(iommu, &iommu->lock, state);
+}
+
+/* ---- attaching ---- */
+
+enum iommu_status core_attach(struct device *dev, struct iommu_domain *domain)
+{
+	struct iommu *iommu = domain->iommu;
+	enum iommu_status status;
+	unsigned long state;
 	struct entry entry;
 
-	/* From here: less stack. */
-	if (domain->kind == IOMMU_DOMAIN_IDENTITY && !dev->unit->pass_through)
-		status = core_identity_make(iommu);
+	status = compose_entry(dev, domain, &entry);
+	if (status != IOMMU_OK)
+		return status;
+	state = core_lock(iommu, &iommu->lock);
+	status = __reserve(dev, domain, entry.ats);
+	core_unlock(iommu, &iommu->lock, state);
+	if (status != IOMMU_OK)
+		return status;
+
+	entry.did = dev->did;
+	status = core_disinherit(dev);
 	if (status == IOMMU_OK)
-		status = compose_entry(domain, dev->unit, &entry);
-	return status == IOMMU_OK ? attach_entry(iommu, dev, domain, &entry)
-				  : status;
+		status = open_entries(dev, &entry);
+	if (status != IOMMU_OK) {
+		release(dev, status == IOMMU_NO_MEMORY);
+		return status;
+	}
+	if (entry.ats)
+		core_ats_switch(dev, true);
+	settle(dev, IOMMU_DEVICE_ATTACHED);
+	unit_count(&dev->unit->stats.attaches, 1);
+	return IOMMU_OK;
 }
 
 /* ---- without a moment in which the device reaches nothing ---- */
 
 /** Whether a device can go to another domain that way. I held. */
-static bool __may_move(const struct party *party,
+static bool __may_move(const struct device *dev,
 	const struct iommu_domain *domain, const struct entry *entry)
 {
-	const struct device *dev = party->dev;
-	uint16_t rid[MAX_RIDS];
-
-	return dev->state == IOMMU_DEVICE_ATTACHED &&
+	return WIDE_STORES && device_state(dev) == IOMMU_DEVICE_ATTACHED &&
 		dev->domain->kind != IOMMU_DOMAIN_BLOCKED &&
 		domain->kind != IOMMU_DOMAIN_BLOCKED &&
-		!party->leader->group_changing &&
-		party->leader->group_users == 1 &&
-		core_device_rids(dev, rid) == 1 && !dev->ats_on &&
-		!entry->ats &&
+		!is_changing(dev->leader) && dev->leader->group_users == 1 &&
+		dev->rids == 1 && !dev->ats_on && !entry->ats &&
 		!(dev->properties & IOMMU_NO_SNOOP_CONTROL &&
 			domain->table.leaf_bits);
 }
 
-/** Both domains count the device until the unit has forgotten the old one.
- *  I held. */
-static void __end_move(
-	struct party *party, struct iommu_domain *old, bool confirmed)
+/** IOMMU_UNSUPPORTED: not possible, nothing was done. Both domains count the
+ *  device until the unit has forgotten the old one. */
+static enum iommu_status move(struct device *dev, struct iommu_domain *domain)
 {
-	struct device *dev = party->dev;
-
-	__domain_leave(old, dev->unit, confirmed);
-	unit_attach_count(dev->unit, -(unsigned)(old != dev->parking));
-	if (!confirmed) {
-		__release(party, false);
-		return;
-	}
-	dev->state = IOMMU_DEVICE_ATTACHED;
-	party->leader->group_changing = false;
-}
-
-/** IOMMU_UNSUPPORTED: not possible, nothing was done. */
-static enum iommu_status move(
-	struct iommu *iommu, struct device *dev, struct iommu_domain *domain)
-{
+	struct iommu *iommu = domain->iommu;
 	enum iommu_status status = IOMMU_UNSUPPORTED;
 	struct iommu_domain *old;
 	uint16_t old_did;
 	unsigned long state;
-	struct party party;
 	struct entry entry;
 
-	if (!WIDE_STORES ||
-		compose_entry(domain, dev->unit, &entry) != IOMMU_OK ||
-		find_party(iommu, dev, &party) != IOMMU_OK)
+	if (compose_entry(dev, domain, &entry) != IOMMU_OK)
 		return status;
-	entry.ats = core_ats_wanted(dev, domain->kind);
 	state = core_lock(iommu, &iommu->lock);
 	old = dev->domain;
 	old_did = dev->did;
-	if (__may_move(&party, domain, &entry) &&
-		__domain_enter(domain, dev->unit) == IOMMU_OK) {
+	if (__may_move(dev, domain, &entry) && __enter(dev, domain) == IOMMU_OK)
 		status = IOMMU_OK;
-		dev->state = IOMMU_DEVICE_CHANGING;
-		__atomic_store_n(&dev->domain, domain, __ATOMIC_RELEASE);
-		dev->did = domain->on[dev->unit->index].did;
-		unit_attach_count(dev->unit, domain != dev->parking);
-		party.leader->group_domain = domain;
-		party.leader->group_changing = true;
-	}
 	core_unlock(iommu, &iommu->lock, state);
 	if (status != IOMMU_OK)
 		return status;
@@ -361,7 +298,11 @@ static enum iommu_status move(
 	entry.did = dev->did;
 	status = dev->unit->ops->redirect(dev->unit, &entry, old_did);
 	state = core_lock(iommu, &iommu->lock);
-	__end_move(&party, old, status == IOMMU_OK);
+	__leave(dev, old, status == IOMMU_OK);
+	if (status == IOMMU_OK)
+		settle(dev, IOMMU_DEVICE_ATTACHED);
+	else
+		__release(dev, false);
 	core_unlock(iommu, &iommu->lock, state);
 	unit_count(domain == dev->parking ? &dev->unit->stats.detaches
 					  : &dev->unit->stats.attaches,
@@ -371,25 +312,40 @@ static enum iommu_status move(
 
 /** From its reserved memory alone to a domain of the host's. */
 static enum iommu_status attach_parked(
-	struct iommu *iommu, struct device *dev, struct iommu_domain *domain)
+	struct device *dev, struct iommu_domain *domain)
 {
 	enum iommu_status status, back;
 
-	if (!iommu->options.allow_reserved_memory &&
+	if (!domain->iommu->options.allow_reserved_memory &&
 		(domain->kind == IOMMU_DOMAIN_MAPPED ||
 			domain->kind == IOMMU_DOMAIN_SHARED))
 		return IOMMU_RESERVED_MEMORY;
-	status = move(iommu, dev, domain);
+	status = move(dev, domain);
 	if (status != IOMMU_UNSUPPORTED)
 		return status;
-	status = core_detach(iommu, dev);
+	status = core_detach(dev);
 	if (status != IOMMU_OK)
 		return status;
-	status = core_attach(iommu, dev, domain);
+	status = core_attach(dev, domain);
 	if (status == IOMMU_OK || status == IOMMU_UNCONFIRMED)
 		return status;
-	back = core_park(iommu, dev);
+	back = core_park(dev);
 	return back == IOMMU_UNCONFIRMED ? back : status;
+}
+
+/** Whether a device's unit can take it on. */
+static enum iommu_status is_usable(const struct device *dev)
+{
+	if (core_life(dev->unit->iommu) == INSTANCE_HANDED_OVER)
+		return IOMMU_WRONG_STATE;
+	switch (unit_state(dev->unit)) {
+	case IOMMU_UNIT_FAILED:
+		return IOMMU_UNIT_LOST;
+	case IOMMU_UNIT_ON:
+		return IOMMU_OK;
+	default:
+		return unit_translates(dev->unit) ? IOMMU_OFF : IOMMU_UNCOVERED;
+	}
 }
 
 enum iommu_status iommu_attach(struct iommu *iommu, struct iommu_device_id id,
@@ -400,7 +356,9 @@ enum iommu_status iommu_attach(struct iommu *iommu, struct iommu_device_id id,
 
 	if (!domain || domain->iommu != iommu)
 		return IOMMU_BAD_ARGUMENT;
-	status = find_usable(iommu, id, &dev);
+	status = core_device(iommu, id, &dev);
+	if (status == IOMMU_OK)
+		status = is_usable(dev);
 	if (status == IOMMU_OK && dev->reserved_memory &&
 		domain->kind == IOMMU_DOMAIN_MAPPED &&
 		iommu->options.allow_reserved_memory)
@@ -408,55 +366,47 @@ enum iommu_status iommu_attach(struct iommu *iommu, struct iommu_device_id id,
 	if (status != IOMMU_OK)
 		return status;
 	if (core_is_parked(dev))
-		return attach_parked(iommu, dev, domain);
-	return core_attach(iommu, dev, domain);
+		return attach_parked(dev, domain);
+	return core_attach(dev, domain);
 }
 
 /* ---- detaching ---- */
 
-static enum iommu_status begin_detach(
-	struct iommu *iommu, const struct party *party)
+/** Reserves an attached device for being detached. I held. */
+static enum iommu_status __begin_detach(struct device *dev)
 {
-	unsigned long state = core_lock(iommu, &iommu->lock);
-	enum iommu_status status = IOMMU_NOT_ATTACHED;
-	struct device *dev = party->dev;
-
-	if (dev->state == IOMMU_DEVICE_CHANGING ||
-		(dev->state == IOMMU_DEVICE_ATTACHED &&
-			party->leader->group_changing))
-		status = IOMMU_BUSY;
-	else if (dev->state == IOMMU_DEVICE_ATTACHED)
-		status = IOMMU_OK;
-	if (status == IOMMU_OK) {
-		dev->state = IOMMU_DEVICE_CHANGING;
-		party->leader->group_changing = true;
-	}
-	core_unlock(iommu, &iommu->lock, state);
-	return status;
+	if (device_state(dev) == IOMMU_DEVICE_CHANGING)
+		return IOMMU_BUSY;
+	if (device_state(dev) != IOMMU_DEVICE_ATTACHED)
+		return IOMMU_NOT_ATTACHED;
+	if (is_changing(dev->leader))
+		return IOMMU_BUSY;
+	__begin_change(dev);
+	return IOMMU_OK;
 }
 
-enum iommu_status core_detach(struct iommu *iommu, struct device *dev)
+enum iommu_status core_detach(struct device *dev)
 {
-	uint16_t rid[MAX_RIDS];
 	enum iommu_status status;
-	struct party party;
+	unsigned long state;
+	struct iommu *iommu;
 	struct entry entry;
 
 	if (!dev->unit)
 		return IOMMU_NOT_ATTACHED;
-	/* What stands for the device exists since it was attached. */
-	status = find_party(iommu, dev, &party);
-	if (status == IOMMU_OK)
-		status = begin_detach(iommu, &party);
+	iommu = dev->unit->iommu;
+	state = core_lock(iommu, &iommu->lock);
+	status = __begin_detach(dev);
+	core_unlock(iommu, &iommu->lock, state);
 	if (status != IOMMU_OK)
 		return status;
 	entry = (struct entry){
 		.kind = dev->domain->kind, .did = dev->did, .ats = dev->ats_on};
 
-	status = close_entries(&party, &entry, core_device_rids(dev, rid), rid);
+	status = close_entries(dev, &entry, dev->rids);
 	if (entry.ats)
 		core_ats_switch(dev, false);
-	release(iommu, &party, status == IOMMU_OK);
+	release(dev, status == IOMMU_OK);
 	unit_count(&dev->unit->stats.detaches, 1);
 	return status;
 }
@@ -480,7 +430,7 @@ enum iommu_status iommu_detach(struct iommu *iommu, struct iommu_device_id id)
 	if (dev->unit && unit_state(dev->unit) == IOMMU_UNIT_SUSPENDED)
 		return IOMMU_OFF;
 	if (core_inherits(dev)) {
-		status = core_disinherit(iommu, dev);
+		status = core_disinherit(dev);
 		if (status == IOMMU_OK || status == IOMMU_NO_MEMORY)
 			return status;
 		core_device_quarantine(iommu, dev);
@@ -489,33 +439,51 @@ enum iommu_status iommu_detach(struct iommu *iommu, struct iommu_device_id id)
 	if (core_is_parked(dev))
 		return IOMMU_NOT_ATTACHED;
 	if (dev->parking) {
-		status = move(iommu, dev, dev->parking);
+		status = move(dev, dev->parking);
 		if (status != IOMMU_UNSUPPORTED)
 			return status;
 	}
-	status = core_detach(iommu, dev);
+	status = core_detach(dev);
 	/* Whether that worked is in the log; blocked it is in any case. */
-	if (status == IOMMU_OK && core_park(iommu, dev) == IOMMU_UNCONFIRMED)
+	if (status == IOMMU_OK && core_park(dev) == IOMMU_UNCONFIRMED)
 		return IOMMU_UNCONFIRMED;
 	return status;
+}
+
+/* ---- devices that nobody gets ---- */
+
+/** Has a device change from a state, unless it is in another. */
+static bool change_state(struct iommu *iommu, struct device *dev,
+	enum iommu_device_state from, enum iommu_device_state to, int users)
+{
+	unsigned long state = core_lock(iommu, &iommu->lock);
+	bool mine = device_state(dev) == from;
+
+	if (mine) {
+		__atomic_store_n(&dev->state, (uint8_t)to, __ATOMIC_RELEASE);
+		__count_user(dev, users);
+	}
+	core_unlock(iommu, &iommu->lock, state);
+	return mine;
+}
+
+void core_device_keep_back(struct iommu *iommu, struct device *dev)
+{
+	change_state(
+		iommu, dev, IOMMU_DEVICE_BLOCKED, IOMMU_DEVICE_QUARANTINED, 0);
 }
 
 enum iommu_status core_device_quarantine(
 	struct iommu *iommu, struct device *dev)
 {
-	enum iommu_status status = core_detach(iommu, dev), old = IOMMU_OK;
-	unsigned long state;
+	enum iommu_status status = core_detach(dev), old;
 
 	if (status == IOMMU_BUSY)
 		return status;
-	if (dev->unit)
-		old = core_disinherit(iommu, dev);
+	old = dev->unit ? core_disinherit(dev) : IOMMU_OK;
+	core_device_keep_back(iommu, dev);
 	if (old != IOMMU_OK)
-		status = old;
-	state = core_lock(iommu, &iommu->lock);
-	if (dev->state == IOMMU_DEVICE_BLOCKED)
-		dev->state = IOMMU_DEVICE_QUARANTINED;
-	core_unlock(iommu, &iommu->lock, state);
+		return old;
 	return status == IOMMU_NOT_ATTACHED ? IOMMU_OK : status;
 }
 
@@ -523,34 +491,25 @@ enum iommu_status iommu_device_revive(
 	struct iommu *iommu, struct iommu_device_id id)
 {
 	struct device *dev = core_device_known(iommu, id);
-	enum iommu_status status = IOMMU_OK;
-	uint16_t rid[MAX_RIDS];
-	unsigned long state;
-	struct party party;
+	enum iommu_status status;
 	struct entry entry;
-	bool mine;
 
 	if (!dev || !dev->unit)
 		return IOMMU_WRONG_STATE;
 	if (unit_state(dev->unit) == IOMMU_UNIT_FAILED)
 		return IOMMU_UNIT_LOST;
-	state = core_lock(iommu, &iommu->lock);
-	mine = dev->state == IOMMU_DEVICE_QUARANTINED;
-	if (mine)
-		dev->state = IOMMU_DEVICE_CHANGING;
-	core_unlock(iommu, &iommu->lock, state);
-	if (!mine)
+	/* Counted, so that ids which others use too stay open. */
+	if (!change_state(iommu, dev, IOMMU_DEVICE_QUARANTINED,
+		    IOMMU_DEVICE_CHANGING, 1))
 		return IOMMU_WRONG_STATE;
-
-	party = (struct party){.dev = dev, .leader = dev};
 	entry = (struct entry){.kind = IOMMU_DOMAIN_SHARED,
 		.did = dev->did ? dev->did : IDENTITY_DID};
 	__atomic_store_n(&dev->mute, false, __ATOMIC_RELEASE);
-	status = close_entries(&party, &entry, core_device_rids(dev, rid), rid);
-	state = core_lock(iommu, &iommu->lock);
-	dev->state = status == IOMMU_OK ? IOMMU_DEVICE_BLOCKED
-					: IOMMU_DEVICE_QUARANTINED;
-	core_unlock(iommu, &iommu->lock, state);
+	status = close_entries(dev, &entry, dev->rids);
+	change_state(iommu, dev, IOMMU_DEVICE_CHANGING,
+		status == IOMMU_OK ? IOMMU_DEVICE_BLOCKED
+				   : IOMMU_DEVICE_QUARANTINED,
+		-1);
 	return status;
 }
 
@@ -563,7 +522,7 @@ enum iommu_status iommu_device_removed(
 	if (!dev)
 		return core_disinherit_gone(iommu, id);
 	core_device_mute(dev);
-	status = core_detach(iommu, dev);
+	status = core_detach(dev);
 	old = core_disinherit_gone(iommu, id);
 	__atomic_store_n(&dev->mute, false, __ATOMIC_RELEASE);
 	return status == IOMMU_NOT_ATTACHED ? old : status;

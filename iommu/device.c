@@ -1,119 +1,107 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Devices: found, remembered, asked about. A table per segment and bus makes
- * finding one two loads; what configuration space says is read once.
+ * Devices: found, remembered, asked about. A table per bus makes finding one a
+ * few loads; what configuration space says is read once.
  */
 #include "backend.h"
 
 /* ---- the table of devices ---- */
 
-static struct segment *known_segment(const struct iommu *iommu, uint16_t number)
+static struct bus *known_bus(
+	const struct iommu *iommu, uint16_t segment, unsigned number)
 {
-	struct segment *segment =
-		__atomic_load_n(&iommu->segments, __ATOMIC_ACQUIRE);
+	struct bus *bus =
+		__atomic_load_n(&iommu->bus[number], __ATOMIC_ACQUIRE);
 
-	while (segment && segment->number != number)
-		segment = segment->next;
-	return segment;
+	while (bus && bus->segment != segment)
+		bus = bus->next;
+	return bus;
 }
 
 struct device *core_device_known(
 	const struct iommu *iommu, struct iommu_device_id id)
 {
-	struct segment *segment = known_segment(iommu, id.segment);
-	struct bus *bus;
+	struct bus *bus = known_bus(iommu, id.segment, id.requester >> 8);
 
-	if (!segment)
-		return NULL;
-	bus = __atomic_load_n(
-		&segment->bus[id.requester >> 8], __ATOMIC_ACQUIRE);
 	if (!bus)
 		return NULL;
 	return __atomic_load_n(
 		&bus->device[id.requester & 0xff], __ATOMIC_ACQUIRE);
 }
 
-/** Both tables are a page each; the lock is not held while allocating. */
-static struct segment *make_segment(struct iommu *iommu, uint16_t number)
+/** The lock is not held while allocating: another CPU may be faster. */
+static struct bus *need_bus(
+	struct iommu *iommu, uint16_t segment, unsigned number)
 {
-	struct segment *segment, *other;
-	unsigned long state;
-	iommu_phys_t phys;
-
-	_Static_assert(sizeof(*segment) <= PAGE_SIZE, "one page");
-	segment = core_pages(iommu, 0, &phys);
-	if (!segment)
-		return NULL;
-	segment->phys = phys;
-	segment->number = number;
-	state = core_lock(iommu, &iommu->lock);
-	other = known_segment(iommu, number);
-	if (!other) {
-		segment->next = iommu->segments;
-		__atomic_store_n(&iommu->segments, segment, __ATOMIC_RELEASE);
-	}
-	core_unlock(iommu, &iommu->lock, state);
-	if (!other)
-		return segment;
-	core_pages_free(iommu, segment, phys, 0);
-	return other;
-}
-
-static struct bus *make_bus(
-	struct iommu *iommu, struct segment *segment, unsigned number)
-{
-	struct bus *bus, *other;
+	struct bus *bus = known_bus(iommu, segment, number), *fresh;
 	unsigned long state;
 	iommu_phys_t phys;
 
 	_Static_assert(sizeof(*bus) <= PAGE_SIZE, "one page");
-	bus = core_pages(iommu, 0, &phys);
-	if (!bus)
-		return NULL;
-	bus->phys = phys;
-	state = core_lock(iommu, &iommu->lock);
-	other = segment->bus[number];
-	if (!other)
-		__atomic_store_n(&segment->bus[number], bus, __ATOMIC_RELEASE);
-	core_unlock(iommu, &iommu->lock, state);
-	if (!other)
+	if (bus)
 		return bus;
-	core_pages_free(iommu, bus, phys, 0);
-	return other;
-}
-
-void core_segments_end(struct iommu *iommu)
-{
-	struct segment *segment = iommu->segments;
-
-	while (segment) {
-		struct segment *next = segment->next;
-		unsigned n;
-
-		for (n = 0; n < BUSES; n++)
-			if (segment->bus[n])
-				core_pages_free(iommu, segment->bus[n],
-					segment->bus[n]->phys, 0);
-		core_pages_free(iommu, segment, segment->phys, 0);
-		segment = next;
+	fresh = core_pages(iommu, 0, &phys);
+	if (!fresh)
+		return NULL;
+	fresh->phys = phys;
+	fresh->segment = segment;
+	state = core_lock(iommu, &iommu->lock);
+	bus = known_bus(iommu, segment, number);
+	if (!bus) {
+		fresh->next = iommu->bus[number];
+		__atomic_store_n(&iommu->bus[number], fresh, __ATOMIC_RELEASE);
 	}
+	core_unlock(iommu, &iommu->lock, state);
+	if (!bus)
+		return fresh;
+	core_pages_free(iommu, fresh, phys, 0);
+	return bus;
 }
 
-/** Enters a new device, or returns the one that was faster. */
-static struct device *enter_device(
-	struct iommu *iommu, struct device *dev, struct bus *bus)
+void core_buses_end(struct iommu *iommu)
 {
-	struct device **slot = &bus->device[dev->id.requester & 0xff];
-	unsigned long state = core_lock(iommu, &iommu->lock);
-	struct device *other = *slot;
+	unsigned n;
 
-	if (!other)
+	for (n = 0; n < BUSES; n++)
+		while (iommu->bus[n]) {
+			struct bus *bus = iommu->bus[n];
+
+			iommu->bus[n] = bus->next;
+			core_pages_free(iommu, bus, bus->phys, 0);
+		}
+}
+
+/** The object of an id, which need not be a function. A new one stands in until
+ *  it is met. */
+static enum iommu_status find_or_make(struct iommu *iommu, uint16_t segment,
+	uint16_t rid, struct device **out)
+{
+	struct iommu_device_id id = {segment, rid};
+	struct device *dev, **slot;
+	unsigned long state;
+	struct bus *bus;
+
+	*out = core_device_known(iommu, id);
+	if (*out)
+		return IOMMU_OK;
+	bus = need_bus(iommu, segment, rid >> 8);
+	dev = bus ? core_pool_get(iommu, &iommu->device_pool) : NULL;
+	if (!dev)
+		return IOMMU_NO_MEMORY;
+	dev->id = id;
+	dev->alias = dev->leader = dev;
+	dev->stand_in = true;
+	slot = &bus->device[rid & 0xff];
+	state = core_lock(iommu, &iommu->lock);
+	*out = *slot;
+	if (!*out)
 		__atomic_store_n(slot, dev, __ATOMIC_RELEASE);
 	core_unlock(iommu, &iommu->lock, state);
-	if (!other)
-		return dev;
-	core_pool_put(iommu, &iommu->device_pool, dev);
-	return other;
+	if (*out)
+		core_pool_put(iommu, &iommu->device_pool, dev);
+	else
+		*out = dev;
+	return IOMMU_OK;
 }
 
 /** Devices that only ACPI knows have no configuration space, and no
@@ -130,23 +118,37 @@ static void find(const struct iommu *iommu, struct iommu_device_id id,
 		topology_read(iommu, id, out);
 }
 
-static void describe(struct iommu *iommu, struct iommu_device_id id,
-	const struct topology *topology, struct device *dev)
+/** The ids that a device's requests may carry. */
+static void list_ids(struct device *dev, unsigned phantom)
 {
-	unsigned quirks = vtd_quirks_of(iommu, topology->scope);
+	unsigned fn;
+
+	dev->rids = 0;
+	dev->rid[dev->rids++] = dev->id.requester;
+	if (dev->alias != dev)
+		dev->rid[dev->rids++] = dev->alias->id.requester;
+	for (fn = 1; fn < 8; fn++)
+		if (fn & phantom && !(fn & ~phantom))
+			dev->rid[dev->rids++] =
+				dev->id.requester ^ (uint16_t)fn;
+}
+
+static void describe(struct iommu *iommu, const struct topology *topology,
+	struct device *dev)
+{
+	struct iommu_device_id id = dev->id;
 	struct iommu_device_id second = {
 		id.segment, (uint16_t)(id.requester | 1)};
+	unsigned quirks = vtd_quirks_of(iommu, topology->scope);
+	unsigned phantom = topology->phantom;
 	struct iommu_reserved_region region;
 
-	dev->id = id;
-	dev->alias = topology->alias;
-	dev->group = topology->group;
-	dev->phantom = topology->phantom;
 	dev->ats = topology->ats;
 	dev->bridge = topology->bridge;
 	if (!(id.requester & 7) && quirks & IOMMU_QUIRK_SECOND_ID &&
 		!topology_exists(iommu, second))
-		dev->phantom |= 1;
+		phantom |= 1;
+	list_ids(dev, phantom);
 	dev->tlb_twice = quirks & IOMMU_QUIRK_TLB_TWICE;
 	dev->properties = (uint8_t)vtd_properties(iommu, topology->scope);
 	dev->unit = vtd_unit_for(iommu, topology->scope);
@@ -156,123 +158,71 @@ static void describe(struct iommu *iommu, struct iommu_device_id id,
 		vtd_reserved_region(iommu, &topology->scope, 0, &region);
 }
 
-static enum iommu_status make_device(
+/** Learns what a function is, and which objects count for it. */
+static enum iommu_status meet(
 	struct iommu *iommu, struct iommu_device_id id, struct device **out)
 {
+	struct device *dev, *alias, *leader;
 	struct topology topology;
-	struct segment *segment;
-	struct device *dev;
-	struct bus *bus;
+	enum iommu_status status;
+	unsigned long state;
 
 	find(iommu, id, &topology);
 	if (!topology.present)
 		return IOMMU_NO_DEVICE;
-	segment = known_segment(iommu, id.segment);
-	if (!segment)
-		segment = make_segment(iommu, id.segment);
-	if (!segment)
-		return IOMMU_NO_MEMORY;
-	bus = segment->bus[id.requester >> 8];
-	if (!bus)
-		bus = make_bus(iommu, segment, id.requester >> 8);
-	if (!bus)
-		return IOMMU_NO_MEMORY;
-	dev = core_pool_get(iommu, &iommu->device_pool);
-	if (!dev)
-		return IOMMU_NO_MEMORY;
-	describe(iommu, id, &topology, dev);
-	*out = enter_device(iommu, dev, bus);
-	return IOMMU_OK;
-}
-
-/** A stand-in turns out to be a function: learn what it is. */
-static enum iommu_status meet(struct iommu *iommu, struct device *dev)
-{
-	struct topology topology;
-	unsigned long state;
-
-	find(iommu, dev->id, &topology);
-	if (!topology.present)
-		return IOMMU_NO_DEVICE;
+	status = find_or_make(iommu, id.segment, id.requester, &dev);
+	if (status == IOMMU_OK)
+		status =
+			find_or_make(iommu, id.segment, topology.alias, &alias);
+	if (status == IOMMU_OK)
+		status = find_or_make(
+			iommu, id.segment, topology.group, &leader);
+	if (status != IOMMU_OK)
+		return status;
 	state = core_lock(iommu, &iommu->lock);
-	if (dev->stand_in)
-		describe(iommu, dev->id, &topology, dev);
-	dev->stand_in = false;
+	if (dev->stand_in) {
+		dev->alias = alias;
+		dev->leader = leader;
+		describe(iommu, &topology, dev);
+		__atomic_store_n(&dev->stand_in, false, __ATOMIC_RELEASE);
+	}
 	core_unlock(iommu, &iommu->lock, state);
+	*out = dev;
 	return IOMMU_OK;
 }
 
 void core_devices_anew(struct iommu *iommu)
 {
 	unsigned long state = core_lock(iommu, &iommu->lock);
-	const struct segment *segment;
+	const struct bus *bus;
 	unsigned n, k;
 
-	for (segment = iommu->segments; segment; segment = segment->next)
-		for (n = 0; n < BUSES; n++)
-			for (k = 0; segment->bus[n] && k < DEVFNS; k++) {
-				struct device *dev = segment->bus[n]->device[k];
-
-				if (dev && !dev->unit)
-					dev->stand_in = true;
-			}
+	for (n = 0; n < BUSES; n++)
+		for (bus = iommu->bus[n]; bus; bus = bus->next)
+			for (k = 0; k < DEVFNS; k++)
+				if (bus->device[k] && !bus->device[k]->unit)
+					__atomic_store_n(
+						&bus->device[k]->stand_in, true,
+						__ATOMIC_RELEASE);
 	core_unlock(iommu, &iommu->lock, state);
 }
 
 enum iommu_status core_device(
 	struct iommu *iommu, struct iommu_device_id id, struct device **out)
 {
-	enum iommu_status status = IOMMU_OK;
+	enum iommu_status status;
 
 	if (!iommu->units)
 		return IOMMU_NO_UNIT;
 	*out = core_device_known(iommu, id);
-	if (!*out)
-		status = make_device(iommu, id, out);
-	/* Perhaps one that another CPU entered meanwhile. */
-	if (status == IOMMU_OK && (*out)->stand_in)
-		status = meet(iommu, *out);
-	if (status != IOMMU_OK)
-		return status;
+	if (!*out || __atomic_load_n(&(*out)->stand_in, __ATOMIC_ACQUIRE)) {
+		status = meet(iommu, id, out);
+		if (status != IOMMU_OK)
+			return status;
+	}
 	if ((*out)->bridge)
 		return IOMMU_BRIDGE;
 	return (*out)->unit ? IOMMU_OK : IOMMU_UNCOVERED;
-}
-
-enum iommu_status core_device_stand_in(struct iommu *iommu,
-	const struct device *dev, uint16_t rid, struct device **out)
-{
-	struct iommu_device_id id = {dev->id.segment, rid};
-	struct segment *segment;
-	struct bus *bus;
-
-	*out = core_device_known(iommu, id);
-	if (*out)
-		return IOMMU_OK;
-	segment = known_segment(iommu, id.segment);
-	bus = segment->bus[rid >> 8];
-	if (!bus)
-		bus = make_bus(iommu, segment, rid >> 8);
-	*out = bus ? core_pool_get(iommu, &iommu->device_pool) : NULL;
-	if (!*out)
-		return IOMMU_NO_MEMORY;
-	(*out)->id = id;
-	(*out)->stand_in = true;
-	*out = enter_device(iommu, *out, bus);
-	return IOMMU_OK;
-}
-
-unsigned core_device_rids(const struct device *dev, uint16_t rid[MAX_RIDS])
-{
-	unsigned count = 0, fn;
-
-	rid[count++] = dev->id.requester;
-	if (dev->alias != dev->id.requester)
-		rid[count++] = dev->alias;
-	for (fn = 1; dev->phantom && fn < 8; fn++)
-		if (fn & dev->phantom && !(fn & ~(unsigned)dev->phantom))
-			rid[count++] = dev->id.requester ^ (uint16_t)fn;
-	return count;
 }
 
 void core_device_mute(struct device *dev)
@@ -300,20 +250,20 @@ enum iommu_status iommu_device_info(struct iommu *iommu,
 		return status;
 	state = core_lock(iommu, &iommu->lock);
 	*out = (struct iommu_device_info){
-		.state = dev->state,
+		.state = device_state(dev),
 		.unit = dev->unit ? dev->unit->index : 0,
 		.reserved_memory = dev->reserved_memory,
-		.alias = dev->alias,
+		.alias = dev->alias->id.requester,
 		.properties = dev->properties,
 		.tlb_on = dev->ats_on,
 		.faults = __atomic_load_n(&dev->faults, __ATOMIC_RELAXED),
 	};
 	if (core_is_parked(dev)) {
 		out->state = IOMMU_DEVICE_BLOCKED;
-	} else if (dev->state == IOMMU_DEVICE_ATTACHED) {
+	} else if (out->state == IOMMU_DEVICE_ATTACHED) {
 		out->domain = dev->domain;
 		out->did = dev->did;
-	} else if (dev->state == IOMMU_DEVICE_BLOCKED && core_inherits(dev)) {
+	} else if (out->state == IOMMU_DEVICE_BLOCKED && core_inherits(dev)) {
 		out->state = IOMMU_DEVICE_INHERITED;
 	}
 	core_unlock(iommu, &iommu->lock, state);
@@ -341,8 +291,7 @@ enum iommu_status iommu_device_group(struct iommu *iommu,
 
 	if (status != IOMMU_OK)
 		return status;
-	*out_count = topology_group(iommu,
-		(struct iommu_device_id){id.segment, dev->group}, out, max);
+	*out_count = topology_group(iommu, dev->leader->id, out, max);
 	for (n = 0; n < max && n < *out_count; n++)
 		if (iommu_device_same(out[n], id)) {
 			out[n] = out[0];
@@ -377,41 +326,24 @@ static void visit_bus(
 		const struct device *dev = bus->device[n];
 
 		if (dev && dev->unit && dev->unit->index == unit &&
-			dev->state == IOMMU_DEVICE_ATTACHED &&
+			device_state(dev) == IOMMU_DEVICE_ATTACHED &&
 			!core_is_parked(dev))
 			visit(arg, unit, dev->id, dev->domain);
 	}
 }
 
-/** The segment with the smallest number from `least` on. I held. */
-static const struct segment *__next_segment(
-	const struct iommu *iommu, unsigned least)
-{
-	const struct segment *segment, *best = NULL;
-
-	for (segment = iommu->segments; segment; segment = segment->next)
-		if (segment->number >= least &&
-			(!best || segment->number < best->number))
-			best = segment;
-	return best;
-}
-
+/** All devices of a unit are in one segment. */
 void iommu_visit_attached(
 	const struct iommu *iommu, iommu_visit *visit, void *arg)
 {
 	struct iommu_lock *lock = (struct iommu_lock *)&iommu->lock;
 	unsigned long state = core_lock(iommu, lock);
-	const struct segment *segment;
+	const struct bus *bus;
 	unsigned unit, n;
 
-	for (unit = 0; unit < iommu->units; unit++) {
-		segment = __next_segment(iommu, 0);
-		for (; segment;
-			segment = __next_segment(iommu, segment->number + 1u))
-			for (n = 0; n < BUSES; n++)
-				if (segment->bus[n])
-					visit_bus(segment->bus[n], unit, visit,
-						arg);
-	}
+	for (unit = 0; unit < iommu->units; unit++)
+		for (n = 0; n < BUSES; n++)
+			for (bus = iommu->bus[n]; bus; bus = bus->next)
+				visit_bus(bus, unit, visit, arg);
 	core_unlock(iommu, lock, state);
 }

@@ -106,20 +106,19 @@ bool __did_take(struct did_map *map, uint16_t *out)
 	unsigned words = (map->count + 63) / 64, n;
 
 	for (n = 0; n < words; n++) {
-		unsigned word = (map->hint + n) % words;
-		uint64_t free = ~map->taken[word];
-		unsigned did;
+		uint64_t free = ~map->taken[map->hint];
 
 		if (map->count < 64)
 			free &= (1ull << map->count) - 1;
-		if (!free)
-			continue;
-		did = word * 64 + (unsigned)__builtin_ctzll(free);
-		__atomic_fetch_or(
-			&map->taken[word], free & -free, __ATOMIC_RELAXED);
-		map->hint = word;
-		*out = (uint16_t)did;
-		return true;
+		if (free) {
+			*out = (uint16_t)(map->hint * 64 +
+				(unsigned)__builtin_ctzll(free));
+			__atomic_fetch_or(&map->taken[map->hint], free & -free,
+				__ATOMIC_RELAXED);
+			return true;
+		}
+		if (++map->hint == words)
+			map->hint = 0;
 	}
 	return false;
 }
@@ -129,18 +128,6 @@ static void __did_give(struct did_map *map, uint16_t did)
 	if (did != IDENTITY_DID)
 		__atomic_fetch_and(&map->taken[did / 64], ~(1ull << did % 64),
 			__ATOMIC_RELAXED);
-}
-
-/** The union of the duties of all units that the domain is on. I held. */
-static void __note_duties(struct iommu_domain *domain)
-{
-	const struct iommu *iommu = domain->iommu;
-	unsigned duties = 0, n;
-
-	for (n = 0; n < iommu->units; n++)
-		if (domain->units >> n & 1)
-			duties |= iommu->unit[n]->duties;
-	__atomic_store_n(&domain->duties, duties, __ATOMIC_RELEASE);
 }
 
 enum iommu_status __domain_enter(struct iommu_domain *domain, struct unit *unit)
@@ -153,13 +140,26 @@ enum iommu_status __domain_enter(struct iommu_domain *domain, struct unit *unit)
 		if (domain != domain->iommu->identity &&
 			!__did_take(&unit->dids, &on->did))
 			return IOMMU_NO_DOMAIN_ID;
+		__atomic_fetch_or(
+			&domain->units, 1ull << unit->index, __ATOMIC_SEQ_CST);
+		__atomic_fetch_or(
+			&domain->duties, unit->duties, __ATOMIC_RELEASE);
 	}
 	on->users++;
-	__atomic_fetch_or(
-		&domain->units, 1ull << unit->index, __ATOMIC_SEQ_CST);
 	__atomic_fetch_add(&domain->devices, 1, __ATOMIC_RELEASE);
-	__note_duties(domain);
 	return IOMMU_OK;
+}
+
+/** The union of the duties of all units that the domain is on. I held. */
+static void __note_duties(struct iommu_domain *domain)
+{
+	const struct iommu *iommu = domain->iommu;
+	unsigned duties = 0;
+	uint64_t units;
+
+	for (units = domain->units; units; units &= units - 1)
+		duties |= iommu->unit[__builtin_ctzll(units)]->duties;
+	__atomic_store_n(&domain->duties, duties, __ATOMIC_RELEASE);
 }
 
 void __domain_leave(

@@ -110,7 +110,7 @@ enum iommu_status iommu_destroy(struct iommu *iommu)
 		core_unpark_all(iommu);
 	status = end_units(iommu);
 	vtd_forget(iommu);
-	core_segments_end(iommu);
+	core_buses_end(iommu);
 	core_pool_put(iommu, &iommu->domain_pool, iommu->identity);
 	/* A unit that could not be switched off may still walk them. */
 	if (iommu->identity_tables && status == IOMMU_OK)

@@ -93,16 +93,10 @@ struct fault_ring {
 
 /** The devices of one bus that were ever looked at. */
 struct bus {
+	struct bus *next;              /* C: the same number, other segments */
 	iommu_phys_t phys;             /* C */
+	uint16_t segment;              /* C */
 	struct device *device[DEVFNS]; /* A, set once */
-};
-
-/** A PCI segment; there are few, so they form a list. */
-struct segment {
-	struct segment *next;   /* C */
-	iommu_phys_t phys;      /* C */
-	uint16_t number;        /* C */
-	struct bus *bus[BUSES]; /* A, set once */
 };
 
 /** Collects text and hands it to a sink in pieces. */
@@ -130,7 +124,7 @@ struct iommu {
 	struct dmar *dmar;                    /* C */
 	struct unit *unit[MAX_UNITS];         /* C */
 	unsigned units;                       /* C */
-	struct segment *segments;             /* A, grows at the head */
+	struct bus *bus[BUSES];               /* A, each grows at the head */
 	struct iommu_domain *identity;        /* S */
 	struct iommu_domain *identity_tables; /* A: without pass-through */
 	unsigned domains;                     /* I: without identity */
@@ -143,20 +137,24 @@ struct iommu {
 
 struct device {
 	struct iommu_device_id id; /* C */
-	uint16_t alias;            /* C: own id if none */
-	uint16_t phantom;          /* C: mask of function bits */
+	struct device *alias;      /* C: whose id its requests carry too, or
+				      itself */
+	struct device *leader;     /* C: stands for its group; may be itself */
+	uint16_t rid[MAX_RIDS];    /* C: all ids that its requests may carry */
+	uint8_t rids;              /* C: how many */
 	struct unit *unit;         /* C: NULL if uncovered */
 	bool bridge;               /* C */
 	bool reserved_memory;      /* C */
 	bool tlb_twice;            /* C: its TLB is to be flushed twice */
 	bool mute;                 /* A: does not answer its flushes */
-	uint8_t state;             /* I: enum iommu_device_state */
+	uint8_t state;             /* A: enum iommu_device_state; changed
+				      under I or, while changing, by whoever
+				      changes the device */
 	uint16_t did;              /* I */
-	uint16_t group;      /* C: the function that stands for its group */
-	bool stand_in;       /* I: not seen, or not since units came */
+	bool stand_in;             /* A: not seen, or not since units came */
 	uint16_t rid_users;  /* I: attached devices whose requests carry this id
 			      */
-	bool group_changing; /* I: a member is on its way */
+	bool group_changing; /* A: a member is on its way */
 	uint16_t group_users; /* I: attached devices whose group this is */
 	struct iommu_domain *domain;        /* I: also while changing */
 	struct iommu_domain *parking;       /* S: its reserved memory alone */
@@ -178,6 +176,7 @@ struct pgtable {
 	iommu_phys_t phys;    /* C */
 	unsigned levels;      /* C */
 	unsigned top_shift;   /* C: of the root's index */
+	unsigned bits;        /* C: of an address */
 	unsigned lowest_root; /* C: least levels that any unit starts with */
 	uint64_t last;        /* C: last address */
 	uint64_t phys_last;   /* C */
@@ -205,7 +204,6 @@ struct iommu_domain {
 	struct iommu *iommu;             /* C */
 	void *owner;                     /* C */
 	enum iommu_domain_kind kind;     /* C */
-	unsigned iova_bits;              /* C: mapped */
 	struct iommu_shared_roots roots; /* C */
 	bool no_snoop_control;           /* C: mapped */
 	word64 units;                    /* A: bit n: unit n has users */
@@ -218,6 +216,12 @@ struct iommu_domain {
 };
 
 /* ---- small helpers ---- */
+
+static inline enum iommu_device_state device_state(const struct device *dev)
+{
+	return (enum iommu_device_state)__atomic_load_n(
+		&dev->state, __ATOMIC_ACQUIRE);
+}
 
 /** How far an instance's life has got. */
 static inline enum instance_state core_life(const struct iommu *iommu)
@@ -317,10 +321,6 @@ void core_log(struct iommu *iommu, enum iommu_log_level level,
  *  *out_device. */
 enum iommu_status core_device(struct iommu *iommu, struct iommu_device_id id,
 	struct device **out_device);
-/** The object that stands for an id near a device, which need not be a
- *  function. */
-enum iommu_status core_device_stand_in(struct iommu *iommu,
-	const struct device *dev, uint16_t rid, struct device **out);
 /** A device that is known already, or NULL. Any context. */
 struct device *core_device_known(
 	const struct iommu *iommu, struct iommu_device_id id);
@@ -329,13 +329,13 @@ void core_devices_anew(struct iommu *iommu);
 /** Blocks a device for good: its TLB did not answer or its faults storm. */
 enum iommu_status core_device_quarantine(
 	struct iommu *iommu, struct device *dev);
+/** Keeps a blocked device back: nobody gets it until it is revived. */
+void core_device_keep_back(struct iommu *iommu, struct device *dev);
 /** Notes that a device's TLB does not answer: no more is asked of it. */
 void core_device_mute(struct device *dev);
 bool core_device_is_mute(const struct iommu *iommu, struct iommu_device_id id);
-/** Gives the tables of segments and buses back. */
-void core_segments_end(struct iommu *iommu);
-/** The ids that its requests may carry. Returns how many. */
-unsigned core_device_rids(const struct device *dev, uint16_t rid[MAX_RIDS]);
+/** Gives the tables of buses back. */
+void core_buses_end(struct iommu *iommu);
 
 /* ---- ats.c ---- */
 
@@ -363,9 +363,8 @@ enum iommu_status core_block_silent(
 
 /* ---- attach.c ---- */
 
-enum iommu_status core_attach(
-	struct iommu *iommu, struct device *dev, struct iommu_domain *domain);
-enum iommu_status core_detach(struct iommu *iommu, struct device *dev);
+enum iommu_status core_attach(struct device *dev, struct iommu_domain *domain);
+enum iommu_status core_detach(struct device *dev);
 
 /* ---- reserved.c ---- */
 
@@ -375,7 +374,7 @@ bool core_is_parked(const struct device *dev);
 enum iommu_status core_map_reserved(
 	struct iommu_domain *domain, const struct device *dev);
 /** Parks a blocked device, if it has reserved memory and the host wants it. */
-enum iommu_status core_park(struct iommu *iommu, struct device *dev);
+enum iommu_status core_park(struct device *dev);
 void core_park_all(struct iommu *iommu);
 void core_unpark_all(struct iommu *iommu);
 /** How many domains are for parking. */
@@ -386,7 +385,7 @@ unsigned core_parkings(const struct iommu *iommu);
 /** Whether a device still reaches what an earlier owner's tables map. */
 bool core_inherits(const struct device *dev);
 /** Ends that for a device and its group. */
-enum iommu_status core_disinherit(struct iommu *iommu, struct device *dev);
+enum iommu_status core_disinherit(struct device *dev);
 /** Ends that for a function that is gone. */
 enum iommu_status core_disinherit_gone(
 	struct iommu *iommu, struct iommu_device_id id);
@@ -435,8 +434,8 @@ struct entry;
 enum iommu_status core_table_make(
 	struct iommu_domain *domain, unsigned iova_bits);
 void core_table_free(struct iommu_domain *domain);
-/** What a unit's entry for a mapped domain is. False: it does not fit. */
-bool core_table_entry(const struct iommu_domain *domain,
+/** What a unit's entry for a mapped domain is. IOMMU_WIDTH: it does not fit. */
+enum iommu_status core_table_entry(const struct pgtable *table,
 	const struct unit *unit, struct entry *out);
 enum iommu_status core_identity_make(struct iommu *iommu);
 struct iommu_dma_piece;

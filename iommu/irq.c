@@ -49,7 +49,7 @@ enum iommu_status iommu_irq_alloc(struct iommu *iommu,
 		status = IOMMU_OK; /* bridges send interrupts too */
 	if (status != IOMMU_OK)
 		return status;
-	return alloc(dev->unit, dev->alias, count, MAX_MSI, out);
+	return alloc(dev->unit, dev->alias->id.requester, count, MAX_MSI, out);
 }
 
 static enum iommu_status alloc_named(struct iommu *iommu, bool hpet,

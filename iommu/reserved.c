@@ -74,8 +74,9 @@ static __attribute__((noinline)) void tell_blocked(
 		id.requester & 7, iommu_status_text(why));
 }
 
-enum iommu_status core_park(struct iommu *iommu, struct device *dev)
+enum iommu_status core_park(struct device *dev)
 {
+	struct iommu *iommu = dev->unit->iommu;
 	enum iommu_status status = IOMMU_OK;
 
 	if (!iommu->options.keep_reserved_memory || !dev->reserved_memory ||
@@ -84,7 +85,7 @@ enum iommu_status core_park(struct iommu *iommu, struct device *dev)
 	if (!dev->parking)
 		status = make_parking(iommu, dev);
 	if (status == IOMMU_OK)
-		status = core_attach(iommu, dev, dev->parking);
+		status = core_attach(dev, dev->parking);
 	if (status != IOMMU_OK)
 		tell_blocked(iommu, dev->id, status);
 	return status;
@@ -102,7 +103,7 @@ void core_park_all(struct iommu *iommu)
 		if (core_device(iommu, id, &dev) == IOMMU_OK && !dev->domain &&
 			!core_inherits(dev))
 			/* If not, it is logged; the device is blocked. */
-			core_park(iommu, dev);
+			core_park(dev);
 }
 
 unsigned core_parkings(const struct iommu *iommu)
@@ -129,7 +130,7 @@ void core_unpark_all(struct iommu *iommu)
 		if (!dev || !dev->parking)
 			continue;
 		/* What is not confirmed keeps its tables. */
-		if (core_is_parked(dev) && core_detach(iommu, dev) != IOMMU_OK)
+		if (core_is_parked(dev) && core_detach(dev) != IOMMU_OK)
 			continue;
 		if (iommu_domain_destroy(dev->parking) == IOMMU_OK)
 			dev->parking = NULL;

@@ -31,46 +31,26 @@ bool core_inherits(const struct device *dev)
 		rid == dev->id.requester;
 }
 
-static bool carries(const struct device *dev, uint16_t rid)
-{
-	uint16_t own[MAX_RIDS];
-	unsigned count = core_device_rids(dev, own), n;
-
-	for (n = 0; n < count; n++)
-		if (own[n] == rid)
-			return true;
-	return false;
-}
-
 /** Whether an inherited entry has to go when the device gets another owner. */
 static __attribute__((noinline)) enum iommu_status concerns(
-	struct iommu *iommu, const struct device *dev, uint16_t rid, bool *out)
+	const struct device *dev, uint16_t rid, bool *out)
 {
 	struct iommu_device_id id = {dev->id.segment, rid};
 	enum iommu_status status;
 	struct device *other;
+	unsigned n;
 
-	*out = carries(dev, rid);
-	if (*out)
-		return IOMMU_OK;
-	status = core_device(iommu, id, &other);
+	*out = true;
+	for (n = 0; n < dev->rids; n++)
+		if (dev->rid[n] == rid)
+			return IOMMU_OK;
+	status = core_device(dev->unit->iommu, id, &other);
 	if (status == IOMMU_NO_MEMORY)
 		return status;
 	/* An id without a function is a bridge's or a phantom's. */
 	*out = status == IOMMU_NO_DEVICE ? rid >> 8 == dev->id.requester >> 8
-					 : other->group == dev->group;
+					 : other->leader == dev->leader;
 	return IOMMU_OK;
-}
-
-/** A device whose TLB did not answer: the entry is gone, so what the TLB holds
- *  is refused, but nobody gets the device. */
-static void keep_back(struct iommu *iommu, struct device *dev)
-{
-	unsigned long state = core_lock(iommu, &iommu->lock);
-
-	if (dev->state == IOMMU_DEVICE_BLOCKED)
-		dev->state = IOMMU_DEVICE_QUARANTINED;
-	core_unlock(iommu, &iommu->lock, state);
 }
 
 /** IOMMU_DEVICE_BROKEN if the device does not answer. */
@@ -97,11 +77,12 @@ static enum iommu_status end_one(struct unit *unit, uint16_t rid)
 		core_ats_switch(dev, false);
 	if (!core_device_is_mute(iommu, id))
 		return status;
-	keep_back(iommu, dev);
+	/* The entry is gone, so what its TLB holds is refused. */
+	core_device_keep_back(iommu, dev);
 	return status == IOMMU_OK ? IOMMU_DEVICE_BROKEN : status;
 }
 
-enum iommu_status core_disinherit(struct iommu *iommu, struct device *dev)
+enum iommu_status core_disinherit(struct device *dev)
 {
 	enum iommu_status status = IOMMU_OK;
 	struct unit *unit = dev->unit;
@@ -114,7 +95,7 @@ enum iommu_status core_disinherit(struct iommu *iommu, struct device *dev)
 	for (from = 0; status == IOMMU_OK &&
 		unit->ops->next_inherited(unit, from, &rid);
 		from = rid + 1u) {
-		status = concerns(iommu, dev, rid, &hit);
+		status = concerns(dev, rid, &hit);
 		if (status == IOMMU_OK && hit)
 			status = end_one(unit, rid);
 	}

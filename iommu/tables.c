@@ -11,13 +11,10 @@
  *  suffice, else as many as it has. 0: it cannot. */
 static unsigned levels_for(const struct unit *unit, unsigned bits)
 {
-	unsigned levels = 3;
+	unsigned least = (bits - PAGE_SHIFT + INDEX_BITS - 1) / INDEX_BITS;
+	unsigned usable = unit->levels >> least << least;
 
-	if (bits > unit->iova_bits)
-		return 0;
-	while (!(unit->levels >> levels & 1) || bits > shift_of(levels + 1))
-		levels++;
-	return levels;
+	return bits <= unit->iova_bits ? (unsigned)__builtin_ctz(usable) : 0;
 }
 
 /** What all usable units have in common. Returns how many there are. */
@@ -117,6 +114,7 @@ enum iommu_status core_table_make(
 		iova_bits = most;
 	if (iova_bits < shift_of(2) || iova_bits > most)
 		return IOMMU_WIDTH;
+	table->bits = iova_bits;
 	choose_levels(iommu, table, iova_bits);
 	table->last = (1ull << iova_bits) - 1;
 	table->near_last = core_min(table->last, CACHED_LAST);
@@ -149,22 +147,20 @@ static bool suits(const struct pgtable *table, const struct unit *unit)
 		table->phys_last >> unit->phys_bits == 0;
 }
 
-bool core_table_entry(const struct iommu_domain *domain,
-	const struct unit *unit, struct entry *out)
+enum iommu_status core_table_entry(
+	const struct pgtable *table, const struct unit *unit, struct entry *out)
 {
-	const struct pgtable *table = &domain->table;
-	unsigned bits = 64u - (unsigned)__builtin_clzll(table->last);
-	unsigned levels = levels_for(unit, bits), level;
+	unsigned levels = levels_for(unit, table->bits), level;
 	uint64_t link = table->phys.v;
 
 	if (!levels || levels > table->levels || !suits(table, unit))
-		return false;
+		return IOMMU_WIDTH;
 	for (level = table->levels; level > levels; level--)
-		link = load(table_at(domain->iommu, link)) & ADDRESS;
+		link = load(table_at(unit->iommu, link)) & ADDRESS;
 	out->kind = IOMMU_DOMAIN_MAPPED;
 	out->root = iommu_phys(link);
 	out->levels = levels;
-	return true;
+	return IOMMU_OK;
 }
 
 /** The last address of an identity map. Without 1 GiB pages only the lowest

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <string.h>
+#include "iommu/backend.h"
 #include "support/kinds.h"
 
 #define RW (IOMMU_READ | IOMMU_WRITE)
@@ -70,6 +71,13 @@ static void bridge_is_one_group(void **state)
 		assert_int_equal(iommu_detach(r.iommu, rig_id(b)), IOMMU_OK);
 		rig_check(&r);
 		/* The id is the bridge's: the other one still uses it. */
+		assert_true(rig_can_write(&r, a, 0x1000));
+		/* Nor does it go when the first is blocked and revived. */
+		assert_int_equal(core_device_quarantine(r.iommu,
+					 core_device_known(r.iommu, rig_id(b))),
+			IOMMU_OK);
+		assert_int_equal(
+			iommu_device_revive(r.iommu, rig_id(b)), IOMMU_OK);
 		assert_true(rig_can_write(&r, a, 0x1000));
 		assert_int_equal(iommu_detach(r.iommu, rig_id(a)), IOMMU_OK);
 		assert_false(rig_can_write(&r, a, 0x1000));

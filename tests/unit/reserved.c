@@ -278,6 +278,28 @@ static void lost_on_the_way(void **state)
 	}
 }
 
+/** A domain that maps nothing is not gone from in one step. */
+static void kept_after_a_blocked_domain(void **state)
+{
+	struct iommu_domain_config config = {.kind = IOMMU_DOMAIN_BLOCKED};
+	struct iommu_domain *domain;
+	struct rig r;
+
+	(void)state;
+	open_machine(&r, MODEL_LAZY);
+	r.options.keep_reserved_memory = true;
+	rig_start_ok(&r);
+	assert_int_equal(
+		iommu_domain_create(r.iommu, &config, &domain), IOMMU_OK);
+	assert_int_equal(
+		iommu_attach(r.iommu, rig_id(LEGACY), domain), IOMMU_OK);
+	assert_false(rig_can_write(&r, LEGACY, REGION));
+	assert_int_equal(iommu_detach(r.iommu, rig_id(LEGACY)), IOMMU_OK);
+	assert_true(rig_can_write(&r, LEGACY, REGION));
+	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	rig_close(&r);
+}
+
 static void kept_but_not_handed_on(void **state)
 {
 	struct iommu_domain *domain;
@@ -453,6 +475,7 @@ int main(void)
 		cmocka_unit_test(handed_on_without_a_gap),
 		cmocka_unit_test(lost_on_the_way),
 		cmocka_unit_test(not_kept_where_nothing_translates),
+		cmocka_unit_test(kept_after_a_blocked_domain),
 		cmocka_unit_test(kept_but_not_handed_on),
 		cmocka_unit_test(reserved_addresses_are_not_given_out),
 		cmocka_unit_test(groups_are_found),
