@@ -130,6 +130,4 @@ void core_pool_end(struct iommu *iommu, struct pool *pool)
 		core_pages_free(iommu, page, page->phys, 0);
 		page = next;
 	}
-	pool->pages = NULL;
-	pool->free = NULL;
 }
