@@ -198,6 +198,24 @@ static void copies_hide_the_neighbours(void **state)
 	assert_int_equal(
 		iommu_dma_unmap(p.dma, iova, 8, IOMMU_BOTH_WAYS), IOMMU_OK);
 	assert_int_equal(page[1], 0x5ec2e7);
+	/* One byte more than a page, one byte into it, and both. */
+	for (unsigned n = 1; n < 4; n++) {
+		uint64_t at = n & 1, size = 4096 + (n >> 1), last = at + size;
+
+		if (at + size == 4096)
+			continue;
+		*((uint8_t *)page + last) = 0x5e;
+		assert_int_equal(iommu_dma_map(p.dma, iommu_phys(p.memory + at),
+					 size, ~0ull, IOMMU_BOTH_WAYS, &iova),
+			IOMMU_OK);
+		assert_int_equal(model_dma_read(p.r.m, 0, RIG_DEV,
+					 iova.v + size, &word, 1),
+			MODEL_DMA_OK);
+		assert_int_equal((uint8_t)word, 0);
+		assert_int_equal(
+			iommu_dma_unmap(p.dma, iova, size, IOMMU_BOTH_WAYS),
+			IOMMU_OK);
+	}
 	close_play(&p);
 }
 

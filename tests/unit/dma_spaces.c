@@ -233,6 +233,39 @@ static void scattered_pages_are_found(void **state)
 	rig_close_anyhow(&p.r);
 }
 
+/** A run lies where all of its pages are free, whichever of a block is not. */
+static void whole_blocks_are_found(void **state)
+{
+	struct iommu_dma_config config = {0};
+
+	(void)state;
+	for (unsigned pages = 2; pages <= 64; pages *= 2)
+		for (unsigned k = 0; k < 3; k++) {
+			unsigned odd = k == 0 ? 0
+				: k == 1      ? pages / 2
+					      : pages - 1;
+			unsigned blocks = MOST / pages - 20, count = 0;
+			uint64_t iova;
+			struct play p;
+
+			play_open(&p, "plain", IOMMU_DOMAIN_MAPPED, &config, 1);
+			for (uint64_t n = 0; n < blocks; n++)
+				assert_int_equal(
+					iommu_dma_reserve(p.dma,
+						iommu_iova((n * pages + odd) *
+							PAGE),
+						PAGE),
+					IOMMU_OK);
+			while (play_map(&p, pages * PAGE, CHUNK - 1, &iova) ==
+				IOMMU_OK) {
+				assert_true(iova / PAGE / pages >= blocks);
+				count++;
+			}
+			assert_in_range(count, 1, 20);
+			rig_close_anyhow(&p.r);
+		}
+}
+
 /** The last byte counts: it may be at the mask, not above. */
 static void last_byte_lies_below_the_mask(void **state)
 {
@@ -555,6 +588,7 @@ int main(void)
 		cmocka_unit_test(reserved_addresses_are_left_out),
 		cmocka_unit_test(guard_pages_stay_unmapped),
 		cmocka_unit_test(scattered_pages_are_found),
+		cmocka_unit_test(whole_blocks_are_found),
 		cmocka_unit_test(last_byte_lies_below_the_mask),
 		cmocka_unit_test(without_a_bitmap_there_are_no_addresses),
 		cmocka_unit_test(foreign_addresses_are_refused),

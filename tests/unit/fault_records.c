@@ -360,6 +360,55 @@ static void lost_faults_are_told_of(void **state)
 	rig_close(&r);
 }
 
+/** The entries that a fault's walk met are those in memory (VT-d 9.1, 9.3). */
+static void walks_show_what_memory_holds(void **state)
+{
+	static const uint16_t dev[] = {
+		RIG_DEV, RIG_OTHER, RIG_BEHIND_PORT, MODEL_BDF(2, 0, 0)};
+	struct iommu_domain *domain;
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, "plain", MODEL_LAZY, 1);
+	r.options.fault_storm = 0;
+	rig_start_ok(&r);
+	domain = rig_mapped_domain(&r);
+	for (unsigned n = 0; n < 4; n++) {
+		uint64_t root =
+			model_read64(r.m, model_unit_base(r.m, 0) + 0x20);
+		struct iommu_fault f;
+
+		assert_int_equal(iommu_attach(r.iommu, rig_id(dev[n]), domain),
+			IOMMU_OK);
+		rig_can_write(&r, dev[n], 0x5000);
+		assert_true(iommu_interrupt(r.iommu, 0));
+		assert_true(iommu_fault_next(r.iommu, &f));
+		assert_int_equal(f.walk.steps, 3);
+		assert_false(f.walk.mapped);
+		for (unsigned k = 0; k < 3; k++) {
+			uint64_t *entry = model_ptr(r.m, f.walk.step[k].at.v);
+
+			assert_true(f.walk.step[k].low == entry[0]);
+			assert_true(
+				f.walk.step[k].high == (k < 2 ? entry[1] : 0));
+		}
+		assert_int_equal(f.walk.step[0].level, 7);
+		assert_int_equal(f.walk.step[1].level, 6);
+		assert_int_equal(f.walk.step[2].level, 4);
+		root &= ~0xfffull;
+		assert_true(f.walk.step[0].at.v == root + (dev[n] >> 8) * 16);
+		assert_true(f.walk.step[1].at.v ==
+			(f.walk.step[0].low & ~0xfffull) +
+				(dev[n] & 0xff) * 16);
+		assert_true(f.walk.step[2].at.v ==
+			(f.walk.step[1].low & ~0xfffull));
+		assert_int_equal(
+			iommu_detach(r.iommu, rig_id(dev[n])), IOMMU_OK);
+	}
+	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	rig_close(&r);
+}
+
 /** Each field of a record, with all its bits (VT-d 11.4.14). */
 static void fields_are_told_apart(void **state)
 {
@@ -412,6 +461,7 @@ int main(void)
 		cmocka_unit_test(records_are_found_after_a_pause),
 		cmocka_unit_test(records_are_read_in_order),
 		cmocka_unit_test(lost_faults_are_told_of),
+		cmocka_unit_test(walks_show_what_memory_holds),
 		cmocka_unit_test(fields_are_told_apart),
 		cmocka_unit_test(without_a_vector_faults_are_polled),
 		cmocka_unit_test(storm_without_memory_is_blocked),

@@ -492,6 +492,30 @@ static void flags_are_told_apart(void **state)
 static struct iommu_host plain;
 
 /** Behind what is asked for lies more, which looks as if it were in use. */
+/** Each as itself, wherever in the table it is. */
+static void every_entry_comes_back(void **state)
+{
+	static struct iommu_irq irq[256];
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, "plain", MODEL_BENIGN, 1);
+	r.options.interrupt_entries = 256;
+	rig_start_ok(&r);
+	for (unsigned round = 0; round < 3; round++) {
+		bool taken[256] = {false};
+
+		for (unsigned n = 0; n < 256; n++) {
+			irq[n] = take(&r, RIG_DEV, 1);
+			assert_false(taken[irq[n].first]);
+			taken[irq[n].first] = true;
+		}
+		for (unsigned n = 0; n < 256; n++)
+			free_block(&r, &irq[n * 77 % 256]);
+	}
+	rig_close(&r);
+}
+
 /** No more pages than the entries need, and a bit for each. */
 static void tables_have_their_size(void **state)
 {
@@ -615,6 +639,7 @@ int main(void)
 		cmocka_unit_test(x2apic_ids_are_wide),
 		cmocka_unit_test(table_fills_and_empties),
 		cmocka_unit_test(tables_have_any_size),
+		cmocka_unit_test(every_entry_comes_back),
 		cmocka_unit_test(tables_have_their_size),
 		cmocka_unit_test(careless_blocks_are_refused),
 		cmocka_unit_test(without_remapping_there_are_no_entries),

@@ -278,6 +278,7 @@ static void lost_on_the_way(void **state)
 	}
 }
 
+<<<<<<< HEAD
 /** A domain that maps nothing is not gone from in one step. */
 static void kept_after_a_blocked_domain(void **state)
 {
@@ -298,6 +299,37 @@ static void kept_after_a_blocked_domain(void **state)
 	assert_true(rig_can_write(&r, LEGACY, REGION));
 	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
 	rig_close(&r);
+=======
+/** By its whole name, and why. */
+static void blocked_memory_is_told_of(void **state)
+{
+	bool told = false;
+
+	(void)state;
+	for (unsigned n = 1; !told; n++) {
+		enum iommu_status status;
+		struct rig r;
+
+		assert_true(n < 60);
+		open_machine(&r, MODEL_LAZY);
+		r.options.keep_reserved_memory = true;
+		model_fail_alloc(r.m, n, true);
+		status = rig_start(&r);
+		model_fail_alloc(r.m, 0, false);
+		if (status == IOMMU_OK &&
+			strstr(r.host.last_line, "reserved memory")) {
+			assert_string_equal(r.host.last_line,
+				"reserved memory of 0000:00:05.0 is blocked: "
+				"out of memory");
+			assert_false(rig_can_read(&r, LEGACY, REGION));
+			told = true;
+		}
+		if (r.iommu)
+			rig_close_anyhow(&r);
+		else
+			model_destroy(r.m);
+	}
+>>>>>>> 21aceb0 (w7)
 }
 
 static void kept_but_not_handed_on(void **state)
@@ -475,7 +507,11 @@ int main(void)
 		cmocka_unit_test(handed_on_without_a_gap),
 		cmocka_unit_test(lost_on_the_way),
 		cmocka_unit_test(not_kept_where_nothing_translates),
+<<<<<<< HEAD
 		cmocka_unit_test(kept_after_a_blocked_domain),
+=======
+		cmocka_unit_test(blocked_memory_is_told_of),
+>>>>>>> 21aceb0 (w7)
 		cmocka_unit_test(kept_but_not_handed_on),
 		cmocka_unit_test(reserved_addresses_are_not_given_out),
 		cmocka_unit_test(groups_are_found),
