@@ -278,7 +278,6 @@ static void lost_on_the_way(void **state)
 	}
 }
 
-<<<<<<< HEAD
 /** A domain that maps nothing is not gone from in one step. */
 static void kept_after_a_blocked_domain(void **state)
 {
@@ -299,7 +298,8 @@ static void kept_after_a_blocked_domain(void **state)
 	assert_true(rig_can_write(&r, LEGACY, REGION));
 	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
 	rig_close(&r);
-=======
+}
+
 /** By its whole name, and why. */
 static void blocked_memory_is_told_of(void **state)
 {
@@ -319,7 +319,8 @@ static void blocked_memory_is_told_of(void **state)
 		if (status == IOMMU_OK &&
 			strstr(r.host.last_line, "reserved memory")) {
 			assert_string_equal(r.host.last_line,
-				"reserved memory of 0000:00:05.0 is blocked: "
+				"reserved memory of 0000:00:05.0 is "
+				"blocked: "
 				"out of memory");
 			assert_false(rig_can_read(&r, LEGACY, REGION));
 			told = true;
@@ -329,7 +330,6 @@ static void blocked_memory_is_told_of(void **state)
 		else
 			model_destroy(r.m);
 	}
->>>>>>> 21aceb0 (w7)
 }
 
 static void kept_but_not_handed_on(void **state)
@@ -349,8 +349,8 @@ static void kept_but_not_handed_on(void **state)
 	rig_close(&r);
 }
 
-/** Not even to a device that has none: it may share the domain with one that
- *  has. */
+/** Not even to a device that has none: it may share the domain with one
+ * that has. */
 static void reserved_addresses_are_not_given_out(void **state)
 {
 	static iommu_iova_t iova[4096];
@@ -365,7 +365,8 @@ static void reserved_addresses_are_not_given_out(void **state)
 	rig_start_ok(&r);
 	domain = rig_mapped_domain(&r);
 	assert_int_equal(iommu_dma_create(domain, &config, &dma), IOMMU_OK);
-	/* All there is below 16 MiB, but for what lies ready for one CPU. */
+	/* All there is below 16 MiB, but for what lies ready for one
+	 * CPU. */
 	while (count < 4096 &&
 		iommu_dma_map(dma, iommu_phys(0x100000), 4096, 0xffffff,
 			IOMMU_BOTH_WAYS, &iova[count]) == IOMMU_OK) {
@@ -458,8 +459,8 @@ static void groups_have_one_domain(void **state)
 	group_has_one_domain(OLD1, OLD0);
 }
 
-/** However memory runs out while a DMA space is made: it is not made, and the
- *  next try works and stays clear of what is reserved. */
+/** However memory runs out while a DMA space is made: it is not made,
+ * and the next try works and stays clear of what is reserved. */
 static void nth_page_of_a_space_is_missing(void **state)
 {
 	(void)state;
@@ -507,11 +508,8 @@ int main(void)
 		cmocka_unit_test(handed_on_without_a_gap),
 		cmocka_unit_test(lost_on_the_way),
 		cmocka_unit_test(not_kept_where_nothing_translates),
-<<<<<<< HEAD
 		cmocka_unit_test(kept_after_a_blocked_domain),
-=======
 		cmocka_unit_test(blocked_memory_is_told_of),
->>>>>>> 21aceb0 (w7)
 		cmocka_unit_test(kept_but_not_handed_on),
 		cmocka_unit_test(reserved_addresses_are_not_given_out),
 		cmocka_unit_test(groups_are_found),
