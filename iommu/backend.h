@@ -156,7 +156,7 @@ struct unit {
 	/** Bit n: tables of n levels can be walked. 0: it remaps interrupts
 	 *  and stays off. */
 	unsigned levels; /* C */
-	/** Bit n: leaves of 2^n bytes. */
+	/** Bit n: large leaves of 2^n bytes. */
 	uint64_t page_sizes; /* C */
 	unsigned duties;     /* C */
 	bool queued;         /* S */

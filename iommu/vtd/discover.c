@@ -124,7 +124,6 @@ static void read_capabilities(struct vtd_unit *unit)
 	widest = u->levels ? 12 + 9 * (31u - (unsigned)__builtin_clz(u->levels))
 			   : 0;
 	u->iova_bits = (unsigned)core_min(VTD_CAP_MGAW(u->cap), widest);
-	u->page_sizes = VTD_BIT(12);
 	if (VTD_CAP_SSLPS(u->cap) & 1)
 		u->page_sizes |= VTD_BIT(21);
 	if (VTD_CAP_SSLPS(u->cap) & 2)
