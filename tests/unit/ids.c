@@ -195,6 +195,27 @@ static void are_counted_for_every_size(void **state)
 	}
 }
 
+/** A bit for each, and no page more. */
+static void need_no_more_memory_than_bits(void **state)
+{
+	size_t pages[2];
+
+	(void)state;
+	for (unsigned n = 0; n < 2; n++) {
+		struct model_personality kind =
+			*model_personality_find("plain");
+		struct rig r;
+
+		kind.cap = (kind.cap & ~7ull) | (5 + n);
+		rig_open_machine(&r,
+			model_create_usual(&kind, MODEL_BENIGN, 0, 1, false));
+		rig_start_ok(&r);
+		pages[n] = model_pages_in_use(r.m, 0);
+		rig_close(&r);
+	}
+	assert_int_equal(pages[1], pages[0] + 1);
+}
+
 /** Wherever in the map they are. */
 static void come_back_each_as_itself(void **state)
 {
@@ -294,6 +315,7 @@ int main(void)
 		cmocka_unit_test(are_as_many_as_the_unit_has),
 		cmocka_unit_test(are_wide_in_every_place),
 		cmocka_unit_test(are_not_lost_when_memory_is),
+		cmocka_unit_test(need_no_more_memory_than_bits),
 		cmocka_unit_test(come_back_each_as_itself),
 		cmocka_unit_test(come_back_after_the_flush),
 		cmocka_unit_test(are_counted_for_every_size),

@@ -292,6 +292,25 @@ static void second_id_is_attached(void **state)
 	assert_false(second_id_passes(0x92301b4b, IOMMU_QUIRK_SECOND_ID));
 }
 
+/** All of them, each to its end. */
+static void report_has_a_line_for_each(void **state)
+{
+	unsigned lines = 0;
+	struct rig r;
+
+	(void)state;
+	open_on(&r, "plain", 0x12348086);
+	rig_start_ok(&r);
+	for (const char *at = quirks(&r); (at = strchr(at, '\n')); at++)
+		lines++;
+	assert_int_equal(lines, 10);
+	assert_int_equal(text[strlen(text) - 1], '\n');
+	for (const char *at = text; (at = strstr(at, "not found: ")); at++)
+		lines--;
+	assert_int_equal(lines, 0);
+	rig_close(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -301,6 +320,7 @@ int main(void)
 		cmocka_unit_test(large_flushes_become_small),
 		cmocka_unit_test(late_writer_is_flushed_twice),
 		cmocka_unit_test(second_id_is_attached),
+		cmocka_unit_test(report_has_a_line_for_each),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

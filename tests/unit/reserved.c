@@ -332,6 +332,72 @@ static void blocked_memory_is_told_of(void **state)
 	}
 }
 
+/** The way to the tables that stand for identity is not open without memory:
+ *  the caller is told, and the device keeps what it had. */
+static void nth_page_of_a_parked_device_is_missing(void **state)
+{
+	bool hit = true;
+
+	(void)state;
+	for (unsigned n = 1; hit; n++) {
+		enum iommu_status status;
+		struct rig r;
+
+		open_machine_of(&r, MODEL_LAZY, "no-pt", 0);
+		r.options.keep_reserved_memory = true;
+		rig_start_ok(&r);
+		assert_true(rig_can_write(&r, LEGACY, REGION));
+		model_fail_alloc(r.m, n, true);
+		status = iommu_attach(r.iommu, rig_id(LEGACY),
+			iommu_domain_identity(r.iommu));
+		hit = model_failures(r.m);
+		model_fail_alloc(r.m, 0, false);
+		assert_true(rig_can_write(&r, LEGACY, REGION));
+		assert_int_equal(rig_can_write(&r, LEGACY, 0x100000),
+			status == IOMMU_OK);
+		if (status == IOMMU_OK)
+			assert_int_equal(iommu_detach(r.iommu, rig_id(LEGACY)),
+				IOMMU_OK);
+		else
+			assert_int_equal(status, IOMMU_NO_MEMORY);
+		rig_close(&r);
+		assert_true(n < 2000);
+		n += n > 8 ? 40 : 0;
+	}
+}
+
+/** It cannot go in one step, and the unit stops on the way. */
+static void lost_between_two_steps(void **state)
+{
+	bool lost = true;
+
+	(void)state;
+	for (unsigned n = 0; lost; n++) {
+		struct iommu_domain_config config = {
+			.kind = IOMMU_DOMAIN_BLOCKED};
+		struct iommu_unit_info info;
+		struct iommu_domain *blocked;
+		enum iommu_status status;
+		struct rig r;
+
+		open_machine(&r, MODEL_LAZY);
+		r.options.keep_reserved_memory = true;
+		r.options.timeout_ns = 1000000;
+		r.options.device_timeout_ns = 1000000;
+		rig_start_ok(&r);
+		assert_int_equal(
+			iommu_domain_create(r.iommu, &config, &blocked),
+			IOMMU_OK);
+		model_unit_hang(r.m, 0, n);
+		status = iommu_attach(r.iommu, rig_id(LEGACY), blocked);
+		assert_int_equal(iommu_unit_info(r.iommu, 0, &info), IOMMU_OK);
+		lost = info.state == IOMMU_UNIT_FAILED;
+		assert_int_equal(status, lost ? IOMMU_UNIT_LOST : IOMMU_OK);
+		rig_close_anyhow(&r);
+		assert_true(n < 100);
+	}
+}
+
 static void kept_but_not_handed_on(void **state)
 {
 	struct iommu_domain *domain;
@@ -510,6 +576,8 @@ int main(void)
 		cmocka_unit_test(not_kept_where_nothing_translates),
 		cmocka_unit_test(kept_after_a_blocked_domain),
 		cmocka_unit_test(blocked_memory_is_told_of),
+		cmocka_unit_test(nth_page_of_a_parked_device_is_missing),
+		cmocka_unit_test(lost_between_two_steps),
 		cmocka_unit_test(kept_but_not_handed_on),
 		cmocka_unit_test(reserved_addresses_are_not_given_out),
 		cmocka_unit_test(groups_are_found),

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <iommu/dma.h>
 #include "support/rig.h"
+#include "support/words.h"
 
 #define RW (IOMMU_READ | IOMMU_WRITE)
 #define AT 0x200000ull
@@ -302,6 +303,45 @@ static void every_unit_is_asked_for_faults(void **state)
 	close_play();
 }
 
+/** None is left out of what is said, nor of who is still attached. */
+static void every_unit_is_told_of(void **state)
+{
+	static void (*const report[])(struct iommu * iommu, iommu_sink * sink,
+		void *arg) = {iommu_report_stats, iommu_report_queue};
+	char text[40];
+
+	(void)state;
+	open_play("plain", "plain", 0);
+	for (unsigned k = 0; k < 2; k++) {
+		words_start();
+		report[k](rig.iommu, words_sink, NULL);
+		assert_int_equal(words_count("iommu@"), UNITS);
+	}
+	words_start();
+	iommu_report_info(rig.iommu, words_sink, NULL);
+	for (unsigned n = 0; n < UNITS; n++) {
+		snprintf(text, sizeof(text), "%llx",
+			(unsigned long long)model_unit_base(rig.m, n));
+		assert_true(words_count(text) > 0);
+	}
+	words_start();
+	iommu_report_stats(rig.iommu, words_sink, NULL);
+	/* 0, the identity's, and the domain's. */
+	assert_int_equal(words_count(" domain ids: 3 of "), UNITS);
+	/* Only the last has a device. */
+	for (unsigned n = 0; n < UNITS - 1; n++)
+		assert_int_equal(
+			iommu_detach(rig.iommu, rig_id(device(n))), IOMMU_OK);
+	assert_int_equal(iommu_destroy(rig.iommu), IOMMU_IN_USE);
+	assert_int_equal(iommu_hand_over(rig.iommu, IOMMU_HAND_OVER_BLOCKED),
+		IOMMU_IN_USE);
+	for (unsigned n = 0; n < UNITS - 1; n++)
+		assert_int_equal(
+			iommu_attach(rig.iommu, rig_id(device(n)), domain),
+			IOMMU_OK);
+	close_play();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -311,6 +351,7 @@ int main(void)
 		cmocka_unit_test(deferred_flush_is_for_every_unit),
 		cmocka_unit_test(lost_deferred_flush_is_repeated),
 		cmocka_unit_test(every_unit_is_asked_for_faults),
+		cmocka_unit_test(every_unit_is_told_of),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
