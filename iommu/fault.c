@@ -12,14 +12,13 @@ enum {
 	LOUD_AT_ONCE = 10,
 };
 
-/** Called in interrupt context. A full ring keeps the oldest: they show how it
- *  began. */
+/* A full ring keeps the oldest: they show how it began. */
 void core_fault_push(struct iommu *iommu, const struct raw_fault *raw)
 {
 	struct fault_ring *ring = &iommu->faults;
 	unsigned long state = core_lock(iommu, &ring->lock);
 
-	if (ring->count < FAULT_RING) {
+	if (raw && ring->count < FAULT_RING) {
 		unsigned slot = (ring->head + ring->count++) % FAULT_RING;
 
 		ring->slot[slot] = *raw;
@@ -29,14 +28,6 @@ void core_fault_push(struct iommu *iommu, const struct raw_fault *raw)
 		ring->lost++;
 	}
 	core_unlock(iommu, &ring->lock, state);
-}
-
-void core_fault_lost(struct iommu *iommu)
-{
-	unsigned long state = core_lock(iommu, &iommu->faults.lock);
-
-	iommu->faults.lost++;
-	core_unlock(iommu, &iommu->faults.lock, state);
 }
 
 static bool pop(struct iommu *iommu, struct raw_fault *out)

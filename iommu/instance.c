@@ -77,25 +77,11 @@ static bool any_domain(const struct iommu *iommu)
 		!!iommu->identity_tables + core_parkings(iommu);
 }
 
-/** Ends every unit. IOMMU_UNCONFIRMED if one kept its memory. */
-static enum iommu_status end_units(struct iommu *iommu)
-{
-	enum iommu_status status = IOMMU_OK;
-	unsigned n;
-
-	for (n = 0; n < iommu->units; n++) {
-		struct unit *unit = iommu->unit[n];
-
-		if (unit->ops->end(unit) != IOMMU_OK)
-			status = IOMMU_UNCONFIRMED;
-	}
-	return status;
-}
-
 enum iommu_status iommu_destroy(struct iommu *iommu)
 {
+	enum iommu_status status = IOMMU_OK;
 	enum instance_state life;
-	enum iommu_status status;
+	unsigned n;
 
 	if (!iommu)
 		return IOMMU_OK;
@@ -108,7 +94,9 @@ enum iommu_status iommu_destroy(struct iommu *iommu)
 		return IOMMU_WRONG_STATE;
 	if (life != INSTANCE_HANDED_OVER)
 		core_unpark_all(iommu);
-	status = end_units(iommu);
+	for (n = 0; n < iommu->units; n++)
+		if (iommu->unit[n]->ops->end(iommu->unit[n]) != IOMMU_OK)
+			status = IOMMU_UNCONFIRMED;
 	vtd_forget(iommu);
 	core_buses_end(iommu);
 	core_pool_put(iommu, &iommu->domain_pool, iommu->identity);
@@ -122,11 +110,30 @@ enum iommu_status iommu_destroy(struct iommu *iommu)
 	return status;
 }
 
+/** The next unit in a state, from *n on, or NULL. */
+static struct unit *next_unit(
+	const struct iommu *iommu, enum iommu_unit_state state, unsigned *n)
+{
+	while (*n < iommu->units) {
+		struct unit *unit = iommu->unit[(*n)++];
+
+		if (unit_state(unit) == state)
+			return unit;
+	}
+	return NULL;
+}
+
+static bool any_unit(const struct iommu *iommu, enum iommu_unit_state state)
+{
+	unsigned n = 0;
+
+	return next_unit(iommu, state, &n);
+}
+
 enum iommu_status iommu_discover(
 	struct iommu *iommu, const void *dmar, size_t size)
 {
 	enum iommu_status status;
-	unsigned n;
 
 	if (!core_life_enter(iommu, INSTANCE_NEW))
 		return IOMMU_WRONG_STATE;
@@ -139,11 +146,8 @@ enum iommu_status iommu_discover(
 	core_life_leave(iommu,
 		status == IOMMU_NO_MEMORY ? INSTANCE_NEW : INSTANCE_DISCOVERED,
 		status);
-	if (status != IOMMU_OK)
+	if (status != IOMMU_OK || any_unit(iommu, IOMMU_UNIT_OFF))
 		return status;
-	for (n = 0; n < iommu->units; n++)
-		if (unit_state(iommu->unit[n]) != IOMMU_UNIT_REFUSED)
-			return IOMMU_OK;
 	core_reason(iommu, "no I/O MMU can be used: %s",
 		iommu->units ? iommu->unit[0]->reason
 			     : "the firmware names none");
@@ -155,81 +159,51 @@ const char *iommu_reason(const struct iommu *iommu)
 	return iommu->reason;
 }
 
-typedef enum iommu_status unit_step(struct unit *unit);
-
-static enum iommu_status each_unit(
-	struct iommu *iommu, enum iommu_unit_state state, unit_step *step)
+/** Says why a step of a unit's life failed, if it did. Returns the worse of the
+ *  statuses. */
+static enum iommu_status note(
+	struct unit *unit, enum iommu_status before, enum iommu_status status)
 {
-	enum iommu_status status = IOMMU_OK;
-	unsigned n;
+	const char *reason = unit_reason(unit);
 
-	for (n = 0; n < iommu->units; n++) {
-		struct unit *unit = iommu->unit[n];
-		enum iommu_status one;
-
-		if (unit_state(unit) != state)
-			continue;
-		one = step(unit);
-		if (one != IOMMU_OK)
-			core_reason(iommu, "unit at 0x%jx: %s",
-				(uintmax_t)unit->base.v,
-				unit_reason(unit) ? unit_reason(unit)
-						  : iommu_status_text(one));
-		status = core_worse(status, one);
-	}
-	return status;
-}
-
-static enum iommu_status prepare_one(struct unit *unit)
-{
-	return unit->ops->prepare(unit);
-}
-
-static enum iommu_status on_one(struct unit *unit)
-{
-	return unit->ops->translate(unit, true);
-}
-
-static enum iommu_status off_one(struct unit *unit)
-{
-	return unit->ops->translate(unit, false);
-}
-
-static enum iommu_status suspend_one(struct unit *unit)
-{
-	return unit->ops->suspend(unit);
-}
-
-static enum iommu_status resume_one(struct unit *unit)
-{
-	return unit->ops->resume(unit);
-}
-
-static bool any_in_state(struct iommu *iommu, enum iommu_unit_state state)
-{
-	unsigned n;
-
-	for (n = 0; n < iommu->units; n++)
-		if (unit_state(iommu->unit[n]) == state)
-			return true;
-	return false;
+	if (status != IOMMU_OK)
+		core_reason(unit->iommu, "unit at 0x%jx: %s",
+			(uintmax_t)unit->base.v,
+			reason ? reason : iommu_status_text(status));
+	return core_worse(before, status);
 }
 
 static void note_on(struct iommu *iommu)
 {
-	__atomic_store_n(&iommu->on, any_in_state(iommu, IOMMU_UNIT_ON),
-		__ATOMIC_RELEASE);
+	__atomic_store_n(
+		&iommu->on, any_unit(iommu, IOMMU_UNIT_ON), __ATOMIC_RELEASE);
 }
 
-static enum iommu_status switch_on(struct iommu *iommu)
+static bool any_translates(const struct iommu *iommu)
 {
 	unsigned n;
 
 	for (n = 0; n < iommu->units; n++)
 		if (unit_translates(iommu->unit[n]))
-			return each_unit(iommu, IOMMU_UNIT_OFF, on_one);
-	core_reason(iommu, "no I/O MMU translates, they only remap interrupts");
-	return IOMMU_NO_UNIT;
+			return true;
+	return false;
+}
+
+static enum iommu_status switch_all(struct iommu *iommu, bool on)
+{
+	enum iommu_unit_state from = on ? IOMMU_UNIT_OFF : IOMMU_UNIT_ON;
+	enum iommu_status status = IOMMU_OK;
+	struct unit *unit;
+	unsigned n = 0;
+
+	if (on && !any_translates(iommu)) {
+		core_reason(iommu,
+			"no I/O MMU translates, they only remap interrupts");
+		return IOMMU_NO_UNIT;
+	}
+	while ((unit = next_unit(iommu, from, &n)))
+		status = note(unit, status, unit->ops->translate(unit, on));
+	return status;
 }
 
 enum iommu_status iommu_start(struct iommu *iommu)
@@ -237,21 +211,24 @@ enum iommu_status iommu_start(struct iommu *iommu)
 	struct iommu_domain_config config = {.kind = IOMMU_DOMAIN_IDENTITY};
 	enum instance_state to = INSTANCE_DISCOVERED;
 	enum iommu_status status = IOMMU_OK;
+	struct unit *unit;
+	unsigned n;
 
 	if (!core_life_enter(iommu, INSTANCE_DISCOVERED))
 		return IOMMU_WRONG_STATE;
-	if (!any_in_state(iommu, IOMMU_UNIT_OFF))
+	if (!any_unit(iommu, IOMMU_UNIT_OFF))
 		status = IOMMU_NO_UNIT;
 	else if (!iommu->identity)
 		status = iommu_domain_create(iommu, &config, &iommu->identity);
 	if (status == IOMMU_OK) {
-		status = each_unit(iommu, IOMMU_UNIT_OFF, prepare_one);
+		for (n = 0; (unit = next_unit(iommu, IOMMU_UNIT_OFF, &n));)
+			status = note(unit, status, unit->ops->prepare(unit));
 		if (status != IOMMU_NO_MEMORY)
 			to = INSTANCE_STARTED;
 	}
 	if (to == INSTANCE_STARTED) {
 		core_park_all(iommu);
-		status = core_worse(status, switch_on(iommu));
+		status = core_worse(status, switch_all(iommu, true));
 		note_on(iommu);
 	}
 	return core_life_leave(iommu, to, status);
@@ -293,8 +270,7 @@ enum iommu_status iommu_power(struct iommu *iommu, bool on)
 	else if (!on && any_device_tlb(iommu))
 		status = IOMMU_IN_USE;
 	else
-		status = on ? switch_on(iommu)
-			    : each_unit(iommu, IOMMU_UNIT_ON, off_one);
+		status = switch_all(iommu, on);
 	note_on(iommu);
 	return core_life_leave(iommu, INSTANCE_STARTED, status);
 }
@@ -306,22 +282,29 @@ bool iommu_is_on(const struct iommu *iommu)
 
 enum iommu_status iommu_suspend(struct iommu *iommu)
 {
-	enum iommu_status status;
+	enum iommu_status status = IOMMU_OK;
+	struct unit *unit;
+	unsigned n;
 
 	if (!core_life_enter(iommu, INSTANCE_STARTED))
 		return IOMMU_WRONG_STATE;
-	status = core_worse(each_unit(iommu, IOMMU_UNIT_ON, suspend_one),
-		each_unit(iommu, IOMMU_UNIT_OFF, suspend_one));
+	for (n = 0; (unit = next_unit(iommu, IOMMU_UNIT_ON, &n));)
+		status = note(unit, status, unit->ops->suspend(unit));
+	for (n = 0; (unit = next_unit(iommu, IOMMU_UNIT_OFF, &n));)
+		status = note(unit, status, unit->ops->suspend(unit));
 	return core_life_leave(iommu, INSTANCE_SUSPENDED, status);
 }
 
 enum iommu_status iommu_resume(struct iommu *iommu)
 {
-	enum iommu_status status;
+	enum iommu_status status = IOMMU_OK;
+	struct unit *unit;
+	unsigned n = 0;
 
 	if (!core_life_enter(iommu, INSTANCE_SUSPENDED))
 		return IOMMU_WRONG_STATE;
-	status = each_unit(iommu, IOMMU_UNIT_SUSPENDED, resume_one);
+	while ((unit = next_unit(iommu, IOMMU_UNIT_SUSPENDED, &n)))
+		status = note(unit, status, unit->ops->resume(unit));
 	note_on(iommu);
 	return core_life_leave(iommu, INSTANCE_STARTED, status);
 }
@@ -331,25 +314,18 @@ enum iommu_status iommu_units_add(
 {
 	enum iommu_status status, one;
 	unsigned n = iommu->units;
+	struct unit *unit;
 
 	if (!structures || !size)
 		return IOMMU_BAD_ARGUMENT;
 	if (!core_life_enter(iommu, INSTANCE_STARTED))
 		return IOMMU_WRONG_STATE;
 	status = vtd_add_units(iommu, structures, size);
-	for (; n < iommu->units; n++) {
-		struct unit *unit = iommu->unit[n];
-
-		if (unit_state(unit) != IOMMU_UNIT_OFF)
-			continue;
-		one = prepare_one(unit);
+	while ((unit = next_unit(iommu, IOMMU_UNIT_OFF, &n))) {
+		one = unit->ops->prepare(unit);
 		if (one == IOMMU_OK && iommu_is_on(iommu))
-			one = on_one(unit);
-		if (one != IOMMU_OK)
-			core_reason(iommu, "unit at 0x%jx: %s",
-				(uintmax_t)unit->base.v,
-				iommu_status_text(one));
-		status = core_worse(status, one);
+			one = unit->ops->translate(unit, true);
+		status = note(unit, status, one);
 	}
 	core_devices_anew(iommu);
 	return core_life_leave(iommu, INSTANCE_STARTED, status);

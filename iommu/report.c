@@ -57,45 +57,39 @@ static unsigned ids_in_use(const struct did_map *map)
 	return used;
 }
 
+/** The counters, in their order. */
+static const char *const counter[] = {
+	"doorbells",
+	"descriptors",
+	"waits",
+	"time-outs",
+	"queue errors",
+	"device time-outs",
+	"context flushes",
+	"domain flushes",
+	"page flushes",
+	"global flushes",
+	"device-TLB flushes",
+	"interrupt flushes",
+	"faults",
+	"fault overflows",
+	"attaches",
+	"detaches",
+};
+
 static void stats_of(const struct unit *unit, struct text *text)
 {
-	static const struct {
-		const char *name;
-		size_t at;
-	} line[] = {
-		{"doorbells", offsetof(struct iommu_stats, doorbells)},
-		{"descriptors", offsetof(struct iommu_stats, descriptors)},
-		{"waits", offsetof(struct iommu_stats, waits)},
-		{"time-outs", offsetof(struct iommu_stats, timeouts)},
-		{"queue errors", offsetof(struct iommu_stats, queue_errors)},
-		{"device time-outs",
-			offsetof(struct iommu_stats, device_timeouts)},
-		{"context flushes",
-			offsetof(struct iommu_stats, context_flushes)},
-		{"global flushes",
-			offsetof(struct iommu_stats, global_flushes)},
-		{"domain flushes",
-			offsetof(struct iommu_stats, domain_flushes)},
-		{"page flushes", offsetof(struct iommu_stats, page_flushes)},
-		{"device-TLB flushes",
-			offsetof(struct iommu_stats, device_tlb_flushes)},
-		{"interrupt flushes",
-			offsetof(struct iommu_stats, interrupt_flushes)},
-		{"faults", offsetof(struct iommu_stats, faults)},
-		{"fault overflows", offsetof(struct iommu_stats, faults_lost)},
-		{"attaches", offsetof(struct iommu_stats, attaches)},
-		{"detaches", offsetof(struct iommu_stats, detaches)},
-	};
 	struct iommu_stats stats;
+	const uint64_t *value = (const void *)&stats;
 	unsigned n;
 
+	_Static_assert(offsetof(struct iommu_stats, latency) ==
+			sizeof(counter) / sizeof(*counter) * sizeof(*value),
+		"each counter has a name");
 	unit_read_stats(unit, &stats);
 	text_add(text, "iommu@%p\n", (const void *)unit);
-	for (n = 0; n < sizeof(line) / sizeof(*line); n++)
-		text_add(text, " %s: %ju\n", line[n].name,
-			(uintmax_t) *
-				(uint64_t *)(void *)((char *)&stats +
-					line[n].at));
+	for (n = 0; n < sizeof(counter) / sizeof(*counter); n++)
+		text_add(text, " %s: %ju\n", counter[n], (uintmax_t)value[n]);
 	text_add(text, " domain ids: %u of %u\n", ids_in_use(&unit->dids),
 		unit->dids.count);
 	text_add(text, " waits at first look or below 1 us: %ju\n",
@@ -219,11 +213,15 @@ struct stretch {
 	unsigned rights;
 };
 
-static void print_stretch(const struct stretch *s, struct text *text)
+/** False: there is nothing in it. */
+static bool print_stretch(const struct stretch *s, struct text *text)
 {
+	if (!s->size)
+		return false;
 	text_add(text, " 0x%016jx-0x%016jx -> 0x%jx %s\n", (uintmax_t)s->first,
 		(uintmax_t)(s->first + s->size - 1), (uintmax_t)s->phys,
 		rights_text(s->rights));
+	return true;
 }
 
 /** Bytes to skip after a walk that ended in an absent entry. */
@@ -248,24 +246,20 @@ static void print_tables(const struct iommu *iommu, const struct entry *entry,
 		core_walk_tables(iommu, entry->root, entry->levels,
 			iommu_iova(at), walk);
 		step = walk->mapped ? walk->page_size : absent_size(walk);
-		if (now.size &&
-			(!walk->mapped || walk->rights != now.rights ||
-				walk->phys.v != now.phys + now.size)) {
-			print_stretch(&now, text);
-			now.size = 0;
-			max_ranges--;
-		}
-		if (walk->mapped && !now.size)
-			now = (struct stretch){
-				at, walk->phys.v, 0, walk->rights};
-		if (walk->mapped)
+		if (now.size && walk->mapped && walk->rights == now.rights &&
+			walk->phys.v == now.phys + now.size) {
 			now.size += step;
+		} else {
+			max_ranges -= print_stretch(&now, text);
+			now = (struct stretch){at, walk->phys.v,
+				walk->mapped ? step : 0, walk->rights};
+		}
 		at = (at & ~(step - 1)) + step;
 	}
-	if (now.size && max_ranges)
-		print_stretch(&now, text);
 	if (!max_ranges)
 		text_add(text, " ...\n");
+	else
+		print_stretch(&now, text);
 }
 
 enum iommu_status iommu_report_tables(struct iommu *iommu,
@@ -277,18 +271,19 @@ enum iommu_status iommu_report_tables(struct iommu *iommu,
 	struct iommu_walk walk;
 	struct entry entry;
 	struct text text;
+	bool present;
 
 	if (status != IOMMU_OK)
 		return status;
+	present =
+		dev->unit->ops->inspect(dev->unit, id.requester, &entry, &walk);
 	text_start(&text, sink, arg);
-	if (!dev->unit->ops->inspect(dev->unit, id.requester, &entry, &walk)) {
-		walk_steps(&walk, &text);
+	walk_steps(&walk, &text);
+	if (!present) {
 		text_add(&text, " blocked\n");
 	} else if (entry.kind == IOMMU_DOMAIN_IDENTITY) {
-		walk_steps(&walk, &text);
 		text_add(&text, " identity, domain id %u\n", entry.did);
 	} else {
-		walk_steps(&walk, &text);
 		text_add(&text, " tables at 0x%jx, %u levels, domain id %u\n",
 			(uintmax_t)entry.root.v, entry.levels, entry.did);
 		print_tables(iommu, &entry, max_ranges, &walk, &text);

@@ -25,19 +25,11 @@ void text_end(struct text *text)
 	text->length = 0;
 }
 
-static __attribute__((noinline)) void put_more(struct text *text, char c)
-{
-	if (!text->sink)
-		return;
-	text_end(text);
-	text->out[text->length++] = c;
-}
-
 static void put(struct text *text, char c)
 {
-	if (text->length == text->size)
-		put_more(text, c);
-	else
+	if (text->length == text->size && text->sink)
+		text_end(text);
+	if (text->length < text->size)
 		text->out[text->length++] = c;
 }
 

@@ -21,6 +21,7 @@ static const struct feature cap_features[] = {
 	{61, "enhanced commands"},
 	{62, "setting the interrupt table pointer flushes"},
 	{63, "setting the root table pointer flushes"},
+	{0, NULL},
 };
 
 static const struct feature ecap_features[] = {
@@ -52,6 +53,7 @@ static const struct feature ecap_features[] = {
 	{58, "stop marker"},
 	{61, "x2APIC mode only"},
 	{62, "interrupts need remapping"},
+	{0, NULL},
 };
 
 /** Bits that are reserved, as far as is known. */
@@ -59,14 +61,12 @@ static const struct feature ecap_features[] = {
 #define ECAP_RESERVED \
 	(VTD_BIT(18) | VTD_BIT(19) | VTD_BIT(32) | VTD_BIT(54) | VTD_BIT(63))
 
-static void print_features(const struct feature *feature, unsigned count,
-	uint64_t value, struct text *text)
+static void print_features(
+	const struct feature *feature, uint64_t value, struct text *text)
 {
-	unsigned n;
-
-	for (n = 0; n < count; n++)
-		if (value >> feature[n].bit & 1)
-			text_add(text, " has: %s\n", feature[n].name);
+	for (; feature->name; feature++)
+		if (value >> feature->bit & 1)
+			text_add(text, " has: %s\n", feature->name);
 }
 
 static void print_unknown(const char *name, uint64_t bits, struct text *text)
@@ -86,14 +86,12 @@ void iommu_decode_capabilities(uint32_t version, uint64_t cap, uint64_t ecap,
 		VTD_VER_MINOR(version));
 	vtd_info_capabilities(cap, &text);
 	vtd_info_more_capabilities(cap, &text);
-	print_features(cap_features,
-		sizeof(cap_features) / sizeof(*cap_features), cap, &text);
+	print_features(cap_features, cap, &text);
 	print_unknown("capabilities", cap & CAP_RESERVED, &text);
 	vtd_info_extended_capabilities(ecap, &text);
 	text_add(&text, " largest interrupt flush: %u entries\n",
 		1u << VTD_ECAP_MHMV(ecap));
-	print_features(ecap_features,
-		sizeof(ecap_features) / sizeof(*ecap_features), ecap, &text);
+	print_features(ecap_features, ecap, &text);
 	print_unknown("ext. capabilities", ecap & ECAP_RESERVED, &text);
 	text_end(&text);
 }

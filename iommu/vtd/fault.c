@@ -70,21 +70,19 @@ bool vtd_interrupt(struct unit *neutral)
 	struct vtd_unit *unit = vtd_of(neutral);
 	uint32_t status = vtd_read32(unit, VTD_FSTS);
 	unsigned n, at;
-	bool any = false;
+	bool any;
 
 	if (status == ~0u)
 		return false;
 	at = VTD_FSTS_FRI(status);
 	/* New records may come as fast as they are read; one lap is enough,
 	 * the next message continues. */
-	for (n = 0; status & VTD_FSTS_PPF && n < unit->fault_count; n++) {
-		if (!collect(unit, at % unit->fault_count))
+	for (n = 0; status & VTD_FSTS_PPF && n < unit->fault_count; n++)
+		if (!collect(unit, (at + n) % unit->fault_count))
 			break;
-		any = true;
-		at++;
-	}
+	any = n;
 	if (status & VTD_FSTS_PFO) {
-		core_fault_lost(unit->unit.iommu);
+		core_fault_push(unit->unit.iommu, NULL);
 		unit_count(&neutral->stats.faults_lost, 1);
 		vtd_write32(unit, VTD_FSTS, VTD_FSTS_PFO);
 		any = true;
