@@ -34,20 +34,9 @@ bool dtlb_entry_is_stale(struct unit *u, const struct dtlb_entry *e)
 static struct dtlb_entry *dtlb_find(struct function *f, uint64_t iova)
 {
 	for (unsigned i = 0; i < f->dtlb_count; i++)
-		if (f->dtlb[i].used && iova >= f->dtlb[i].iova &&
-			iova - f->dtlb[i].iova < f->dtlb[i].size)
+		if (iova - f->dtlb[i].iova < f->dtlb[i].size)
 			return &f->dtlb[i];
 	return NULL;
-}
-
-static struct dtlb_entry *dtlb_slot(struct function *f)
-{
-	for (unsigned i = 0; i < f->dtlb_count; i++)
-		if (!f->dtlb[i].used)
-			return &f->dtlb[i];
-	f->dtlb = room_for_one(
-		f->dtlb, f->dtlb_count, &f->dtlb_room, sizeof *f->dtlb);
-	return &f->dtlb[f->dtlb_count++];
 }
 
 /* The function's ATS capability says enabled. */
@@ -72,7 +61,9 @@ static bool ats_ask(struct model *m, struct unit *u, struct function *f,
 				TRANSLATION, x.fault);
 		return false;
 	}
-	e = dtlb_slot(f);
+	f->dtlb =
+		room_for_one(f->dtlb, f->dtlb_count, &f->dtlb_room, sizeof *e);
+	e = &f->dtlb[f->dtlb_count++];
 	memset(e, 0, sizeof *e);
 	e->iova = x.steps ? x.page_iova : iova & ~0xfffull;
 	e->pa = x.steps ? x.page_pa : x.pa & ~0xfffull;
@@ -81,7 +72,6 @@ static bool ats_ask(struct model *m, struct unit *u, struct function *f,
 	e->did = x.did;
 	e->steps = x.steps;
 	memcpy(e->path, x.path, sizeof e->path);
-	e->used = 1;
 	return true;
 }
 
@@ -148,14 +138,14 @@ enum model_dma_status model_ats_post(struct model *m, uint16_t segment,
 
 /* ---- flushes ------------------------------------------------------------ */
 
-/* The size is coded by the lowest zero bit above the page offset. */
+/* The size is coded by the lowest zero bit above the page offset; 0: all. */
 static uint64_t flush_size(uint64_t addr, bool s)
 {
 	uint64_t size = 2 * MODEL_PAGE;
 
 	if (!s)
 		return MODEL_PAGE;
-	for (unsigned bit = 12; bit < 63 && addr & BIT(bit); bit++)
+	for (unsigned bit = 12; bit < 64 && addr & BIT(bit); bit++)
 		size *= 2;
 	return size;
 }
@@ -163,13 +153,15 @@ static uint64_t flush_size(uint64_t addr, bool s)
 /* The IOTLB must forget first, or the device asks and gets it again. */
 static bool comes_back(struct unit *u, const struct dtlb_entry *e)
 {
-	unsigned level = e->size == MODEL_PAGE ? 1 : e->size > 1u << 21 ? 3 : 2;
-	struct centry *c;
+	bool back = false;
 
-	if (u->m->mode == MODEL_BENIGN || !dtlb_entry_is_stale(u, e))
-		return false;
-	c = cache_find(u, KIND_LEAF, level, e->did, e->iova);
-	return c && centry_is_stale(u, c);
+	for (unsigned level = 1; level <= 3; level++) {
+		struct centry *c =
+			cache_find(u, KIND_LEAF, level, e->did, e->iova);
+
+		back |= c && centry_is_stale(u, c);
+	}
+	return back && u->m->mode != MODEL_BENIGN;
 }
 
 /* Whether a device may still use the page: one that asked for it. */
@@ -181,8 +173,7 @@ bool dtlb_reaches(struct model *m, uint64_t pa)
 		for (unsigned k = 0; k < f->dtlb_count; k++) {
 			struct dtlb_entry *e = &f->dtlb[k];
 
-			if (e->used && e->steps && pa >= e->pa &&
-				pa - e->pa < e->size)
+			if (e->steps && pa - e->pa < e->size)
 				return true;
 		}
 	}
@@ -199,7 +190,8 @@ static bool lets_go_late(const struct unit *u, const struct function *f)
 uint64_t dtlb_flush(struct unit *u, uint16_t sid, uint64_t addr, bool s)
 {
 	struct function *f = function_at(u->m, u->segment, sid);
-	uint64_t size = flush_size(addr, s), base;
+	uint64_t size = flush_size(addr, s), base = addr & ~(size - 1);
+	size_t kept = 0;
 
 	if (!f || f->removed || f->answer == MODEL_ATS_NEVER)
 		return MODEL_NONE;
@@ -209,21 +201,20 @@ uint64_t dtlb_flush(struct unit *u, uint16_t sid, uint64_t addr, bool s)
 			sid);
 		return MODEL_NONE;
 	}
-	base = addr & ~(size - 1);
-	/* Bit 63 clear with all others set means everything. */
-	if (s && (addr | 0x8000000000000fffull) == ~0ull)
-		size = 0;
 	for (unsigned i = 0; i < f->dtlb_count; i++) {
-		struct dtlb_entry *e = &f->dtlb[i];
+		struct dtlb_entry e = f->dtlb[i];
 
-		if (size && (e->iova < base || e->iova - base >= size))
-			continue;
-		e->refetched = e->used && comes_back(u, e);
-		e->used = e->refetched;
+		if (!size || e.iova - base < size) {
+			e.refetched = comes_back(u, &e);
+			if (!e.refetched)
+				continue;
+		}
+		f->dtlb[kept++] = e;
 	}
+	f->dtlb_count = kept;
 	if (lets_go_late(u, f))
 		f->extra_flushes ^= 1;
 	if (!f->extra_flushes)
-		post_drain(u, DRAIN_TRANSLATED, GRAN_GLOBAL, 0, 0, 0, sid);
+		post_drain(u, DRAIN_TRANSLATED, NULL, sid);
 	return f->answer == MODEL_ATS_LATE ? u->m->now + 900000 : u->m->now;
 }

@@ -42,8 +42,9 @@ void cache_init(struct unit *u)
 	memset(c->bucket, 0xff, BUCKETS * sizeof *c->bucket);
 	memset(c->dom, 0xff, sizeof c->dom);
 	c->free = NIL;
-	if (u->r[R_ECAP] & ECAP_IR)
-		u->cirte = needed(calloc(65536, sizeof *u->cirte));
+	u->snapshot = needed(calloc(1, RING_BYTES_MOST));
+	/* Also of a unit without: a driver may switch it on. */
+	u->cirte = needed(calloc(65536, sizeof *u->cirte));
 }
 
 void cache_exit(struct unit *u)
@@ -159,6 +160,19 @@ struct cctx *context_slot(struct unit *u, uint16_t sid)
 	if (!*bus)
 		*bus = needed(calloc(256, sizeof **bus));
 	return &(*bus)[sid & 255];
+}
+
+struct cctx *context_from(struct unit *u, unsigned *sid)
+{
+	for (; *sid < 65536; ++*sid) {
+		struct cctx *bus = u->cctx[*sid >> 8];
+
+		if (!bus)
+			*sid |= 255;
+		else if (bus[*sid & 255].valid)
+			return &bus[*sid & 255];
+	}
+	return NULL;
 }
 
 static void context_refs(struct unit *u, const struct cctx *c, int by)
@@ -317,121 +331,127 @@ bool cirte_is_stale(struct unit *u, const struct cirte *c)
 
 /* ---- flushes ------------------------------------------------------------ */
 
-void flush_context(
-	struct unit *u, unsigned gran, uint16_t did, uint16_t sid, unsigned fm)
+static bool flush_roots(struct unit *u)
+{
+	bool needed = u->owe_cc;
+
+	u->owe_cc = false;
+	for (unsigned bus = 0; bus < 256; bus++) {
+		struct croot *c = &u->croot[bus];
+
+		needed |= c->valid && root_is_stale(u, c);
+		c->valid = 0;
+	}
+	return needed;
+}
+
+void flush_context(struct unit *u, const struct context_flush *f)
 {
 	static const uint16_t function_mask[] = {0, 4, 6, 7};
-	uint16_t mask = function_mask[fm & 3];
+	uint16_t mask = function_mask[f->fm & 3];
+	unsigned gran = f->gran;
 	bool needed = false;
+	struct cctx *c;
 
 	view_drain(u);
 	u->m->n.flushes++;
 	if (gran == GRAN_DOMAIN && (u->quirks & MODEL_QUIRK_CC_WIDENS))
 		gran = GRAN_GLOBAL;
-	for (unsigned bus = 0; bus < 256; bus++) {
-		if (gran == GRAN_GLOBAL && u->croot[bus].valid) {
-			needed |= root_is_stale(u, &u->croot[bus]);
-			u->croot[bus].valid = 0;
-		}
-		if (!u->cctx[bus] || (gran == GRAN_NARROW && bus != sid >> 8))
+	if (gran == GRAN_GLOBAL)
+		needed = flush_roots(u);
+	for (unsigned sid = 0; (c = context_from(u, &sid)); sid++) {
+		if (gran != GRAN_GLOBAL && c->tag != f->did &&
+			u->m->mode != MODEL_BENIGN)
 			continue;
-		for (unsigned fn = 0; fn < 256; fn++) {
-			struct cctx *c = &u->cctx[bus][fn];
-
-			if (!c->valid)
-				continue;
-			if (gran != GRAN_GLOBAL && c->tag != did &&
-				u->m->mode != MODEL_BENIGN)
-				continue;
-			if (gran == GRAN_NARROW && ((fn ^ sid) & 0xff & ~mask))
-				continue;
-			if (context_is_stale(u, c)) {
-				needed = true;
-				owe_iotlb(u, c);
-			}
-			context_drop(u, c);
+		if (gran == GRAN_NARROW && ((sid ^ f->sid) & ~mask))
+			continue;
+		if (context_is_stale(u, c)) {
+			needed = true;
+			owe_iotlb(u, c);
 		}
-	}
-	if (gran == GRAN_GLOBAL) {
-		needed |= u->owe_cc;
-		u->owe_cc = false;
+		context_drop(u, c);
 	}
 	u->m->n.superfluous += !needed;
 }
 
 /* Whether a page-selective flush makes the unit forget an entry. Both begin at
  * a multiple of their size, whatever the address of the flush says. */
-static bool page_flush_hits(
-	const struct centry *e, uint64_t addr, uint64_t size, bool ih)
+static bool page_flush_hits(const struct centry *e, const struct iotlb_flush *f)
 {
-	uint64_t span = entry_span(e), apart = e->iova ^ addr;
+	uint64_t span = entry_span(e), apart = e->iova ^ f->addr;
 
 	/* What comes from an upper entry goes with any page below it, unless
 	 * the driver says that only leaves changed. */
 	if (e->kind == KIND_TABLE || (e->kind == KIND_NEGATIVE && e->level > 1))
-		return !ih && (apart < span || apart < size);
+		return !f->ih && (apart < span || apart < f->size);
 	/* Part of a large page is not enough (VT-d 6.5.2.3). */
-	return apart < size && span <= size;
+	return apart < f->size && span <= f->size;
 }
 
 /* After a flush of a domain the unit may walk again, with what it remembers of
  * the context: an old entry there brings the old translations back. */
 static void note_early(struct unit *u, uint16_t did)
 {
-	for (unsigned bus = 0; bus < 256; bus++)
-		for (unsigned fn = 0; u->cctx[bus] && fn < 256; fn++) {
-			struct cctx *c = &u->cctx[bus][fn];
+	struct cctx *c;
 
-			if (c->valid && c->tag == did && context_is_stale(u, c))
-				u->did_use[did].early = true;
-		}
+	for (unsigned sid = 0; (c = context_from(u, &sid)); sid++)
+		if (c->tag == did && context_is_stale(u, c))
+			u->did_use[did].early = true;
 }
 
-static unsigned drained(const struct unit *u, bool dr, bool dw)
+static unsigned drained(const struct unit *u, const struct iotlb_flush *f)
 {
 	bool always = is_major(u, 2);
 
 	/* A unit that cannot drain on request does it always or never; a
 	 * driver could not tell, so it is not blamed (VT-d 6.5.4). */
-	return (always || !(u->r[R_CAP] & CAP_DWD) || dw ? DRAIN_WRITES : 0u) |
-		(always || !(u->r[R_CAP] & CAP_DRD) || dr ? DRAIN_READS : 0u);
+	return (always || !(u->r[R_CAP] & CAP_DWD) || f->dw ? DRAIN_WRITES
+							    : 0u) |
+		(always || !(u->r[R_CAP] & CAP_DRD) || f->dr ? DRAIN_READS
+							     : 0u);
 }
 
-void flush_iotlb(struct unit *u, unsigned gran, uint16_t did, uint64_t addr,
-	unsigned am, bool ih, bool dr, bool dw)
+/* Of one chain of domains. Returns whether anything was old. */
+static bool flush_chain(
+	struct unit *u, unsigned chain, const struct iotlb_flush *f)
 {
 	struct cache *c = &u->tlb;
-	uint64_t size = (uint64_t)MODEL_PAGE << am;
-	unsigned first = gran == GRAN_GLOBAL ? 0 : did & 255;
-	unsigned last = gran == GRAN_GLOBAL ? 255 : first;
+	bool needed = false;
+	uint32_t next;
+
+	for (uint32_t i = c->dom[chain]; i != NIL; i = next) {
+		struct centry *e = &c->entry[i];
+
+		next = e->dom_next;
+		if (f->gran != GRAN_GLOBAL && e->did != f->did)
+			continue;
+		if (f->gran == GRAN_NARROW && !page_flush_hits(e, f))
+			continue;
+		needed |= centry_is_stale(u, e);
+		cache_remove(u, e);
+	}
+	return needed;
+}
+
+void flush_iotlb(struct unit *u, const struct iotlb_flush *f)
+{
 	bool needed = false;
 
 	view_drain(u);
 	u->m->n.flushes++;
-	if (gran == GRAN_DOMAIN) {
-		needed = u->did_use[did].owes_iotlb;
-		pay_iotlb(u, &u->did_use[did]);
-		note_early(u, did);
+	if (f->gran == GRAN_DOMAIN) {
+		needed = u->did_use[f->did].owes_iotlb;
+		pay_iotlb(u, &u->did_use[f->did]);
+		note_early(u, f->did);
 	}
-	for (unsigned d = first; d <= last; d++) {
-		uint32_t i, next;
-
-		for (i = c->dom[d]; i != NIL; i = next) {
-			struct centry *e = &c->entry[i];
-
-			next = e->dom_next;
-			if (gran != GRAN_GLOBAL && e->did != did)
-				continue;
-			if (gran == GRAN_NARROW &&
-				!page_flush_hits(e, addr, size, ih))
-				continue;
-			needed |= centry_is_stale(u, e);
-			cache_remove(u, e);
-		}
-	}
-	if (post_drain(u, drained(u, dr, dw), gran, did, addr, am, 0))
+	if (f->gran != GRAN_GLOBAL)
+		needed |= flush_chain(u, f->did & 255, f);
+	else
+		for (unsigned chain = 0; chain < 256; chain++)
+			needed |= flush_chain(u, chain, f);
+	if (post_drain(u, drained(u, f), f, 0))
 		needed = true;
-	if (gran == GRAN_GLOBAL) {
+	if (f->gran == GRAN_GLOBAL) {
 		needed |= u->owe_iotlb || u->owing;
 		for (unsigned i = 0; u->owing; i++)
 			pay_iotlb(u, &u->did_use[i]);
@@ -442,12 +462,9 @@ void flush_iotlb(struct unit *u, unsigned gran, uint16_t did, uint64_t addr,
 	u->m->n.superfluous += !needed;
 }
 
-void flush_irtes(struct unit *u, bool global, unsigned index, unsigned im)
+static void forget_irtes(
+	struct unit *u, unsigned first, unsigned end, bool needed)
 {
-	unsigned first = global ? 0 : index & ~((1u << im) - 1);
-	unsigned end = global ? u->cirte_end : first + (1u << im);
-	bool needed = u->owe_iec && global;
-
 	view_drain(u);
 	u->m->n.flushes++;
 	for (unsigned i = first; i < end && i < u->cirte_end; i++) {
@@ -457,17 +474,30 @@ void flush_irtes(struct unit *u, bool global, unsigned index, unsigned im)
 		u->cirte[i].valid = 0;
 		u->cirte_live--;
 	}
-	if (global)
-		u->owe_iec = false;
 	u->m->n.superfluous += !needed;
+}
+
+void flush_irtes(struct unit *u, unsigned index, unsigned im)
+{
+	unsigned first = index >> im << im;
+
+	forget_irtes(u, first, first + (1u << im), false);
+}
+
+void flush_all_irtes(struct unit *u)
+{
+	forget_irtes(u, 0, u->cirte_end, u->owe_iec);
+	u->owe_iec = false;
 }
 
 void flush_all_dma(struct unit *u)
 {
 	struct model_counters kept = u->m->n;
 
-	flush_context(u, GRAN_GLOBAL, 0, 0, 0);
-	flush_iotlb(u, GRAN_GLOBAL, 0, 0, 0, false, true, true);
+	flush_context(u, &(struct context_flush){.gran = GRAN_GLOBAL});
+	flush_iotlb(u,
+		&(struct iotlb_flush){
+			.gran = GRAN_GLOBAL, .dr = true, .dw = true});
 	u->m->n = kept;
 }
 
@@ -476,7 +506,7 @@ void cache_clear(struct unit *u)
 	struct model_counters kept = u->m->n;
 
 	flush_all_dma(u);
-	flush_irtes(u, true, 0, 0);
+	flush_all_irtes(u);
 	u->m->n = kept;
 }
 
@@ -487,19 +517,19 @@ static bool large_leaf_covers(struct unit *u, uint64_t pa)
 	for (uint32_t i = 0; u->tlb.large && i < u->tlb.count; i++) {
 		struct centry *e = &u->tlb.entry[i];
 
-		if (e->used && e->kind == KIND_LEAF && e->level > 1 &&
-			pa >= e->pa && pa - e->pa < span_of(e->level))
+		if (e->used && e->kind == KIND_LEAF && pa >= e->pa &&
+			pa - e->pa < span_of(e->level))
 			return true;
 	}
 	return false;
 }
 
-size_t cache_reaches(struct unit *u, uint64_t pa, const char **how)
+bool cache_reaches(struct unit *u, uint64_t pa, const char **how)
 {
 	struct page *p = page_of(u->m, pa);
 
 	if (u->gone)
-		return 0;
+		return false;
 	if (p->leaf_refs || large_leaf_covers(u, pa))
 		*how = "a cached translation";
 	else if (p->table_refs)
@@ -518,8 +548,8 @@ size_t cache_reaches(struct unit *u, uint64_t pa, const char **how)
 	else if (queue_stores_to(u, pa))
 		*how = "the status word of a pending wait";
 	else
-		return 0;
-	return 1;
+		return false;
+	return true;
 }
 
 size_t model_cached(struct model *m, unsigned unit)
@@ -532,11 +562,10 @@ size_t model_cached(struct model *m, unsigned unit)
 	enter(m);
 	u = &m->unit[unit];
 	n = u->tlb.live + u->cirte_live;
-	for (unsigned bus = 0; bus < 256; bus++) {
+	for (unsigned bus = 0; bus < 256; bus++)
 		n += u->croot[bus].valid;
-		for (unsigned fn = 0; u->cctx[bus] && fn < 256; fn++)
-			n += u->cctx[bus][fn].valid;
-	}
+	for (unsigned sid = 0; context_from(u, &sid); sid++)
+		n++;
 	leave(m);
 	return n;
 }

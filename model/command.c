@@ -32,7 +32,7 @@ static void check_global(struct unit *u, uint32_t value, uint32_t changed)
 	if ((value & changed & G_QIE) && !(u->r[R_ECAP] & ECAP_QI))
 		blame(m, u, MODEL_V_UNSUPPORTED, "11.4.3",
 			"queued invalidation enabled, the unit has none");
-	if ((value & changed & G_CFI) && (value & G_CFI))
+	if (value & changed & G_CFI)
 		blame(m, u, MODEL_V_INTERRUPT, "5.1.4",
 			"compatibility-format interrupts are let through");
 }
@@ -125,7 +125,7 @@ static void latch_irt(struct unit *u)
 	u->eime = eime;
 	u->irt_set = true;
 	if (u->m->mode == MODEL_BENIGN || (u->r[R_CAP] & CAP_ESIRTPS))
-		flush_irtes(u, true, 0, 0);
+		flush_all_irtes(u);
 	else
 		u->owe_iec = true;
 }
@@ -135,7 +135,7 @@ static void switch_translation(struct unit *u, bool on)
 	if (on) {
 		flush_owed_check(u, "translation on");
 		/* All requests in flight are drained (VT-d 6.5.4). */
-		post_drain(u, DRAIN_ALL, GRAN_GLOBAL, 0, 0, 0, 0);
+		post_drain(u, DRAIN_ALL, NULL, 0);
 		u->r[R_GSTS] |= G_TE;
 		return;
 	}
@@ -178,7 +178,7 @@ static void finish_global(struct unit *u)
 		if (!(u->r[R_GSTS] & (G_TE | G_IRE)))
 			u->next_frcd = 0;
 	}
-	if ((bits & G_CFI) && !(u->quirks & MODEL_QUIRK_CFI_IGNORED))
+	if (!(u->quirks & MODEL_QUIRK_CFI_IGNORED))
 		u->r[R_GSTS] = (u->r[R_GSTS] & ~G_CFI) | (levels & G_CFI);
 	if (bits & G_TE)
 		switch_translation(u, levels & G_TE);
@@ -218,8 +218,11 @@ static void finish_context(struct unit *u)
 	if (registers_refused(u) || gran == GRAN_NONE) {
 		actual = 0;
 	} else {
-		flush_context(u, gran, (uint16_t)bits(v, 15, 0),
-			(uint16_t)bits(v, 31, 16), (unsigned)bits(v, 33, 32));
+		flush_context(u,
+			&(struct context_flush){.gran = gran,
+				.did = (uint16_t)v,
+				.sid = (uint16_t)(v >> 16),
+				.fm = (unsigned)(v >> 32)});
 		if (gran == GRAN_DOMAIN && (u->quirks & MODEL_QUIRK_CC_WIDENS))
 			actual = GRAN_GLOBAL;
 	}
@@ -246,8 +249,14 @@ static void finish_iotlb(struct unit *u)
 			(unsigned long long)v, (unsigned long long)iva);
 		gran = 0;
 	} else {
-		flush_iotlb(u, gran, (uint16_t)bits(v, 47, 32), iva & ~0xfffull,
-			am, iva & BIT(6), v & BIT(49), v & BIT(48));
+		flush_iotlb(u,
+			&(struct iotlb_flush){.gran = gran,
+				.did = (uint16_t)(v >> 32),
+				.addr = iva,
+				.size = (uint64_t)MODEL_PAGE << am,
+				.ih = iva & BIT(6),
+				.dr = v & BIT(49),
+				.dw = v & BIT(48)});
 	}
 	u->r[R_IOTLB] = (v & ~IOTLB_IVT) | (uint64_t)gran << 57;
 }

@@ -113,11 +113,10 @@ void posts_land(struct model *m, size_t i)
 	free(p.data);
 }
 
-size_t post_drain(struct unit *u, unsigned what, unsigned gran, uint16_t did,
-	uint64_t addr, unsigned am, uint16_t sid)
+size_t post_drain(struct unit *u, unsigned what, const struct iotlb_flush *f,
+	uint16_t sid)
 {
 	struct model *m = u->m;
-	uint64_t size = (uint64_t)MODEL_PAGE << am;
 	size_t landed = 0;
 
 	for (size_t i = 0; i < m->posts;) {
@@ -128,10 +127,10 @@ size_t post_drain(struct unit *u, unsigned what, unsigned gran, uint16_t did,
 		bool hit = p->unit == u->index && (what & kind) &&
 			(!sid || p->sid == sid);
 
-		if (hit && gran != GRAN_GLOBAL)
-			hit = p->did == did;
-		if (hit && gran == GRAN_NARROW)
-			hit = (p->iova ^ addr) < size;
+		if (hit && f && f->gran != GRAN_GLOBAL)
+			hit = p->did == f->did;
+		if (hit && f && f->gran == GRAN_NARROW)
+			hit = (p->iova ^ f->addr) < f->size;
 		if (!hit) {
 			i++;
 			continue;

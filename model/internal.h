@@ -77,6 +77,7 @@ struct centry {
 	struct step path[5]; /* the entries it was made from, top first */
 };
 
+#define RING_BYTES_MOST (MODEL_PAGE << 7)
 #define BUCKETS 4096u /* a product's upper 12 bits choose one */
 
 struct cache {
@@ -199,7 +200,6 @@ struct unit {
 	struct desc *fetched; /* valid, not carried out */
 	size_t fetched_count, fetched_room;
 	struct desc *snapshot; /* slots as they were at the doorbell */
-	unsigned snapshot_room;
 	uint64_t queue_due;
 	bool queue_stopped; /* by an error, until the next doorbell */
 	uint64_t tail_seen;
@@ -241,7 +241,6 @@ struct unit {
 struct dtlb_entry {
 	uint64_t iova, pa, size;
 	uint8_t perm;
-	uint8_t used;
 	bool refetched; /* flushed, and at once had again from the IOTLB */
 	uint16_t did;
 	uint8_t steps;
@@ -475,13 +474,28 @@ bool root_is_stale(struct unit *u, const struct croot *c);
 uint64_t ss_meaning(uint64_t raw);
 bool centry_is_stale(struct unit *u, const struct centry *e);
 bool cirte_is_stale(struct unit *u, const struct cirte *c);
-void flush_context(
-	struct unit *u, unsigned gran, uint16_t did, uint16_t sid, unsigned fm);
-void flush_iotlb(struct unit *u, unsigned gran, uint16_t did, uint64_t addr,
-	unsigned am, bool ih, bool dr, bool dw);
-void flush_irtes(struct unit *u, bool global, unsigned index, unsigned im);
+/* The next context remembered from *sid on, or NULL. */
+struct cctx *context_from(struct unit *u, unsigned *sid);
+
+/* What a flush names. */
+struct context_flush {
+	unsigned gran;
+	uint16_t did, sid;
+	unsigned fm; /* the code of a mask of functions */
+};
+struct iotlb_flush {
+	unsigned gran;
+	uint16_t did;
+	uint64_t addr; /* somewhere in a block of this size */
+	uint64_t size;
+	bool ih, dr, dw;
+};
+void flush_context(struct unit *u, const struct context_flush *f);
+void flush_iotlb(struct unit *u, const struct iotlb_flush *f);
+void flush_irtes(struct unit *u, unsigned index, unsigned im);
+void flush_all_irtes(struct unit *u);
 void flush_all_dma(struct unit *u);
-size_t cache_reaches(struct unit *u, uint64_t pa, const char **how);
+bool cache_reaches(struct unit *u, uint64_t pa, const char **how);
 
 /* walk.c */
 enum access {
@@ -544,8 +558,9 @@ enum drain {
 	DRAIN_TRANSLATED = 4, /* of sid, or of all if that is 0 */
 	DRAIN_ALL = 7
 };
-size_t post_drain(struct unit *u, unsigned what, unsigned gran, uint16_t did,
-	uint64_t addr, unsigned am, uint16_t sid);
+/* f NULL: wherever they go. */
+size_t post_drain(struct unit *u, unsigned what, const struct iotlb_flush *f,
+	uint16_t sid);
 void posts_land(struct model *m, size_t i);
 enum model_dma_status dma_translated(struct model *m, uint16_t segment,
 	uint16_t bdf, uint64_t phys, void *buf, size_t len, bool write,

@@ -197,6 +197,7 @@ void model_report(struct model *m, FILE *out)
 static unsigned check_contexts(struct unit *u)
 {
 	unsigned found = 0;
+	struct cctx *c;
 
 	for (unsigned bus = 0; bus < 256; bus++) {
 		if (u->croot[bus].valid && root_is_stale(u, &u->croot[bus])) {
@@ -206,17 +207,15 @@ static unsigned check_contexts(struct unit *u)
 				"context flush",
 				bus);
 		}
-		for (unsigned fn = 0; u->cctx[bus] && fn < 256; fn++) {
-			struct cctx *c = &u->cctx[bus][fn];
-
-			if (!c->valid || !context_is_stale(u, c))
-				continue;
-			found++;
-			blame(u->m, u, MODEL_V_STALE, "6.5.3.3",
-				"context entry of %02x:%02x.%x changed, no "
-				"context flush under domain %u",
-				bus, fn >> 3, fn & 7, c->tag);
-		}
+	}
+	for (unsigned sid = 0; (c = context_from(u, &sid)); sid++) {
+		if (!context_is_stale(u, c))
+			continue;
+		found++;
+		blame(u->m, u, MODEL_V_STALE, "6.5.3.3",
+			"context entry of %02x:%02x.%x changed, no context "
+			"flush under domain %u",
+			sid >> 8, sid >> 3 & 31, sid & 7, c->tag);
 	}
 	return found;
 }
@@ -287,7 +286,7 @@ static unsigned check_device_tlbs(struct model *m)
 		for (unsigned k = 0; u && k < f->dtlb_count; k++) {
 			struct dtlb_entry *e = &f->dtlb[k];
 
-			if (!e->used || !dtlb_entry_is_stale(u, e))
+			if (!dtlb_entry_is_stale(u, e))
 				continue;
 			found++;
 			blame(m, u,

@@ -41,9 +41,6 @@ void queue_enable(struct unit *u)
 		blame(u->m, u, MODEL_V_QUEUE, "6.5.2",
 			"queue enabled with the tail at %#llx",
 			(unsigned long long)u->r[R_IQT]);
-	if (u->cc_due || u->iotlb_due)
-		blame(u->m, u, MODEL_V_MIXED, "6.5.2",
-			"queue enabled while a register flush is in flight");
 	if (!ram_has(u->m, queue_base(u), queue_bytes(u)))
 		blame(u->m, u, MODEL_V_ADDRESS, "11.4.9.3",
 			"the queue at %#llx is not memory",
@@ -52,7 +49,6 @@ void queue_enable(struct unit *u)
 		blame(u->m, u, MODEL_V_UNSUPPORTED, "11.4.9.3",
 			"256-bit descriptors in legacy mode");
 	queue_reset(u);
-	u->r[R_IQH] = 0;
 	u->r[R_GSTS] |= G_QIE;
 }
 
@@ -77,8 +73,7 @@ void queue_disable(struct unit *u)
  * next write to the tail (VT-d 6.5.2.10 leaves it open). */
 static void stop_fetching(struct unit *u)
 {
-	u->queue_stopped = u->m->mode == MODEL_LAZY ||
-		(u->m->mode == MODEL_RANDOM && chance(u->m, 2));
+	u->queue_stopped = u->m->mode == MODEL_LAZY || chance(u->m, 2);
 }
 
 static void queue_error(struct unit *u, unsigned iqei)
@@ -91,35 +86,45 @@ static void queue_error(struct unit *u, unsigned iqei)
 	stop_fetching(u);
 }
 
+/* ---- slots -------------------------------------------------------------- */
+
+/* As it was at the doorbell. `at` counts bytes, as head and tail do. */
+static struct desc *slot_at(struct unit *u, uint64_t at)
+{
+	return &u->snapshot[at / sizeof *u->snapshot];
+}
+
+static uint64_t after(const struct unit *u, uint64_t at)
+{
+	return (at + sizeof(struct desc)) % queue_bytes(u);
+}
+
+/* As it is. False, and nothing, if it is not in memory. */
+static bool slot_read(struct unit *u, uint64_t at, struct desc *out)
+{
+	uint64_t pa = queue_base(u) + at;
+
+	if (!ram_has(u->m, pa, sizeof *out))
+		return false;
+	memcpy(out, ram_at(u->m, pa), sizeof *out);
+	return true;
+}
+
 /* The error was cleared: fetching starts again at the head, whose slot may have
  * been repaired. That is no rewriting. */
 void queue_resume(struct unit *u)
 {
-	uint64_t head = u->r[R_IQH], pa = queue_base(u) + head;
-
 	u->r[R_IQERCD] = 0;
-	if ((u->r[R_GSTS] & G_QIE) && head != u->r[R_IQT])
-		u->queue_due = u->m->now + 1;
-	if (head / 16 < u->snapshot_room && ram_has(u->m, pa, 16))
-		memcpy(&u->snapshot[head / 16], ram_at(u->m, pa), 16);
+	u->queue_due = u->m->now;
+	slot_read(u, u->r[R_IQH], slot_at(u, u->r[R_IQH]));
 }
 
 /* ---- doorbell ----------------------------------------------------------- */
 
 static void take_snapshot(struct unit *u, uint64_t from, uint64_t to)
 {
-	uint64_t base = queue_base(u), size = queue_bytes(u);
-	unsigned slots = (unsigned)(size / 16);
-
-	if (u->snapshot_room < slots) {
-		u->snapshot = needed(
-			realloc(u->snapshot, slots * sizeof(struct desc)));
-		u->snapshot_room = slots;
-	}
-	for (uint64_t at = from; at != to; at = (at + 16) % size)
-		if (ram_has(u->m, base + at, 16))
-			memcpy(&u->snapshot[at / 16], ram_at(u->m, base + at),
-				16);
+	for (uint64_t at = from; at != to; at = after(u, at))
+		slot_read(u, at, slot_at(u, at));
 }
 
 /* ---- what a doorbell may not say ----------------------------------------- */
@@ -140,12 +145,9 @@ static bool any_wait(struct unit *u, uint64_t from, uint64_t to,
 	bool (*fn)(struct unit *u, const struct desc *d, uint64_t what),
 	uint64_t what)
 {
-	uint64_t size = queue_bytes(u);
-
-	for (uint64_t at = from; at != to; at = (at + 16) % size)
-		if (at / 16 < u->snapshot_room &&
-			stores_status(&u->snapshot[at / 16]) &&
-			fn(u, &u->snapshot[at / 16], what))
+	for (uint64_t at = from; at != to; at = after(u, at))
+		if (stores_status(slot_at(u, at)) &&
+			fn(u, slot_at(u, at), what))
 			return true;
 	return false;
 }
@@ -171,25 +173,23 @@ bool queue_stores_to(struct unit *u, uint64_t page)
  * word and the same status nobody knows which was completed. */
 static bool hides(struct unit *u, const struct desc *old, uint64_t slot)
 {
-	const struct desc *d = &u->snapshot[slot];
+	const struct desc *d = slot_at(u, slot);
 	int32_t step =
 		(int32_t)((uint32_t)(d->lo >> 32) - (uint32_t)(old->lo >> 32));
 
-	return d != old && status_of(u, d) == status_of(u, old) && step <= 0;
+	return status_of(u, d) == status_of(u, old) && step <= 0;
 }
 
 static void check_status_words(struct unit *u, uint64_t from, uint64_t to)
 {
-	uint64_t size = queue_bytes(u);
-
-	for (uint64_t at = from; at != to; at = (at + 16) % size) {
-		const struct desc *d = &u->snapshot[at / 16];
+	for (uint64_t at = from; at != to; at = after(u, at)) {
+		const struct desc *d = slot_at(u, at);
 
 		if (!stores_status(d))
 			continue;
 		if ((u->wait_pending && stores_status(&u->wait) &&
-			    hides(u, &u->wait, at / 16)) ||
-			any_wait(u, u->r[R_IQH], at, hides, at / 16))
+			    hides(u, &u->wait, at)) ||
+			any_wait(u, u->r[R_IQH], at, hides, at))
 			blame(u->m, u, MODEL_V_QUEUE, "6.5.2.8",
 				"status word %#llx is used again before its "
 				"wait completed",
@@ -201,11 +201,11 @@ static void check_status_words(struct unit *u, uint64_t from, uint64_t to)
  * but the tail has said so already. */
 static void check_same_tail(struct unit *u, uint64_t tail)
 {
-	uint64_t last = (tail ? tail : queue_bytes(u)) - 16;
-	uint64_t pa = queue_base(u) + last;
+	uint64_t last = (tail ? tail : queue_bytes(u)) - sizeof(struct desc);
+	struct desc d;
 
-	if (last / 16 < u->snapshot_room && ram_has(u->m, pa, 16) && u->rung &&
-		memcmp(ram_at(u->m, pa), &u->snapshot[last / 16], 16))
+	if (u->rung && slot_read(u, last, &d) &&
+		memcmp(&d, slot_at(u, last), sizeof d))
 		blame(u->m, u, MODEL_V_QUEUE, "6.5.2",
 			"descriptor at %#llx was written again and rung for "
 			"with the same tail",
@@ -331,7 +331,7 @@ static bool behind(struct unit *u, uint16_t sid)
 
 static void run_devtlb(struct unit *u, const struct desc *d)
 {
-	uint16_t sid = (uint16_t)bits(d->lo, 47, 32);
+	uint16_t sid = (uint16_t)(d->lo >> 32);
 	uint64_t due;
 
 	u->m->n.device_flushes++;
@@ -363,15 +363,25 @@ static void run_one(struct unit *u, const struct desc *d)
 	unsigned gran = (unsigned)bits(d->lo, 5, 4);
 
 	if (type == DESC_CC)
-		flush_context(u, gran, (uint16_t)bits(d->lo, 31, 16),
-			(uint16_t)bits(d->lo, 47, 32),
-			(unsigned)bits(d->lo, 49, 48));
+		flush_context(u,
+			&(struct context_flush){.gran = gran,
+				.did = (uint16_t)(d->lo >> 16),
+				.sid = (uint16_t)(d->lo >> 32),
+				.fm = (unsigned)(d->lo >> 48)});
 	else if (type == DESC_IOTLB)
-		flush_iotlb(u, gran, (uint16_t)bits(d->lo, 31, 16),
-			d->hi & ~0xfffull, (unsigned)bits(d->hi, 5, 0),
-			d->hi & BIT(6), d->lo & BIT(7), d->lo & BIT(6));
+		flush_iotlb(u,
+			&(struct iotlb_flush){.gran = gran,
+				.did = (uint16_t)(d->lo >> 16),
+				.addr = d->hi,
+				.size = (uint64_t)MODEL_PAGE
+					<< bits(d->hi, 5, 0),
+				.ih = d->hi & BIT(6),
+				.dr = d->lo & BIT(7),
+				.dw = d->lo & BIT(6)});
+	else if (type == DESC_IEC && !(d->lo & BIT(4)))
+		flush_all_irtes(u);
 	else if (type == DESC_IEC)
-		flush_irtes(u, !(d->lo & BIT(4)), (unsigned)bits(d->lo, 47, 32),
+		flush_irtes(u, (uint16_t)(d->lo >> 32),
 			(unsigned)bits(d->lo, 31, 27));
 	else if (type == DESC_DEVTLB)
 		run_devtlb(u, d);
@@ -481,22 +491,20 @@ static void step_wait(struct unit *u)
 
 static void fetch_one(struct unit *u)
 {
-	uint64_t head = u->r[R_IQH], pa = queue_base(u) + head;
+	uint64_t head = u->r[R_IQH];
 	struct desc d;
 	unsigned error;
 
-	if (!ram_has(u->m, pa, 16)) {
+	if (!slot_read(u, head, &d)) {
 		queue_error(u, IQEI_FETCH);
 		return;
 	}
-	memcpy(&d, ram_at(u->m, pa), 16);
-	if (u->m->mode != MODEL_BENIGN && head / 16 < u->snapshot_room &&
-		memcmp(&d, &u->snapshot[head / 16], 16) &&
-		!(u->r[R_FSTS] & FSTS_IQE)) {
+	if (u->m->mode != MODEL_BENIGN &&
+		memcmp(&d, slot_at(u, head), sizeof d)) {
 		blame(u->m, u, MODEL_V_QUEUE, "6.5.2",
 			"descriptor at %#llx rewritten after the doorbell",
 			(unsigned long long)head);
-		d = u->snapshot[head / 16];
+		d = *slot_at(u, head);
 	}
 	error = desc_check(u, &d);
 	if (error) {
@@ -504,7 +512,7 @@ static void fetch_one(struct unit *u)
 		return;
 	}
 	u->m->n.descriptors++;
-	u->r[R_IQH] = (head + 16) % queue_bytes(u);
+	u->r[R_IQH] = after(u, head);
 	if ((d.lo & 15) == DESC_WAIT) {
 		start_wait(u, &d);
 		return;
@@ -518,6 +526,13 @@ static void fetch_one(struct unit *u)
 	}
 }
 
+static bool can_fetch(const struct unit *u)
+{
+	return (u->r[R_GSTS] & G_QIE) &&
+		!(u->r[R_FSTS] & (FSTS_IQE | FSTS_ITE)) && !u->queue_stopped &&
+		u->r[R_IQH] != u->r[R_IQT];
+}
+
 void queue_step(struct unit *u)
 {
 	unsigned budget = u->m->mode == MODEL_RANDOM ? 2 : 65536;
@@ -528,14 +543,10 @@ void queue_step(struct unit *u)
 			if (u->wait_pending)
 				return;
 		}
-		if (!(u->r[R_GSTS] & G_QIE) ||
-			(u->r[R_FSTS] & (FSTS_IQE | FSTS_ITE)) ||
-			u->queue_stopped || u->r[R_IQH] == u->r[R_IQT] ||
-			u->m->now < u->queue_due)
+		if (!can_fetch(u) || u->m->now < u->queue_due)
 			break;
 		fetch_one(u);
 	}
-	if (u->queue_stopped || u->r[R_IQH] == u->r[R_IQT] ||
-		(u->r[R_FSTS] & (FSTS_IQE | FSTS_ITE)))
+	if (!can_fetch(u))
 		u->queue_due = 0;
 }

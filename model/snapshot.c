@@ -144,7 +144,7 @@ static void go_unit(struct tape *t, struct unit *u, struct unit *now)
 	u->line_room = now->line_room;
 	go_caches(t, u, now);
 	go(t, u->fetched, u->fetched_count * sizeof *u->fetched);
-	go(t, u->snapshot, u->snapshot_room * sizeof *u->snapshot);
+	go(t, u->snapshot, queue_bytes(u));
 	go(t, u->lines, u->line_count * sizeof *u->lines);
 }
 
