@@ -247,6 +247,153 @@ static void random_damage_is_survived(void **state)
 	}
 }
 
+/** A table of nothing but a structure of this type and size, each byte of which
+ *  says where it is. */
+static struct dmar_table table_of_one(
+	uint8_t bytes[512], unsigned type, size_t size)
+{
+	struct dmar_table table;
+
+	memset(bytes, 0, 512);
+	memcpy(bytes, "DMAR", 4);
+	bytes[4] = (uint8_t)(48 + size);
+	bytes[36] = 45;
+	for (size_t n = 4; n < size; n++)
+		bytes[48 + n] = (uint8_t)(n + 1);
+	bytes[48] = (uint8_t)type;
+	bytes[50] = (uint8_t)size;
+	assert_null(dmar_open(&table, bytes, 512));
+	assert_int_equal(table.size, 48 + size);
+	return table;
+}
+
+/** No byte of a field is taken for another's (VT-d 8.3 to 8.9). */
+static void fields_are_read_whole(void **state)
+{
+	uint8_t bytes[512];
+
+	(void)state;
+	for (unsigned type = 0; type < DMAR_TYPES; type++) {
+		struct dmar_table table = table_of_one(bytes, type, 32);
+		struct dmar_record r;
+		size_t at = 0;
+
+		assert_true(dmar_next(&table, &at, &r));
+		assert_int_equal(r.type, type);
+		assert_int_equal(r.at, 48);
+		assert_int_equal(r.size, 32);
+		assert_int_equal(r.flags, 5);
+		assert_int_equal(r.segment, 0x0807);
+		switch (type) {
+		case DMAR_DRHD:
+			assert_true(r.base == 0x100f0e0d0c0b0a09ull);
+			assert_int_equal(r.size_pages, 6);
+			assert_int_equal(r.scopes, 16);
+			break;
+		case DMAR_RMRR:
+			assert_true(r.base == 0x100f0e0d0c0b0a09ull);
+			assert_true(r.limit == 0x1817161514131211ull);
+			assert_int_equal(r.scopes, 24);
+			break;
+		case DMAR_RHSA:
+			assert_true(r.base == 0x100f0e0d0c0b0a09ull);
+			assert_int_equal(r.proximity, 0x14131211);
+			assert_int_equal(r.scopes, 32);
+			break;
+		case DMAR_ANDD:
+			assert_int_equal(r.acpi_device, 8);
+			assert_int_equal(r.name_size, 24);
+			assert_int_equal(*(const uint8_t *)r.name, 9);
+			assert_int_equal(r.scopes, 32);
+			break;
+		default:
+			assert_int_equal(r.scopes, 8);
+		}
+		assert_int_equal(at, 80);
+		assert_false(dmar_next(&table, &at, &r));
+	}
+}
+
+/** A structure is as long as its fields at least, and ends with the table at
+ *  most; a scope likewise, in its structure. */
+static void lengths_have_borders(void **state)
+{
+	static const uint8_t least[] = {16, 24, 8, 20, 9, 8, 8};
+	struct dmar_record r;
+	struct dmar_scope scope;
+	uint8_t bytes[512];
+
+	(void)state;
+	for (unsigned type = 0; type < 8; type++) {
+		size_t min = type < 7 ? least[type] : 4;
+
+		for (size_t size = 0; size < 40; size++) {
+			struct dmar_table table =
+				table_of_one(bytes, type, size);
+			size_t at = 0;
+
+			assert_int_equal(
+				dmar_next(&table, &at, &r), size >= min);
+			assert_int_equal(at, size >= min ? 48 + size : 0);
+			/* One byte less of the table. */
+			table.size--;
+			at = 0;
+			assert_false(dmar_next(&table, &at, &r));
+		}
+	}
+	for (size_t length = 0; length < 20; length++)
+		for (size_t room = 0; room < 20; room++) {
+			struct dmar_table table =
+				table_of_one(bytes, DMAR_SATC, 8 + room);
+			size_t at = 0, in = 0;
+			bool fits = length >= 8 && length <= room;
+
+			bytes[48 + 8 + 1] = (uint8_t)length;
+			assert_true(dmar_next(&table, &at, &r));
+			assert_int_equal(
+				dmar_scope_next(&r, &in, &scope), fits);
+			if (!fits)
+				continue;
+			assert_int_equal(in, 8 + length);
+			assert_int_equal(scope.type, 9);
+			assert_int_equal(scope.flags, 11);
+			assert_int_equal(scope.id, 13);
+			assert_int_equal(scope.bus, 14);
+			assert_int_equal(scope.hops, (length - 6) / 2);
+			assert_int_equal(scope.path[0], 15);
+		}
+}
+
+/** Host address widths of 12 to 64 bits. */
+static void headers_have_borders(void **state)
+{
+	uint8_t bytes[512];
+
+	(void)state;
+	table_of_one(bytes, DMAR_DRHD, 16);
+	for (unsigned width = 0; width < 256; width++) {
+		struct dmar_table table;
+		const char *flaw;
+
+		bytes[36] = (uint8_t)width;
+		flaw = dmar_open(&table, bytes, 512);
+		assert_int_equal(!flaw, width >= 11 && width <= 63);
+		if (!flaw)
+			assert_int_equal(table.width, width + 1);
+	}
+	bytes[36] = 45;
+	for (size_t size = 0; size < 100; size++) {
+		struct dmar_table table;
+
+		assert_int_equal(!dmar_open(&table, bytes, size), size >= 48);
+		if (size >= 48)
+			assert_int_equal(table.size, size < 64 ? size : 64);
+		bytes[4] = (uint8_t)size;
+		assert_int_equal(!dmar_open(&table, bytes, 512), size >= 48);
+		bytes[4] = 64;
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -254,6 +401,9 @@ int main(void)
 		cmocka_unit_test(damage_is_named),
 		cmocka_unit_test(truncation_anywhere_is_survived),
 		cmocka_unit_test(random_damage_is_survived),
+		cmocka_unit_test(fields_are_read_whole),
+		cmocka_unit_test(lengths_have_borders),
+		cmocka_unit_test(headers_have_borders),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

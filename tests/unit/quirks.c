@@ -292,6 +292,88 @@ static void second_id_is_attached(void **state)
 	assert_false(second_id_passes(0x92301b4b, IOMMU_QUIRK_SECOND_ID));
 }
 
+/** Which of the quirks take effect, a bit for each line of the report. */
+static unsigned effects(struct rig *r, uint32_t id, uint32_t control)
+{
+	unsigned found = 0, line = 0;
+	const char *at;
+
+	bridge = id;
+	graphics_control = control;
+	assert_int_equal(
+		iommu_create(&r->hooks, &r->options, &r->iommu), IOMMU_OK);
+	assert_int_equal(
+		iommu_discover(r->iommu, r->dmar, r->dmar_size), IOMMU_OK);
+	for (at = quirks(r); *at; at = strchr(at, '\n') + 1, line++)
+		found |= (unsigned)!strncmp(at, "in effect", 9) << line;
+	assert_int_equal(iommu_destroy(r->iommu), IOMMU_OK);
+	graphics_control = 0;
+	return found;
+}
+
+/** The chipsets that are named, and not their neighbours. */
+static void chipsets_are_told_apart(void **state)
+{
+	enum {
+		BUFFER = 1 << 0,
+		SHADOW = 1 << 1,
+		GRAPHICS = 1 << 5,
+		IDLE = 1 << 6,
+		ON = 1 << 7,
+		SMALL = 1 << 9,
+	};
+	static const struct {
+		uint16_t id;
+		unsigned without, with; /* a shadow table */
+	} row[] = {
+		{0x2a40, BUFFER | GRAPHICS, BUFFER | GRAPHICS},
+		{0x2e00, BUFFER | GRAPHICS, BUFFER | GRAPHICS},
+		{0x2e10, BUFFER | GRAPHICS, BUFFER | GRAPHICS},
+		{0x2e20, BUFFER | GRAPHICS, BUFFER | GRAPHICS},
+		{0x2e30, BUFFER | GRAPHICS, BUFFER | GRAPHICS},
+		{0x2e40, BUFFER | GRAPHICS, BUFFER | GRAPHICS},
+		{0x2e90, BUFFER | GRAPHICS, BUFFER | GRAPHICS},
+		{0x0040, SHADOW, IDLE},
+		{0x0044, SHADOW | GRAPHICS, IDLE | GRAPHICS},
+		{0x0062, SHADOW, IDLE},
+		{0x006a, SHADOW, IDLE},
+		{0x3c00, SMALL, SMALL},
+	};
+	static const uint8_t families[] = {
+		0x45, 0x46, 0x4c, 0x4e, 0x7d, 0x8a, 0x98, 0x9a, 0xa7};
+	struct rig r;
+
+	(void)state;
+	open_on(&r, "plain", 0);
+	for (unsigned n = 0; n < sizeof(row) / sizeof(*row); n++) {
+		uint32_t id = (uint32_t)row[n].id << 16 | 0x8086;
+
+		assert_int_equal(effects(&r, id, 0x7ff), row[n].without);
+		assert_int_equal(effects(&r, id, 0x800), row[n].with);
+		assert_int_equal(effects(&r, id + 0x10000, 0), 0);
+		assert_int_equal(effects(&r, id - 0x10000, 0), 0);
+		assert_int_equal(effects(&r, id + 1, 0), 0);
+	}
+	odd_devfn = MODEL_BDF(0, 2, 0);
+	for (unsigned family = 0; family < 256; family++) {
+		odd_id = (uint32_t)family << 24 | 0x138086;
+		assert_int_equal(effects(&r, 0x12348086, 0),
+			memchr(families, (int)family, sizeof(families)) ? ON
+									: 0);
+	}
+	/* 1602 to 163e. */
+	for (unsigned id = 0; id < 256; id++) {
+		bool odd = id < 0x40 &&
+			strchr("26abde", "0123456789abcdef"[id % 16]);
+
+		odd_id = 0x16008086 | id << 16;
+		assert_int_equal(
+			effects(&r, 0x12348086, 0), odd ? GRAPHICS : 0);
+	}
+	odd_id = 0;
+	model_destroy(r.m);
+}
+
 /** All of them, each to its end. */
 static void report_has_a_line_for_each(void **state)
 {
@@ -320,6 +402,7 @@ int main(void)
 		cmocka_unit_test(large_flushes_become_small),
 		cmocka_unit_test(late_writer_is_flushed_twice),
 		cmocka_unit_test(second_id_is_attached),
+		cmocka_unit_test(chipsets_are_told_apart),
 		cmocka_unit_test(report_has_a_line_for_each),
 	};
 

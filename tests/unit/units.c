@@ -350,6 +350,53 @@ static void queue_starts_at_its_first_slot(void **state)
 	}
 }
 
+static uint64_t command_seen;
+static uint32_t command_at;
+
+static void note_command(
+	void *ctx, void *regs, uint32_t offset, unsigned width, uint64_t value)
+{
+	if (offset == command_at)
+		command_seen = value;
+	plain_write(ctx, regs, offset, width, value);
+}
+
+/** A flush through registers asks for what the unit can drain, no more
+ *  (VT-d 11.4.6.1). */
+static void registers_ask_for_draining(void **state)
+{
+	(void)state;
+	for (unsigned n = 0; n < 4; n++) {
+		struct model_personality kind =
+			*model_personality_find("no-qi");
+		struct iommu_domain *domain;
+		struct rig r;
+
+		kind.version = 0x10;
+		kind.cap &= ~(3ull << 54);
+		kind.cap |= (uint64_t)n << 54; /* DWD, DRD */
+		rig_open_machine(
+			&r, model_create_usual(&kind, MODEL_LAZY, 0, 1, false));
+		plain_write = r.hooks.reg_write;
+		r.hooks.reg_write = note_command;
+		command_at = (uint32_t)(kind.ecap >> 8 & 0x3ff) * 16 + 8;
+		rig_start_ok(&r);
+		domain = rig_mapped_domain(&r);
+		assert_int_equal(iommu_attach(r.iommu, rig_id(RIG_DEV), domain),
+			IOMMU_OK);
+		command_seen = 0;
+		assert_int_equal(
+			iommu_flush_all(domain, IOMMU_REMOVED), IOMMU_OK);
+		assert_true(command_seen >> 63);
+		assert_int_equal(command_seen >> 48 & 1, n & 1);
+		assert_int_equal(command_seen >> 49 & 1, n >> 1);
+		assert_int_equal(
+			iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
+		assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+		rig_close(&r);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -358,6 +405,7 @@ int main(void)
 		cmocka_unit_test(protected_memory_opens_behind_translation),
 		cmocka_unit_test(shared_registers_are_written_under_a_lock),
 		cmocka_unit_test(queue_starts_at_its_first_slot),
+		cmocka_unit_test(registers_ask_for_draining),
 		cmocka_unit_test(refused_flush_is_made_wider),
 	};
 
