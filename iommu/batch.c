@@ -75,69 +75,78 @@ void iommu_batch_add(struct iommu_batch *batch, unsigned changes,
 
 /* ---- flushing ---- */
 
-/** Flushes on up to PARALLEL of *units, which it takes off. *again: those that
- *  lost it or take nothing without being waited for. */
-static __attribute__((noinline)) enum iommu_status flush_some(
-	const struct iommu_batch *batch, uint64_t *units, uint64_t *again)
+static uint64_t units_of(const struct iommu_domain *domain)
 {
-	const struct iommu_domain *domain = batch->domain;
-	enum iommu_status status = IOMMU_OK;
-	struct ticket ticket[PARALLEL];
-	uint8_t of[PARALLEL];
-	unsigned count = 0, n;
-	struct unit *unit;
+	/* The caller's stores to entries come before this load: either it
+	 * sees a unit that is just being entered, or that unit's first walk
+	 * sees the entries. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	return __atomic_load_n(&domain->units, __ATOMIC_ACQUIRE);
+}
 
-	while (*units && count < PARALLEL) {
-		unsigned index = (unsigned)__builtin_ctzll(*units);
-		enum iommu_status one;
+static inline struct unit *first_unit(
+	const struct iommu_domain *domain, uint64_t units)
+{
+	return domain->iommu->unit[__builtin_ctzll(units)];
+}
 
-		*units &= *units - 1;
-		unit = domain->iommu->unit[index];
-		one = unit->ops->flush(
-			unit, domain->on[index].did, batch, &ticket[count]);
-		of[count] = (uint8_t)index;
-		if (one == IOMMU_UNCONFIRMED)
-			*again |= 1ull << index;
-		else if (one != IOMMU_OK)
-			status = one;
-		else if (ticket[count].end)
-			count++;
-	}
-	for (n = 0; n < count; n++) {
-		unit = domain->iommu->unit[of[n]];
-		switch (unit->ops->flush_wait(unit, &ticket[n])) {
-		case IOMMU_OK:
-			break;
-		case IOMMU_UNCONFIRMED:
-			*again |= 1ull << of[n];
-			break;
-		default:
-			status = IOMMU_UNIT_LOST;
-		}
-	}
-	return status;
+static inline bool is_one(uint64_t units)
+{
+	return units && !(units & (units - 1));
+}
+
+/** The unit that alone is concerned by a flush; NULL if there is no such one,
+ *  or devices have TLBs of their own. */
+static inline struct unit *only_unit(const struct iommu_domain *domain)
+{
+	uint64_t units = units_of(domain);
+
+	return is_one(units) &&
+			!__atomic_load_n(&domain->tlb_devices, __ATOMIC_ACQUIRE)
+		? first_unit(domain, units)
+		: NULL;
+}
+
+static inline uint16_t did_on(
+	const struct iommu_domain *domain, const struct unit *unit)
+{
+	return domain->on[unit->index].did;
 }
 
 static enum iommu_status flush_one(
-	const struct iommu_batch *batch, unsigned index)
+	const struct iommu_batch *batch, struct unit *unit)
 {
-	const struct iommu_domain *domain = batch->domain;
-	struct unit *unit = domain->iommu->unit[index];
-
-	return unit->ops->flush_now(unit, domain->on[index].did, batch);
+	return unit->ops->flush_now(unit, did_on(batch->domain, unit), batch);
 }
 
-static __attribute__((noinline)) enum iommu_status flush_units(
-	const struct iommu_batch *batch, uint64_t units)
+/** Starts on up to PARALLEL of *units, which it takes off, and waits for them
+ *  together. *again: those that lost it or take nothing without being waited
+ *  for. */
+static __attribute__((noinline)) enum iommu_status flush_some(
+	const struct iommu_batch *batch, uint64_t *units, uint64_t *again)
 {
-	enum iommu_status status = IOMMU_OK;
-	uint64_t again = 0;
+	enum iommu_status status = IOMMU_OK, one;
+	struct flush under_way[PARALLEL], *flush = under_way;
 
-	while (units)
-		status = core_worse(status, flush_some(batch, &units, &again));
-	for (; again; again &= again - 1)
-		status = core_worse(status,
-			flush_one(batch, (unsigned)__builtin_ctzll(again)));
+	for (; *units && flush < under_way + PARALLEL; *units &= *units - 1) {
+		flush->unit = first_unit(batch->domain, *units);
+		one = flush->unit->ops->flush(flush->unit,
+			did_on(batch->domain, flush->unit), batch,
+			&flush->ticket);
+		if (one == IOMMU_UNCONFIRMED)
+			*again |= *units & -*units;
+		else if (one != IOMMU_OK)
+			status = one;
+		else if (flush->ticket.end)
+			flush++;
+	}
+	while (flush-- > under_way) {
+		one = flush->unit->ops->flush_wait(flush->unit, &flush->ticket);
+		if (one == IOMMU_UNCONFIRMED)
+			*again |= 1ull << flush->unit->index;
+		else if (one != IOMMU_OK)
+			status = one;
+	}
 	return status;
 }
 
@@ -152,38 +161,28 @@ enum iommu_status core_block_silent(
 /** Flushes what the batch says on all units of its domain. */
 static inline enum iommu_status flush_ranges(const struct iommu_batch *batch)
 {
-	struct iommu_domain *domain = batch->domain;
+	const struct iommu_domain *domain = batch->domain;
+	uint64_t units = units_of(domain), again = 0;
 	enum iommu_status status = IOMMU_OK;
-	uint64_t units;
 
-	/* The caller's stores to entries come before this load: either it
-	 * sees a unit that is just being entered, or that unit's first walk
-	 * sees the entries. */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	units = __atomic_load_n(&domain->units, __ATOMIC_ACQUIRE);
-	if (units && !(units & (units - 1))) {
-		status = flush_one(batch, (unsigned)__builtin_ctzll(units));
-	} else if (units) {
-		status = flush_units(batch, units);
-	}
+	if (is_one(units))
+		return flush_one(batch, first_unit(domain, units));
+	while (units)
+		status = core_worse(status, flush_some(batch, &units, &again));
+	for (; again; again &= again - 1)
+		status = core_worse(
+			status, flush_one(batch, first_unit(domain, again)));
 	return status;
 }
 
 bool core_flush_start(struct iommu_batch *batch, struct flush *out)
 {
 	struct iommu_domain *domain = batch->domain;
-	uint64_t units;
-	unsigned index;
 
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	units = __atomic_load_n(&domain->units, __ATOMIC_ACQUIRE);
-	if (batch->pages || !units || units & (units - 1) ||
-		__atomic_load_n(&domain->tlb_devices, __ATOMIC_ACQUIRE))
-		return false;
-	index = (unsigned)__builtin_ctzll(units);
-	out->unit = domain->iommu->unit[index];
-	if (out->unit->ops->flush(out->unit, domain->on[index].did, batch,
-		    &out->ticket) != IOMMU_OK)
+	out->unit = only_unit(domain);
+	if (!out->unit || batch->pages ||
+		out->unit->ops->flush(out->unit, did_on(domain, out->unit),
+			batch, &out->ticket) != IOMMU_OK)
 		return false;
 	iommu_batch_init(batch, domain);
 	return true;
@@ -233,20 +232,9 @@ static __attribute__((noinline)) enum iommu_status flush_range(
 
 enum iommu_status core_flush_leaf(struct iommu_domain *domain, uint64_t page)
 {
-	struct unit *unit;
-	uint64_t units;
-	unsigned index;
+	struct unit *unit = only_unit(domain);
 
-	/* As in flush_ranges(). */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	units = __atomic_load_n(&domain->units, __ATOMIC_ACQUIRE);
-	if (!units)
-		return IOMMU_OK;
-	index = (unsigned)__builtin_ctzll(units);
-	unit = domain->iommu->unit[index];
-	if (!(units & (units - 1)) &&
-		!__atomic_load_n(&domain->tlb_devices, __ATOMIC_ACQUIRE) &&
-		unit->ops->flush_leaf(unit, domain->on[index].did, page))
+	if (unit && unit->ops->flush_leaf(unit, did_on(domain, unit), page))
 		return IOMMU_OK;
 	return core_block_silent(
 		domain, flush_range(domain, IOMMU_REMOVED, page, PAGE_SIZE));

@@ -5,12 +5,24 @@
  */
 #include "space.h"
 
-static struct copy **bucket_of(struct iommu_dma *dma, uint64_t iova)
+/** Where the copy of the buffer at a page is linked, or would be. Lock held. */
+static struct copy **__find(struct iommu_dma *dma, uint64_t page)
 {
-	return &dma->copies[(iova >> PAGE_SHIFT) % COPY_BUCKETS];
+	struct copy **at = &dma->copies[(page >> PAGE_SHIFT) % COPY_BUCKETS];
+
+	while (*at && (*at)->iova != page)
+		at = &(*at)->next;
+	return at;
 }
 
-void core_copy_carry(const struct iommu_dma *dma, const struct copy *copy,
+/** Most spaces never have one. */
+static bool has_copies(const struct iommu_dma *dma)
+{
+	return __atomic_load_n(&dma->copy_count, __ATOMIC_ACQUIRE) != 0;
+}
+
+/** Carries data; from_device or to the device's pages. */
+static void carry(const struct iommu_dma *dma, const struct copy *copy,
 	size_t offset, size_t size, bool from_device)
 {
 	const struct iommu_host *host = &dma->iommu->host;
@@ -37,91 +49,95 @@ void core_copy_carry(const struct iommu_dma *dma, const struct copy *copy,
 	}
 }
 
-struct copy *core_copy_make(struct iommu_dma *dma, iommu_phys_t original,
-	size_t size, unsigned direction)
+/** Ends a copy; settled: the unit has forgotten it. */
+static void end(struct iommu_dma *dma, struct copy *copy, bool settled)
 {
-	size_t needed = (size_t)(original.v & (PAGE_SIZE - 1)) + size;
-	struct copy *copy = core_pool_get(dma->iommu, &dma->copy_pool);
-
-	if (!copy)
-		return NULL;
-	while (((size_t)PAGE_SIZE << copy->order) < needed)
-		copy->order++;
-	if (copy->order <= 8)
-		copy->pages =
-			core_pages(dma->iommu, copy->order, &copy->pages_phys);
-	if (!copy->pages) {
-		core_pool_put(dma->iommu, &dma->copy_pool, copy);
-		return NULL;
+	if (!settled) {
+		core_pages_withhold(dma->iommu, copy->order);
+		return;
 	}
-	copy->original = original;
-	copy->size = size;
-	copy->direction = direction;
-	/* Also for data that only comes: what the device does not write must
-	 * stay as it was. */
-	core_copy_carry(dma, copy, 0, size, false);
-	return copy;
+	core_pages_free(dma->iommu, copy->pages, copy->pages_phys, copy->order);
+	core_pool_put(dma->iommu, &dma->copy_pool, copy);
 }
 
-void core_copy_enter(struct iommu_dma *dma, struct copy *copy, uint64_t iova)
+static void enter(struct iommu_dma *dma, struct copy *copy, uint64_t page)
 {
-	struct copy **bucket = bucket_of(dma, iova);
 	unsigned long state = core_lock(dma->iommu, &dma->copy_lock);
 
-	copy->iova = iova;
-	copy->next = *bucket;
-	*bucket = copy;
+	copy->iova = page;
+	*__find(dma, page) = copy;
 	core_unlock(dma->iommu, &dma->copy_lock, state);
 	__atomic_fetch_add(&dma->copy_count, 1, __ATOMIC_RELEASE);
 }
 
-struct copy *core_copy_leave(struct iommu_dma *dma, uint64_t iova)
+enum iommu_status core_copy_map(struct iommu_dma *dma, uint64_t phys,
+	size_t size, uint64_t mask, unsigned direction, iommu_iova_t *out)
+{
+	size_t before = (size_t)(phys & (PAGE_SIZE - 1));
+	struct copy *copy = core_pool_get(dma->iommu, &dma->copy_pool);
+	enum iommu_status status = IOMMU_NO_MEMORY;
+
+	if (!copy)
+		return status;
+	copy->original = iommu_phys(phys);
+	copy->size = size;
+	copy->direction = direction;
+	copy->pages = core_pages_for(
+		dma->iommu, before + size, &copy->order, &copy->pages_phys);
+	if (copy->pages) {
+		/* Also for data that only comes: what the device does not
+		 * write must stay as it was. */
+		carry(dma, copy, 0, size, false);
+		status = core_dma_map_pages(dma, copy->pages_phys.v | before,
+			size, mask, direction, out);
+	}
+	if (status == IOMMU_OK)
+		enter(dma, copy, page_of(out->v));
+	else
+		end(dma, copy, !is_unsettled(status));
+	return status;
+}
+
+bool core_copy_unmap(
+	struct iommu_dma *dma, uint64_t page, enum iommu_status *out_status)
 {
 	struct copy **at, *copy;
 	unsigned long state;
 
-	if (!__atomic_load_n(&dma->copy_count, __ATOMIC_ACQUIRE))
-		return NULL;
+	if (!has_copies(dma))
+		return false;
 	state = core_lock(dma->iommu, &dma->copy_lock);
-	at = bucket_of(dma, iova);
-	while (*at && (*at)->iova != iova)
-		at = &(*at)->next;
+	at = __find(dma, page);
 	copy = *at;
 	if (copy)
 		*at = copy->next;
 	core_unlock(dma->iommu, &dma->copy_lock, state);
-	if (copy)
-		__atomic_fetch_sub(&dma->copy_count, 1, __ATOMIC_RELEASE);
-	return copy;
-}
-
-void core_copy_free(struct iommu_dma *dma, struct copy *copy)
-{
-	core_pages_free(dma->iommu, copy->pages, copy->pages_phys, copy->order);
-	core_pool_put(dma->iommu, &dma->copy_pool, copy);
+	if (!copy)
+		return false;
+	__atomic_fetch_sub(&dma->copy_count, 1, __ATOMIC_RELEASE);
+	*out_status = core_dma_unmap_now(
+		dma, page, pages_of(copy->original.v, copy->size), false, NULL);
+	if (copy->direction & IOMMU_FROM_DEVICE)
+		carry(dma, copy, 0, copy->size, true);
+	end(dma, copy, *out_status == IOMMU_OK);
+	return true;
 }
 
 void iommu_dma_sync(struct iommu_dma *dma, iommu_iova_t iova, size_t size,
 	enum iommu_direction direction)
 {
-	uint64_t page = iova.v & ~(uint64_t)(PAGE_SIZE - 1);
+	uint64_t at = iova.v & (PAGE_SIZE - 1), before;
 	struct copy *copy;
 	unsigned long state;
-	size_t skip;
 
-	if (!__atomic_load_n(&dma->copy_count, __ATOMIC_ACQUIRE))
+	if (!has_copies(dma))
 		return;
 	state = core_lock(dma->iommu, &dma->copy_lock);
-	copy = *bucket_of(dma, page);
-	while (copy && copy->iova != page)
-		copy = copy->next;
+	copy = *__find(dma, page_of(iova.v));
 	if (copy) {
-		skip = (size_t)(copy->original.v & (PAGE_SIZE - 1));
-		skip = (size_t)(iova.v - page) >= skip
-			? (size_t)(iova.v - page) - skip
-			: 0;
-		core_copy_carry(
-			dma, copy, skip, size, direction == IOMMU_FROM_DEVICE);
+		before = copy->original.v & (PAGE_SIZE - 1);
+		carry(dma, copy, (size_t)(core_max(at, before) - before), size,
+			direction == IOMMU_FROM_DEVICE);
 	}
 	core_unlock(dma->iommu, &dma->copy_lock, state);
 }

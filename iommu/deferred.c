@@ -15,24 +15,37 @@
 
 enum iommu_status core_defer_make(struct iommu_dma *dma)
 {
-	unsigned cpus = dma->iommu->options.cpus, n;
+	unsigned n;
 
-	while (((size_t)PAGE_SIZE << dma->deferred_order) <
-		cpus * sizeof(*dma->deferred))
-		dma->deferred_order++;
-	dma->deferred = core_pages(
-		dma->iommu, dma->deferred_order, &dma->deferred_phys);
-	if (!dma->deferred)
-		return IOMMU_NO_MEMORY;
-	for (n = 0; n < cpus; n++)
-		iommu_batch_init(&dma->deferred[n].batch, dma->domain);
+	for (n = 0; n < dma->space.cpus; n++) {
+		iommu_phys_t phys;
+		struct deferred *ring =
+			core_pages(dma->iommu, RING_ORDER, &phys);
+
+		if (!ring)
+			return IOMMU_NO_MEMORY;
+		ring->phys = phys;
+		iommu_batch_init(&ring->batch, dma->domain);
+		dma->space.lane[n].ring = ring;
+	}
 	return IOMMU_OK;
+}
+
+/** The ring of a CPU, NULL if there is none. */
+static struct deferred *ring_of(const struct iommu_dma *dma, unsigned cpu)
+{
+	return dma->space.lane && cpu < dma->space.cpus
+		? dma->space.lane[cpu].ring
+		: NULL;
 }
 
 void core_defer_end(struct iommu_dma *dma)
 {
-	core_pages_free(dma->iommu, dma->deferred, dma->deferred_phys,
-		dma->deferred_order);
+	struct deferred *ring;
+	unsigned n;
+
+	for (n = 0; (ring = ring_of(dma, n)); n++)
+		core_pages_free(dma->iommu, ring, ring->phys, RING_ORDER);
 }
 
 static inline struct deferred_run *run_at(struct deferred *d, unsigned position)
@@ -51,38 +64,35 @@ static inline void retire(struct iommu_dma *dma, struct lane *lane,
 			continue;
 		if (run->tell)
 			dma->config.released(run->cookie);
-		core_lane_put(&dma->space, lane, run->iova, run->pages);
+		core_lane_put(&dma->space, lane, run->page, run->pages);
 	}
 }
 
-/** The flush under way has ended. */
+/** The flush under way has ended so. */
 static enum iommu_status confirm(
 	struct iommu_dma *dma, struct deferred *d, enum iommu_status status)
 {
-	for (; d->confirmed != d->asked; d->confirmed++) {
-		if (status == IOMMU_OK) {
-			d->confirmed = d->asked;
-			break;
-		}
-		/* Never handed out again. */
-		run_at(d, d->confirmed)->pages = 0;
+	unsigned at;
+
+	/* What may still be reached is never handed out again. */
+	for (at = d->confirmed; status != IOMMU_OK && at != d->asked; at++) {
 		core_iova_lose(&dma->space);
+		run_at(d, at)->pages = 0;
 	}
+	d->confirmed = d->asked;
 	return status;
 }
 
-static enum iommu_status wait_for_flush(
-	struct iommu_dma *dma, struct deferred *d)
+static bool is_under_way(const struct deferred *d)
 {
-	if (d->confirmed == d->asked)
-		return IOMMU_OK;
-	return confirm(dma, d, core_flush_end(dma->domain, &d->flush));
+	return d->confirmed != d->asked;
 }
 
 /** Starts a flush for all that waits; no other is under way. */
 static enum iommu_status ask(struct iommu_dma *dma, struct deferred *d)
 {
-	bool started = core_flush_start(&d->batch, &d->flush);
+	bool started =
+		d->asked != d->tail && core_flush_start(&d->batch, &d->flush);
 
 	d->asked = d->tail;
 	__atomic_store_n(&d->overdue, false, __ATOMIC_RELAXED);
@@ -90,109 +100,105 @@ static enum iommu_status ask(struct iommu_dma *dma, struct deferred *d)
 		       : confirm(dma, d, iommu_batch_flush(&d->batch));
 }
 
-static enum iommu_status first_of(enum iommu_status a, enum iommu_status b)
-{
-	return a == IOMMU_OK ? b : a;
-}
-
-/** Flushes all that waits, and waits for that. */
-static enum iommu_status flush_now(struct iommu_dma *dma, struct deferred *d)
-{
-	enum iommu_status status = wait_for_flush(dma, d);
-
-	status = first_of(status, ask(dma, d));
-	return first_of(status, wait_for_flush(dma, d));
-}
-
-/** Many wait, or one for long: a flush has to be under way, and to have ended
- *  if as many wait as may. */
+/** Has a flush under way, or over, and waits for it until less than `most` wait
+ *  for one. */
 static __attribute__((noinline)) enum iommu_status advance(
-	struct iommu_dma *dma, struct deferred *d)
+	struct iommu_dma *dma, struct deferred *d, unsigned most)
 {
 	enum iommu_status status = IOMMU_OK;
 
-	if (d->confirmed == d->asked)
-		status = ask(dma, d);
-	if (d->tail - d->confirmed >= dma->config.defer_count)
-		status = first_of(status, wait_for_flush(dma, d));
+	do {
+		if (!is_under_way(d))
+			status = core_worse(status, ask(dma, d));
+		if (is_under_way(d) &&
+			(d->tail - d->confirmed >= most ||
+				core_flush_ready(&d->flush)))
+			status = core_worse(status,
+				confirm(dma, d,
+					core_flush_end(
+						dma->domain, &d->flush)));
+	} while (d->tail - d->confirmed >= most);
 	return status;
 }
 
+/** Enters a run whose entries are cleared. */
 static inline enum iommu_status push(struct iommu_dma *dma, struct lane *lane,
-	struct deferred *d, struct deferred_run run)
+	struct deferred *d, uint64_t page, unsigned pages, bool tell,
+	void *cookie)
 {
-	unsigned most = dma->config.defer_count;
 	enum iommu_status status = IOMMU_OK;
+	struct deferred_run *run = run_at(d, d->tail);
 
 	if (d->tail == d->asked) {
 		d->since_ns = core_now(dma->iommu);
 		/* Whatever will come: the whole domain is flushed. */
 		iommu_batch_add(&d->batch, IOMMU_REMOVED, iommu_iova(0), ~0ull);
 	}
-	*run_at(d, d->tail++) = run;
-	if (d->confirmed != d->asked && core_flush_ready(&d->flush))
-		status = wait_for_flush(dma, d);
-	retire(dma, lane, d, 2);
-	if (d->tail - d->asked >= most - most / 4 ||
-		d->tail - d->confirmed >= most ||
+	run->cookie = cookie;
+	run->page = (uint32_t)(page >> PAGE_SHIFT);
+	run->pages = (uint16_t)reach(dma, pages);
+	run->tell = tell;
+	d->tail++;
+	if (is_under_way(d) || d->tail - d->asked >= dma->defer_soon ||
 		__atomic_load_n(&d->overdue, __ATOMIC_RELAXED))
-		status = first_of(status, advance(dma, d));
+		status = advance(dma, d, dma->config.defer_count);
+	retire(dma, lane, d, 2);
 	return status;
 }
 
-bool core_defer(struct iommu_dma *dma, uint64_t page, unsigned pages, bool tell,
-	void *cookie, enum iommu_status *out_status)
+/** Clears the entries of a run, its tables too if it covers them. */
+static __attribute__((noinline)) enum iommu_status clear(struct iommu_dma *dma,
+	struct deferred *d, uint64_t page, unsigned pages)
 {
 	uint64_t size = (uint64_t)pages << PAGE_SHIFT, removed = 0;
-	enum iommu_status status = IOMMU_OK;
-	struct deferred *d;
-	struct lane *lane;
+	enum iommu_status status = iommu_unmap(
+		dma->domain, iommu_iova(page), size, &d->batch, &removed);
 
-	if (!core_lane_enter(&dma->space, &lane))
-		return false;
-	d = &dma->deferred[lane - dma->space.lane];
-	if (pages == 1 && core_clear_near(dma->domain, page))
-		removed = size;
-	else
-		status = iommu_unmap(dma->domain, iommu_iova(page), size,
-			&d->batch, &removed);
-	if (status == IOMMU_OK && removed == size) {
-		status = push(dma, lane, d,
-			(struct deferred_run){
-				page, cookie, reach(dma, pages), tell});
-	} else if (status == IOMMU_OK) {
-		/* What was there goes with the next flush. */
-		iommu_batch_add(
-			&d->batch, IOMMU_REMOVED, iommu_iova(page), size);
-		status = IOMMU_BAD_ARGUMENT;
-	}
+	if (status != IOMMU_OK || removed == size)
+		return status;
+	/* What was there goes with the next flush. */
+	iommu_batch_add(&d->batch, IOMMU_REMOVED, iommu_iova(page), size);
+	return IOMMU_BAD_ARGUMENT;
+}
+
+enum iommu_status core_defer(struct iommu_dma *dma, uint64_t page,
+	unsigned pages, bool tell, void *cookie)
+{
+	struct lane *lane = core_lane_here(&dma->space);
+	struct deferred *d = lane->ring;
+	enum iommu_status status = IOMMU_OK;
+
+	if (!core_lane_enter(lane))
+		return core_dma_unmap_now(dma, page, pages, tell, cookie);
+	if (pages > 1 || !core_clear_near(dma->domain, page))
+		status = clear(dma, d, page, pages);
+	if (status == IOMMU_OK)
+		status = push(dma, lane, d, page, pages, tell, cookie);
 	core_lane_leave(lane);
-	*out_status = status;
-	return true;
+	return status;
 }
 
 static enum iommu_status flush_older(struct iommu_dma *dma, uint64_t age_ns)
 {
-	enum iommu_status status = IOMMU_OK;
+	enum iommu_status status = IOMMU_OK, one;
+	struct deferred *d;
 	unsigned n;
 
-	for (n = 0; dma->deferred && n < dma->space.cpus; n++) {
-		struct deferred *d = &dma->deferred[n];
+	for (n = 0; (d = ring_of(dma, n)); n++) {
 		struct lane *lane = &dma->space.lane[n];
-		enum iommu_status one = IOMMU_OK;
 
-		if (__atomic_exchange_n(&lane->busy, true, __ATOMIC_ACQUIRE)) {
+		if (!core_lane_enter(lane)) {
 			/* Its owner flushes at the next unmap. */
 			__atomic_store_n(&d->overdue, true, __ATOMIC_RELAXED);
 			continue;
 		}
+		one = IOMMU_OK;
 		if ((d->tail != d->head || d->batch.changes) &&
 			core_now(dma->iommu) - d->since_ns >= age_ns)
-			one = flush_now(dma, d);
+			one = advance(dma, d, 1);
 		retire(dma, lane, d, DEFER_RING);
 		core_lane_leave(lane);
-		if (one != IOMMU_OK)
-			status = one;
+		status = core_worse(status, one);
 	}
 	return status;
 }
@@ -210,12 +216,10 @@ enum iommu_status iommu_dma_tick(struct iommu_dma *dma)
 unsigned core_deferred(const struct iommu_dma *dma)
 {
 	unsigned count = 0, n, at;
+	struct deferred *d;
 
-	for (n = 0; dma->deferred && n < dma->space.cpus; n++) {
-		struct deferred *d = &dma->deferred[n];
-
+	for (n = 0; (d = ring_of(dma, n)); n++)
 		for (at = d->head; at != d->tail; at++)
 			count += !!run_at(d, at)->pages;
-	}
 	return count;
 }

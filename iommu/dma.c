@@ -11,39 +11,32 @@
 
 /* ---- life ---- */
 
-/** Keeps clear of what firmware reserved for any device. */
-static enum iommu_status reserve_firmware(struct iommu_dma *dma)
-{
-	struct iommu_reserved_region region;
-	enum iommu_status status = IOMMU_OK;
-	unsigned n = 0;
-
-	while (status == IOMMU_OK &&
-		vtd_reserved_region(dma->iommu, NULL, n++, &region))
-		status = core_iova_reserve(
-			&dma->space, region.first.v, region.last.v);
-	if (status != IOMMU_OK)
-		core_iova_free_all(&dma->space);
-	return status;
-}
-
 static enum iommu_status make_parts(struct iommu_dma *dma)
 {
-	struct iommu *iommu = dma->iommu;
+	struct iommu_reserved_region region;
 	enum iommu_status status;
+	unsigned n = 0;
 
 	core_pool_init(&dma->copy_pool, sizeof(struct copy));
 	if (is_identity(dma))
 		return IOMMU_OK;
-	status = core_iova_make(&dma->space, iommu, dma->domain->table.last);
-	if (status == IOMMU_OK)
-		status = reserve_firmware(dma);
-	if (status != IOMMU_OK || !dma->config.deferred)
-		return status;
-	status = core_defer_make(dma);
-	if (status != IOMMU_OK)
-		core_iova_free_all(&dma->space);
-	return status;
+	status = core_iova_make(
+		&dma->space, dma->iommu, dma->domain->table.last);
+	while (status == IOMMU_OK &&
+		vtd_reserved_region(dma->iommu, NULL, n++, &region))
+		status = core_iova_reserve(
+			&dma->space, region.first.v, region.last.v);
+	return status == IOMMU_OK && dma->config.deferred ? core_defer_make(dma)
+							  : status;
+}
+
+/** Gives back what there is of a space. */
+static void end(struct iommu_dma *dma)
+{
+	core_defer_end(dma);
+	core_iova_free_all(&dma->space);
+	core_pool_end(dma->iommu, &dma->copy_pool);
+	core_pages_free(dma->iommu, dma, dma->phys, 0);
 }
 
 enum iommu_status iommu_dma_create(struct iommu_domain *domain,
@@ -52,6 +45,7 @@ enum iommu_status iommu_dma_create(struct iommu_domain *domain,
 	enum iommu_status status;
 	struct iommu_dma *dma;
 	iommu_phys_t phys;
+	unsigned count;
 
 	if (!domain || !config || !out_dma || config->defer_count > DEFER_MAX ||
 		(domain->kind != IOMMU_DOMAIN_MAPPED &&
@@ -61,24 +55,24 @@ enum iommu_status iommu_dma_create(struct iommu_domain *domain,
 	dma = core_pages(domain->iommu, 0, &phys);
 	if (!dma)
 		return IOMMU_NO_MEMORY;
+	count = config->defer_count ? config->defer_count : DEFER_MAX;
+	if (vtd_quirk(domain->iommu, IOMMU_QUIRK_STRICT))
+		count = 1;
 	dma->iommu = domain->iommu;
 	dma->domain = domain;
 	dma->config = *config;
-	dma->plain = !is_identity(dma) && !config->untrusted;
-	if (!dma->config.defer_count)
-		dma->config.defer_count = DEFER_MAX;
-	if (vtd_quirk(domain->iommu, IOMMU_QUIRK_STRICT))
-		dma->config.defer_count = 1;
-	if (!dma->config.defer_ns)
+	dma->config.defer_count = count;
+	if (!config->defer_ns)
 		dma->config.defer_ns = 10000000;
+	dma->defer_soon = count - count / 4;
+	dma->plain = !is_identity(dma) && !config->untrusted;
 	dma->phys = phys;
 	status = make_parts(dma);
-	if (status != IOMMU_OK) {
-		core_pages_free(domain->iommu, dma, phys, 0);
-		return status;
-	}
-	*out_dma = dma;
-	return IOMMU_OK;
+	if (status == IOMMU_OK)
+		*out_dma = dma;
+	else
+		end(dma);
+	return status;
 }
 
 /** Buffers that are mapped, or deferred. */
@@ -98,11 +92,7 @@ enum iommu_status iommu_dma_destroy(struct iommu_dma *dma)
 	if (buffers(dma) != core_deferred(dma))
 		return IOMMU_IN_USE;
 	status = iommu_dma_flush(dma);
-	if (!is_identity(dma))
-		core_iova_free_all(&dma->space);
-	core_defer_end(dma);
-	core_pool_end(dma->iommu, &dma->copy_pool);
-	core_pages_free(dma->iommu, dma, dma->phys, 0);
+	end(dma);
 	return status;
 }
 
@@ -125,88 +115,68 @@ static void count_identity(struct iommu_dma *dma, unsigned change)
 	__atomic_fetch_add(&dma->mapped, change, __ATOMIC_RELEASE);
 }
 
-static bool wants_special(
-	const struct iommu_dma *dma, iommu_phys_t phys, size_t size)
+enum iommu_status core_dma_give(struct iommu_dma *dma, uint64_t page,
+	unsigned pages, enum iommu_status status)
 {
-	return is_identity(dma) || (phys.v | size) & (PAGE_SIZE - 1);
-}
-
-/** Takes addresses and maps a run of pages at them. */
-static inline enum iommu_status map_pages(struct iommu_dma *dma,
-	uint64_t phys_page, unsigned pages, uint64_t mask, unsigned rights,
-	uint64_t *out_page)
-{
-	uint64_t size = (uint64_t)pages << PAGE_SHIFT;
-	enum iommu_status status;
-
-	*out_page = core_iova_get(&dma->space, reach(dma, pages), mask);
-	if (!*out_page)
-		return IOMMU_WIDTH;
-	status = iommu_map(dma->domain, iommu_iova(*out_page),
-		iommu_phys(phys_page), size, rights);
-	if (status == IOMMU_OK)
-		return status;
-	/* What is mapped but not confirmed keeps its address for good. */
 	if (is_unsettled(status))
 		core_iova_lose(&dma->space);
 	else
-		core_iova_put(&dma->space, *out_page, reach(dma, pages));
+		core_iova_put(&dma->space, page, reach(dma, pages));
 	return status;
 }
 
-static enum iommu_status map_copy(struct iommu_dma *dma, iommu_phys_t phys,
-	size_t size, uint64_t mask, unsigned direction, uint64_t *out_page)
+enum iommu_status core_dma_map_pages(struct iommu_dma *dma, uint64_t phys,
+	size_t size, uint64_t mask, unsigned rights, iommu_iova_t *out)
 {
-	struct copy *copy = core_copy_make(dma, phys, size, direction);
+	unsigned pages = pages_of(phys, size);
+	uint64_t page = core_iova_get(&dma->space, reach(dma, pages), mask);
 	enum iommu_status status;
 
-	if (!copy)
-		return IOMMU_NO_MEMORY;
-	status = map_pages(dma, copy->pages_phys.v, pages_of(phys.v, size),
-		mask, direction, out_page);
-	if (status == IOMMU_OK)
-		core_copy_enter(dma, copy, *out_page);
-	else if (!is_unsettled(status))
-		core_copy_free(dma, copy);
-	return status;
+	if (!page)
+		return IOMMU_WIDTH;
+	status = iommu_map(dma->domain, iommu_iova(page),
+		iommu_phys(page_of(phys)), (uint64_t)pages << PAGE_SHIFT,
+		rights);
+	if (status != IOMMU_OK)
+		return core_dma_give(dma, page, pages, status);
+	*out = iommu_iova(page | (phys & (PAGE_SIZE - 1)));
+	return IOMMU_OK;
 }
 
-/** Where more has to be done than to map the buffer's own pages, or less. */
+/** Where there are identity or copies. */
 static __attribute__((noinline)) enum iommu_status map_specially(
-	struct iommu_dma *dma, iommu_phys_t phys, size_t size, uint64_t mask,
-	unsigned direction, uint64_t *out_page)
+	struct iommu_dma *dma, uint64_t phys, size_t size, uint64_t mask,
+	unsigned direction, iommu_iova_t *out)
 {
-	if (!is_identity(dma))
-		return map_copy(dma, phys, size, mask, direction, out_page);
-	if (phys.v + (size - 1) > mask)
-		return IOMMU_WIDTH;
-	*out_page = page_of(phys.v);
-	count_identity(dma, 1);
-	return IOMMU_OK;
+	if (is_identity(dma)) {
+		if (phys + (size - 1) > mask)
+			return IOMMU_WIDTH;
+		*out = iommu_iova(phys);
+		count_identity(dma, 1);
+		return IOMMU_OK;
+	}
+	if ((phys | size) & (PAGE_SIZE - 1))
+		return core_copy_map(dma, phys, size, mask, direction, out);
+	return core_dma_map_pages(dma, phys, size, mask, direction, out);
 }
 
 enum iommu_status iommu_dma_map(struct iommu_dma *dma, iommu_phys_t phys,
 	size_t size, uint64_t mask, enum iommu_direction direction,
 	iommu_iova_t *out_iova)
 {
-	enum iommu_status status;
-	uint64_t page = 0;
-
 	if (!is_request(phys.v, size, direction))
 		return IOMMU_BAD_ARGUMENT;
-	if (dma->plain || !wants_special(dma, phys, size))
-		status = map_pages(dma, page_of(phys.v), pages_of(phys.v, size),
-			mask, direction, &page);
-	else
-		status = map_specially(dma, phys, size, mask, direction, &page);
-	if (status == IOMMU_OK)
-		*out_iova = iommu_iova(page | (phys.v & (PAGE_SIZE - 1)));
-	return status;
+	if (!dma->plain)
+		return map_specially(
+			dma, phys.v, size, mask, direction, out_iova);
+	return core_dma_map_pages(dma, phys.v, size, mask, direction, out_iova);
 }
 
-/** Clears and flushes; the address is free again if that was confirmed. */
-static inline enum iommu_status unmap_now(
-	struct iommu_dma *dma, uint64_t page, unsigned pages)
+/* Not inlined where it is the end of a path: it would have that save registers
+ * for other paths. */
+__attribute__((noinline)) enum iommu_status core_dma_unmap_now(
+	struct iommu_dma *dma, uint64_t page, unsigned pages, bool tell,
+	void *cookie)
 {
 	uint64_t size = (uint64_t)pages << PAGE_SHIFT, removed = 0;
 	enum iommu_status status =
@@ -218,35 +188,17 @@ static inline enum iommu_status unmap_now(
 		status = IOMMU_BAD_ARGUMENT;
 	else if (status != IOMMU_BAD_ARGUMENT)
 		core_iova_lose(&dma->space);
-	return status;
-}
-
-static enum iommu_status unmap_copy(struct iommu_dma *dma, struct copy *copy)
-{
-	enum iommu_status status = unmap_now(
-		dma, copy->iova, pages_of(copy->original.v, copy->size));
-
-	if (copy->direction & IOMMU_FROM_DEVICE)
-		core_copy_carry(dma, copy, 0, copy->size, true);
-	if (status == IOMMU_OK)
-		core_copy_free(dma, copy);
-	else
-		core_pages_withhold(dma->iommu, copy->order);
+	if (status == IOMMU_OK && tell)
+		dma->config.released(cookie);
 	return status;
 }
 
 enum iommu_status core_dma_unmap(struct iommu_dma *dma, uint64_t page,
 	unsigned pages, bool tell, void *cookie)
 {
-	enum iommu_status status;
-
-	if (dma->deferred &&
-		core_defer(dma, page, pages, tell, cookie, &status))
-		return status;
-	status = unmap_now(dma, page, pages);
-	if (tell && status == IOMMU_OK)
-		dma->config.released(cookie);
-	return status;
+	return dma->config.deferred
+		? core_defer(dma, page, pages, tell, cookie)
+		: core_dma_unmap_now(dma, page, pages, tell, cookie);
 }
 
 static __attribute__((noinline)) enum iommu_status unmap_specially(
@@ -254,17 +206,12 @@ static __attribute__((noinline)) enum iommu_status unmap_specially(
 	void *cookie)
 {
 	enum iommu_status status = IOMMU_OK;
-	struct copy *copy;
 
-	if (is_identity(dma)) {
+	if (is_identity(dma))
 		count_identity(dma, -1u);
-	} else {
-		copy = core_copy_leave(dma, page_of(iova.v));
-		if (!copy)
-			return core_dma_unmap(dma, page_of(iova.v),
-				pages_of(iova.v, size), tell, cookie);
-		status = unmap_copy(dma, copy);
-	}
+	else if (!core_copy_unmap(dma, page_of(iova.v), &status))
+		return core_dma_unmap(dma, page_of(iova.v),
+			pages_of(iova.v, size), tell, cookie);
 	if (tell && status == IOMMU_OK)
 		dma->config.released(cookie);
 	return status;
@@ -335,7 +282,8 @@ enum iommu_status iommu_dma_free(
 	if (is_identity(dma))
 		count_identity(dma, -1u);
 	else
-		status = unmap_now(dma, iova.v, 1u << order);
+		status = core_dma_unmap_now(
+			dma, iova.v, 1u << order, false, NULL);
 	if (status == IOMMU_BAD_ARGUMENT)
 		return status;
 	if (status == IOMMU_OK)

@@ -58,10 +58,9 @@ enum {
 
 /** Objects of one size, cut from pages that stay until the instance ends. */
 struct pool {
-	size_t size;   /* C */
-	void *free;    /* P */
-	void *pages;   /* P: chain of all pages */
-	unsigned live; /* P */
+	size_t size; /* C */
+	void *free;  /* P */
+	void *pages; /* P: chain of all pages */
 };
 
 enum instance_state {
@@ -185,7 +184,6 @@ struct pgtable {
 	bool write_back;      /* C */
 	char *direct;         /* C: the host's direct map; NULL if it has
 				 none */
-	uint64_t near_last;   /* C: up to here the cache may be asked */
 	word64 leaf_cache[LEAF_CACHE]; /* A: see map.c */
 	word64 linked[2]; /* P, read without: all tables below the root are for
 			     these addresses and those between */
@@ -291,7 +289,7 @@ static inline void *core_virt(const struct iommu *iommu, iommu_phys_t phys)
 /* ---- pool.c ---- */
 
 void *core_pages(struct iommu *iommu, unsigned order, iommu_phys_t *out_phys);
-/** The same for at least so many bytes. */
+/** The same for at least so many bytes; more than 2^8 pages are never there. */
 void *core_pages_for(struct iommu *iommu, size_t size, unsigned *out_order,
 	iommu_phys_t *out_phys);
 void core_pages_free(
@@ -439,12 +437,14 @@ enum iommu_status core_table_entry(const struct pgtable *table,
 	const struct unit *unit, struct entry *out);
 enum iommu_status core_identity_make(struct iommu *iommu);
 struct iommu_dma_piece;
-/** iommu_map() of the pages around pieces, side by side from *iova on, without
- *  telling the units; core_tell_present() follows. *iova becomes the end of
- * what is mapped, also after a failure. */
-enum iommu_status core_map_pieces(struct iommu_domain *domain,
-	const struct iommu_dma_piece *pieces, unsigned count, unsigned rights,
-	uint64_t *iova);
+/** iommu_map(), but the units are not told: core_tell_present() follows. */
+enum iommu_status core_map(struct iommu_domain *domain, uint64_t iova,
+	uint64_t phys, uint64_t size, unsigned rights);
+/** The same for sound pages of memory, side by side from iova on, as far as
+ *  that is a matter of storing leaves. Returns how many are mapped; the next
+ *  one may need more than that, or be a wrong one. */
+unsigned core_map_pages(struct iommu_domain *domain, uint64_t iova,
+	const struct iommu_dma_piece *page, unsigned count, unsigned rights);
 /** iommu_unmap_now(), and how many bytes were mapped. */
 enum iommu_status core_unmap_now(struct iommu_domain *domain, uint64_t iova,
 	uint64_t size, uint64_t *out_removed);

@@ -11,19 +11,9 @@
  */
 #include "iova.h"
 
-/** The smallest n with 2^n >= pages. */
-static inline unsigned class_of(unsigned pages)
-{
-	return 31u - (unsigned)__builtin_clz(2 * pages - 1);
-}
-
 static unsigned rounded(unsigned pages)
 {
-	unsigned class = class_of(pages);
-
-	if (class < CLASSES)
-		return 1u << class;
-	return pages <= 64 ? 64 : pages;
+	return pages <= 64 ? 1u << class_of(pages) : pages;
 }
 
 /* ---- bitmaps; the lock is held ---- */
@@ -37,29 +27,24 @@ static bool __chunk_make(struct iova_space *space, struct iova_chunk *chunk)
 	return chunk->bits != NULL;
 }
 
-/** Bits at..at + count - 1 of a word. */
-static uint64_t bits_of(unsigned at, unsigned count)
-{
-	return (count == 64 ? ~0ull : (1ull << count) - 1) << at;
-}
-
-/** Marks pages as used or free; those that are already do not count. */
+/** Marks pages as used or free; those that are already do not count. Within a
+ *  word they are all the one or all the other. */
 static void __mark(
 	struct iova_chunk *chunk, unsigned page, unsigned pages, bool used)
 {
-	unsigned end = page + pages;
+	unsigned count;
 
-	while (page < end) {
-		unsigned at = page % 64;
-		unsigned count = (unsigned)core_min(64 - at, end - page);
+	for (; pages; page += count, pages -= count) {
 		word64 *word = &chunk->bits[page / 64];
-		uint64_t changed = bits_of(at, count) & (used ? ~*word : *word);
+		unsigned at = page % 64;
+		uint64_t bits;
 
-		*word ^= changed;
-		page += count;
-		/* A page may be reserved twice; runs are all free or not. */
-		if (changed)
+		count = pages < 64 - at ? pages : 64 - at;
+		bits = ~0ull >> (64 - count) << at;
+		if (!(*word & bits) == used) {
+			*word ^= bits;
 			chunk->free += used ? -count : count;
+		}
 	}
 }
 
@@ -80,38 +65,25 @@ static inline unsigned __find_in_word(uint64_t used, unsigned pages)
 	return free ? (unsigned)__builtin_ctzll(free) : 64;
 }
 
-static bool __find_small(
-	struct iova_chunk *chunk, unsigned pages, unsigned *out)
+/** Runs of more than 64 pages start at a word. */
+static bool __find(struct iova_chunk *chunk, unsigned pages, unsigned *out)
 {
-	unsigned n;
+	unsigned words = (pages + 63) / 64, empty = 0, n, at;
 
-	for (n = 0; n < CHUNK_WORDS; n++) {
-		unsigned word = (chunk->hint + n) % CHUNK_WORDS, at;
+	while (chunk->hint < CHUNK_WORDS && chunk->bits[chunk->hint] == ~0ull)
+		chunk->hint++;
+	for (n = chunk->hint; n < CHUNK_WORDS; n++) {
+		uint64_t used = chunk->bits[n];
 
-		if (chunk->bits[word] == ~0ull)
-			continue;
-		at = __find_in_word(chunk->bits[word], pages);
-		if (at == 64)
-			continue;
-		chunk->hint = word;
-		*out = word * 64 + at;
-		return true;
-	}
-	return false;
-}
-
-/** Longer runs start at a word. */
-static bool __find_large(
-	struct iova_chunk *chunk, unsigned pages, unsigned *out)
-{
-	unsigned words = (pages + 63) / 64, run = 0, n;
-
-	for (n = 0; n < CHUNK_WORDS; n++) {
-		run = chunk->bits[n] ? 0 : run + 1;
-		if (run < words)
-			continue;
-		*out = (n + 1 - words) * 64;
-		return true;
+		empty = used ? 0 : empty + 1;
+		if (words == 1)
+			at = __find_in_word(used, pages);
+		else
+			at = empty < words ? 64 : 0;
+		if (at < 64) {
+			*out = (n + 1 - words) * 64 + at;
+			return true;
+		}
 	}
 	return false;
 }
@@ -130,10 +102,7 @@ static uint32_t __take(struct iova_space *space, unsigned pages, uint64_t mask)
 
 		if (!__chunk_make(space, chunk))
 			return 0;
-		if (chunk->free < pages)
-			continue;
-		if (pages <= 64 ? !__find_small(chunk, pages, &page)
-				: !__find_large(chunk, pages, &page))
+		if (chunk->free < pages || !__find(chunk, pages, &page))
 			continue;
 		__mark(chunk, page, pages, true);
 		space->hint = number;
@@ -154,20 +123,16 @@ static void __give(struct iova_space *space, uint32_t page, unsigned pages)
 	space->hint = (unsigned)core_min(space->hint, number);
 }
 
-/* ---- magazines; the caller owns the lane ---- */
+/* ---- runs ---- */
 
-static inline void count_run(unsigned *counter)
+/** Fills the magazine of an owned lane. */
+static void refill(struct iova_space *space, struct lane *lane, unsigned class)
 {
-	__atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
-}
-
-static __attribute__((noinline)) void refill(
-	struct iova_space *space, struct magazine *magazine, unsigned pages)
-{
+	struct magazine *magazine = &lane->magazine[class];
 	unsigned long state = core_lock(space->iommu, &space->lock);
 
 	while (magazine->count < SHIFT_RUNS) {
-		uint32_t page = __take(space, pages, ~0ull);
+		uint32_t page = __take(space, 1u << class, ~0ull);
 
 		if (!page)
 			break;
@@ -176,150 +141,59 @@ static __attribute__((noinline)) void refill(
 	core_unlock(space->iommu, &space->lock, state);
 }
 
-static __attribute__((noinline)) void drain(
-	struct iova_space *space, struct magazine *magazine, unsigned pages)
-{
-	unsigned long state = core_lock(space->iommu, &space->lock);
-
-	while (magazine->count > ROUNDS - SHIFT_RUNS)
-		__give(space, magazine->page[--magazine->count], pages);
-	core_unlock(space->iommu, &space->lock, state);
-}
-
-/** From the bitmaps. */
-static __attribute__((noinline)) uint64_t take_slowly(
+uint64_t core_iova_get_slowly(
 	struct iova_space *space, unsigned pages, uint64_t mask)
 {
-	unsigned long state = core_lock(space->iommu, &space->lock);
-	uint32_t page = __take(space, rounded(pages), mask);
-
-	space->taken += !!page;
-	core_unlock(space->iommu, &space->lock, state);
-	return (uint64_t)page << PAGE_SHIFT;
-}
-
-static __attribute__((noinline)) void give_slowly(
-	struct iova_space *space, uint64_t iova, unsigned pages)
-{
-	unsigned long state = core_lock(space->iommu, &space->lock);
-
-	__give(space, (uint32_t)(iova >> PAGE_SHIFT), rounded(pages));
-	space->given++;
-	core_unlock(space->iommu, &space->lock, state);
-}
-
-/** The newest run of a magazine; 0 if there is none below mask. */
-static inline uint64_t pop(
-	struct lane *lane, unsigned class, unsigned pages, uint64_t mask)
-{
-	struct magazine *magazine = &lane->magazine[class];
-	uint64_t iova;
-
-	if (!magazine->count)
-		return 0;
-	iova = (uint64_t)magazine->page[magazine->count - 1] << PAGE_SHIFT;
-	if (iova + ((uint64_t)pages << PAGE_SHIFT) - 1 > mask)
-		return 0;
-	magazine->count--;
-	count_run(&lane->taken);
-	return iova;
-}
-
-/** Where the lane's magazine had nothing; leaves the lane. */
-static __attribute__((noinline)) uint64_t get_anew(struct iova_space *space,
-	struct lane *lane, unsigned pages, uint64_t mask)
-{
 	unsigned class = class_of(pages);
+	struct lane *lane = core_lane_here(space);
 	uint64_t iova = 0;
+	unsigned long state;
 
-	if (class < CLASSES && !lane->magazine[class].count) {
-		refill(space, &lane->magazine[class], 1u << class);
-		iova = pop(lane, class, pages, mask);
+	if (class < CLASSES && core_lane_enter(lane)) {
+		refill(space, lane, class);
+		iova = magazine_pop(lane, class, pages, mask);
+		core_lane_leave(lane);
 	}
-	core_lane_leave(lane);
-	return iova ? iova : take_slowly(space, pages, mask);
-}
-
-uint64_t core_iova_get(struct iova_space *space, unsigned pages, uint64_t mask)
-{
-	struct lane *lane;
-	unsigned class;
-	uint64_t iova;
-
-	if (!core_lane_enter(space, &lane))
-		return take_slowly(space, pages, mask);
-	class = class_of(pages);
-	iova = class < CLASSES ? pop(lane, class, pages, mask) : 0;
-	if (!iova)
-		return get_anew(space, lane, pages, mask);
-	core_lane_leave(lane);
+	if (iova)
+		return iova;
+	state = core_lock(space->iommu, &space->lock);
+	iova = (uint64_t)__take(space, rounded(pages), mask) << PAGE_SHIFT;
+	space->live += !!iova;
+	core_unlock(space->iommu, &space->lock, state);
 	return iova;
 }
 
-/** Into the lane's magazine; false if that is full, or there is none for so
- *  many pages. */
-static inline bool push(struct lane *lane, uint64_t iova, unsigned pages)
+void core_iova_put_slowly(struct iova_space *space, struct lane *lane,
+	uint32_t page, unsigned pages)
 {
 	unsigned class = class_of(pages);
-	struct magazine *magazine = &lane->magazine[class];
+	unsigned long state = core_lock(space->iommu, &space->lock);
 
-	if (class >= CLASSES || magazine->count == ROUNDS)
-		return false;
-	magazine->page[magazine->count++] = (uint32_t)(iova >> PAGE_SHIFT);
-	count_run(&lane->given);
-	return true;
-}
+	__give(space, page, rounded(pages));
+	space->live--;
+	if (lane && class < CLASSES) {
+		struct magazine *full = &lane->magazine[class];
 
-static __attribute__((noinline)) void put_anew(struct iova_space *space,
-	struct lane *lane, uint64_t iova, unsigned pages)
-{
-	unsigned class = class_of(pages);
-
-	if (class < CLASSES)
-		drain(space, &lane->magazine[class], 1u << class);
-	if (!push(lane, iova, pages))
-		give_slowly(space, iova, pages);
-}
-
-void core_lane_put(struct iova_space *space, struct lane *lane, uint64_t iova,
-	unsigned pages)
-{
-	if (!push(lane, iova, pages))
-		put_anew(space, lane, iova, pages);
-}
-
-void core_iova_put(struct iova_space *space, uint64_t iova, unsigned pages)
-{
-	struct lane *lane;
-
-	if (!core_lane_enter(space, &lane)) {
-		give_slowly(space, iova, pages);
-		return;
+		while (full->count > ROUNDS - SHIFT_RUNS)
+			__give(space, full->page[--full->count], 1u << class);
 	}
-	if (!push(lane, iova, pages))
-		put_anew(space, lane, iova, pages);
-	core_lane_leave(lane);
+	core_unlock(space->iommu, &space->lock, state);
 }
 
 void core_iova_lose(struct iova_space *space)
 {
 	unsigned long state = core_lock(space->iommu, &space->lock);
 
-	space->given++;
+	space->live--;
 	core_unlock(space->iommu, &space->lock, state);
 }
 
 unsigned core_iova_live(struct iova_space *space)
 {
-	unsigned long state = core_lock(space->iommu, &space->lock);
-	unsigned live = space->taken - space->given, n;
+	unsigned live = space->live, n;
 
 	for (n = 0; n < space->cpus; n++)
-		live += __atomic_load_n(
-				&space->lane[n].taken, __ATOMIC_RELAXED) -
-			__atomic_load_n(
-				&space->lane[n].given, __ATOMIC_RELAXED);
-	core_unlock(space->iommu, &space->lock, state);
+		live += space->lane[n].live;
 	return live;
 }
 
@@ -358,18 +232,14 @@ enum iommu_status core_iova_make(
 		&space->chunk_order, &space->chunk_phys);
 	space->lane = core_pages_for(iommu, space->cpus * sizeof(*space->lane),
 		&space->lanes_order, &space->lanes_phys);
-	if (!space->chunk || !space->lane) {
-		core_iova_free_all(space);
+	if (!space->chunk || !space->lane)
 		return IOMMU_NO_MEMORY;
-	}
 	/* Address 0 stands for "none", and catches what was never set. */
 	status = core_iova_reserve(space, 0, PAGE_SIZE - 1);
-	if (status == IOMMU_OK)
-		status = core_iova_reserve(
-			space, INTERRUPT_WINDOW_FIRST, INTERRUPT_WINDOW_LAST);
-	if (status != IOMMU_OK)
-		core_iova_free_all(space);
-	return status;
+	return status == IOMMU_OK
+		? core_iova_reserve(
+			  space, INTERRUPT_WINDOW_FIRST, INTERRUPT_WINDOW_LAST)
+		: status;
 }
 
 void core_iova_free_all(struct iova_space *space)

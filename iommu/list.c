@@ -6,22 +6,23 @@
 
 /**
  * What the device sees of pieces that lie side by side, from address 0 on:
- * pieces that meet at page borders become one range. The pieces need not be
- * sound; they are if one of *out_largest bytes is.
+ * pieces that meet at page borders become one range. Returns how many ranges; 0
+ * if a piece is unsound.
  */
 static unsigned describe(const struct iommu_dma_piece *pieces, unsigned count,
-	struct iommu_dma_range *out, uint64_t *out_size, uint64_t *out_largest)
+	struct iommu_dma_range *out, uint64_t *out_size)
 {
 	uint64_t before = 1; /* end of the piece before */
-	uint64_t at = 0, largest = 0;
 	struct iommu_dma_range *next = out;
+	uint64_t at = 0;
 	unsigned n;
 
 	for (n = 0; n < count; n++) {
 		uint64_t phys = pieces[n].phys.v;
 		size_t size = pieces[n].size;
 
-		largest |= size - 1ull;
+		if (!is_request(phys, size, IOMMU_BOTH_WAYS))
+			return 0;
 		if ((before | phys) & (PAGE_SIZE - 1))
 			*next++ = (struct iommu_dma_range){
 				iommu_iova(at | (phys & (PAGE_SIZE - 1))),
@@ -29,13 +30,9 @@ static unsigned describe(const struct iommu_dma_piece *pieces, unsigned count,
 		else
 			next[-1].size += size;
 		before = phys + size;
-		if (before <= phys)
-			largest = ~0ull;
-		at += ((phys & (PAGE_SIZE - 1)) + size + PAGE_SIZE - 1) &
-			~(uint64_t)(PAGE_SIZE - 1);
+		at += (uint64_t)pages_of(phys, size) << PAGE_SHIFT;
 	}
 	*out_size = at;
-	*out_largest = largest + 1;
 	return (unsigned)(next - out);
 }
 
@@ -45,7 +42,7 @@ static enum iommu_status map_singly(struct iommu_dma *dma,
 	enum iommu_direction direction, struct iommu_dma_range *out_ranges,
 	unsigned *out_count)
 {
-	enum iommu_status status = IOMMU_OK, undone;
+	enum iommu_status status = IOMMU_OK;
 	unsigned n;
 
 	for (n = 0; n < count && status == IOMMU_OK; n++) {
@@ -56,22 +53,56 @@ static enum iommu_status map_singly(struct iommu_dma *dma,
 	*out_count = n;
 	if (status == IOMMU_OK || n == 1)
 		return status;
-	undone = iommu_dma_unmap_list(dma, out_ranges, n - 1, direction);
-	return undone == IOMMU_OK ? status : undone;
+	return core_worse(
+		iommu_dma_unmap_list(dma, out_ranges, n - 1, direction),
+		status);
 }
 
-/** Lays pieces side by side at one run of addresses. */
-static enum iommu_status map_run(struct iommu_dma *dma, uint64_t page,
-	const struct iommu_dma_piece *pieces, unsigned count, unsigned rights)
+/** Whether all pieces are sound pages: most lists are of such. */
+static bool are_pages(const struct iommu_dma *dma,
+	const struct iommu_dma_piece *pieces, unsigned count)
 {
-	uint64_t end = page;
-	enum iommu_status status =
-		core_map_pieces(dma->domain, pieces, count, rights, &end);
+	uint64_t phys = 0;
+	unsigned n;
 
+#pragma GCC unroll 4
+	for (n = 0; n < count; n++) {
+		if (pieces[n].size != PAGE_SIZE)
+			return false;
+		phys |= pieces[n].phys.v;
+	}
+	return phys <= dma->domain->table.phys_last &&
+		!(phys & (PAGE_SIZE - 1));
+}
+
+/** Lays pieces side by side from an address on. */
+static enum iommu_status map_run(struct iommu_dma *dma, uint64_t first,
+	const struct iommu_dma_piece *pieces, unsigned count, bool pages,
+	unsigned rights)
+{
+	struct iommu_domain *domain = dma->domain;
+	enum iommu_status status = IOMMU_OK;
+	uint64_t at = first;
+	unsigned n = 0;
+
+	while (status == IOMMU_OK && n < count) {
+		uint64_t phys = pieces[n].phys.v;
+		unsigned size = pages_of(phys, pieces[n].size), done = 0;
+
+		if (pages)
+			done = core_map_pages(
+				domain, at, pieces + n, count - n, rights);
+		if (!done)
+			status = core_map(domain, at, page_of(phys),
+				(uint64_t)size << PAGE_SHIFT, rights);
+		n += done ? done : 1;
+		if (status == IOMMU_OK)
+			at += (uint64_t)(done ? done : size) << PAGE_SHIFT;
+	}
 	if (status == IOMMU_OK)
-		return core_tell_present(dma->domain, page, end - page);
-	if (end > page &&
-		iommu_unmap_now(dma->domain, iommu_iova(page), end - page) !=
+		return core_tell_present(domain, first, at - first);
+	if (at > first &&
+		iommu_unmap_now(domain, iommu_iova(first), at - first) !=
 			IOMMU_OK)
 		return IOMMU_UNCONFIRMED;
 	return status;
@@ -82,33 +113,37 @@ enum iommu_status iommu_dma_map_list(struct iommu_dma *dma,
 	enum iommu_direction direction, struct iommu_dma_range *out_ranges,
 	unsigned *out_count)
 {
-	uint64_t page, size, largest;
+	uint64_t size = (uint64_t)count << PAGE_SHIFT, page;
+	unsigned ranges = 1, n;
 	enum iommu_status status;
-	unsigned ranges, pages, n;
+	bool whole;
 
-	ranges = describe(pieces, count, out_ranges, &size, &largest);
-	if (!count || !is_request(0, (size_t)largest, direction))
+	if (!count || !is_request(0, 1, direction))
+		return IOMMU_BAD_ARGUMENT;
+	if (!dma->plain)
+		return map_singly(dma, pieces, count, mask, direction,
+			out_ranges, out_count);
+	whole = are_pages(dma, pieces, count);
+	if (whole)
+		out_ranges[0] =
+			(struct iommu_dma_range){iommu_iova(0), (size_t)size};
+	else
+		ranges = describe(pieces, count, out_ranges, &size);
+	if (!ranges)
 		return IOMMU_BAD_ARGUMENT;
 	if (size > LARGEST_REQUEST)
 		return IOMMU_WIDTH;
-	if (is_identity(dma) || dma->config.untrusted)
-		return map_singly(dma, pieces, count, mask, direction,
-			out_ranges, out_count);
-	pages = (unsigned)(size >> PAGE_SHIFT);
-	page = core_iova_get(&dma->space, reach(dma, pages), mask);
+	n = (unsigned)(size >> PAGE_SHIFT);
+	page = core_iova_get(&dma->space, reach(dma, n), mask);
 	if (!page)
 		return IOMMU_WIDTH;
-	status = map_run(dma, page, pieces, count, direction);
-	if (status == IOMMU_OK) {
-		for (n = 0; n < ranges; n++)
-			out_ranges[n].iova.v += page;
-		*out_count = ranges;
-	} else if (is_unsettled(status)) {
-		core_iova_lose(&dma->space);
-	} else {
-		core_iova_put(&dma->space, page, reach(dma, pages));
-	}
-	return status;
+	status = map_run(dma, page, pieces, count, whole, direction);
+	if (status != IOMMU_OK)
+		return core_dma_give(dma, page, n, status);
+	for (n = 0; n < ranges; n++)
+		out_ranges[n].iova.v += page;
+	*out_count = ranges;
+	return IOMMU_OK;
 }
 
 enum iommu_status iommu_dma_unmap_list(struct iommu_dma *dma,
@@ -121,19 +156,16 @@ enum iommu_status iommu_dma_unmap_list(struct iommu_dma *dma,
 
 	if (!count || !is_request(ranges[0].iova.v, 1, direction))
 		return IOMMU_BAD_ARGUMENT;
-	if (is_identity(dma) || dma->config.untrusted) {
-		for (n = 0; n < count; n++) {
-			enum iommu_status one = iommu_dma_unmap(
-				dma, ranges[n].iova, ranges[n].size, direction);
-
-			status = one == IOMMU_OK ? status : one;
-		}
+	if (!dma->plain) {
+		for (n = 0; n < count; n++)
+			status = core_worse(status,
+				iommu_dma_unmap(dma, ranges[n].iova,
+					ranges[n].size, direction));
 		return status;
 	}
 	first = page_of(ranges[0].iova.v);
 	last = ranges[count - 1].iova.v + ranges[count - 1].size - 1;
-	if (last < first ||
-		last - first >= (uint64_t)CHUNK_PAGES / 2 * PAGE_SIZE)
+	if (last < first || last - first >= LARGEST_REQUEST)
 		return IOMMU_BAD_ARGUMENT;
 	return core_dma_unmap(dma, first,
 		pages_of(first, (size_t)(last - first + 1)), false, NULL);

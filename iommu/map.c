@@ -18,21 +18,24 @@
 /* ---- the cache of leaf tables ---- */
 
 /*
- * A word of the cache says which table translates a span of addresses: bits 63
- * to 37 are bits 47 to 21 of the address, bits 36 to 0 the table's page number;
- * 0 is an empty word. Being one word, it is read and replaced without a lock.
- * What does not fit into it is not cached, nor are tables whose address only
- * the host knows. The links to a cached table are in memory: walk_down()
- * looked.
+ * A word of the cache says which table translates a span of addresses: bits 27
+ * to 0 are the span's number plus one, the others the table's page number; 0 is
+ * an empty word. Being one word, it is read and replaced without a lock. What
+ * does not fit into it is not cached, nor are tables whose address only the
+ * host knows. The links to a cached table are in memory: walk_down() looked.
  *
  * A table is entered only by a call for a range inside of it, and leaves, in
  * core_leaf_forget(), when an unmap or join that covers all of it unlinks it;
  * two such calls never run at the same time.
  */
 enum {
-	CACHED_PAGE_BITS = 37,
+	TAG_BITS = 28,
 };
-#define CACHED_PAGES (1ull << CACHED_PAGE_BITS)
+#define TAG_MASK ((1ull << TAG_BITS) - 1)
+/** The last address of which a word tells all bits. */
+#define CACHED_LAST ((1ull << 48) - 1)
+/** Bits that are clear in the address of a page that may be cached. */
+#define NOT_CACHED (~CACHED_LAST | (PAGE_SIZE - 1))
 
 static inline word64 *cache_slot(struct pgtable *table, uint64_t iova)
 {
@@ -41,7 +44,7 @@ static inline word64 *cache_slot(struct pgtable *table, uint64_t iova)
 
 static inline uint64_t cache_tag(uint64_t iova)
 {
-	return iova / SPAN << CACHED_PAGE_BITS;
+	return iova / SPAN + 1;
 }
 
 /** Not the interrupt window's: the short way does not look for that. */
@@ -51,33 +54,31 @@ static void cache_enter(
 	uint64_t page =
 		(uint64_t)((const char *)leaves - table->direct) >> PAGE_SHIFT;
 
-	if (table->direct && iova <= table->near_last && page < CACHED_PAGES &&
+	if (table->direct && iova <= CACHED_LAST && page <= ~0ull >> TAG_BITS &&
 		iova / SPAN != INTERRUPT_WINDOW_FIRST / SPAN)
-		store(cache_slot(table, iova), cache_tag(iova) | page);
+		store(cache_slot(table, iova),
+			page << TAG_BITS | cache_tag(iova));
 }
 
 void core_leaf_forget(struct pgtable *table, uint64_t iova)
 {
 	word64 *slot = cache_slot(table, iova);
 
-	if ((load(slot) ^ cache_tag(iova)) < CACHED_PAGES)
+	if (!((load(slot) ^ cache_tag(iova)) & TAG_MASK))
 		store(slot, 0);
 }
 
-/** The leaf of a page if its table is cached. NULL: go the long way; also
- *  whenever the page or phys is not a sound one. */
-static inline word64 *near_leaf(
-	struct iommu_domain *domain, uint64_t iova, uint64_t phys)
+/** The leaf of a page if its table is cached. NULL: go the long way; also if
+ * the page is not a sound one. */
+static inline word64 *near_leaf(struct pgtable *table, uint64_t iova)
 {
-	struct pgtable *table = &domain->table;
-	uint64_t page = load(cache_slot(table, iova)) ^ cache_tag(iova);
+	uint64_t word = load(cache_slot(table, iova)) ^ cache_tag(iova);
 
-	/* 0: empty; too large: another span's. */
-	if (page - 1 >= CACHED_PAGES - 1 || (iova | phys) & (PAGE_SIZE - 1) ||
-		iova > table->near_last)
+	if (iova & NOT_CACHED || word & TAG_MASK)
 		return NULL;
-	return (word64 *)(void *)(table->direct + (page << PAGE_SHIFT) +
-		(iova >> PAGE_SHIFT & (ENTRIES - 1)) * sizeof(word64));
+	return (word64 *)(void *)(table->direct +
+		       (word >> (TAG_BITS - PAGE_SHIFT))) +
+		index_of(iova, 1);
 }
 
 static __attribute__((noinline)) word64 *walk_down(struct iommu_domain *domain,
@@ -110,16 +111,14 @@ static __attribute__((noinline)) word64 *walk_down(struct iommu_domain *domain,
 static inline word64 *find_table(struct iommu_domain *domain, uint64_t iova,
 	uint64_t last, unsigned *out_level)
 {
-	struct pgtable *table = &domain->table;
-	uint64_t page = load(cache_slot(table, iova)) ^ cache_tag(iova);
+	word64 *leaf = near_leaf(&domain->table, iova);
 	/* One more if that may be all of an entry. */
 	uint64_t limit = (iova ^ last) + ((iova ^ last) == last - iova);
 
-	if (limit >= SPAN || page - 1 >= CACHED_PAGES - 1 ||
-		iova > table->near_last)
+	if (limit >= SPAN || !leaf)
 		return walk_down(domain, iova, limit, out_level);
 	*out_level = 1;
-	return (word64 *)(void *)(table->direct + (page << PAGE_SHIFT));
+	return leaf - index_of(iova, 1);
 }
 
 /** near_leaf() where the table may not be cached. Also in the window. */
@@ -211,92 +210,68 @@ static __attribute__((noinline)) enum iommu_status map_whole(
 static inline bool is_plain(
 	const struct pgtable *table, uint64_t phys, unsigned rights)
 {
-	return phys <= table->phys_last && !touches_window(phys, phys) &&
-		rights - 1 < PRESENT;
+	return !(phys & (PAGE_SIZE - 1)) && phys <= table->phys_last &&
+		!touches_window(phys, phys) && rights - 1 < PRESENT;
 }
 
-/** Stores leaves for pieces as far as they are free, in this table and plain.
- *  Returns for how many pieces; *leaf is behind them. */
-static unsigned map_near_pieces(const struct pgtable *table,
-	const struct iommu_dma_piece *pieces, unsigned count, uint64_t bits,
-	word64 **leaf, const word64 *end)
+unsigned core_map_pages(struct iommu_domain *domain, uint64_t iova,
+	const struct iommu_dma_piece *page, unsigned count, unsigned rights)
 {
-	word64 *at = *leaf;
+	uint64_t bits = rights | domain->table.leaf_bits;
+	word64 *leaf = near_leaf(&domain->table, iova);
 	unsigned n;
 
+	if (!leaf)
+		return 0;
+	count = (unsigned)core_min(count, ENTRIES - index_of(iova, 1));
+	if (any_present(leaf, count))
+		return 0;
+#pragma GCC unroll 8
 	for (n = 0; n < count; n++) {
-		uint64_t phys = pieces[n].phys.v & ~(uint64_t)(PAGE_SIZE - 1);
-		uint64_t last = pieces[n].phys.v + (pieces[n].size - 1);
-		uint64_t more = (last - phys) >> PAGE_SHIFT;
+		uint64_t phys = page[n].phys.v;
 
-		if (more >= (size_t)(end - at) || last > table->phys_last ||
-			touches_window(phys, last))
+		if (touches_window(phys, phys))
 			break;
-		if (!more && !(load(at) & PRESENT))
-			store(at, phys | bits);
-		else if (!more ||
-			map_leaves(at, phys | bits, (unsigned)more + 1) !=
-				IOMMU_OK)
-			break;
-		at += more + 1;
+		store(&leaf[n], phys | bits);
 	}
-	*leaf = at;
+	leaves_to_memory(domain, leaf, n);
 	return n;
-}
-
-enum iommu_status core_map_pieces(struct iommu_domain *domain,
-	const struct iommu_dma_piece *pieces, unsigned count, unsigned rights,
-	uint64_t *iova)
-{
-	const struct pgtable *table = &domain->table;
-	enum iommu_status status = IOMMU_OK;
-	unsigned n = 0;
-
-	while (n < count && status == IOMMU_OK) {
-		word64 *first = near_leaf(domain, *iova, 0), *leaf = first;
-		uint64_t phys, size;
-
-		if (leaf)
-			n += map_near_pieces(table, pieces + n, count - n,
-				rights | table->leaf_bits, &leaf,
-				first + ENTRIES - index_of(*iova, 1));
-		leaves_to_memory(domain, first, (unsigned)(leaf - first));
-		*iova += (uint64_t)(leaf - first) << PAGE_SHIFT;
-		if (n == count)
-			break;
-		/* And one that needs more. */
-		phys = pieces[n].phys.v & ~(uint64_t)(PAGE_SIZE - 1);
-		size = ((pieces[n].phys.v + pieces[n].size - 1) |
-			       (PAGE_SIZE - 1)) -
-			phys + 1;
-		n++;
-		status = map_whole(domain, *iova, phys, size, rights);
-		if (status == IOMMU_OK)
-			*iova += size;
-	}
-	return status;
-}
-
-static inline unsigned load_duties(const struct iommu_domain *domain)
-{
-	return __atomic_load_n(&domain->duties, __ATOMIC_ACQUIRE);
 }
 
 enum iommu_status core_tell_present(
 	struct iommu_domain *domain, uint64_t iova, uint64_t size)
 {
-	if (!(load_duties(domain) & IOMMU_DUTY_FLUSH_PRESENT))
+	unsigned duties = __atomic_load_n(&domain->duties, __ATOMIC_ACQUIRE);
+
+	if (!(duties & IOMMU_DUTY_FLUSH_PRESENT))
 		return IOMMU_OK;
 	return iommu_flush(domain, IOMMU_MADE_PRESENT, iommu_iova(iova), size);
 }
 
-/** New leaves go to memory, and to units that ask for that. */
-static __attribute__((noinline)) enum iommu_status settle(
-	struct iommu_domain *domain, const word64 *leaf, uint64_t iova,
-	uint64_t size)
+/** Maps a page on the short way and returns its leaf, which is to go to memory.
+ *  NULL: that is not possible, and nothing was done. */
+static inline word64 *map_near(struct pgtable *table, uint64_t iova,
+	uint64_t phys, uint64_t size, unsigned rights)
 {
-	leaves_to_memory(domain, leaf, (unsigned)(size >> PAGE_SHIFT));
-	return core_tell_present(domain, iova, size);
+	word64 *leaf = NULL;
+
+	if (size == PAGE_SIZE && is_plain(table, phys, rights))
+		leaf = near_leaf(table, iova);
+	if (!leaf || load(leaf) & PRESENT)
+		return NULL;
+	store(leaf, phys | rights | table->leaf_bits);
+	return leaf;
+}
+
+enum iommu_status core_map(struct iommu_domain *domain, uint64_t iova,
+	uint64_t phys, uint64_t size, unsigned rights)
+{
+	word64 *leaf = map_near(&domain->table, iova, phys, size, rights);
+
+	if (!leaf)
+		return map_whole(domain, iova, phys, size, rights);
+	leaves_to_memory(domain, leaf, 1);
+	return IOMMU_OK;
 }
 
 static __attribute__((noinline)) enum iommu_status map_any(
@@ -312,16 +287,13 @@ static __attribute__((noinline)) enum iommu_status map_any(
 enum iommu_status iommu_map(struct iommu_domain *domain, iommu_iova_t iova,
 	iommu_phys_t phys, uint64_t size, unsigned rights)
 {
-	word64 *leaf = NULL;
+	const word64 *leaf =
+		map_near(&domain->table, iova.v, phys.v, size, rights);
 
-	if (size == PAGE_SIZE && is_plain(&domain->table, phys.v, rights))
-		leaf = near_leaf(domain, iova.v, phys.v);
-	if (!leaf || load(leaf) & PRESENT)
+	if (!leaf)
 		return map_any(domain, iova.v, phys.v, size, rights);
-	store(leaf, phys.v | rights | domain->table.leaf_bits);
-	if (domain->table.write_back || load_duties(domain))
-		return settle(domain, leaf, iova.v, PAGE_SIZE);
-	return IOMMU_OK;
+	leaves_to_memory(domain, leaf, 1);
+	return core_tell_present(domain, iova.v, PAGE_SIZE);
 }
 
 /* ---- unmap ---- */
@@ -342,9 +314,9 @@ static __attribute__((noinline)) uint64_t clear_leaves(
 }
 
 /** Clears a page's leaf if that can be done on the short way. */
-bool core_clear_near(struct iommu_domain *domain, uint64_t iova)
+static inline bool clear_near(struct iommu_domain *domain, uint64_t iova)
 {
-	word64 *leaf = near_leaf(domain, iova, 0);
+	word64 *leaf = near_leaf(&domain->table, iova);
 
 	if (!leaf)
 		leaf = far_leaf(domain, iova);
@@ -353,6 +325,11 @@ bool core_clear_near(struct iommu_domain *domain, uint64_t iova)
 	store(leaf, 0);
 	leaves_to_memory(domain, leaf, 1);
 	return true;
+}
+
+bool core_clear_near(struct iommu_domain *domain, uint64_t iova)
+{
+	return clear_near(domain, iova);
 }
 
 /** Where tables may have to be split or unlinked. */
@@ -408,7 +385,7 @@ enum iommu_status iommu_unmap(struct iommu_domain *domain, iommu_iova_t iova,
 	uint64_t size, struct iommu_batch *batch, uint64_t *out_removed)
 {
 	if (size != PAGE_SIZE || batch->domain != domain ||
-		!core_clear_near(domain, iova.v))
+		!clear_near(domain, iova.v))
 		return unmap_any(domain, iova.v, size, batch, out_removed);
 	if (out_removed)
 		*out_removed = PAGE_SIZE;
@@ -432,7 +409,7 @@ static __attribute__((noinline)) enum iommu_status unmap_any_now(
 enum iommu_status core_unmap_now(struct iommu_domain *domain, uint64_t iova,
 	uint64_t size, uint64_t *out_removed)
 {
-	if (size != PAGE_SIZE || !core_clear_near(domain, iova))
+	if (size != PAGE_SIZE || !clear_near(domain, iova))
 		return core_block_silent(
 			domain, unmap_any_now(domain, iova, size, out_removed));
 	if (out_removed)

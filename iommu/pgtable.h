@@ -14,10 +14,6 @@
 #define IN_MEMORY (1ull << 52)
 #define ADDRESS 0x000ffffffffff000ull
 
-/** The last address of which a word of the cache of leaf tables (map.c) tells
- *  all bits. */
-#define CACHED_LAST ((1ull << 48) - 1)
-
 /** Address bits that an index has; a test with small tables says otherwise. */
 #ifndef INDEX_BITS
 #define INDEX_BITS 9

@@ -34,7 +34,7 @@ void *core_pages_for(struct iommu *iommu, size_t size, unsigned *out_order,
 	while (((size_t)PAGE_SIZE << order) < size)
 		order++;
 	*out_order = order;
-	return core_pages(iommu, order, out_phys);
+	return order <= 8 ? core_pages(iommu, order, out_phys) : NULL;
 }
 
 void core_pages_free(
@@ -74,34 +74,24 @@ static void __pool_add(struct pool *pool, void *page, iommu_phys_t phys)
 	}
 }
 
-static struct free_object *pool_take(struct iommu *iommu, struct pool *pool)
-{
-	unsigned long state = core_lock(iommu, &iommu->pool_lock);
-	struct free_object *object = pool->free;
-
-	if (object) {
-		pool->free = object->next;
-		pool->live++;
-	}
-	core_unlock(iommu, &iommu->pool_lock, state);
-	return object;
-}
-
 void *core_pool_get(struct iommu *iommu, struct pool *pool)
 {
+	unsigned long state = core_lock(iommu, &iommu->pool_lock);
 	struct free_object *object;
 
-	while (!(object = pool_take(iommu, pool))) {
+	while (!(object = pool->free)) {
 		iommu_phys_t phys;
-		void *page = core_pages(iommu, 0, &phys);
-		unsigned long state;
+		void *page;
 
+		core_unlock(iommu, &iommu->pool_lock, state);
+		page = core_pages(iommu, 0, &phys);
 		if (!page)
 			return NULL;
 		state = core_lock(iommu, &iommu->pool_lock);
 		__pool_add(pool, page, phys);
-		core_unlock(iommu, &iommu->pool_lock, state);
 	}
+	pool->free = object->next;
+	core_unlock(iommu, &iommu->pool_lock, state);
 	memset(object, 0, pool->size);
 	return object;
 }
@@ -116,7 +106,6 @@ void core_pool_put(struct iommu *iommu, struct pool *pool, void *object)
 	state = core_lock(iommu, &iommu->pool_lock);
 	freed->next = pool->free;
 	pool->free = freed;
-	pool->live--;
 	core_unlock(iommu, &iommu->pool_lock, state);
 }
 

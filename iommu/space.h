@@ -19,9 +19,9 @@ enum {
 
 /** A run of addresses that was unmapped and is not free again. */
 struct deferred_run {
-	uint64_t iova;
 	void *cookie;
-	uint32_t pages; /* 0: lost, never free again */
+	uint32_t page;
+	uint16_t pages; /* 0: lost, never free again */
 	bool tell;      /* the host waits for the cookie */
 };
 
@@ -38,8 +38,14 @@ struct deferred {
 	uint64_t since_ns; /* when the run at `asked` came */
 	struct flush flush;
 	struct iommu_batch batch; /* of the runs from asked on */
+	iommu_phys_t phys;        /* of this struct */
 	struct deferred_run run[DEFER_RING];
 };
+
+enum {
+	RING_ORDER = 2,
+};
+_Static_assert(sizeof(struct deferred) <= PAGE_SIZE << RING_ORDER, "its pages");
 
 /** A buffer that goes through pages of its own. */
 struct copy {
@@ -57,13 +63,11 @@ struct iommu_dma {
 	struct iommu *iommu;
 	struct iommu_domain *domain;
 	struct iommu_dma_config config;
-	bool plain;        /* C: neither identity nor copies */
-	iommu_phys_t phys; /* of this struct */
-	unsigned mapped;   /* A: buffers mapped, in an identity domain */
+	bool plain;          /* C: neither identity nor copies */
+	unsigned defer_soon; /* C: unmaps that have a flush asked for */
+	iommu_phys_t phys;   /* of this struct */
+	unsigned mapped;     /* A: buffers mapped, in an identity domain */
 	struct iova_space space;
-	struct deferred *deferred; /* one per CPU */
-	iommu_phys_t deferred_phys;
-	unsigned deferred_order;
 	struct iommu_lock copy_lock;
 	struct copy *copies[COPY_BUCKETS]; /* copy_lock */
 	unsigned copy_count;               /* A */
@@ -110,36 +114,40 @@ static inline bool is_unsettled(enum iommu_status status)
 
 /* ---- dma.c ---- */
 
-/** Unmaps so many pages, now or later, and frees their addresses after the
- *  flush. tell: the host is told of the cookie then. */
+/** Gives the addresses of so many pages back after a call that ended so: what a
+ * device may still reach keeps its address for good. Returns the status. */
+enum iommu_status core_dma_give(struct iommu_dma *dma, uint64_t page,
+	unsigned pages, enum iommu_status status);
+
+/** Takes addresses and maps the pages of a buffer at them. */
+enum iommu_status core_dma_map_pages(struct iommu_dma *dma, uint64_t phys,
+	size_t size, uint64_t mask, unsigned rights, iommu_iova_t *out);
+/** Unmaps so many pages and frees their addresses after the flush, now or
+ *  later. tell: the host is told of the cookie then. */
 enum iommu_status core_dma_unmap(struct iommu_dma *dma, uint64_t page,
+	unsigned pages, bool tell, void *cookie);
+enum iommu_status core_dma_unmap_now(struct iommu_dma *dma, uint64_t page,
 	unsigned pages, bool tell, void *cookie);
 
 /* ---- deferred.c ---- */
 
-/** Makes the space's rings. */
+/** Makes the rings; core_defer_end() follows if it fails, too. */
 enum iommu_status core_defer_make(struct iommu_dma *dma);
 void core_defer_end(struct iommu_dma *dma);
-/** Clears entries now, leaves the flush for later. False: not possible, and
- *  nothing was done. */
-bool core_defer(struct iommu_dma *dma, uint64_t page, unsigned pages, bool tell,
-	void *cookie, enum iommu_status *out_status);
+/** core_dma_unmap() in deferred mode. */
+enum iommu_status core_defer(struct iommu_dma *dma, uint64_t page,
+	unsigned pages, bool tell, void *cookie);
 /** Runs that were unmapped and are not free again. */
 unsigned core_deferred(const struct iommu_dma *dma);
 
 /* ---- bounce.c ---- */
 
-/** Gives a buffer pages of its own and fills them if data goes out. NULL: out
- *  of memory. The copy is not found before core_copy_enter(). */
-struct copy *core_copy_make(struct iommu_dma *dma, iommu_phys_t original,
-	size_t size, unsigned direction);
-void core_copy_enter(struct iommu_dma *dma, struct copy *copy, uint64_t iova);
-/** Takes the copy of a buffer out, NULL if it has none. */
-struct copy *core_copy_leave(struct iommu_dma *dma, uint64_t iova);
-/** Gives it back; the unit must have forgotten it. */
-void core_copy_free(struct iommu_dma *dma, struct copy *copy);
-/** Carries data; from_device or to the device's pages. */
-void core_copy_carry(const struct iommu_dma *dma, const struct copy *copy,
-	size_t offset, size_t size, bool from_device);
+/** core_dma_map_pages() of a copy of the buffer. */
+enum iommu_status core_copy_map(struct iommu_dma *dma, uint64_t phys,
+	size_t size, uint64_t mask, unsigned direction, iommu_iova_t *out);
+/** Unmaps the copy of the buffer at a page and carries home what the device
+ *  wrote. False: it has none. */
+bool core_copy_unmap(
+	struct iommu_dma *dma, uint64_t page, enum iommu_status *out_status);
 
 #endif

@@ -117,7 +117,6 @@ enum iommu_status core_table_make(
 	table->bits = iova_bits;
 	choose_levels(iommu, table, iova_bits);
 	table->last = (1ull << iova_bits) - 1;
-	table->near_last = core_min(table->last, CACHED_LAST);
 	table->linked[0] = table->last;
 	table->top_shift = shift_of(table->levels);
 	table->direct = iommu->host.direct_map;
