@@ -140,6 +140,7 @@ static void entries_in_words(void **state)
 		{7, 0x12345001, 0x0, "table at 0x12345000\n"},
 		{7, 0xffff, 0xffffffffffffffff, "table at 0xf000\n"},
 		{6, 0x0, 0x1, "not present\n"},
+		{6, 0x5002, 0x1, "not present\n"},
 		{6, 0x5003, 0x702,
 			"tables, 4 levels, domain 7, tables at 0x5000, faults "
 			"not reported\n"},

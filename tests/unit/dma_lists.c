@@ -322,6 +322,26 @@ static void copies_of_no_memory_are_empty(void **state)
 	play_close(&p);
 }
 
+/** The most and the least that can be asked for. */
+static void sizes_have_borders(void **state)
+{
+	struct iommu_dma_config config = {0};
+	iommu_iova_t iova;
+	struct play p;
+	void *virt;
+
+	(void)state;
+	play_open(&p, "plain", IOMMU_DOMAIN_MAPPED, &config, 1);
+	assert_int_equal(
+		iommu_dma_reserve(p.dma, iommu_iova(0x5000), 1), IOMMU_OK);
+	assert_int_equal(
+		iommu_dma_alloc(p.dma, 8, ~0ull, &virt, &iova), IOMMU_OK);
+	assert_int_equal(
+		iommu_dma_free(p.dma, 9, virt, iova), IOMMU_BAD_ARGUMENT);
+	assert_int_equal(iommu_dma_free(p.dma, 8, virt, iova), IOMMU_OK);
+	play_close(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -333,6 +353,7 @@ int main(void)
 		cmocka_unit_test(too_big_a_copy_is_refused),
 		cmocka_unit_test(copies_are_told_of_when_they_are_free),
 		cmocka_unit_test(copies_of_no_memory_are_empty),
+		cmocka_unit_test(sizes_have_borders),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
