@@ -56,8 +56,8 @@ static bool ats_ask(struct model *m, struct unit *u, struct function *f,
 	translate(u, sid, iova, write ? ACC_WRITE : ACC_READ, TRANSLATION, &x);
 	if (x.fault) {
 		m->last_fault = x.fault;
-		if (x.recordable)
-			fault_record(u, sid, iova & ~0xfffull, !write,
+		if (!x.silent)
+			fault_record(u, sid, iova & PAGE_BASE, !write,
 				TRANSLATION, x.fault);
 		return false;
 	}
@@ -65,8 +65,8 @@ static bool ats_ask(struct model *m, struct unit *u, struct function *f,
 		room_for_one(f->dtlb, f->dtlb_count, &f->dtlb_room, sizeof *e);
 	e = &f->dtlb[f->dtlb_count++];
 	memset(e, 0, sizeof *e);
-	e->iova = x.steps ? x.page_iova : iova & ~0xfffull;
-	e->pa = x.steps ? x.page_pa : x.pa & ~0xfffull;
+	e->iova = x.steps ? x.page_iova : iova & PAGE_BASE;
+	e->pa = x.steps ? x.page_pa : x.pa & PAGE_BASE;
 	e->size = x.page_size;
 	e->perm = x.perm;
 	e->did = x.did;

@@ -43,7 +43,7 @@ static uint64_t address(struct model_attacker *a, uint64_t hint)
 		return m->units ? m->unit[0].base + (r >> 8) % m->unit[0].size
 				: r;
 	case 5: /* tables, if it knew where they are */
-		return m->units ? (m->unit[0].root & ~0xfffull) +
+		return m->units ? (m->unit[0].root & PAGE_BASE) +
 				(r >> 8) % (16 * MODEL_PAGE)
 				: r;
 	case 6:

@@ -12,11 +12,6 @@
 #include <string.h>
 #include "internal.h"
 
-static uint64_t span_of(unsigned level)
-{
-	return 1ull << (SHIFT + 9 * (level - 1));
-}
-
 /* The part of the address space that an entry speaks for. */
 static uint64_t entry_span(const struct centry *e)
 {
@@ -177,7 +172,7 @@ struct cctx *context_from(struct unit *u, unsigned *sid)
 
 static void context_refs(struct unit *u, const struct cctx *c, int by)
 {
-	struct page *p = page_of(u->m, c->lo & u->haw_mask & ~0xfffull);
+	struct page *p = page_of(u->m, c->lo & u->haw_mask & PAGE_BASE);
 
 	if (!p || c->fault || CE_TT(c->lo) == TT_PASS)
 		return;
@@ -200,7 +195,7 @@ static bool root_leads_to(const struct unit *u, uint64_t pa)
 
 	for (unsigned bus = 0; (u->r[R_GSTS] & G_TE) && bus < 256; bus++)
 		leads |= u->croot[bus].valid && !u->croot[bus].fault &&
-			(u->croot[bus].lo & u->haw_mask & ~0xfffull) == pa;
+			(u->croot[bus].lo & u->haw_mask & PAGE_BASE) == pa;
 	return leads;
 }
 
@@ -208,7 +203,7 @@ static bool root_leads_to(const struct unit *u, uint64_t pa)
 static void check_domain_id(struct unit *u, uint16_t sid, const struct cctx *c)
 {
 	struct did_use *use = &u->did_use[c->tag];
-	uint64_t root = CE_TT(c->lo) == TT_PASS ? 0 : c->lo & ~0xfffull;
+	uint64_t root = CE_TT(c->lo) == TT_PASS ? 0 : c->lo & PAGE_BASE;
 	uint32_t i;
 
 	if (use->contexts && use->root != root)
@@ -221,7 +216,7 @@ static void check_domain_id(struct unit *u, uint16_t sid, const struct cctx *c)
 	for (i = u->tlb.dom[c->tag & 255]; i != NIL;
 		i = u->tlb.entry[i].dom_next) {
 		struct centry *e = &u->tlb.entry[i];
-		uint64_t top = e->path[0].pa & ~0xfffull;
+		uint64_t top = e->path[0].pa & PAGE_BASE;
 
 		if (e->did == c->tag && top != root) {
 			blame(u->m, u, MODEL_V_STALE, "6.5.3.3",

@@ -95,7 +95,7 @@ static void latch_root(struct unit *u)
 		blame(u->m, u, MODEL_V_ADDRESS, "11.4.5",
 			"root table %#llx is beyond the address width",
 			(unsigned long long)r);
-	u->root = r & ~0xfffull & u->haw_mask;
+	u->root = r & PAGE_BASE & u->haw_mask;
 	u->ttm = RT_TTM(r);
 	u->root_set = true;
 	if (u->m->mode == MODEL_BENIGN || (u->r[R_CAP] & CAP_ESRTPS))
@@ -120,7 +120,7 @@ static void latch_irt(struct unit *u)
 		blame(u->m, u, MODEL_V_ADDRESS, "11.4.12",
 			"interrupt table %#llx is beyond the address width",
 			(unsigned long long)r);
-	u->irt = r & ~0xfffull & u->haw_mask;
+	u->irt = r & PAGE_BASE & u->haw_mask;
 	u->irt_entries = 2u << bits(r, 3, 0);
 	u->eime = eime;
 	u->irt_set = true;

@@ -38,7 +38,7 @@ static void check_owner(struct model *m, struct unit *u, uint16_t bdf,
 	struct function *f = function_at(m, u ? u->segment : 0, bdf);
 	struct page *p = page_of(m, pa);
 
-	if ((pa & ~0xfffull) == m->secret) {
+	if ((pa & PAGE_BASE) == m->secret) {
 		blame(m, u, MODEL_V_OPEN, "6.5.3.3",
 			"device %04x reached the secret page at iova %#llx",
 			bdf, (unsigned long long)iova);
@@ -64,8 +64,8 @@ static void blocked(struct model *m, struct unit *u, uint16_t sid,
 {
 	m->n.dma_blocked++;
 	m->last_fault = x->fault;
-	if (x->recordable)
-		fault_record(u, sid, iova & ~0xfffull,
+	if (!x->silent)
+		fault_record(u, sid, iova & PAGE_BASE,
 			acc == ACC_READ || acc == ACC_ZERO, path, x->fault);
 }
 
@@ -107,7 +107,7 @@ void posts_land(struct model *m, size_t i)
 		blame(m, &m->unit[p.unit], MODEL_V_FREE, "6.5.4",
 			"a %s in flight met page %#llx after it was given back",
 			p.read ? "read" : "write",
-			(unsigned long long)(p.pa & ~0xfffull));
+			(unsigned long long)(p.pa & PAGE_BASE));
 	if (!p.read)
 		device_store(m, p.pa, p.data, p.len);
 	free(p.data);
@@ -209,7 +209,7 @@ static enum model_dma_status window_access(
 	m->n.dma_blocked++;
 	m->last_fault = F_IR_MALFORMED;
 	if (is_major(r->u, 5))
-		fault_record(r->u, r->sid, iova & ~0xfffull,
+		fault_record(r->u, r->sid, iova & PAGE_BASE,
 			r->acc != ACC_WRITE, 0, F_IR_MALFORMED);
 	return MODEL_DMA_BLOCKED;
 }
@@ -403,7 +403,7 @@ void model_device_needs(struct model *m, uint16_t segment, uint16_t bdf,
 
 	enter(m);
 	if (f) {
-		f->needs_first = first & ~0xfffull;
+		f->needs_first = first & PAGE_BASE;
 		f->needs_last = last;
 		m->needs_turn += !m->needs_turn;
 	}

@@ -13,6 +13,7 @@
 #include "regs.h"
 
 #define SHIFT 12
+#define PAGE_BASE MASK(63, SHIFT) /* of an address */
 #define NIL UINT32_MAX
 
 /* ---- memory ------------------------------------------------------------- */
@@ -371,6 +372,12 @@ static inline struct page *page_at(struct model *m, size_t i)
 	return p;
 }
 
+/* What an entry of a table of this level leads to; level 1 is the lowest. */
+static inline uint64_t span_of(unsigned level)
+{
+	return 1ull << (SHIFT + 9 * (level - 1));
+}
+
 static inline struct page *page_of(struct model *m, uint64_t pa)
 {
 	return ram_has(m, pa, 1) ? page_at(m, (pa - m->ram_base) >> SHIFT)
@@ -411,7 +418,7 @@ void deliver(struct model *m, const struct model_interrupt *irq);
 /* memory.c */
 bool memory_init(struct model *m, const struct model_desc *d);
 void memory_exit(struct model *m);
-bool view_init(struct unit *u);
+void view_init(struct unit *u);
 bool view_read64(struct unit *u, uint64_t pa, uint64_t *out);
 bool view_read128(struct unit *u, uint64_t pa, uint64_t out[2]);
 /* Memory as it will be seen once everything is flushed. */
@@ -419,8 +426,8 @@ uint64_t ram_read64(struct model *m, uint64_t pa);
 void device_store(struct model *m, uint64_t pa, const void *buf, size_t len);
 void view_drain(struct unit *u);
 unsigned view_check(struct unit *u);
-void table_page(struct unit *u, uint64_t pa, enum role role, unsigned level,
-	uint16_t did, uint64_t iova);
+/* as: its role, and what goes with that. */
+void table_page(struct unit *u, uint64_t pa, const struct page *as);
 
 /* snapshot.c */
 void snapshot_exit(struct model *m);
@@ -516,8 +523,7 @@ struct xlate {
 	uint16_t did;
 	uint8_t perm;
 	uint8_t fault; /* 0: translated */
-	bool fpd;
-	bool recordable;
+	bool silent;   /* a fault is not to be recorded */
 	uint8_t steps;
 	struct step path[5];
 };

@@ -90,7 +90,7 @@ static void irte_entry(struct unit *u, unsigned index, struct cirte *out)
 		out->fault = F_IR_ACCESS;
 		return;
 	}
-	table_page(u, out->pa & ~0xfffull, ROLE_IRT, 0, 0, 0);
+	table_page(u, out->pa & PAGE_BASE, &(struct page){.role = ROLE_IRT});
 	out->lo = e[0];
 	out->hi = e[1];
 	out->fault = (uint8_t)irte_check(u, e[0], e[1]);

@@ -296,8 +296,7 @@ static bool unit_init(
 	u->haw_mask = MASK(m->haw - 1, 0);
 	u->hang_after = u->gone_after = -1;
 	cache_init(u);
-	if (!view_init(u))
-		return false;
+	view_init(u);
 	unit_registers_reset(u);
 	return true;
 }

@@ -20,38 +20,31 @@
 #include <unistd.h>
 #include "internal.h"
 
-static void *anonymous(uint64_t size)
+/* Of a file, or of nothing if that is -1. */
+static void *mapped(uint64_t size, int fd)
 {
-	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
-		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	int flags = fd >= 0 ? MAP_SHARED
+			    : MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, fd, 0);
 
-	return p == MAP_FAILED ? NULL : p;
+	return needed(p == MAP_FAILED ? NULL : p);
 }
 
 /* With the watcher on, the model writes through a mapping of its own. */
-static bool map_ram(struct model *m)
+static void map_ram(struct model *m)
 {
-	int fd;
+	int fd = -1;
 
-	if (!(m->flags & MODEL_WATCH)) {
-		m->ram = m->alias = anonymous(m->ram_size);
-		return m->ram;
+	if (m->flags & MODEL_WATCH) {
+		fd = memfd_create("model", MFD_CLOEXEC);
+		if (ftruncate(fd, (off_t)m->ram_size))
+			abort();
 	}
-	fd = memfd_create("model", MFD_CLOEXEC);
-	if (fd < 0)
-		return false;
-	if (ftruncate(fd, (off_t)m->ram_size) == 0) {
-		m->ram = mmap(NULL, m->ram_size, PROT_READ | PROT_WRITE,
-			MAP_SHARED, fd, 0);
-		m->alias = mmap(NULL, m->ram_size, PROT_READ | PROT_WRITE,
-			MAP_SHARED, fd, 0);
+	m->ram = m->alias = mapped(m->ram_size, fd);
+	if (m->flags & MODEL_WATCH) {
+		m->alias = mapped(m->ram_size, fd);
+		close(fd);
 	}
-	close(fd);
-	if (m->ram == MAP_FAILED)
-		m->ram = NULL;
-	if (m->alias == MAP_FAILED)
-		m->alias = NULL;
-	return m->ram && m->alias;
 }
 
 static void trap_page(struct model *m, uint64_t pa)
@@ -74,11 +67,10 @@ bool memory_init(struct model *m, const struct model_desc *d)
 	if ((m->ram_base | m->ram_size) & (MODEL_PAGE - 1))
 		return false;
 	m->pages = m->ram_size >> SHIFT;
-	m->page = calloc(m->pages, sizeof *m->page);
-	m->known = malloc(m->pages * sizeof *m->known);
-	m->free_stack = malloc(m->pages * sizeof *m->free_stack);
-	if (!m->page || !m->known || !m->free_stack || !map_ram(m))
-		return false;
+	m->page = needed(calloc(m->pages, sizeof *m->page));
+	m->known = needed(malloc(m->pages * sizeof *m->known));
+	m->free_stack = needed(malloc(m->pages * sizeof *m->free_stack));
+	map_ram(m);
 	/* The last page is the secret: nobody is ever given it. */
 	m->secret = m->ram_base + m->ram_size - MODEL_PAGE;
 	page_of(m, m->secret);
@@ -108,22 +100,20 @@ void memory_exit(struct model *m)
 	free(m->free_stack);
 }
 
-bool view_init(struct unit *u)
+void view_init(struct unit *u)
 {
 	struct model *m = u->m;
 	bool buffered = (u->r[R_CAP] & CAP_RWBF) ||
 		(u->quirks & MODEL_QUIRK_HIDDEN_RWBF);
 
 	if (m->mode == MODEL_BENIGN)
-		return true;
+		return;
 	if ((u->r[R_ECAP] & ECAP_C) && !buffered)
-		return true;
+		return;
 	u->buffered = buffered;
-	u->view = anonymous(m->ram_size);
-	if (u->view)
-		memcpy(u->view + (m->secret - m->ram_base),
-			ram_at(m, m->secret), MODEL_PAGE);
-	return u->view;
+	u->view = mapped(m->ram_size, -1);
+	memcpy(u->view + (m->secret - m->ram_base), ram_at(m, m->secret),
+		MODEL_PAGE);
 }
 
 /* ---- pages -------------------------------------------------------------- */
@@ -487,7 +477,7 @@ static void view_check_tables(
 		uint64_t raw = ram_read64(u->m, pa + i * 8);
 
 		if ((raw & (SS_R | SS_W)) && !(raw & SS_PS))
-			view_check_tables(u, raw & u->haw_mask & ~0xfffull,
+			view_check_tables(u, raw & u->haw_mask & PAGE_BASE,
 				level - 1, found);
 	}
 }
@@ -501,7 +491,7 @@ static void view_check_contexts(struct unit *u, uint64_t pa, unsigned *found)
 		uint64_t hi = ram_read64(u->m, pa + i * 16 + 8);
 
 		if ((lo & ENTRY_P) && CE_TT(lo) != TT_PASS)
-			view_check_tables(u, lo & u->haw_mask & ~0xfffull,
+			view_check_tables(u, lo & u->haw_mask & PAGE_BASE,
 				levels_of(CE_AW(hi)), found);
 	}
 }
@@ -515,14 +505,15 @@ unsigned view_check(struct unit *u)
 	if (!u->view)
 		return 0;
 	m->mark++;
-	if ((u->r[R_GSTS] & G_TE) && !u->ttm && ram_has(m, u->root, 4096)) {
+	if ((u->r[R_GSTS] & G_TE) && !u->ttm &&
+		ram_has(m, u->root, MODEL_PAGE)) {
 		view_check_page(u, u->root, ROLE_ROOT, &found);
 		for (unsigned bus = 0; bus < 256; bus++) {
 			uint64_t lo = ram_read64(m, u->root + bus * 16);
 
 			if (lo & ENTRY_P)
 				view_check_contexts(u,
-					lo & u->haw_mask & ~0xfffull, &found);
+					lo & u->haw_mask & PAGE_BASE, &found);
 		}
 	}
 	for (uint64_t off = 0;
@@ -533,17 +524,16 @@ unsigned view_check(struct unit *u)
 }
 
 /* A walk uses this page as a table: remember it, and watch it if asked. */
-void table_page(struct unit *u, uint64_t pa, enum role role, unsigned level,
-	uint16_t did, uint64_t iova)
+void table_page(struct unit *u, uint64_t pa, const struct page *as)
 {
 	struct page *p = page_of(u->m, pa);
 
 	if (!p || !p->owner || p->role)
 		return;
-	p->role = (uint8_t)role;
-	p->level = (uint8_t)level;
-	p->did = did;
-	p->iova = iova;
+	p->role = as->role;
+	p->level = as->level;
+	p->did = as->did;
+	p->iova = as->iova;
 	p->unit = (uint8_t)u->index;
 	if (u->m->flags & MODEL_WATCH)
 		watch_page(u->m, p);

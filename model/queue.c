@@ -23,7 +23,7 @@ uint64_t queue_bytes(const struct unit *u)
 
 uint64_t queue_base(const struct unit *u)
 {
-	return u->r[R_IQA] & ~0xfffull & u->haw_mask;
+	return u->r[R_IQA] & PAGE_BASE & u->haw_mask;
 }
 
 void queue_reset(struct unit *u)
@@ -154,7 +154,7 @@ static bool any_wait(struct unit *u, uint64_t from, uint64_t to,
 
 static bool is_on_page(struct unit *u, const struct desc *d, uint64_t page)
 {
-	return (status_of(u, d) & ~0xfffull) == page;
+	return (status_of(u, d) & PAGE_BASE) == page;
 }
 
 /* Whether a wait that was rung for will still store its status there. */
@@ -347,7 +347,7 @@ static void run_devtlb(struct unit *u, const struct desc *d)
 	 * lost with it (6.5.2.10). */
 	if (u->devtlb_timeout && u->m->mode == MODEL_LAZY)
 		return;
-	due = dtlb_flush(u, sid, d->hi & ~0xfffull, d->hi & 1);
+	due = dtlb_flush(u, sid, d->hi & PAGE_BASE, d->hi & 1);
 	if (due == MODEL_NONE && u->devtlb_due != MODEL_NONE) {
 		u->devtlb_due = MODEL_NONE;
 		u->devtlb_sid = sid;

@@ -22,21 +22,14 @@ static bool remembers_failures(const struct unit *u)
 	return (u->r[R_CAP] & CAP_CM) && u->m->mode != MODEL_BENIGN;
 }
 
-static bool walk_owned(struct unit *u, uint64_t pa, const char *what)
+static void walk_owned(struct unit *u, uint64_t pa, const char *what)
 {
 	struct page *p = page_of(u->m, pa);
 
-	if (!p || p->owner)
-		return true;
-	if ((pa & ~0xfffull) == u->m->secret)
-		blame(u->m, u, MODEL_V_WALK, "6.5.3.3",
-			"a walk follows freed or never written memory (%s)",
-			what);
-	else
+	if (p && !p->owner)
 		blame(u->m, u, MODEL_V_WALK, "6.5.3.3",
 			"a walk reads page %#llx, which nobody has, as %s",
-			(unsigned long long)(pa & ~0xfffull), what);
-	return false;
+			(unsigned long long)(pa >> SHIFT << SHIFT), what);
 }
 
 /* ---- root and context entries ------------------------------------------- */
@@ -63,14 +56,13 @@ static struct croot *root_entry(struct unit *u, unsigned bus)
 		u->m->n.cache_hits++;
 		return c;
 	}
-	memset(c, 0, sizeof *c);
 	c->pa = u->root + bus * 16;
 	walk_owned(u, c->pa, "root table");
 	if (!view_read128(u, c->pa, e)) {
 		c->fault = F_ROOT_ACCESS;
 		return c;
 	}
-	table_page(u, c->pa & ~0xfffull, ROLE_ROOT, 0, 0, 0);
+	table_page(u, u->root, &(struct page){.role = ROLE_ROOT});
 	c->lo = e[0];
 	c->hi = e[1];
 	c->fault = (uint8_t)root_check(u, c->lo, c->hi);
@@ -83,7 +75,7 @@ static void check_did(struct unit *u, uint16_t sid, uint16_t did)
 {
 	unsigned width = 4 + 2 * CAP_ND(u->r[R_CAP]);
 
-	if (width < 16 && did >> width)
+	if (did >> width)
 		blame(u->m, u, MODEL_V_UNSUPPORTED, "9.3",
 			"%04x: domain id %u is wider than %u bits", sid, did,
 			width);
@@ -97,9 +89,7 @@ static bool aw_supported(struct unit *u, unsigned aw, bool pass)
 	/* The outer bits are reserved: software cannot go by them. */
 	unsigned sagaw = CAP_SAGAW(u->r[R_CAP]) & 0xe;
 
-	if (aw < 1 || aw > 3 || !(sagaw & 1u << aw))
-		return false;
-	return !pass || !(sagaw >> (aw + 1));
+	return (sagaw & 1u << aw) && (!pass || !(sagaw >> (aw + 1)));
 }
 
 static unsigned context_check(
@@ -151,14 +141,15 @@ static void context_entry(struct unit *u, uint16_t sid, struct cctx *out)
 		out->fault = root->fault;
 		return;
 	}
-	table = root->lo & ~0xfffull;
+	table = root->lo & PAGE_BASE;
 	out->pa = table + (sid & 255) * 16u;
 	walk_owned(u, out->pa, "context table");
 	if (!view_read128(u, out->pa, e)) {
 		out->fault = F_CTX_ACCESS;
 		return;
 	}
-	table_page(u, table, ROLE_CONTEXT, 0, 0, sid >> 8);
+	table_page(u, table,
+		&(struct page){.role = ROLE_CONTEXT, .iova = sid >> 8});
 	out->lo = e[0];
 	out->hi = e[1];
 	out->fault = (uint8_t)context_check(u, sid, e[0], e[1]);
@@ -205,7 +196,7 @@ static unsigned walk_start(struct unit *u, const struct cctx *c, uint64_t iova,
 		memcpy(x->path, e->path, sizeof e->path);
 		return level;
 	}
-	*table = c->lo & ~0xfffull;
+	*table = c->lo & PAGE_BASE;
 	x->perm = PERM_R | PERM_W;
 	return top;
 }
@@ -242,11 +233,11 @@ static void check_output(struct unit *u, struct xlate *x, uint64_t iova)
 static bool leaf_done(struct unit *u, struct xlate *x, uint64_t iova,
 	uint64_t raw, unsigned level)
 {
-	uint64_t span = 1ull << (SHIFT + 9 * (level - 1));
+	uint64_t span = span_of(level);
 
 	x->page_size = span;
 	x->page_iova = iova & ~(span - 1);
-	x->page_pa = raw & u->haw_mask & ~(span - 1) & ~0xfffull;
+	x->page_pa = raw & u->haw_mask & ~(span - 1) & PAGE_BASE;
 	if (in_window(x->page_pa) ||
 		(x->page_pa <= WINDOW && x->page_pa + span > WINDOW)) {
 		blame(u->m, u, MODEL_V_ADDRESS, "3.14",
@@ -260,18 +251,28 @@ static bool leaf_done(struct unit *u, struct xlate *x, uint64_t iova,
 	 * several sizes (VT-d 6.2.5). */
 	if (level > 1 && chance(u->m, 2))
 		level -= 1 + (level > 2 && chance(u->m, 2));
-	span = 1ull << (SHIFT + 9 * (level - 1));
+	span = span_of(level);
 	remember(u, x, KIND_LEAF, level, iova,
 		x->page_pa + ((iova & ~(span - 1)) - x->page_iova));
 	return true;
+}
+
+static void note_table(struct unit *u, const struct xlate *x, uint64_t table,
+	unsigned level, uint64_t iova)
+{
+	table_page(u, table,
+		&(struct page){.role = ROLE_TABLE,
+			.level = (uint8_t)level,
+			.did = x->did,
+			.iova = iova / span_of(level + 1) *
+				span_of(level + 1)});
 }
 
 /* One entry. Returns true when the walk is over. */
 static bool walk_step(struct unit *u, struct xlate *x, uint64_t iova,
 	unsigned level, unsigned top, uint64_t *table)
 {
-	unsigned index = (iova >> (SHIFT + 9 * (level - 1))) & 511;
-	uint64_t pa = *table + index * 8, raw, bad;
+	uint64_t pa = *table + (iova / span_of(level) & 511) * 8, raw, bad;
 	bool leaf = level == 1;
 
 	walk_owned(u, pa, "second-stage table");
@@ -279,8 +280,7 @@ static bool walk_step(struct unit *u, struct xlate *x, uint64_t iova,
 		set_fault(x, level == top ? F_CTX_INVALID : F_SS_ACCESS);
 		return true;
 	}
-	table_page(u, *table, ROLE_TABLE, level, x->did,
-		iova & ~((1ull << (SHIFT + 9 * level)) - 1));
+	note_table(u, x, *table, level, iova);
 	x->path[x->steps].pa = pa;
 	x->path[x->steps++].raw = raw;
 	if (!(raw & (SS_R | SS_W))) {
@@ -306,7 +306,7 @@ static bool walk_step(struct unit *u, struct xlate *x, uint64_t iova,
 		(raw & SS_W ? PERM_W : 0));
 	if (leaf)
 		return leaf_done(u, x, iova, raw, level);
-	*table = raw & u->haw_mask & ~0xfffull;
+	*table = raw & u->haw_mask & PAGE_BASE;
 	remember(u, x, KIND_TABLE, level - 1, iova, *table);
 	return false;
 }
@@ -339,7 +339,7 @@ static bool cached_leaf(struct unit *u, struct xlate *x, uint64_t iova)
 		x->perm = e->perm;
 		x->page_pa = e->pa;
 		x->page_iova = e->iova;
-		x->page_size = 1ull << (SHIFT + 9 * (level - 1));
+		x->page_size = span_of(level);
 		x->steps = e->steps;
 		memcpy(x->path, e->path, sizeof e->path);
 		return true;
@@ -373,20 +373,10 @@ static void second_stage(struct unit *u, const struct cctx *c, uint64_t iova,
 		return;
 	if (acc == ACC_ZERO && (u->r[R_CAP] & CAP_ZLR) && !x->fault && x->perm)
 		want = 0;
-	if (x->fault == F_READ || (x->perm & want) != want) {
-		set_fault(x,
-			want & PERM_W && !(x->perm & PERM_W) ? F_WRITE
-							     : F_READ);
-		return;
-	}
-	x->pa = x->page_pa + (iova - x->page_iova);
-}
-
-static bool qualified(unsigned reason)
-{
-	return reason != F_ROOT_NP && reason != F_ROOT_ACCESS &&
-		reason != F_CTX_ACCESS && reason != F_ROOT_RSVD &&
-		reason != F_TTM && reason != F_ABORT_DMA;
+	if (x->fault == F_READ || (x->perm & want) != want)
+		set_fault(x, want & ~x->perm & PERM_W ? F_WRITE : F_READ);
+	else
+		x->pa = x->page_pa + (iova - x->page_iova);
 }
 
 void translate(struct unit *u, uint16_t sid, uint64_t iova, enum access acc,
@@ -395,35 +385,32 @@ void translate(struct unit *u, uint16_t sid, uint64_t iova, enum access acc,
 	struct cctx c;
 
 	memset(x, 0, sizeof *x);
-	x->recordable = true;
 	if (u->ttm) {
 		set_fault(x, u->ttm == 3 ? F_ABORT_DMA : F_TTM);
 		return;
 	}
 	context_entry(u, sid, &c);
-	x->fpd = c.lo & ENTRY_FPD;
+	x->silent = c.lo & ENTRY_FPD;
 	if (c.fault) {
 		set_fault(x, c.fault);
-		goto out;
+		return;
 	}
 	x->did = c.tag;
 	if (path != UNTRANSLATED && CE_TT(c.lo) != TT_ATS) {
 		set_fault(x, F_TT_BLOCKS);
-		goto out;
+		return;
 	}
 	if (path == TRANSLATED || CE_TT(c.lo) == TT_PASS) {
 		if (iova & ~u->haw_mask) {
 			set_fault(x, F_ADDRESS);
-			goto out;
+			return;
 		}
 		x->pa = iova;
 		x->perm = PERM_R | PERM_W;
 		x->page_size = MODEL_PAGE;
-		goto out;
+		return;
 	}
 	second_stage(u, &c, iova, acc, x);
-out:
-	x->recordable = !(x->fpd && qualified(x->fault));
 }
 
 /* ---- walking ahead ------------------------------------------------------ */
@@ -431,9 +418,9 @@ out:
 static void prefetch_table(struct unit *u, const struct cctx *c, uint64_t table,
 	unsigned level, unsigned top, struct xlate *x, uint64_t iova)
 {
-	table_page(u, table, ROLE_TABLE, level, x->did, iova);
+	note_table(u, x, table, level, iova);
 	for (unsigned i = 0; i < 512; i++) {
-		uint64_t at = iova | (uint64_t)i << (SHIFT + 9 * (level - 1));
+		uint64_t at = iova | i * span_of(level);
 		uint64_t raw, next = table;
 		struct xlate y = *x;
 
@@ -469,7 +456,7 @@ void prefetch_unit(struct unit *u)
 			x.did = c.tag;
 			top = levels_of(CE_AW(c.hi));
 			prefetch_table(
-				u, &c, c.lo & ~0xfffull, top, top, &x, 0);
+				u, &c, c.lo & PAGE_BASE, top, top, &x, 0);
 		}
 	}
 }
@@ -479,7 +466,7 @@ void prefetch_entry(struct unit *u, struct page *p, uint64_t pa)
 {
 	unsigned index = (pa & 0xfff) >> 3;
 	struct xlate x = {.perm = PERM_R | PERM_W, .did = p->did};
-	uint64_t iova, table = pa & ~0xfffull;
+	uint64_t iova, table = pa & PAGE_BASE;
 	struct centry *parent;
 	struct cctx c;
 
@@ -494,12 +481,12 @@ void prefetch_entry(struct unit *u, struct page *p, uint64_t pa)
 
 			x.did = c.tag;
 			prefetch_table(
-				u, &c, c.lo & ~0xfffull, top, top, &x, 0);
+				u, &c, c.lo & PAGE_BASE, top, top, &x, 0);
 		}
 	}
 	if (p->role != ROLE_TABLE)
 		return;
-	iova = p->iova | (uint64_t)index << (SHIFT + 9 * (p->level - 1));
+	iova = p->iova | index * span_of(p->level);
 	parent = cache_find(u, KIND_TABLE, p->level, x.did, iova);
 	if (parent && parent->pa == table) {
 		x.perm = parent->perm;
@@ -533,7 +520,7 @@ bool context_in_memory(struct unit *u, uint16_t sid, uint64_t out[2])
 	if (!ram_has(m, at, 16))
 		return false;
 	root = ram_read64(m, at);
-	at = (root & u->haw_mask & ~0xfffull) + (sid & 255) * 16u;
+	at = (root & u->haw_mask & PAGE_BASE) + (sid & 255) * 16u;
 	if (!(root & ENTRY_P) || !ram_has(m, at, 16))
 		return false;
 	out[0] = ram_read64(m, at);
@@ -544,14 +531,14 @@ bool context_in_memory(struct unit *u, uint16_t sid, uint64_t out[2])
 static void enumerate_table(struct unit *u, uint64_t table, unsigned level,
 	uint64_t iova, unsigned perm, model_reach_fn *fn, void *ctx)
 {
-	for (unsigned i = 0; i < 512 && ram_has(u->m, table, 4096); i++) {
+	for (unsigned i = 0; i < 512 && ram_has(u->m, table, MODEL_PAGE); i++) {
 		uint64_t raw = ram_read64(u->m, table + i * 8);
-		uint64_t span = 1ull << (SHIFT + 9 * (level - 1));
+		uint64_t span = span_of(level);
 		unsigned p = perm &
 			((raw & SS_R ? PERM_R : 0u) |
 				(raw & SS_W ? PERM_W : 0u));
 		uint64_t at = iova | i * span,
-			 pa = raw & u->haw_mask & ~0xfffull;
+			 pa = raw & u->haw_mask & PAGE_BASE;
 		bool leaf = level == 1 || ((raw & SS_PS) && level < 4);
 
 		if (!(raw & (SS_R | SS_W)))
@@ -577,12 +564,12 @@ bool model_enumerate(struct model *m, uint16_t segment, uint16_t bdf,
 	if (!u)
 		return false;
 	enter(m);
-	if (!(u->r[R_GSTS] & G_TE) || !ram_has(m, u->root, 4096))
+	if (!(u->r[R_GSTS] & G_TE) || !ram_has(m, u->root, MODEL_PAGE))
 		mapped = false;
 	else if (context_in_memory(u, sid, e) && CE_TT(e[0]) == TT_PASS)
 		mapped = false;
 	else if (e[0] & ENTRY_P)
-		enumerate_table(u, e[0] & ~0xfffull, levels_of(CE_AW(e[1])), 0,
+		enumerate_table(u, e[0] & PAGE_BASE, levels_of(CE_AW(e[1])), 0,
 			PERM_R | PERM_W, fn, ctx);
 	leave(m);
 	return mapped;

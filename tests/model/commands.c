@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * When a command or a flush is done, and what of it is left afterwards: at once
+ * where a unit forgives, late elsewhere, and nothing that waits for ever.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <string.h>
+#include "support/attached.h"
+
+#define HOUR_NS 3600000000000ull
+
+static bool said(const char *what)
+{
+	for (size_t i = 0; i < model_violation_count(d.m); i++)
+		if (strstr(model_violation(d.m, i)->text, what))
+			return true;
+	return false;
+}
+
+static void forgiving(const char *kind)
+{
+	mini_open(&d, model_create_simple(kind, MODEL_BENIGN, 1));
+	mini_start(&d);
+	top = mini_page(&d);
+	frame = model_page_alloc(d.m, 0, OWNER);
+	mini_map(&d, top, 0x10000, frame, 3);
+	mini_attach(&d, DEV, top, DID, TT_SS);
+	assert_true(can_write(DEV, 0x10000));
+}
+
+/* Nobody looks at a register or at the clock in between. */
+static void done_at_once_where_the_unit_forgives(void **state)
+{
+	uint32_t *status;
+
+	(void)state;
+	forgiving("no-qi");
+	mini_store(&d, mini_context(&d, DEV), 0);
+	assert_true(can_write(DEV, 0x10000));
+	mini_write64(&d, CCMD, CCMD_ICC | 1ull << 61);
+	assert_false(can_write(DEV, 0x10000));
+	mini_attach(&d, DEV, top, DID, TT_SS);
+	assert_true(can_write(DEV, 0x10000));
+	set_leaf(0x10000, 0);
+	mini_write64(&d, ECAP_IRO(d.ecap) + 8, IOTLB_IVT | 1ull << 60);
+	assert_false(can_write(DEV, 0x10000));
+	mini_write32(&d, GCMD, 0);
+	assert_true(can_write(DEV, frame));
+	mini_close(&d, true);
+	forgiving("protected-regions");
+	mini_translation(&d, false);
+	mini_write32(&d, PLMLIMIT, 0x3e00000);
+	assert_true(can_write(DEV, frame));
+	mini_write32(&d, PMEN, (uint32_t)PMEN_EPM);
+	assert_false(can_write(DEV, frame));
+	status = model_ptr(d.m, d.status);
+	mini_queue(&d, 0x77ull << 32 | BIT(5) | DESC_WAIT, d.status);
+	mini_ring(&d);
+	assert_int_equal(*status, 0x77);
+	mini_close(&d, true);
+}
+
+static void protection_begins_and_ends_late(void **state)
+{
+	uint32_t kept;
+
+	(void)state;
+	cold("protected-regions");
+	frame = model_page_alloc(d.m, 0, OWNER);
+	mini_write32(&d, PLMLIMIT, 0x3e00000);
+	kept = mini_read32(&d, PMEN);
+	assert_false(kept & (uint32_t)PMEN_PRS);
+	mini_write32(&d, PMEN, kept | (uint32_t)PMEN_EPM);
+	assert_false(mini_read32(&d, PMEN) & (uint32_t)PMEN_PRS);
+	model_advance(d.m, 10000);
+	assert_true(mini_read32(&d, PMEN) & (uint32_t)PMEN_PRS);
+	mini_write32(&d, PMEN, kept);
+	assert_true(mini_read32(&d, PMEN) & (uint32_t)PMEN_PRS);
+	model_advance(d.m, 10000);
+	assert_false(mini_read32(&d, PMEN) & (uint32_t)PMEN_PRS);
+	/* Done is done: nothing of it is waited for. */
+	model_advance(d.m, HOUR_NS);
+	mini_close(&d, true);
+}
+
+/* What was done is not waited for, however long the machine then rests. */
+static void nothing_is_left_to_wait_for(void **state)
+{
+	(void)state;
+	ready("plain");
+	mini_attach(&d, ATS, top, DID, TT_ATS);
+	model_pci_write(d.m, 0, 0, ATS & 255, 0x106, 2, 0x8000);
+	assert_true(model_ats_request(d.m, 0, ATS, 0x10000, true));
+	model_ats_behave(d.m, 0, ATS, MODEL_ATS_LATE);
+	mini_flush_device(&d, ATS, 0x10000, false);
+	model_advance(d.m, HOUR_NS);
+	assert_int_equal(model_violation_count(d.m), 0);
+	model_ats_behave(d.m, 0, ATS, MODEL_ATS_NEVER);
+	mini_queue(&d, DESC_DEVTLB | (uint64_t)ATS << 32, 0x10000);
+	mini_queue(&d, 0x77ull << 32 | BIT(5) | DESC_WAIT, d.status);
+	mini_ring(&d);
+	model_advance(d.m, 100000000);
+	assert_true(mini_read32(&d, FSTS) & (uint32_t)FSTS_ITE);
+	model_advance(d.m, HOUR_NS);
+	mini_close(&d, true);
+}
+
+/* ---- one thing after the other --------------------------------------------
+ */
+
+static void no_command_beside_a_flush(void **state)
+{
+	(void)state;
+	for (int iotlb = 0; iotlb < 2; iotlb++) {
+		ready("no-qi");
+		if (iotlb)
+			mini_write64(&d, ECAP_IRO(d.ecap) + 8,
+				IOTLB_IVT | 1ull << 60 | 0x5a5a);
+		else
+			mini_write64(&d, CCMD, CCMD_ICC | 1ull << 61);
+		mini_write32(&d, GCMD, 0);
+		assert_true(said("while a command is in flight"));
+		expect(MODEL_V_COMMAND);
+	}
+}
+
+static void remapping_on_a_unit_without_it(void **state)
+{
+	(void)state;
+	ready("no-ir");
+	mini_command(&d, G_IRE, true);
+	assert_true(said("interrupt remapping enabled, the unit has none"));
+	assert_false(model_msi(d.m, 0, DEV, 0xfee00018, 0));
+	mini_close(&d, false);
+}
+
+static void width_of_ids_changed_while_they_are_used(void **state)
+{
+	(void)state;
+	ready("plain");
+	mini_start_interrupts(&d);
+	mini_write64(&d, IRTA, d.irt | BIT(11) | 7);
+	mini_command(&d, G_IRTP, true);
+	assert_true(said("EIME changed"));
+	mini_flush_irte(&d, true, 0);
+	mini_close(&d, false);
+	/* The same again is no change. */
+	ready("plain");
+	mini_start_interrupts(&d);
+	mini_command(&d, G_IRTP, true);
+	mini_flush_irte(&d, true, 0);
+	mini_close(&d, true);
+}
+
+/* A new root table begins anew: an early flush of the last one's is nothing. */
+static void early_for_one_root_is_not_for_the_next(void **state)
+{
+	(void)state;
+	cold("plain");
+	mini_queue_on(&d);
+	mini_set_root(&d);
+	mini_flush_iotlb(&d, GRAN_GLOBAL, 0, 0, 0, false);
+	mini_set_root(&d);
+	mini_flush_context(&d, GRAN_GLOBAL, 0, 0);
+	mini_translation(&d, true);
+	only(MODEL_V_STALE);
+	mini_close(&d, false);
+}
+
+static void register_flush_beside_the_queue_does_nothing(void **state)
+{
+	(void)state;
+	ready("plain");
+	mini_store(&d, mini_context(&d, DEV), 0);
+	mini_write64(&d, CCMD, CCMD_ICC | 1ull << 61);
+	model_advance(d.m, 100000);
+	assert_true(can_write(DEV, 0x10000));
+	assert_int_equal(mini_read64(&d, CCMD) >> 59 & 3, 0);
+	mini_close(&d, false);
+}
+
+/* Function masks and drains in registers. */
+static void all_that_a_register_flush_names(void **state)
+{
+	uint64_t v = 1;
+
+	(void)state;
+	for (unsigned fm = 0; fm < 4; fm++)
+		for (unsigned bit = 0; bit < 3; bit++) {
+			ready("no-qi");
+			mini_attach(&d, DEV | 1u << bit, top, DID, TT_SS);
+			assert_true(can_write(DEV | 1u << bit, 0x10000));
+			mini_store(&d, mini_context(&d, DEV | 1u << bit), 0);
+			mini_write64(&d, CCMD,
+				CCMD_ICC | 3ull << 61 | (uint64_t)fm << 32 |
+					(uint64_t)DEV << 16 | DID);
+			model_advance(d.m, 100000);
+			/* 1 masks bit 2, 2 also bit 1, 3 also bit 0. */
+			assert_int_equal(can_write(DEV | 1u << bit, 0x10000),
+				bit + fm < 3);
+			mini_close(&d, false);
+		}
+	for (unsigned drain = 0; drain < 4; drain++) {
+		ready("no-qi");
+		model_dma_post(d.m, 0, DEV, 0x10000, &v, 8);
+		model_dma_read_late(d.m, 0, DEV, 0x10000, 8);
+		mini_write64(&d, ECAP_IRO(d.ecap) + 8,
+			IOTLB_IVT | 1ull << 60 | (uint64_t)drain << 48 |
+				0x5a5a);
+		model_advance(d.m, 100000);
+		assert_int_equal(
+			model_posted(d.m), 2 - (drain & 1) - (drain >> 1));
+		mini_close(&d, true);
+	}
+}
+
+/* ---- the queue ------------------------------------------------------------
+ */
+
+static void queue_switched_on_with_its_old_tail(void **state)
+{
+	(void)state;
+	ready("plain");
+	mini_translation(&d, false);
+	mini_command(&d, G_QIE, false);
+	assert_int_equal(mini_read64(&d, IQH), 0);
+	assert_int_equal(model_violation_count(d.m), 0);
+	mini_command(&d, G_QIE, true);
+	assert_true(said("enabled with the tail"));
+	expect(MODEL_V_QUEUE);
+}
+
+/* The wait of the last time does not count. */
+static void queue_switched_off_without_a_wait(void **state)
+{
+	(void)state;
+	ready("plain");
+	mini_translation(&d, false);
+	mini_command(&d, G_QIE, false);
+	mini_queue_on(&d);
+	assert_int_equal(model_violation_count(d.m), 0);
+	mini_command(&d, G_QIE, false);
+	assert_true(said("the last descriptor was not a wait"));
+	expect(MODEL_V_COMMAND);
+}
+
+static void flush_after_the_last_wait(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 12; seed++) {
+		mini_open(&d, model_create_simple("plain", MODEL_RANDOM, seed));
+		mini_start(&d);
+		mini_queue(&d, DESC_IOTLB | GRAN_GLOBAL << 4, 0);
+		mini_ring(&d);
+		model_advance(d.m, 1000000);
+		assert_int_equal(model_violation_count(d.m), 0);
+		mini_command(&d, G_QIE, false);
+		expect(MODEL_V_COMMAND);
+	}
+}
+
+/* Power goes while a wait is on its way: it never stores its status, and
+ * nothing of it is in the way of the next. */
+static void reset_ends_what_the_queue_does(void **state)
+{
+	uint32_t *status;
+
+	(void)state;
+	ready("plain");
+	mini_attach(&d, ATS, top, DID, TT_ATS);
+	model_pci_write(d.m, 0, 0, ATS & 255, 0x106, 2, 0x8000);
+	model_ats_behave(d.m, 0, ATS, MODEL_ATS_NEVER);
+	mini_queue(&d, DESC_DEVTLB | (uint64_t)ATS << 32, 0x10000);
+	mini_queue(&d, 0x77ull << 32 | BIT(5) | DESC_WAIT, d.status);
+	mini_ring(&d);
+	model_advance(d.m, 10000);
+	model_unit_reset(d.m, 0);
+	model_violations_clear(d.m);
+	status = model_ptr(d.m, d.status);
+	model_advance(d.m, HOUR_NS);
+	assert_int_not_equal(*status, 0x77);
+	assert_int_equal(model_violation_count(d.m), 0);
+	d.tail = 0;
+	mini_queue_on(&d);
+	assert_true(mini_wait(&d));
+	mini_close(&d, true);
+}
+
+static void error_codes_replace_each_other(void **state)
+{
+	(void)state;
+	ready("plain");
+	mini_queue(&d, 15, 0);
+	mini_ring(&d);
+	model_advance(d.m, 1000);
+	assert_int_equal(mini_read64(&d, IQERCD), IQEI_TYPE);
+	mini_write64(&d, IQT, 0x1000);
+	assert_int_equal(mini_read64(&d, IQERCD), IQEI_TAIL);
+	mini_close(&d, false);
+}
+
+/* A unit that forgives fetches again when the error is cleared, without a
+ * doorbell. */
+static void cleared_error_lets_the_queue_go_on(void **state)
+{
+	uint64_t *slot;
+	uint32_t *status;
+
+	(void)state;
+	forgiving("plain");
+	status = model_ptr(d.m, d.status);
+	slot = (uint64_t *)model_ptr(d.m, d.ring) + 2 * d.tail;
+	mini_queue(&d, 15, 0);
+	mini_queue(&d, 0x77ull << 32 | BIT(5) | DESC_WAIT, d.status);
+	mini_ring(&d);
+	model_advance(d.m, 1000);
+	assert_true(mini_read32(&d, FSTS) & (uint32_t)FSTS_IQE);
+	slot[0] = DESC_IOTLB | GRAN_GLOBAL << 4;
+	mini_write32(&d, FSTS, (uint32_t)FSTS_IQE);
+	model_advance(d.m, 1000);
+	assert_int_equal(*status, 0x77);
+	mini_close(&d, false);
+}
+
+/* The descriptor that was there at the doorbell is carried out. */
+static void rewritten_descriptor_comes_too_late(void **state)
+{
+	uint64_t *slot;
+
+	(void)state;
+	ready("plain");
+	set_leaf(0x10000, 0);
+	slot = (uint64_t *)model_ptr(d.m, d.ring) + 2 * d.tail;
+	mini_queue(&d, DESC_IOTLB | GRAN_GLOBAL << 4, 0);
+	mini_ring(&d);
+	slot[0] = DESC_CC | GRAN_GLOBAL << 4;
+	mini_wait(&d);
+	assert_false(can_write(DEV, 0x10000));
+	expect(MODEL_V_QUEUE);
+}
+
+static void device_flushes_are_of_functions_behind_the_unit(void **state)
+{
+	const struct model_personality *plain = model_personality_find("plain");
+	struct model_counters n;
+
+	(void)state;
+	/* The first unit has 00:02.0, the second one the rest. */
+	mini_open(&d, model_create_pair(plain, plain, MODEL_LAZY, 0, 1, false));
+	mini_start(&d);
+	model_ats_behave(d.m, 0, OTHER, MODEL_ATS_NEVER);
+	mini_queue(&d, DESC_DEVTLB | (uint64_t)OTHER << 32, 0x10000);
+	mini_ring(&d);
+	mini_wait(&d);
+	assert_true(said("not behind the unit"));
+	model_counters(d.m, &n);
+	assert_int_equal(n.device_flushes, 1);
+	mini_close(&d, false);
+}
+
+/* All bits of the id that timed out, and of none before. */
+static void who_did_not_answer(void **state)
+{
+	static const uint16_t ids[] = {ATS, MODEL_BDF(0, 1, 0), 0x0119, 0xfe00};
+
+	(void)state;
+	ready("plain");
+	for (unsigned i = 0; i < 4; i++) {
+		mini_queue(&d, DESC_DEVTLB | (uint64_t)ids[i] << 32, 0x10000);
+		mini_queue(
+			&d, BIT(5) | DESC_WAIT | (uint64_t)i << 32, d.status);
+		mini_ring(&d);
+		model_advance(d.m, 200000000);
+		assert_true(mini_read32(&d, FSTS) & (uint32_t)FSTS_ITE);
+		assert_int_equal(
+			mini_read64(&d, IQERCD), (uint64_t)ids[i] << 32);
+		mini_write32(&d, FSTS, (uint32_t)FSTS_ITE);
+	}
+	mini_close(&d, false);
+}
+
+/* A lazy unit fetches nothing after a time-out until the next doorbell. */
+static void time_out_stops_the_queue(void **state)
+{
+	uint32_t *status;
+
+	(void)state;
+	ready("plain");
+	status = model_ptr(d.m, d.status);
+	mini_queue(&d, DESC_DEVTLB | (uint64_t)0xfe00 << 32, 0x10000);
+	mini_queue(&d, 0x76ull << 32 | BIT(5) | DESC_WAIT, d.status);
+	mini_queue(&d, 0x77ull << 32 | BIT(5) | DESC_WAIT, d.status);
+	mini_ring(&d);
+	model_advance(d.m, 200000000);
+	mini_write32(&d, FSTS, (uint32_t)FSTS_ITE);
+	model_advance(d.m, 200000000);
+	assert_int_not_equal(*status, 0x77);
+	mini_ring(&d);
+	model_advance(d.m, 200000000);
+	assert_int_equal(*status, 0x77);
+	mini_close(&d, false);
+}
+
+#define T(f) cmocka_unit_test(f)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(done_at_once_where_the_unit_forgives),
+		T(protection_begins_and_ends_late),
+		T(nothing_is_left_to_wait_for),
+		T(no_command_beside_a_flush),
+		T(remapping_on_a_unit_without_it),
+		T(width_of_ids_changed_while_they_are_used),
+		T(early_for_one_root_is_not_for_the_next),
+		T(register_flush_beside_the_queue_does_nothing),
+		T(all_that_a_register_flush_names),
+		T(queue_switched_on_with_its_old_tail),
+		T(queue_switched_off_without_a_wait),
+		T(flush_after_the_last_wait),
+		T(reset_ends_what_the_queue_does),
+		T(error_codes_replace_each_other),
+		T(cleared_error_lets_the_queue_go_on),
+		T(rewritten_descriptor_comes_too_late),
+		T(device_flushes_are_of_functions_behind_the_unit),
+		T(who_did_not_answer),
+		T(time_out_stops_the_queue),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
