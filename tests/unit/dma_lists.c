@@ -322,6 +322,51 @@ static void copies_of_no_memory_are_empty(void **state)
 	play_close(&p);
 }
 
+/** Somebody else has mapped a page at the addresses of a list: it is refused as
+ *  a whole, and the page stays. */
+static void occupied_addresses_refuse_a_list(void **state)
+{
+	struct iommu_dma_config config = {0};
+
+	(void)state;
+	for (unsigned n = 0; n < 8; n++) {
+		struct iommu_dma_piece piece[5];
+		struct iommu_dma_range range[5];
+		iommu_phys_t phys;
+		unsigned count;
+		uint64_t first;
+		struct play p;
+
+		play_open(&p, "plain", IOMMU_DOMAIN_MAPPED, &config, 1);
+		play_pieces(&p, piece);
+		/* One page, one, four, one, one. */
+		piece[2].size = 0x3800;
+		assert_int_equal(iommu_dma_map_list(p.dma, piece, 5, ~0ull,
+					 IOMMU_BOTH_WAYS, range, &count),
+			IOMMU_OK);
+		first = range[0].iova.v & ~0xfffull;
+		assert_int_equal(iommu_dma_unmap_list(
+					 p.dma, range, count, IOMMU_BOTH_WAYS),
+			IOMMU_OK);
+		assert_int_equal(
+			iommu_map(p.domain, iommu_iova(first + n * PAGE),
+				iommu_phys(0x7000), PAGE, IOMMU_READ),
+			IOMMU_OK);
+		assert_int_equal(iommu_dma_map_list(p.dma, piece, 5, ~0ull,
+					 IOMMU_BOTH_WAYS, range, &count),
+			IOMMU_MAPPED);
+		for (unsigned k = 0; k < 8; k++)
+			assert_int_equal(
+				iommu_iova_to_phys(p.domain,
+					iommu_iova(first + k * PAGE), &phys),
+				k == n ? IOMMU_OK : IOMMU_NOT_MAPPED);
+		assert_int_equal(iommu_unmap_now(p.domain,
+					 iommu_iova(first + n * PAGE), PAGE),
+			IOMMU_OK);
+		play_close(&p);
+	}
+}
+
 /** The most and the least that can be asked for. */
 static void sizes_have_borders(void **state)
 {
@@ -353,6 +398,7 @@ int main(void)
 		cmocka_unit_test(too_big_a_copy_is_refused),
 		cmocka_unit_test(copies_are_told_of_when_they_are_free),
 		cmocka_unit_test(copies_of_no_memory_are_empty),
+		cmocka_unit_test(occupied_addresses_refuse_a_list),
 		cmocka_unit_test(sizes_have_borders),
 	};
 

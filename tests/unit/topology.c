@@ -119,6 +119,45 @@ static void bridges_lend_their_ids(void **state)
 	end();
 }
 
+/** The lowest two bits of pointers are reserved. */
+static void low_bits_of_pointers_mean_nothing(void **state)
+{
+	const uint16_t bridge = MODEL_BDF(0, 2, 0), disk = MODEL_BDF(0, 3, 0);
+
+	(void)state;
+	for (unsigned bits = 0; bits < 4; bits++) {
+		struct iommu_device_info info;
+		struct iommu_domain *domain;
+		unsigned first;
+
+		begin();
+		board_bridge(bridge, BOARD_PCIE_TO_PCI, 2, 2);
+		board_add(MODEL_BDF(2, 4, 0), BOARD_PCI);
+		/* Another one stands before it. */
+		board_put(bridge, 0x34, 1, 0x80 | bits);
+		board_put(bridge, 0x80, 2, 0x01 | (BOARD_PCIE | bits) << 8);
+		board_add(disk, BOARD_INTEGRATED);
+		first = board_extended(disk, 0x1, 8);
+		board_extended(disk, 0xf, 8); /* translation services */
+		board_put(
+			disk, first, 4, board_get(disk, first, 4) | bits << 20);
+		rig_open(&rig, "plain", MODEL_BENIGN, 1);
+		board_install(&rig);
+		rig.options.ats = IOMMU_ON;
+		rig_start_ok(&rig);
+		assert_int_equal(
+			alias_of(MODEL_BDF(2, 4, 0)), MODEL_BDF(2, 0, 0));
+		domain = rig_mapped_domain(&rig);
+		assert_int_equal(iommu_attach(rig.iommu, rig_id(disk), domain),
+			IOMMU_OK);
+		assert_int_equal(
+			iommu_device_info(rig.iommu, rig_id(disk), &info),
+			IOMMU_OK);
+		assert_true(info.tlb_on);
+		rig_close_anyhow(&rig);
+	}
+}
+
 /** A bus that no bridge leads to: the device is taken as it is. */
 static void bus_without_a_bridge(void **state)
 {
@@ -637,6 +676,7 @@ int main(void)
 		cmocka_unit_test(looping_lists_end),
 		cmocka_unit_test(looping_bridges_end),
 		cmocka_unit_test(nth_page_for_an_alias_is_missing),
+		cmocka_unit_test(low_bits_of_pointers_mean_nothing),
 		cmocka_unit_test(functions_are_read_once),
 		cmocka_unit_test(borrowed_id_is_kept_on_its_own_bus),
 		cmocka_unit_test(group_is_cut_off_at_the_end_of_the_array),
