@@ -222,9 +222,14 @@ static void one_domain_in_three_units(void **state)
 	assert_int_equal(
 		iommu_unmap_now(domain, iommu_iova(0x5000), 4096), IOMMU_OK);
 	for (unsigned n = 0; n < 3; n++) {
+		struct iommu_fault f;
+
 		assert_int_not_equal(model_dma_write(r.m, id[n].segment,
 					     id[n].requester, 0x5000, &word, 8),
 			MODEL_DMA_OK);
+		assert_true(iommu_interrupt_all(r.iommu));
+		assert_true(iommu_fault_next(r.iommu, &f));
+		assert_true(iommu_device_same(f.device, id[n]));
 		assert_int_equal(iommu_detach(r.iommu, id[n]), IOMMU_OK);
 	}
 	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);

@@ -385,10 +385,38 @@ static void deferring_goes_on_after_an_error(void **state)
 	rig_close_anyhow(&p.r);
 }
 
+static uint64_t clock_ns;
+
 static uint64_t stopped_clock(void *ctx)
 {
 	(void)ctx;
-	return 12345;
+	return clock_ns;
+}
+
+/** 10 ms, if the host does not say otherwise. */
+static void window_ends_after_its_time(void **state)
+{
+	struct iommu_dma_config config = {.deferred = true};
+	iommu_iova_t iova;
+	struct play p;
+
+	(void)state;
+	play_open(&p, "plain", IOMMU_DOMAIN_MAPPED, &config, 1);
+	assert_int_equal(iommu_dma_map(p.dma, iommu_phys(p.memory), PAGE, ~0ull,
+				 IOMMU_BOTH_WAYS, &iova),
+		IOMMU_OK);
+	assert_true(rig_can_write(&p.r, RIG_DEV, iova.v));
+	clock_ns = 1000;
+	p.r.iommu->host.now_ns = stopped_clock;
+	assert_int_equal(
+		iommu_dma_unmap(p.dma, iova, PAGE, IOMMU_BOTH_WAYS), IOMMU_OK);
+	clock_ns += 9999999;
+	assert_int_equal(iommu_dma_tick(p.dma), IOMMU_OK);
+	assert_true(rig_can_write(&p.r, RIG_DEV, iova.v));
+	clock_ns++;
+	assert_int_equal(iommu_dma_tick(p.dma), IOMMU_OK);
+	assert_false(rig_can_write(&p.r, RIG_DEV, iova.v));
+	play_close(&p);
 }
 
 /** Who asks for all that waits gets it, whatever the time. */
@@ -426,6 +454,7 @@ int main(void)
 		cmocka_unit_test(lost_unit_is_told_at_the_end),
 		cmocka_unit_test(deferring_goes_on_after_an_error),
 		cmocka_unit_test(flush_does_not_look_at_the_clock),
+		cmocka_unit_test(window_ends_after_its_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

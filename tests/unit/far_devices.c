@@ -120,8 +120,15 @@ static void is_named_once(void **state)
 					 iommu_phys(0x100000), 4096, RW),
 			IOMMU_OK);
 		model_unit_hang(rig.m, 0, 0);
+		lines = 0;
 		assert_int_equal(iommu_unmap_now(domain, iommu_iova(AT), 4096),
 			IOMMU_UNIT_LOST);
+		assert_int_equal(lines, 1);
+		/* That is said once. */
+		for (unsigned i = 0; i < 3; i++)
+			assert_int_equal(iommu_flush_all(domain, IOMMU_REMOVED),
+				IOMMU_UNIT_LOST);
+		assert_int_equal(lines, 1);
 		rig_close_anyhow(&rig);
 	}
 }

@@ -89,9 +89,42 @@ static void cache_flush(void *ctx, const void *virt, size_t size)
 	plain.cache_flush(ctx, virt, size);
 }
 
+/** Registers are given back as they were taken. */
+static struct {
+	void *regs;
+	uint64_t size;
+} mapped[8];
+
+static void *regs_map(void *ctx, iommu_phys_t base, uint64_t size)
+{
+	unsigned n = 0;
+
+	while (mapped[n].regs)
+		n++;
+	assert_true(n < 8);
+	mapped[n].regs = plain.regs_map(ctx, base, size);
+	mapped[n].size = size;
+	return mapped[n].regs;
+}
+
+static void regs_unmap(void *ctx, void *regs, uint64_t size)
+{
+	unsigned n = 0;
+
+	while (n < 8 && mapped[n].regs != regs)
+		n++;
+	check(n < 8 && mapped[n].size == size,
+		"gives back other registers than it took");
+	mapped[n].regs = NULL;
+	plain.regs_unmap(ctx, regs, size);
+}
+
 static void guard(struct rig *r)
 {
+	memset(mapped, 0, sizeof(mapped));
 	plain = r->hooks;
+	r->hooks.regs_map = regs_map;
+	r->hooks.regs_unmap = regs_unmap;
 	r->hooks.page_alloc = page_alloc;
 	r->hooks.page_free = page_free;
 	r->hooks.cache_flush = cache_flush;

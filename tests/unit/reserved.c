@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <iommu/dma.h>
+#include <iommu/stage.h>
 #include "support/rig.h"
 
 #define RW (IOMMU_READ | IOMMU_WRITE)
@@ -398,6 +399,55 @@ static void lost_between_two_steps(void **state)
 	}
 }
 
+/** Nor does the next owner's device reach it, if it is to be blocked. */
+static void blocked_hand_over_ends_parking(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	open_machine(&r, MODEL_LAZY);
+	r.options.keep_reserved_memory = true;
+	rig_start_ok(&r);
+	assert_true(rig_can_write(&r, LEGACY, REGION));
+	assert_int_equal(
+		iommu_hand_over(r.iommu, IOMMU_HAND_OVER_BLOCKED), IOMMU_OK);
+	assert_false(rig_can_write(&r, LEGACY, REGION));
+	rig_close_anyhow(&r);
+}
+
+/** What is mapped there already has to be the region, from end to end. */
+static void region_is_itself_or_refused(void **state)
+{
+	(void)state;
+	for (unsigned n = 0; n < 4; n++) {
+		struct iommu_domain *domain;
+		enum iommu_status status;
+		struct rig r;
+
+		open_machine(&r, MODEL_LAZY);
+		r.options.allow_reserved_memory = true;
+		rig_start_ok(&r);
+		domain = rig_mapped_domain(&r);
+		for (unsigned k = 0; k < 2; k++) {
+			uint64_t at = REGION + k * 0x1000;
+
+			assert_int_equal(
+				iommu_map(domain, iommu_iova(at),
+					iommu_phys(n >> k & 1 ? at : 0x100000),
+					4096, RW),
+				IOMMU_OK);
+		}
+		status = iommu_attach(r.iommu, rig_id(LEGACY), domain);
+		assert_int_equal(
+			status, n == 3 ? IOMMU_OK : IOMMU_RESERVED_RANGE);
+		if (status == IOMMU_OK)
+			assert_int_equal(iommu_detach(r.iommu, rig_id(LEGACY)),
+				IOMMU_OK);
+		assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+		rig_close(&r);
+	}
+}
+
 static void kept_but_not_handed_on(void **state)
 {
 	struct iommu_domain *domain;
@@ -578,6 +628,8 @@ int main(void)
 		cmocka_unit_test(blocked_memory_is_told_of),
 		cmocka_unit_test(nth_page_of_a_parked_device_is_missing),
 		cmocka_unit_test(lost_between_two_steps),
+		cmocka_unit_test(blocked_hand_over_ends_parking),
+		cmocka_unit_test(region_is_itself_or_refused),
 		cmocka_unit_test(kept_but_not_handed_on),
 		cmocka_unit_test(reserved_addresses_are_not_given_out),
 		cmocka_unit_test(groups_are_found),

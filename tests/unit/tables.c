@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "iommu/internal.h"
 #include "support/rig.h"
 
 #define RW (IOMMU_READ | IOMMU_WRITE)
@@ -782,6 +783,9 @@ static void identity_tables_map_everything(void **state)
 			/* Up to the interrupts' window, and behind it. */
 			assert_true(size_of(&r, 0xfedff000));
 			assert_int_equal(size_of(&r, 0xfee00000), 0);
+			/* Pass-through does not force snooping either. */
+			assert_int_equal(
+				r.iommu->identity_tables->table.leaf_bits, 0);
 			assert_true(size_of(&r, 0xfef00000));
 			assert_true(size_of(&r, (1ull << 39) - 4096));
 			assert_int_equal(size_of(&r, 1ull << 39), k ? 0 : G1);
