@@ -29,24 +29,6 @@ static enum iommu_status compose_identity(
 	return core_table_entry(&iommu->identity_tables->table, unit, out);
 }
 
-/** The deepest table that both sides have reaches furthest. */
-static enum iommu_status compose_shared(const struct iommu_domain *domain,
-	const struct unit *unit, struct entry *out)
-{
-	iommu_phys_t root[6] = {[3] = domain->roots.levels3,
-		[4] = domain->roots.levels4,
-		[5] = domain->roots.levels5};
-	unsigned levels = 5;
-
-	while (levels >= 3 && !(unit->levels >> levels & 1 && root[levels].v))
-		levels--;
-	if (levels < 3 || root[levels].v >> unit->phys_bits)
-		return IOMMU_WIDTH;
-	out->root = root[levels];
-	out->levels = levels;
-	return IOMMU_OK;
-}
-
 /** The entry for a device in a domain, but for the ids. */
 static enum iommu_status compose_entry(const struct device *dev,
 	const struct iommu_domain *domain, struct entry *out)
@@ -61,7 +43,11 @@ static enum iommu_status compose_entry(const struct device *dev,
 	case IOMMU_DOMAIN_MAPPED:
 		return core_table_entry(&domain->table, unit, out);
 	case IOMMU_DOMAIN_SHARED:
-		return compose_shared(domain, unit, out);
+		out->levels =
+			core_shared_root(domain, unit->levels, &out->root);
+		return out->levels && !(out->root.v >> unit->phys_bits)
+			? IOMMU_OK
+			: IOMMU_WIDTH;
 	default:
 		return IOMMU_OK;
 	}

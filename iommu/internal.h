@@ -436,6 +436,10 @@ void core_table_free(struct iommu_domain *domain);
 enum iommu_status core_table_entry(const struct pgtable *table,
 	const struct unit *unit, struct entry *out);
 enum iommu_status core_identity_make(struct iommu *iommu);
+/** The deepest table of a shared domain with a usable number of levels (bit n:
+ *  n levels). Returns its levels, 0 if there is none. */
+unsigned core_shared_root(const struct iommu_domain *domain, unsigned usable,
+	iommu_phys_t *out_root);
 struct iommu_dma_piece;
 /** iommu_map(), but the units are not told: core_tell_present() follows. */
 enum iommu_status core_map(struct iommu_domain *domain, uint64_t iova,

@@ -134,15 +134,6 @@ static __attribute__((noinline)) word64 *far_leaf(
 	return level == 1 ? &table[index_of(iova, 1)] : NULL;
 }
 
-static void leaves_to_memory(
-	const struct iommu_domain *domain, const word64 *leaf, unsigned count)
-{
-	const struct iommu_host *host = &domain->iommu->host;
-
-	if (domain->table.write_back && count)
-		host->cache_flush(host->ctx, leaf, count * sizeof(*leaf));
-}
-
 /* ---- map ---- */
 
 static inline bool touches_window(uint64_t first, uint64_t last)
@@ -150,28 +141,12 @@ static inline bool touches_window(uint64_t first, uint64_t last)
 	return first <= INTERRUPT_WINDOW_LAST && last >= INTERRUPT_WINDOW_FIRST;
 }
 
-/** Stores leaves of one table. */
-static __attribute__((noinline)) enum iommu_status map_leaves(
-	word64 *leaf, uint64_t value, unsigned count)
-{
-	if (any_present(leaf, count))
-		return IOMMU_MAPPED;
-	store_leaves(leaf, value, count);
-	return IOMMU_OK;
-}
-
-/** Everything that can be wrong with a range; then maps it. */
-static __attribute__((noinline)) enum iommu_status map_slowly(
-	struct iommu_domain *domain, uint64_t iova, uint64_t phys,
-	uint64_t size, unsigned rights, struct made *made)
+/** Everything that can be wrong with a range. */
+static enum iommu_status check_map(const struct iommu_domain *domain,
+	uint64_t iova, uint64_t phys, uint64_t size, unsigned rights)
 {
 	uint64_t last = iova + (size - 1), phys_last = phys + (size - 1);
-	uint64_t bits = rights | domain->table.leaf_bits;
-	unsigned count = (unsigned)(size >> PAGE_SHIFT), level;
-	enum iommu_status status;
-	word64 *table;
 
-	*made = (struct made){0, false};
 	if (domain->kind != IOMMU_DOMAIN_MAPPED || !size ||
 		(iova | phys | size) & (PAGE_SIZE - 1) || !rights ||
 		rights & ~(unsigned)PRESENT)
@@ -181,14 +156,26 @@ static __attribute__((noinline)) enum iommu_status map_slowly(
 		return IOMMU_WIDTH;
 	if (touches_window(iova, last) || touches_window(phys, phys_last))
 		return IOMMU_RESERVED_RANGE;
-	table = find_table(domain, iova, last, &level);
-	if (level > 1)
-		return core_map_range(
-			domain, table, level, iova, last, phys, bits, made);
-	table += index_of(iova, 1);
-	status = map_leaves(table, phys | bits, count);
-	if (status == IOMMU_OK)
-		leaves_to_memory(domain, table, count);
+	return IOMMU_OK;
+}
+
+/** Maps a sound range from its lowest table on. */
+static __attribute__((noinline)) enum iommu_status map_below(
+	struct iommu_domain *domain, word64 *table, unsigned level,
+	uint64_t iova, uint64_t phys, uint64_t size, uint64_t bits,
+	struct made *made)
+{
+	struct edit edit = {.domain = domain,
+		.table = &domain->table,
+		.phys_delta = phys - iova,
+		.leaf_bits = bits,
+		.at = iova,
+		.last = iova + (size - 1),
+		.lowest = iova,
+		.highest = iova + (size - 1)};
+	enum iommu_status status = core_map_below(&edit, table, level);
+
+	*made = (struct made){edit.at - iova, edit.relinked};
 	return status;
 }
 
@@ -197,13 +184,28 @@ static __attribute__((noinline)) enum iommu_status map_whole(
 	struct iommu_domain *domain, uint64_t iova, uint64_t phys,
 	uint64_t size, unsigned rights)
 {
+	enum iommu_status status = check_map(domain, iova, phys, size, rights);
+	uint64_t bits = rights | domain->table.leaf_bits;
+	unsigned count = (unsigned)(size >> PAGE_SHIFT), level;
 	struct made made;
-	enum iommu_status status =
-		map_slowly(domain, iova, phys, size, rights, &made);
+	word64 *table;
 
-	return status == IOMMU_OK
-		? status
-		: core_map_undo(domain, iova, size, made, status);
+	if (status != IOMMU_OK)
+		return status;
+	table = find_table(domain, iova, iova + (size - 1), &level);
+	if (level > 1) {
+		status = map_below(
+			domain, table, level, iova, phys, size, bits, &made);
+		return status == IOMMU_OK
+			? status
+			: core_map_undo(domain, iova, size, made, status);
+	}
+	table += index_of(iova, 1);
+	if (any_present(table, count))
+		return IOMMU_MAPPED;
+	store_leaves(table, phys | bits, count);
+	write_back(domain, table, count);
+	return IOMMU_OK;
 }
 
 /** Whether a page of memory and rights for it can go the short way. */
@@ -234,7 +236,7 @@ unsigned core_map_pages(struct iommu_domain *domain, uint64_t iova,
 			break;
 		store(&leaf[n], phys | bits);
 	}
-	leaves_to_memory(domain, leaf, n);
+	write_back(domain, leaf, n);
 	return n;
 }
 
@@ -270,7 +272,7 @@ enum iommu_status core_map(struct iommu_domain *domain, uint64_t iova,
 
 	if (!leaf)
 		return map_whole(domain, iova, phys, size, rights);
-	leaves_to_memory(domain, leaf, 1);
+	write_back(domain, leaf, 1);
 	return IOMMU_OK;
 }
 
@@ -292,26 +294,11 @@ enum iommu_status iommu_map(struct iommu_domain *domain, iommu_iova_t iova,
 
 	if (!leaf)
 		return map_any(domain, iova.v, phys.v, size, rights);
-	leaves_to_memory(domain, leaf, 1);
+	write_back(domain, leaf, 1);
 	return core_tell_present(domain, iova.v, PAGE_SIZE);
 }
 
 /* ---- unmap ---- */
-
-/** Clears leaves of one table, which stays, also in memory. Returns bytes. */
-static __attribute__((noinline)) uint64_t clear_leaves(
-	const struct iommu_domain *domain, word64 *leaf, uint64_t size)
-{
-	unsigned count = (unsigned)(size >> PAGE_SHIFT), n;
-	unsigned present = count_present(leaf, count);
-
-#pragma GCC unroll 8
-	for (n = 0; n < count; n++)
-		store(&leaf[n], 0);
-	if (present)
-		leaves_to_memory(domain, leaf, count);
-	return (uint64_t)present << PAGE_SHIFT;
-}
 
 /** Clears a page's leaf if that can be done on the short way. */
 static inline bool clear_near(struct iommu_domain *domain, uint64_t iova)
@@ -323,7 +310,7 @@ static inline bool clear_near(struct iommu_domain *domain, uint64_t iova)
 	if (!leaf || !(load(leaf) & PRESENT))
 		return false;
 	store(leaf, 0);
-	leaves_to_memory(domain, leaf, 1);
+	write_back(domain, leaf, 1);
 	return true;
 }
 
@@ -340,16 +327,19 @@ static __attribute__((noinline)) bool unmap_below(struct iommu_batch *batch,
 	struct edit edit = {.domain = batch->domain,
 		.table = &batch->domain->table,
 		.batch = batch,
-		.first = iova,
+		.at = iova,
 		.last = last,
+		.lowest = iova,
+		.highest = last,
 		.counted = out_removed != NULL};
-	bool fine = core_unmap_below(&edit, table, level, iova, last);
+	bool fine = core_unmap_below(&edit, table, level);
 
 	if (edit.removed || edit.relinked)
 		iommu_batch_add(batch,
 			IOMMU_REMOVED |
 				(edit.relinked ? IOMMU_TABLE_CHANGED : 0u),
-			iommu_iova(edit.first), edit.last - edit.first + 1);
+			iommu_iova(edit.lowest),
+			edit.highest - edit.lowest + 1);
 	if (out_removed)
 		*out_removed = edit.removed;
 	return fine;
@@ -373,7 +363,8 @@ static __attribute__((noinline)) enum iommu_status unmap_any(
 		return unmap_below(batch, table, level, iova, last, out_removed)
 			? IOMMU_OK
 			: IOMMU_NO_MEMORY;
-	removed = clear_leaves(domain, &table[index_of(iova, 1)], size);
+	removed = core_clear_leaves(domain, &table[index_of(iova, 1)],
+		(unsigned)(size >> PAGE_SHIFT));
 	if (removed)
 		iommu_batch_add(batch, IOMMU_REMOVED, iommu_iova(iova), size);
 	if (out_removed)

@@ -119,7 +119,7 @@ static void settle_link(const struct edit *edit, word64 *entry, uint64_t value)
 {
 	if (value & IN_MEMORY)
 		return;
-	write_back(edit, entry, 1);
+	write_back(edit->domain, entry, 1);
 	__atomic_fetch_or(entry, IN_MEMORY, __ATOMIC_RELEASE);
 }
 
@@ -130,50 +130,60 @@ static void note_linked(const struct edit *edit)
 	word64 *linked = edit->table->linked;
 	unsigned long state;
 
-	if (edit->first >= load(&linked[0]) && edit->last <= load(&linked[1]))
+	if (edit->lowest >= load(&linked[0]) &&
+		edit->highest <= load(&linked[1]))
 		return;
 	state = core_lock(iommu, &iommu->pool_lock);
-	store(&linked[0], core_min(linked[0], edit->first));
-	store(&linked[1], core_max(linked[1], edit->last));
+	store(&linked[0], core_min(linked[0], edit->lowest));
+	store(&linked[1], core_max(linked[1], edit->highest));
 	core_unlock(iommu, &iommu->pool_lock, state);
 }
 
-/** The table below an entry; made if absent. NULL: out of memory, or the entry
- *  is a large page. */
-word64 *core_table_below(struct edit *edit, word64 *entry)
+/** Has an entry lead to a table, unless another CPU was faster. Returns the
+ *  table that it leads to, NULL if that is a large page. */
+static word64 *link_table(struct edit *edit, word64 *entry, uint64_t value,
+	word64 *table, iommu_phys_t phys)
 {
 	struct iommu *iommu = edit->domain->iommu;
-	uint64_t value = load(entry);
-	iommu_phys_t phys;
-	word64 *table;
 
-	if (!(value & PRESENT)) {
-		table = core_pages(iommu, 0, &phys);
-		if (!table)
-			return NULL;
-		write_back(edit, table, ENTRIES);
-		if (__atomic_compare_exchange_n(entry, &value, phys.v | PRESENT,
-			    false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
-			settle_link(edit, entry, 0);
-			note_linked(edit);
-			edit->relinked = true;
-			return table;
-		}
-		core_pages_free(iommu, table, phys, 0);
+	if (__atomic_compare_exchange_n(entry, &value, phys.v | PRESENT, false,
+		    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+		settle_link(edit, entry, 0);
+		note_linked(edit);
+		edit->relinked = true;
+		return table;
 	}
+	if (!reserve_put(edit->domain, phys))
+		core_pages_free(iommu, table, phys, 0);
 	if (value & LARGE)
 		return NULL;
 	settle_link(edit, entry, value);
 	return table_at(iommu, value);
 }
 
+word64 *core_table_below(struct edit *edit, word64 *entry, uint64_t value)
+{
+	struct iommu *iommu = edit->domain->iommu;
+	iommu_phys_t phys;
+	word64 *table;
+
+	if (value & PRESENT) {
+		settle_link(edit, entry, value);
+		return table_at(iommu, value);
+	}
+	table = core_pages(iommu, 0, &phys);
+	if (!table)
+		return NULL;
+	write_back(edit->domain, table, ENTRIES);
+	return link_table(edit, entry, value, table, phys);
+}
+
 /**
- * Replaces the large page around iova by a table that says the same. Another
- * CPU that unmaps another part of the page may be faster. Not inlined: that
- * would double the stack of the recursion.
+ * Replaces the large page at edit->at by a table that says the same. Another
+ * CPU that unmaps another part of the page may be faster.
  */
-static __attribute__((noinline)) word64 *split(struct edit *edit, word64 *entry,
-	uint64_t value, unsigned level, uint64_t iova)
+static word64 *split(
+	struct edit *edit, word64 *entry, uint64_t value, unsigned level)
 {
 	uint64_t step = 1ull << shift_of(level - 1);
 	uint64_t mask = (1ull << shift_of(level)) - 1;
@@ -186,122 +196,75 @@ static __attribute__((noinline)) word64 *split(struct edit *edit, word64 *entry,
 		return NULL;
 	for (n = 0; n < ENTRIES; n++)
 		table[n] = leaf + n * step;
-	write_back(edit, table, ENTRIES);
+	write_back(edit->domain, table, ENTRIES);
 	/* The unit may hold the page in one piece: flush all of it. */
-	edit->first = core_min(edit->first, iova & ~mask);
-	edit->last = core_max(edit->last, iova | mask);
+	edit->lowest = core_min(edit->lowest, edit->at & ~mask);
+	edit->highest = core_max(edit->highest, edit->at | mask);
 	edit->relinked = true;
-	if (__atomic_compare_exchange_n(entry, &value, phys.v | PRESENT, false,
-		    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
-		settle_link(edit, entry, 0);
-		note_linked(edit);
-		return table;
-	}
-	if (!reserve_put(edit->domain, phys))
-		core_pages_free(edit->domain->iommu, table, phys, 0);
-	settle_link(edit, entry, value);
-	return table_at(edit->domain->iommu, value);
+	return link_table(edit, entry, value, table, phys);
 }
 
 /* ---- map ---- */
 
-/** Whether anything in [iova, last] is mapped below a table. */
-static bool range_is_used(const struct edit *edit, const word64 *table,
-	unsigned level, uint64_t iova, uint64_t last)
+/** How many pages are left in the leaf table of what comes next. */
+static unsigned pages_left(const struct edit *edit)
 {
-	uint64_t mask = (1ull << shift_of(level)) - 1;
-
-	if (level == 1)
-		return any_present(&table[index_of(iova, 1)],
-			(unsigned)((last - iova) >> PAGE_SHIFT) + 1);
-	for (;;) {
-		uint64_t entry = load(&table[index_of(iova, level)]);
-		uint64_t end = core_min(iova | mask, last);
-
-		if (entry & PRESENT) {
-			if (entry & LARGE)
-				return true;
-			if (range_is_used(edit,
-				    table_at(edit->domain->iommu, entry),
-				    level - 1, iova, end))
-				return true;
-		}
-		if (end == last)
-			return false;
-		iova = end + 1;
-	}
+	return (unsigned)core_min(ENTRIES - index_of(edit->at, 1),
+		((edit->last - edit->at) >> PAGE_SHIFT) + 1);
 }
 
-static bool fits_large(
-	const struct edit *edit, unsigned level, uint64_t iova, uint64_t last)
+static bool fits_large(const struct edit *edit, unsigned level)
 {
 	uint64_t size = 1ull << shift_of(level);
 
 	return level <= 3 && edit->table->page_sizes & size &&
-		!((iova | edit->phys_delta) & (size - 1)) &&
-		last - iova >= size - 1;
+		!((edit->at | edit->phys_delta) & (size - 1)) &&
+		edit->last - edit->at >= size - 1;
 }
 
-static void map_leaves(
-	struct edit *edit, word64 *first, uint64_t iova, uint64_t last)
-{
-	unsigned count = (unsigned)((last - iova) >> PAGE_SHIFT) + 1;
-
-	store_leaves(first, (iova + edit->phys_delta) | edit->leaf_bits, count);
-	write_back(edit, first, count);
-	edit->done = last + 1;
-}
-
-/** Maps on from edit->done: one large page, or what one table of leaves maps of
- *  the rest; from the given table down. */
+/** Maps on: one large page, or what one table of leaves maps of the rest. */
 static enum iommu_status map_next(
 	struct edit *edit, word64 *table, unsigned level)
 {
-	uint64_t iova = edit->done, end;
-	word64 *entry;
+	uint64_t value = PRESENT, leaf = edit->leaf_bits;
+	unsigned count = pages_left(edit);
 
+	leaf |= edit->at + edit->phys_delta;
 	for (; level > 1; level--) {
-		end = core_min(
-			iova | ((1ull << shift_of(level)) - 1), edit->last);
-		entry = &table[index_of(iova, level)];
-		if (fits_large(edit, level, iova, end) && !load(entry) &&
+		word64 *entry = &table[index_of(edit->at, level)];
+
+		value = load(entry);
+		if (value & LARGE)
+			return IOMMU_MAPPED;
+		if (!value && fits_large(edit, level) &&
 			core_reserve_fill(edit->domain)) {
-			store(entry,
-				(iova + edit->phys_delta) | edit->leaf_bits |
-					LARGE);
-			write_back(edit, entry, 1);
-			edit->done = end + 1;
+			store(entry, leaf | LARGE);
+			write_back(edit->domain, entry, 1);
+			edit->at += 1ull << shift_of(level);
 			return IOMMU_OK;
 		}
-		table = core_table_below(edit, entry);
+		table = core_table_below(edit, entry, value);
 		if (!table)
 			return IOMMU_NO_MEMORY;
 	}
-	end = core_min(iova | ((1ull << shift_of(2)) - 1), edit->last);
-	map_leaves(edit, &table[index_of(iova, 1)], iova, end);
+	table += index_of(edit->at, 1);
+	/* A table that comes now is empty where nobody else maps. */
+	if (value & PRESENT && any_present(table, count))
+		return IOMMU_MAPPED;
+	store_leaves(table, leaf, count);
+	write_back(edit->domain, table, count);
+	edit->at += (uint64_t)count << PAGE_SHIFT;
 	return IOMMU_OK;
 }
 
-enum iommu_status core_map_range(struct iommu_domain *domain, word64 *table,
-	unsigned level, uint64_t iova, uint64_t last, uint64_t phys,
-	uint64_t leaf_bits, struct made *made)
+enum iommu_status core_map_below(
+	struct edit *edit, word64 *table, unsigned level)
 {
-	struct edit edit = {
-		.domain = domain,
-		.table = &domain->table,
-		.phys_delta = phys - iova,
-		.leaf_bits = leaf_bits,
-		.done = iova,
-		.first = iova,
-		.last = last,
-	};
-	enum iommu_status status = IOMMU_MAPPED;
+	enum iommu_status status;
 
-	if (!range_is_used(&edit, table, level, iova, last))
-		do
-			status = map_next(&edit, table, level);
-		while (status == IOMMU_OK && edit.done <= last);
-	*made = (struct made){edit.done - iova, edit.relinked};
+	do
+		status = map_next(edit, table, level);
+	while (status == IOMMU_OK && edit->at <= edit->last);
 	return status;
 }
 
@@ -349,63 +312,86 @@ bool core_is_pinned(
 }
 
 /** Clears a present entry that goes as a whole. */
-static void unmap_entry(struct edit *edit, word64 *entry, uint64_t value,
-	unsigned level, uint64_t iova)
+static void unmap_entry(
+	struct edit *edit, word64 *entry, uint64_t value, unsigned level)
 {
 	store(entry, 0);
 	if (is_leaf(value, level)) {
 		edit->removed += 1ull << shift_of(level);
 	} else {
-		collect(edit, value, level - 1, iova);
+		collect(edit, value, level - 1, edit->at);
 		edit->relinked = true;
 	}
 }
 
-/** Unmaps on from *iova: what one table maps of the rest, up to the first entry
- *  of which only a part goes; from the given table down. False: a split found
- *  no page. */
-static bool unmap_next(struct edit *edit, word64 *table, unsigned level,
-	uint64_t *iova, uint64_t last)
+uint64_t core_clear_leaves(
+	const struct iommu_domain *domain, word64 *leaf, unsigned count)
 {
-	for (;; level--) {
-		uint64_t size = 1ull << shift_of(level), value = 0;
-		unsigned first = index_of(*iova, level), n = first;
-		unsigned low = ENTRIES, high = 0;
+	unsigned present = count_present(leaf, count), n;
 
-		for (; n < ENTRIES && *iova <= last; n++) {
-			bool whole = !(*iova & (size - 1)) &&
-				last - *iova >= size - 1;
-
-			value = load(&table[n]);
-			if (value & PRESENT) {
-				if (!whole ||
-					core_is_pinned(
-						edit, level, *iova, value))
-					break;
-				unmap_entry(
-					edit, &table[n], value, level, *iova);
-				low = low < n ? low : n;
-				high = n;
-			}
-			*iova = (*iova | (size - 1)) + 1;
-		}
-		if (low <= high)
-			write_back(edit, &table[low], high - low + 1);
-		if (n == ENTRIES || *iova > last)
-			return true;
-		table = is_leaf(value, level)
-			? split(edit, &table[n], value, level, *iova)
-			: table_at(edit->domain->iommu, value);
-		if (!table)
-			return false;
-	}
+#pragma GCC unroll 8
+	for (n = 0; n < count; n++)
+		store(&leaf[n], 0);
+	if (present)
+		write_back(domain, leaf, count);
+	return (uint64_t)present << PAGE_SHIFT;
 }
 
-bool core_unmap_below(struct edit *edit, word64 *table, unsigned level,
-	uint64_t iova, uint64_t last)
+static void unmap_leaves(struct edit *edit, word64 *table)
 {
-	while (iova <= last)
-		if (!unmap_next(edit, table, level, &iova, last))
-			return false;
+	unsigned count = pages_left(edit);
+
+	edit->removed += core_clear_leaves(
+		edit->domain, &table[index_of(edit->at, 1)], count);
+	edit->at += (uint64_t)count << PAGE_SHIFT;
+}
+
+/** Clears entries of a table from edit->at on, up to the first of which only a
+ *  part goes: returns that, or NULL at the end of the table or range. */
+static word64 *unmap_entries(struct edit *edit, word64 *table, unsigned level)
+{
+	uint64_t size = 1ull << shift_of(level);
+	unsigned n = index_of(edit->at, level), low = ENTRIES, high = 0;
+
+	for (; n < ENTRIES && edit->at <= edit->last; n++) {
+		uint64_t value = load(&table[n]);
+
+		if (value & PRESENT) {
+			if (edit->at & (size - 1) ||
+				edit->last - edit->at < size - 1 ||
+				core_is_pinned(edit, level, edit->at, value))
+				break;
+			unmap_entry(edit, &table[n], value, level);
+			low = low < n ? low : n;
+			high = n;
+		}
+		edit->at = (edit->at | (size - 1)) + 1;
+	}
+	if (low <= high)
+		write_back(edit->domain, &table[low], high - low + 1);
+	return n < ENTRIES && edit->at <= edit->last ? &table[n] : NULL;
+}
+
+bool core_unmap_below(struct edit *edit, word64 *top, unsigned top_level)
+{
+	while (edit->at <= edit->last) {
+		unsigned level = top_level;
+		word64 *table = top, *entry;
+		uint64_t value;
+
+		for (; level > 1; level--) {
+			entry = unmap_entries(edit, table, level);
+			if (!entry)
+				break;
+			value = load(entry);
+			table = is_leaf(value, level)
+				? split(edit, entry, value, level)
+				: table_at(edit->domain->iommu, value);
+			if (!table)
+				return false;
+		}
+		if (level == 1)
+			unmap_leaves(edit, table);
+	}
 	return true;
 }

@@ -26,15 +26,15 @@ enum {
 	RESERVE = 4,
 };
 
-/** One map or unmap on its way. */
+/** One map, unmap or join on its way. */
 struct edit {
 	struct iommu_domain *domain;
 	struct pgtable *table;
-	struct iommu_batch *batch; /* unmap */
+	struct iommu_batch *batch; /* unmap, join */
 	uint64_t phys_delta;       /* map: phys - iova */
 	uint64_t leaf_bits;        /* map */
-	uint64_t done;             /* map: end of what is mapped, exclusive */
-	uint64_t first, last;      /* what is mapped; what has to be flushed */
+	uint64_t at, last;         /* what is left to be done */
+	uint64_t lowest, highest;  /* unmap: what has to be flushed */
 	uint64_t removed;          /* unmap: bytes; only if counted those of
 				      tables that go as a whole */
 	bool counted;              /* unmap */
@@ -87,11 +87,11 @@ static inline unsigned next_present(
 
 static inline bool any_present(const word64 *entry, unsigned count)
 {
-	uint64_t used = entry[0];
+	uint64_t used = 0;
 	unsigned n;
 
 #pragma GCC unroll 8
-	for (n = 1; n < count; n++)
+	for (n = 0; n < count; n++)
 		used |= entry[n];
 	return used & PRESENT;
 }
@@ -122,12 +122,13 @@ static inline void store_leaves(word64 *leaf, uint64_t value, unsigned count)
 		store(&leaf[n], value);
 }
 
+/** Entries that were stored, to the memory that units read. */
 static inline void write_back(
-	const struct edit *edit, const word64 *first, unsigned count)
+	const struct iommu_domain *domain, const word64 *first, unsigned count)
 {
-	const struct iommu_host *host = &edit->domain->iommu->host;
+	const struct iommu_host *host = &domain->iommu->host;
 
-	if (edit->table->write_back && count)
+	if (domain->table.write_back && count)
 		host->cache_flush(host->ctx, first, count * sizeof(*first));
 }
 
@@ -142,28 +143,31 @@ struct made {
 	bool tables;   /* tables came or were split */
 };
 
-/** Maps below a table; if it fails, core_map_undo() is to follow. */
-enum iommu_status core_map_range(struct iommu_domain *domain, word64 *table,
-	unsigned level, uint64_t iova, uint64_t last, uint64_t phys,
-	uint64_t leaf_bits, struct made *made);
+/** Clears leaves of one table, also in memory. Returns how many bytes they
+ *  mapped. */
+uint64_t core_clear_leaves(
+	const struct iommu_domain *domain, word64 *leaf, unsigned count);
+/** Maps what is left below a table. IOMMU_MAPPED: something is mapped there. If
+ *  it fails, core_map_undo() is to follow. */
+enum iommu_status core_map_below(
+	struct edit *edit, word64 *table, unsigned level);
 /** Takes back what a failed mapping of size bytes did; the unit may have seen
  *  it. Tables that it made stay, and are flushed as they would have been with
  *  their leaves. Returns the status, or IOMMU_UNCONFIRMED. */
 enum iommu_status core_map_undo(struct iommu_domain *domain, uint64_t iova,
 	uint64_t size, struct made made, enum iommu_status status);
-/** Unmaps what a table maps of a range; tables may be split and unlinked.
+/** Unmaps what is left below a table; tables may be split and unlinked.
  *  False: a split found no page. */
-bool core_unmap_below(struct edit *edit, word64 *table, unsigned level,
-	uint64_t iova, uint64_t last);
+bool core_unmap_below(struct edit *edit, word64 *table, unsigned level);
 /** Takes the leaf table of an address out of the cache. */
 void core_leaf_forget(struct pgtable *table, uint64_t iova);
 /** Makes sure that large pages which exist can be split later. */
 bool core_reserve_fill(struct iommu_domain *domain);
 /** Puts the page of an unlinked table, that of iova, into the edit's batch. */
 void core_wait_for_flush(struct edit *edit, uint64_t entry, uint64_t iova);
-/** The table below an entry; made if absent. NULL: out of memory, or the entry
- *  is a large page. */
-word64 *core_table_below(struct edit *edit, word64 *entry);
+/** The table below an entry, made if absent; value is what the entry held, no
+ *  large page. NULL: out of memory, or it is a large page now. */
+word64 *core_table_below(struct edit *edit, word64 *entry, uint64_t value);
 /** Whether an entry leads to a table that units with fewer levels start at. */
 bool core_is_pinned(
 	const struct edit *edit, unsigned level, uint64_t iova, uint64_t value);

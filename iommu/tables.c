@@ -123,11 +123,11 @@ enum iommu_status core_table_make(
 	table->root = core_pages(iommu, 0, &table->phys);
 	if (!table->root)
 		return IOMMU_NO_MEMORY;
-	write_back(&edit, table->root, ENTRIES);
+	write_back(domain, table->root, ENTRIES);
 	/* The tables at which units with fewer levels start. */
 	at = table->root;
 	for (level = table->levels; level > table->lowest_root; level--) {
-		at = core_table_below(&edit, at);
+		at = core_table_below(&edit, at, 0);
 		if (!at) {
 			core_table_free(domain);
 			return IOMMU_NO_MEMORY;
@@ -253,7 +253,7 @@ static void join_below(struct edit *edit, word64 *table, unsigned level,
 				is_uniform(edit, below, level - 1, &leaf) &&
 				core_reserve_fill(edit->domain)) {
 				store(entry, leaf);
-				write_back(edit, entry, 1);
+				write_back(edit->domain, entry, 1);
 				core_wait_for_flush(edit, value, iova);
 				edit->relinked = true;
 			}
@@ -284,10 +284,27 @@ enum iommu_status iommu_join(struct iommu_domain *domain, iommu_iova_t iova,
 
 /* ---- questions ---- */
 
+unsigned core_shared_root(const struct iommu_domain *domain, unsigned usable,
+	iommu_phys_t *out_root)
+{
+	const struct iommu_shared_roots *roots = &domain->roots;
+	const iommu_phys_t root[] = {
+		roots->levels3, roots->levels4, roots->levels5};
+	unsigned levels = 5;
+
+	for (; levels >= 3; levels--)
+		if (usable >> levels & 1 && root[levels - 3].v) {
+			*out_root = root[levels - 3];
+			return levels;
+		}
+	return 0;
+}
+
 enum iommu_status iommu_iova_to_phys(const struct iommu_domain *domain,
 	iommu_iova_t iova, iommu_phys_t *out_phys)
 {
-	const struct iommu_shared_roots *roots = &domain->roots;
+	unsigned levels = domain->table.levels;
+	iommu_phys_t root = domain->table.phys;
 	struct iommu_walk walk = {0};
 
 	if (!out_phys || domain->kind == IOMMU_DOMAIN_BLOCKED)
@@ -296,15 +313,9 @@ enum iommu_status iommu_iova_to_phys(const struct iommu_domain *domain,
 		*out_phys = iommu_phys(iova.v);
 		return IOMMU_OK;
 	}
-	if (domain->kind == IOMMU_DOMAIN_MAPPED)
-		core_walk_tables(domain->iommu, domain->table.phys,
-			domain->table.levels, iova, &walk);
-	else if (roots->levels5.v)
-		core_walk_tables(domain->iommu, roots->levels5, 5, iova, &walk);
-	else if (roots->levels4.v)
-		core_walk_tables(domain->iommu, roots->levels4, 4, iova, &walk);
-	else
-		core_walk_tables(domain->iommu, roots->levels3, 3, iova, &walk);
+	if (domain->kind == IOMMU_DOMAIN_SHARED)
+		levels = core_shared_root(domain, ~0u, &root);
+	core_walk_tables(domain->iommu, root, levels, iova, &walk);
 	if (!walk.mapped)
 		return IOMMU_NOT_MAPPED;
 	*out_phys = walk.phys;

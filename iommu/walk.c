@@ -4,28 +4,17 @@
  * owns the tables. Every pointer met may be garbage: the host's phys_to_virt
  * decides what can be read.
  */
-#include "backend.h"
-
-enum {
-	READ = 1,
-	WRITE = 2,
-	LARGE = 1 << 7,
-};
-
-#define TABLE_ADDRESS 0x000ffffffffff000ull
+#include "pgtable.h"
 
 static bool read_entry(const struct iommu *iommu, uint64_t at, uint64_t *out)
 {
-	const char *page;
+	const uint64_t offset = at & (PAGE_SIZE - 1);
+	const word64 *page = iommu->host.phys_to_virt(
+		iommu->host.ctx, iommu_phys(at - offset));
 
-	page = iommu->host.phys_to_virt(
-		iommu->host.ctx, iommu_phys(at & ~(uint64_t)(PAGE_SIZE - 1)));
-	if (!page)
-		return false;
-	*out = __atomic_load_n(
-		(const word64 *)(const void *)(page + (at & (PAGE_SIZE - 1))),
-		__ATOMIC_ACQUIRE);
-	return true;
+	if (page)
+		*out = load(&page[offset / sizeof(*page)]);
+	return page;
 }
 
 static void note(
@@ -41,34 +30,29 @@ static void note(
 void core_walk_tables(const struct iommu *iommu, iommu_phys_t root,
 	unsigned levels, iommu_iova_t iova, struct iommu_walk *walk)
 {
-	uint64_t table = root.v, value;
-	unsigned rights = READ | WRITE;
+	uint64_t table = root.v, rights = PRESENT, value;
 	unsigned level;
 
-	if (iova.v >> (12 + 9 * levels))
+	if (iova.v >> shift_of(levels + 1))
 		return;
 	for (level = levels;; level--) {
-		unsigned shift = 12 + 9 * (level - 1);
-		uint64_t at = table + (iova.v >> shift & 511) * 8;
+		uint64_t mask = (1ull << shift_of(level)) - 1;
+		uint64_t at = table + index_of(iova.v, level) * sizeof(value);
 
 		if (!read_entry(iommu, at, &value))
 			return;
 		note(walk, level, at, value);
-		rights &= (unsigned)value;
-		if (!(value & (READ | WRITE)))
+		rights &= value;
+		if (!(value & PRESENT))
 			return;
-		if (level == 1 || (level <= 3 && value & LARGE)) {
-			uint64_t mask = (1ull << shift) - 1;
-
-			walk->mapped = true;
-			walk->page_size = mask + 1;
-			walk->phys =
-				iommu_phys((value & TABLE_ADDRESS & ~mask) |
-					(iova.v & mask));
-			walk->rights = rights & (READ | WRITE);
-			return;
-		}
-		table = value & TABLE_ADDRESS;
+		table = value & ADDRESS;
+		if (level > 3 || !is_leaf(value, level))
+			continue;
+		walk->mapped = true;
+		walk->page_size = mask + 1;
+		walk->phys = iommu_phys((table & ~mask) | (iova.v & mask));
+		walk->rights = (unsigned)rights;
+		return;
 	}
 }
 

@@ -4,7 +4,7 @@
 # library that tells which of its functions are on the stack (measure.c).
 
 stack-flags := $(plain-flags) -fno-reorder-functions -no-pie
-stack-tests := sweep inject queue inherited left_on faults reserved ats dma \
+stack-tests := sweep inject twice queue inherited left_on faults reserved ats dma \
 	random_short
 stack-programs := $(stack-tests:%=$(O)/test/stack/%)
 stack-library := $(patsubst %,$(O)/stack/%.o,$(library-sources))
