@@ -77,20 +77,21 @@ static void check_msix(struct pci_device *d)
 	d->msix_count = 0;
 }
 
-/* Host bridges are left alone: some route the CPU's own memory. */
 void pci_read_bars(struct pci_device *d)
 {
+	/* Host bridges are left alone: some route the CPU's own memory. */
+	bool host = d->class == 6 && d->subclass == 0;
 	uint16_t command = pci_read16(d, PCI_COMMAND);
-	unsigned count = bar_count(d);
+	unsigned count = host ? 0 : bar_count(d);
 
-	if (d->class == 6 && d->subclass == 0)
-		return;
-	pci_write16(d, PCI_COMMAND, command & ~(COMMAND_IO | COMMAND_MEMORY));
-	for (unsigned n = 0; n < count;)
-		n += read_bar(d, n, count);
-	if (count)
+	if (count) {
+		pci_write16(d, PCI_COMMAND,
+			command & ~(COMMAND_IO | COMMAND_MEMORY));
+		for (unsigned n = 0; n < count;)
+			n += read_bar(d, n, count);
 		read_rom(d);
-	pci_write16(d, PCI_COMMAND, command);
+		pci_write16(d, PCI_COMMAND, command);
+	}
 	check_msix(d);
 }
 

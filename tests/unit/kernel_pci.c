@@ -50,6 +50,8 @@ struct acpi_machine acpi_machine;
 static struct function machine[FUNCTIONS];
 static unsigned nfunctions;
 static uint64_t now, state, accesses;
+static uint64_t seed; /* of the round of nonsense that runs, or ran last */
+static unsigned long rounds = 300;
 static int64_t clock_jump; /* in the next sleep */
 static bool wild;          /* accesses are counted only */
 
@@ -494,13 +496,29 @@ static void add_nonsense(void)
 		put(f, 0x100, 4, draw(20) | 1 << 16 | draw(4096) << 20);
 }
 
+/* Of a host bridge, whose BARs are not looked at, too. */
+static void table_in_no_bar_is_not_there(void **unused)
+{
+	struct function *f = add_endpoint(0, 8, 0x11);
+
+	(void)unused;
+	put(f, PCI_CLASS + 2, 2, 0x0600);
+	for (unsigned bar = 0; bar < 8; bar++) {
+		forget(NULL);
+		put(f, 0x64, 4, bar);
+		pci_init();
+		assert_int_equal(pci_find(0, 0, 8)->msix_count, 0);
+	}
+}
+
 static void nonsense_is_survived(void **unused)
 {
 	struct pci_device *d;
 
 	(void)unused;
-	for (unsigned round = 0; round < 300; round++) {
+	for (unsigned long round = 0; round < rounds; round++) {
 		start(NULL);
+		state = ++seed;
 		wild = true;
 		for (unsigned n = 1 + draw(FUNCTIONS); n; n--)
 			add_nonsense();
@@ -519,7 +537,7 @@ static void nonsense_is_survived(void **unused)
 
 #define T(name) cmocka_unit_test_setup_teardown(name, start, forget)
 
-int main(int argc, char **argv)
+int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(endpoint_is_read_and_quiet),
@@ -533,10 +551,20 @@ int main(int argc, char **argv)
 		T(circles_of_capabilities_end),
 		T(capability_at_the_edge_is_not_there),
 		T(table_outside_of_its_bar_is_not_there),
+		T(table_in_no_bar_is_not_there),
 		T(nonsense_is_survived),
 	};
+	const char *given = getenv("SEED"), *wanted = getenv("ROUNDS");
+	int failed;
 
-	state = argc > 1 ? strtoull(argv[1], NULL, 0) : (uint64_t)time(NULL);
-	printf("seed %llu\n", (unsigned long long)state);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	/* Each round has a seed of its own, one more than the last. */
+	seed = (given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL)) - 1;
+	if (wanted)
+		rounds = strtoul(wanted, NULL, 0);
+	printf("SEED=%llu\n", (unsigned long long)seed + 1);
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	if (failed)
+		printf("last round: SEED=%llu ROUNDS=1\n",
+			(unsigned long long)seed);
+	return failed;
 }
