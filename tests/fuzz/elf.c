@@ -4,34 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include "kernel/proc/elf.c"
+#include "tests/unit/support/memory_file.h"
 
 uint64_t user_top = 0x800000000000;
 
-static const uint8_t *image;
-static size_t image_size;
 static uint64_t bias;
-
-ssize_t file_read_kernel(struct file *f, void *buf, size_t n, uint64_t pos)
-{
-	(void)f;
-	if (pos > INT64_MAX)
-		abort();
-	if (pos >= image_size)
-		return 0;
-	n = MIN(n, image_size - pos);
-	memcpy(buf, image + pos, n);
-	return (ssize_t)n;
-}
-
-void *kmalloc(size_t n)
-{
-	return malloc(n);
-}
-
-void kfree(void *p)
-{
-	free(p);
-}
 
 int64_t space_mmap(struct space *s, uint64_t addr, uint64_t len, int prot,
 	int flags, struct file *f, uint64_t offset)
@@ -54,8 +31,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct elf e;
 
-	image = data;
-	image_size = size;
+	memory_file = data;
+	memory_file_size = size;
 	if (elf_read(NULL, &e))
 		return 0;
 	if (!e.count || e.start >= e.end || e.end > user_top ||

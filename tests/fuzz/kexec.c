@@ -4,31 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "kernel/kexec/image.c"
-
-static const uint8_t *bytes;
-static size_t count;
-
-ssize_t file_read_kernel(struct file *f, void *buf, size_t n, uint64_t pos)
-{
-	(void)f;
-	if (pos > INT64_MAX)
-		abort();
-	if (pos >= count)
-		return 0;
-	n = MIN(n, count - pos);
-	memcpy(buf, bytes + pos, n);
-	return (ssize_t)n;
-}
-
-void *kmalloc(size_t n)
-{
-	return malloc(n);
-}
-
-void kfree(void *p)
-{
-	free(p);
-}
+#include "tests/unit/support/memory_file.h"
 
 static bool apart(const struct kexec_segment *a, const struct kexec_segment *b)
 {
@@ -41,8 +17,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct kexec_image image;
 	bool entered = false;
 
-	bytes = data;
-	count = size;
+	memory_file = data;
+	memory_file_size = size;
 	if (kexec_read_image(NULL, size, &image))
 		return 0;
 	if (image.start < LOWEST || image.end > KEXEC_REACH)

@@ -21,34 +21,13 @@
 #undef PF_W
 #undef PF_R
 #include "kernel/proc/elf.c"
+#include "tests/unit/support/memory_file.h"
 
 uint64_t user_top = 0x800000000000;
 
 static uint8_t image[8192];
-static size_t image_size;
 
 /* --- what the reader calls --------------------------------------------- */
-
-ssize_t file_read_kernel(struct file *f, void *buf, size_t n, uint64_t pos)
-{
-	(void)f;
-	assert_true(pos <= INT64_MAX);
-	if (pos >= image_size)
-		return 0;
-	n = MIN(n, image_size - pos);
-	memcpy(buf, image + pos, n);
-	return (ssize_t)n;
-}
-
-void *kmalloc(size_t n)
-{
-	return malloc(n);
-}
-
-void kfree(void *p)
-{
-	free(p);
-}
 
 int64_t space_mmap(struct space *s, uint64_t addr, uint64_t len, int prot,
 	int flags, struct file *f, uint64_t offset)
@@ -76,7 +55,8 @@ static int make(void **state)
 
 	(void)state;
 	memset(image, 0, sizeof(image));
-	image_size = sizeof(image);
+	memory_file = image;
+	memory_file_size = sizeof(image);
 	memcpy(h->e_ident, "\177ELF\2\1\1", 7);
 	h->e_type = 2;
 	h->e_machine = 62;
@@ -156,7 +136,8 @@ static void short_files_are_refused(void **state)
 	struct elf e;
 
 	(void)state;
-	for (image_size = 0; image_size < needed; image_size++)
+	for (memory_file_size = 0; memory_file_size < needed;
+		memory_file_size++)
 		assert_int_equal(elf_read(NULL, &e), -ENOEXEC);
 	assert_int_equal(elf_read(NULL, &e), 0);
 }

@@ -14,9 +14,9 @@
 
 #include "kernel/kexec/image.c"
 #include "kernel/kexec/memory.c"
+#include "tests/unit/support/memory_file.h"
 
 static uint8_t file[8192];
-static size_t file_bytes;
 static struct kexec_image image;
 
 static uint64_t state;
@@ -28,27 +28,6 @@ static uint32_t draw(uint32_t n)
 }
 
 /* --- what the sources call ----------------------------------------------- */
-
-ssize_t file_read_kernel(struct file *f, void *buf, size_t n, uint64_t pos)
-{
-	(void)f;
-	assert_true(pos <= INT64_MAX);
-	if (pos >= file_bytes)
-		return 0;
-	n = MIN(n, file_bytes - pos);
-	memcpy(buf, file + pos, n);
-	return (ssize_t)n;
-}
-
-void *kmalloc(size_t n)
-{
-	return malloc(n);
-}
-
-void kfree(void *p)
-{
-	free(p);
-}
 
 static struct boot_range given[8], described[8];
 static uint32_t types[8];
@@ -89,7 +68,8 @@ static int make(void **unused)
 
 	(void)unused;
 	memset(file, 0, sizeof(file));
-	file_bytes = sizeof(file);
+	memory_file = file;
+	memory_file_size = sizeof(file);
 	memcpy(elf()->ident, "\177ELF\2\1\1", 7);
 	elf()->type = ET_EXEC;
 	elf()->machine = EM_X86_64;
@@ -116,7 +96,7 @@ static int make(void **unused)
 
 static int read_it(void)
 {
-	return kexec_read_image(NULL, file_bytes, &image);
+	return kexec_read_image(NULL, memory_file_size, &image);
 }
 
 static void a_good_image_is_understood(void **unused)
@@ -136,7 +116,8 @@ static void a_good_image_is_understood(void **unused)
 static void a_file_cut_short_is_refused(void **unused)
 {
 	(void)unused;
-	for (file_bytes = 0; file_bytes < 0x1a34; file_bytes++)
+	for (memory_file_size = 0; memory_file_size < 0x1a34;
+		memory_file_size++)
 		assert_int_equal(read_it(), -ENOEXEC);
 	assert_int_equal(read_it(), 0);
 }
@@ -175,7 +156,7 @@ static void segments_lie_apart_in_memory_that_may_be_had(void **unused)
 	REFUSED(header(1)->paddr = 0x100000);
 	REFUSED(header(1)->filesz = 0x12346);
 	REFUSED(header(1)->offset = UINT64_MAX - 0x10);
-	REFUSED(header(1)->offset = file_bytes);
+	REFUSED(header(1)->offset = memory_file_size);
 	REFUSED(header(1)->paddr = 0xff000);
 	REFUSED(header(1)->paddr = 0);
 	REFUSED(header(1)->paddr = KEXEC_REACH);
@@ -202,7 +183,7 @@ static void check_image(void)
 		assert_true(s->addr >= image.start && s->mem_size);
 		assert_true(s->addr + s->mem_size <= image.end);
 		assert_true(s->file_size <= s->mem_size);
-		assert_true(s->offset + s->file_size <= file_bytes);
+		assert_true(s->offset + s->file_size <= memory_file_size);
 		entered |= image.entry >= s->addr &&
 			image.entry < s->addr + s->file_size;
 		for (unsigned j = 0; j < i; j++)
@@ -225,7 +206,7 @@ static void damaged_images_are_survived(void **unused)
 			file[draw(4) ? draw(0x100) : 0x400 + draw(20)] = draw(3)
 				? (uint8_t)draw(256)
 				: (uint8_t)(draw(2) ? 0xff : 0);
-		file_bytes = draw(8) ? sizeof(file) : draw(sizeof(file));
+		memory_file_size = draw(8) ? sizeof(file) : draw(sizeof(file));
 		if (read_it())
 			continue;
 		check_image();
