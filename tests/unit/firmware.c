@@ -21,15 +21,31 @@
 static struct rig rig;
 static struct builder table;
 
+static void unit_for_all(void)
+{
+	table_unit_of(&table, DMAR_INCLUDE_ALL, 0, BASE);
+	table_close(&table);
+}
+
 /** A machine of one unit whose firmware says what `table` says. */
-static enum iommu_status discover(const char *kind)
+static void prepare(const char *kind)
 {
 	table_finish(&table);
 	rig_open(&rig, kind, MODEL_LAZY, 1);
 	board_install(&rig);
+}
+
+static enum iommu_status read_table(void)
+{
 	assert_int_equal(
 		iommu_create(&rig.hooks, &rig.options, &rig.iommu), IOMMU_OK);
 	return iommu_discover(rig.iommu, table.bytes, table.size);
+}
+
+static enum iommu_status discover(const char *kind)
+{
+	prepare(kind);
+	return read_table();
 }
 
 static void start(const char *kind)
@@ -141,16 +157,14 @@ static void unit_for_the_rest_may_stand_first(void **state)
 	 * rest, one that names a device. There is nothing at the others. */
 	table_unit_of(&table, DMAR_INCLUDE_ALL, 1, BASE + 0x30000);
 	table_close(&table);
-	table_unit_of(&table, DMAR_INCLUDE_ALL, 0, BASE);
-	table_close(&table);
+	unit_for_all();
 	table_unit_of(&table, DMAR_INCLUDE_ALL, 0, BASE + 0x10000);
 	table_close(&table);
 	table_unit_of(&table, 0, 0, BASE + 0x20000);
 	table_path(&table, DMAR_SCOPE_ENDPOINT, 0, 0, 1, one);
 	table_close(&table);
 	/* Named twice: once is enough. */
-	table_unit_of(&table, DMAR_INCLUDE_ALL, 0, BASE);
-	table_close(&table);
+	unit_for_all();
 	start("plain");
 	assert_int_equal(iommu_unit_count(rig.iommu), 4);
 	assert_int_equal(state_of(MODEL_BDF(0, 3, 0)), IOMMU_UNCOVERED);
@@ -184,8 +198,7 @@ static void tables_that_name_no_unit(void **state)
 	assert_string_equal(words, "");
 	rig_close(&rig);
 	begin();
-	table_unit_of(&table, DMAR_INCLUDE_ALL, 0, BASE);
-	table_close(&table);
+	unit_for_all();
 	assert_int_equal(discover("plain"), IOMMU_OK);
 	rig_close(&rig);
 	/* The length says less than the header needs. */
@@ -206,8 +219,7 @@ static void tables_may_be_long(void **state)
 	(void)state;
 	begin();
 	board_add(MODEL_BDF(0, 3, 0), BOARD_INTEGRATED);
-	table_unit_of(&table, DMAR_INCLUDE_ALL, 0, BASE);
-	table_close(&table);
+	unit_for_all();
 	for (unsigned n = 1; n < 70; n++) {
 		table_unit_of(&table, 0, n, BASE + 0x10000 * n);
 		table_scope(&table, DMAR_SCOPE_ENDPOINT, 0, 0, 12);
@@ -228,11 +240,8 @@ static void nth_page_of_discovery_is_missing(void **state)
 	(void)state;
 	for (unsigned n = 1; status != IOMMU_OK; n++) {
 		begin();
-		table_unit_of(&table, DMAR_INCLUDE_ALL, 0, BASE);
-		table_close(&table);
-		table_finish(&table);
-		rig_open(&rig, "plain", MODEL_LAZY, 1);
-		board_install(&rig);
+		unit_for_all();
+		prepare("plain");
 		assert_int_equal(
 			iommu_create(&rig.hooks, &rig.options, &rig.iommu),
 			IOMMU_OK);
@@ -297,13 +306,10 @@ static void refused(const char *kind, const char *why)
 
 	begin();
 	board_add(MODEL_BDF(0, 3, 0), BOARD_INTEGRATED);
-	table_unit_of(&table, DMAR_INCLUDE_ALL, 0, BASE);
-	table_close(&table);
-	table_finish(&table);
-	rig_open(&rig, kind, MODEL_LAZY, 1);
+	unit_for_all();
+	prepare(kind);
 	lie.real = rig.hooks;
 	lie.maps = 0;
-	board_install(&rig);
 	rig.hooks.reg_read = reg_read;
 	rig.hooks.regs_map = regs_map;
 	if (!strcmp(kind, "non-coherent"))
@@ -372,21 +378,13 @@ static void new_units_have_no_register_interface(void **state)
 	(void)state;
 	for (unsigned n = 0; n < 2; n++) {
 		begin();
-		table_unit_of(&table, DMAR_INCLUDE_ALL, 0, BASE);
-		table_close(&table);
-		table_finish(&table);
-		rig_open(&rig, "plain", MODEL_LAZY, 1);
+		unit_for_all();
+		prepare("plain");
 		lie.real = rig.hooks;
 		lie.version = n ? 0x60 : 0x50;
 		rig.hooks.reg_read = reg_read;
-		board_install(&rig);
 		rig.options.interface = IOMMU_INTERFACE_REGISTERS;
-		assert_int_equal(
-			iommu_create(&rig.hooks, &rig.options, &rig.iommu),
-			IOMMU_OK);
-		assert_int_equal(
-			iommu_discover(rig.iommu, table.bytes, table.size),
-			IOMMU_OK);
+		assert_int_equal(read_table(), IOMMU_OK);
 		assert_int_equal(
 			iommu_unit_info(rig.iommu, 0, &info), IOMMU_OK);
 		assert_int_equal(info.queued, n);
@@ -407,8 +405,7 @@ static void reserved_memory_is_listed(void **state)
 	begin();
 	board_add(MODEL_BDF(0, 3, 0), BOARD_INTEGRATED);
 	board_add(MODEL_BDF(0, 4, 0), BOARD_INTEGRATED);
-	table_unit_of(&table, DMAR_INCLUDE_ALL, 0, BASE);
-	table_close(&table);
+	unit_for_all();
 	table_reserved(&table, 1, 0x900000, 0x900fff); /* another segment */
 	table_path(&table, DMAR_SCOPE_ENDPOINT, 0, 0, 1, one);
 	table_close(&table);
@@ -482,18 +479,10 @@ static void firmware_may_not_want_remapping(void **state)
 
 		begin();
 		table.bytes[37] = 0;
-		table_unit_of(&table, DMAR_INCLUDE_ALL, 0, BASE);
-		table_close(&table);
-		table_finish(&table);
-		rig_open(&rig, "plain", MODEL_LAZY, 1);
-		board_install(&rig);
+		unit_for_all();
+		prepare("plain");
 		rig.options.interrupt_remapping = choice[n];
-		assert_int_equal(
-			iommu_create(&rig.hooks, &rig.options, &rig.iommu),
-			IOMMU_OK);
-		assert_int_equal(
-			iommu_discover(rig.iommu, table.bytes, table.size),
-			IOMMU_OK);
+		assert_int_equal(read_table(), IOMMU_OK);
 		assert_int_equal(iommu_start(rig.iommu), IOMMU_OK);
 		assert_int_equal(
 			iommu_unit_info(rig.iommu, 0, &info), IOMMU_OK);
@@ -544,8 +533,7 @@ static void ats_needs_a_port_that_has_it(void **state)
 				k == 3 ? BOARD_INTEGRATED : BOARD_ENDPOINT);
 			at[k] = board_extended(device[k], 0xf, 8);
 		}
-		table_unit_of(&table, DMAR_INCLUDE_ALL, 0, BASE);
-		table_close(&table);
+		unit_for_all();
 		if (n == 1 || n == 2) {
 			table_record(&table, DMAR_ATSR);
 			table_put(&table, 2, n == 1 ? DMAR_ALL_PORTS : 0);
@@ -558,18 +546,11 @@ static void ats_needs_a_port_that_has_it(void **state)
 			table_put(&table, 2, 1); /* another segment */
 			table_close(&table);
 		}
-		table_finish(&table);
-		rig_open(&rig, "plain", MODEL_LAZY, 1);
-		board_install(&rig);
+		prepare("plain");
 		if (n == 4)
 			rig.hooks.pci_write = NULL;
 		rig.options.ats = IOMMU_ON;
-		assert_int_equal(
-			iommu_create(&rig.hooks, &rig.options, &rig.iommu),
-			IOMMU_OK);
-		assert_int_equal(
-			iommu_discover(rig.iommu, table.bytes, table.size),
-			IOMMU_OK);
+		assert_int_equal(read_table(), IOMMU_OK);
 		assert_int_equal(iommu_start(rig.iommu), IOMMU_OK);
 		domain = rig_mapped_domain(&rig);
 		for (unsigned k = 0; k < 4; k++) {
@@ -841,8 +822,7 @@ static void quirk_is_told_of_once(void **state)
 	board_put(RIG_DEV, 0, 4, 0x49408086);
 	board_add(RIG_OTHER, BOARD_INTEGRATED);
 	board_put(RIG_OTHER, 0, 4, 0x49408086);
-	table_unit_of(&table, DMAR_INCLUDE_ALL, 0, BASE);
-	table_close(&table);
+	unit_for_all();
 	start("plain");
 	before = rig.host.logged[IOMMU_LOG_WARNING];
 	assert_int_equal(state_of(RIG_DEV), IOMMU_OK);

@@ -137,6 +137,14 @@ static void start_next(
 	watched = NULL;
 }
 
+/** One system after the other. */
+static void follow(struct earlier *e, struct rig *r, struct model *m,
+	enum iommu_take_over take_over)
+{
+	live_earlier(e, m);
+	start_next(r, m, take_over);
+}
+
 static enum iommu_device_state state_of(struct rig *r, uint16_t bdf)
 {
 	struct iommu_device_info info;
@@ -151,6 +159,14 @@ static void no_violation(struct rig *r)
 	if (model_violation_count(r->m))
 		model_report(r->m, stderr);
 	assert_int_equal(model_violation_count(r->m), 0);
+}
+
+/** Ends the last system and the machine. */
+static void end_next(struct rig *r)
+{
+	assert_int_equal(iommu_destroy(r->iommu), IOMMU_OK);
+	no_violation(r);
+	model_destroy(r->m);
 }
 
 /** What the first left is used, then replaced device by device. */
@@ -201,9 +217,7 @@ static void succeed(const struct model_personality *kind, enum model_mode mode,
 	rig_space_free(&e.space);
 	model_page_free(m, e.frame, 0);
 	rig_check(&r);
-	assert_int_equal(iommu_destroy(r.iommu), IOMMU_OK);
-	no_violation(&r);
-	model_destroy(m);
+	end_next(&r);
 }
 
 static void what_was_left_is_kept(void **state)
@@ -230,14 +244,11 @@ static void what_was_left_is_blocked_without_a_pause(void **state)
 		struct rig r;
 
 		m = model_create_usual(p, MODEL_LAZY, 0, 3, false);
-		live_earlier(&e, m);
-		start_next(&r, m, IOMMU_TAKE_OVER_BLOCKED);
+		follow(&e, &r, m, IOMMU_TAKE_OVER_BLOCKED);
 		assert_false(rig_can_read(&r, RIG_DEV, AT));
 		assert_int_equal(iommu_inherited_count(r.iommu), 0);
 		send(&e, &r, false);
-		assert_int_equal(iommu_destroy(r.iommu), IOMMU_OK);
-		no_violation(&r);
-		model_destroy(m);
+		end_next(&r);
 	}
 }
 
@@ -275,9 +286,7 @@ static void detach_ends_what_was_inherited(void **state)
 	assert_int_equal(iommu_inherited_end(r.iommu), IOMMU_OK);
 	assert_int_equal(iommu_inherited_count(r.iommu), 0);
 	assert_false(rig_can_read(&r, RIG_BEHIND_BRIDGE, AT));
-	assert_int_equal(iommu_destroy(r.iommu), IOMMU_OK);
-	no_violation(&r);
-	model_destroy(m);
+	end_next(&r);
 }
 
 static struct rig *trying;
@@ -297,16 +306,13 @@ static void nothing_comes_back_while_it_ends(void **state)
 	struct rig r;
 
 	(void)state;
-	live_earlier(&e, m);
-	start_next(&r, m, IOMMU_TAKE_OVER_KEPT);
+	follow(&e, &r, m, IOMMU_TAKE_OVER_KEPT);
 	trying = &r;
 	r.host.on_relax = try_meanwhile;
 	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
 	r.host.on_relax = NULL;
 	assert_false(rig_can_read(&r, RIG_DEV, AT));
-	assert_int_equal(iommu_destroy(r.iommu), IOMMU_OK);
-	no_violation(&r);
-	model_destroy(m);
+	end_next(&r);
 }
 
 /** The identity domain's id is this instance's own: an old one with tables of
@@ -342,9 +348,7 @@ static void old_identity_has_another_id(void **state)
 	words_start();
 	iommu_report_stats(r.iommu, words_sink, NULL);
 	words_have(" domain ids: 2 of 65536\n");
-	assert_int_equal(iommu_destroy(r.iommu), IOMMU_OK);
-	no_violation(&r);
-	model_destroy(m);
+	end_next(&r);
 }
 
 /** Entries that were kept are not given out, until they have ended. */
@@ -357,8 +361,7 @@ static void kept_interrupts_are_taken(void **state)
 	struct rig r;
 
 	(void)state;
-	live_earlier(&e, m);
-	start_next(&r, m, IOMMU_TAKE_OVER_KEPT);
+	follow(&e, &r, m, IOMMU_TAKE_OVER_KEPT);
 	while (count < 7 &&
 		iommu_irq_alloc_ioapic(r.iommu, 2, 128, &irq[count]) ==
 			IOMMU_OK)
@@ -371,9 +374,7 @@ static void kept_interrupts_are_taken(void **state)
 	assert_int_equal(
 		iommu_irq_alloc_ioapic(r.iommu, 2, 128, &irq[7]), IOMMU_OK);
 	send(&e, &r, false);
-	assert_int_equal(iommu_destroy(r.iommu), IOMMU_OK);
-	no_violation(&r);
-	model_destroy(m);
+	end_next(&r);
 }
 
 /** Interrupts of another width of ids cannot be gone on with. */
@@ -385,12 +386,9 @@ static void other_apic_ids_end_interrupts(void **state)
 
 	(void)state;
 	e.x2apic = true;
-	live_earlier(&e, m);
-	start_next(&r, m, IOMMU_TAKE_OVER_KEPT);
+	follow(&e, &r, m, IOMMU_TAKE_OVER_KEPT);
 	send(&e, &r, false);
-	assert_int_equal(iommu_destroy(r.iommu), IOMMU_OK);
-	no_violation(&r);
-	model_destroy(m);
+	end_next(&r);
 }
 
 /** A device with a TLB of its own, which is on when it is inherited. */
@@ -416,9 +414,7 @@ static void old_tlb_is_emptied_and_switched_off(void **state)
 	assert_int_equal(model_pci_read(m, 0, 0, RIG_ATS, 0x106, 2), 0);
 	assert_int_not_equal(model_ats_dma(m, 0, RIG_ATS, AT, &word, 8, false),
 		MODEL_DMA_OK);
-	assert_int_equal(iommu_destroy(r.iommu), IOMMU_OK);
-	no_violation(&r);
-	model_destroy(m);
+	end_next(&r);
 }
 
 static void enter(struct model *m, uint64_t low, uint64_t high)
@@ -483,9 +479,7 @@ static void long_queue_is_ended_where_it_stands(void **state)
 	rig_start_ok(&r);
 	assert_int_equal(r.host.logged[IOMMU_LOG_WARNING], 0);
 	assert_false(rig_can_write(&r, RIG_DEV, AT));
-	assert_int_equal(iommu_destroy(r.iommu), IOMMU_OK);
-	no_violation(&r);
-	model_destroy(m);
+	end_next(&r);
 }
 
 /** The unit does not confirm: nothing of the earlier owner's may be reused, and
@@ -497,8 +491,7 @@ static void what_is_not_confirmed_has_not_ended(void **state)
 	struct rig r;
 
 	(void)state;
-	live_earlier(&e, m);
-	start_next(&r, m, IOMMU_TAKE_OVER_KEPT);
+	follow(&e, &r, m, IOMMU_TAKE_OVER_KEPT);
 	assert_int_equal(iommu_power(r.iommu, false), IOMMU_OK);
 	assert_int_equal(
 		iommu_hand_over(r.iommu, IOMMU_HAND_OVER_BLOCKED), IOMMU_OFF);
@@ -522,15 +515,12 @@ static void kept_ends_while_off(void **state)
 	struct rig r;
 
 	(void)state;
-	live_earlier(&e, m);
-	start_next(&r, m, IOMMU_TAKE_OVER_KEPT);
+	follow(&e, &r, m, IOMMU_TAKE_OVER_KEPT);
 	assert_int_equal(iommu_power(r.iommu, false), IOMMU_OK);
 	assert_int_equal(iommu_inherited_end(r.iommu), IOMMU_OK);
 	assert_int_equal(iommu_power(r.iommu, true), IOMMU_OK);
 	assert_false(rig_can_read(&r, RIG_DEV, AT));
-	assert_int_equal(iommu_destroy(r.iommu), IOMMU_OK);
-	no_violation(&r);
-	model_destroy(m);
+	end_next(&r);
 }
 
 /** The pages that an instance took must be back where that was promised. */
