@@ -65,8 +65,8 @@ static bool ats_ask(struct model *m, struct unit *u, struct function *f,
 		room_for_one(f->dtlb, f->dtlb_count, &f->dtlb_room, sizeof *e);
 	e = &f->dtlb[f->dtlb_count++];
 	memset(e, 0, sizeof *e);
-	e->iova = x.steps ? x.page_iova : iova & PAGE_BASE;
-	e->pa = x.steps ? x.page_pa : x.pa & PAGE_BASE;
+	e->iova = x.page_iova;
+	e->pa = x.page_pa;
 	e->size = x.page_size;
 	e->perm = x.perm;
 	e->did = x.did;
@@ -173,7 +173,7 @@ bool dtlb_reaches(struct model *m, uint64_t pa)
 		for (unsigned k = 0; k < f->dtlb_count; k++) {
 			struct dtlb_entry *e = &f->dtlb[k];
 
-			if (e->steps && pa - e->pa < e->size)
+			if (pa - e->pa < e->size)
 				return true;
 		}
 	}

@@ -73,7 +73,6 @@ struct centry {
 	uint8_t level; /* leaf: 1..3; table: level of the table pointed to */
 	uint8_t perm;
 	uint8_t steps;
-	uint8_t fault; /* negative: the reason it gave */
 	bool used;
 	struct step path[5]; /* the entries it was made from, top first */
 };

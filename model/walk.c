@@ -210,7 +210,6 @@ static void remember(struct unit *u, struct xlate *x, unsigned kind,
 		.kind = (uint8_t)kind,
 		.level = (uint8_t)level,
 		.perm = x->perm,
-		.fault = x->fault,
 		.steps = x->steps};
 
 	memcpy(e.path, x->path, sizeof e.path);
@@ -285,7 +284,6 @@ static bool walk_step(struct unit *u, struct xlate *x, uint64_t iova,
 	x->path[x->steps++].raw = raw;
 	if (!(raw & (SS_R | SS_W))) {
 		x->perm = 0;
-		set_fault(x, F_READ);
 		if (remembers_failures(u))
 			remember(u, x, KIND_NEGATIVE, level, iova, 0);
 		return true;
@@ -320,7 +318,6 @@ static bool cached_failure(struct unit *u, struct xlate *x, uint64_t iova)
 
 		if (e) {
 			u->m->n.cache_hits++;
-			set_fault(x, e->fault);
 			return true;
 		}
 	}
@@ -369,11 +366,11 @@ static void second_stage(struct unit *u, const struct cctx *c, uint64_t iova,
 		while (!walk_step(u, x, iova, level, top, &table))
 			level--;
 	}
-	if (x->fault && x->fault != F_READ)
+	if (x->fault)
 		return;
-	if (acc == ACC_ZERO && (u->r[R_CAP] & CAP_ZLR) && !x->fault && x->perm)
+	if (acc == ACC_ZERO && (u->r[R_CAP] & CAP_ZLR) && x->perm)
 		want = 0;
-	if (x->fault == F_READ || (x->perm & want) != want)
+	if ((x->perm & want) != want)
 		set_fault(x, want & ~x->perm & PERM_W ? F_WRITE : F_READ);
 	else
 		x->pa = x->page_pa + (iova - x->page_iova);

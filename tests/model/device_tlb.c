@@ -345,7 +345,7 @@ static void device_that_lets_go_late(void **state)
 			.unit = -1,
 			.ats = true,
 			.vendor = n == 1 ? 0x1234 : 0x8086,
-			.device = n == 2 ? 0x4944 : 0x4942};
+			.device = n == 2 ? 0x4944 : 0x4943};
 		struct model_unit_desc unit = {
 			.kind = model_personality_find("sapphire-rapids"),
 			.include_all = true};
@@ -372,6 +372,71 @@ static void device_that_lets_go_late(void **state)
 	}
 }
 
+/* Also what it had more than once. */
+static void device_tlb_switched_off_is_empty(void **state)
+{
+	uint64_t v = 1;
+
+	(void)state;
+	ready_with_device_tlb();
+	set_leaf(0x11000, frame | 3);
+	assert_true(model_ats_request(d.m, 0, ATS, 0x10000, true));
+	assert_true(model_ats_request(d.m, 0, ATS, 0x11000, true));
+	model_pci_write(d.m, 0, 0, ATS & 255, 0x106, 2, 0);
+	set_leaf(0x10000, 0);
+	set_leaf(0x11000, 0);
+	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
+	assert_int_equal(model_checkpoint(d.m), 0);
+	/* Other bits of the control word do not switch it on. */
+	model_pci_write(d.m, 0, 0, ATS & 255, 0x106, 2, 0x7fff);
+	assert_false(model_ats_request(d.m, 0, ATS, 0x10000, false));
+	assert_int_equal(model_last_fault(d.m), 0);
+	ats_on(ATS);
+	for (uint64_t iova = 0x10000; iova < 0x12000; iova += 0x1000)
+		assert_int_equal(model_ats_dma(d.m, 0, ATS, iova, &v, 8, false),
+			MODEL_DMA_BLOCKED);
+	mini_close(&d, true);
+}
+
+/* A request over three pages ends at the one that is refused. */
+static void request_ends_where_it_is_refused(void **state)
+{
+	uint8_t out[3 * 4096] = {0};
+
+	(void)state;
+	ready_with_device_tlb();
+	set_leaf(0x11000, 1ull << 40 | 3);
+	set_leaf(0x12000, frame | 3);
+	assert_int_equal(
+		model_ats_dma(d.m, 0, ATS, 0x10000, out, sizeof out, false),
+		MODEL_DMA_ABORT);
+	set_leaf(0x14000, frame | 3);
+	assert_int_equal(
+		model_ats_dma(d.m, 0, ATS, 0x12000, out, sizeof out, false),
+		MODEL_DMA_BLOCKED);
+	mini_close(&d, true);
+}
+
+/* The second page of the second device, and the page behind it. */
+static void any_device_may_hold_a_page(void **state)
+{
+	uint64_t pages;
+
+	(void)state;
+	ready_with_device_tlb();
+	pages = model_page_alloc(d.m, 2, OWNER);
+	set_leaf(0x11000, (pages + 0x1000) | 3);
+	assert_true(model_ats_request(d.m, 0, ATS, 0x10000, true));
+	assert_true(model_ats_request(d.m, 0, ATS, 0x11000, true));
+	set_leaf(0x11000, 0);
+	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
+	model_page_free(d.m, pages, 0);
+	model_page_free(d.m, pages + 0x2000, 0);
+	assert_int_equal(model_violation_count(d.m), 0);
+	model_page_free(d.m, pages + 0x1000, 0);
+	expect(MODEL_V_FREE);
+}
+
 #define T(f) cmocka_unit_test(f)
 
 int main(void)
@@ -396,6 +461,9 @@ int main(void)
 		T(requests_for_a_translation),
 		T(refused_translations_are_recorded),
 		T(device_that_lets_go_late),
+		T(device_tlb_switched_off_is_empty),
+		T(request_ends_where_it_is_refused),
+		T(any_device_may_hold_a_page),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
