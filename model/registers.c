@@ -248,34 +248,18 @@ static void set_off(
 {
 	bool top = width == 8 || shift == 32;
 
-	switch (r) {
-	case R_GCMD:
+	if (r == R_GCMD)
 		command_global(u, (uint32_t)value);
-		break;
-	case R_CCMD:
-		if (top && (u->r[R_CCMD] & CCMD_ICC))
-			command_context(u);
-		break;
-	case R_IOTLB:
-		if (top && (u->r[R_IOTLB] & IOTLB_IVT))
-			command_iotlb(u);
-		break;
-	case R_PMEN:
+	else if (r == R_CCMD && top && (u->r[R_CCMD] & CCMD_ICC))
+		command_context(u);
+	else if (r == R_IOTLB && top && (u->r[R_IOTLB] & IOTLB_IVT))
+		command_iotlb(u);
+	else if (r == R_PMEN)
 		u->pmen_due = due_after(u);
-		break;
-	case R_IQT:
-		if (!shift)
-			queue_doorbell(u);
-		break;
-	case R_FECTL:
-		event_unmask(u, R_FECTL);
-		break;
-	case R_IECTL:
-		event_unmask(u, R_IECTL);
-		break;
-	default:
-		break;
-	}
+	else if (r == R_IQT && !shift)
+		queue_doorbell(u);
+	else if (r == R_FECTL || r == R_IECTL)
+		event_unmask(u, (enum reg)r);
 }
 
 static void write_one(
