@@ -69,16 +69,13 @@ static inline void retire(struct iommu_dma *dma, struct lane *lane,
 }
 
 /** The flush under way has ended so. */
-static enum iommu_status confirm(
-	struct iommu_dma *dma, struct deferred *d, enum iommu_status status)
+static enum iommu_status confirm(struct deferred *d, enum iommu_status status)
 {
 	unsigned at;
 
 	/* What may still be reached is never handed out again. */
-	for (at = d->confirmed; status != IOMMU_OK && at != d->asked; at++) {
-		core_iova_lose(&dma->space);
+	for (at = d->confirmed; status != IOMMU_OK && at != d->asked; at++)
 		run_at(d, at)->pages = 0;
-	}
 	d->confirmed = d->asked;
 	return status;
 }
@@ -89,15 +86,14 @@ static bool is_under_way(const struct deferred *d)
 }
 
 /** Starts a flush for all that waits; no other is under way. */
-static enum iommu_status ask(struct iommu_dma *dma, struct deferred *d)
+static enum iommu_status ask(struct deferred *d)
 {
 	bool started =
 		d->asked != d->tail && core_flush_start(&d->batch, &d->flush);
 
 	d->asked = d->tail;
 	__atomic_store_n(&d->overdue, false, __ATOMIC_RELAXED);
-	return started ? IOMMU_OK
-		       : confirm(dma, d, iommu_batch_flush(&d->batch));
+	return started ? IOMMU_OK : confirm(d, iommu_batch_flush(&d->batch));
 }
 
 /** Has a flush under way, or over, and waits for it until less than `most` wait
@@ -109,12 +105,12 @@ static __attribute__((noinline)) enum iommu_status advance(
 
 	do {
 		if (!is_under_way(d))
-			status = core_worse(status, ask(dma, d));
+			status = core_worse(status, ask(d));
 		if (is_under_way(d) &&
 			(d->tail - d->confirmed >= most ||
 				core_flush_ready(&d->flush)))
 			status = core_worse(status,
-				confirm(dma, d,
+				confirm(d,
 					core_flush_end(
 						dma->domain, &d->flush)));
 	} while (d->tail - d->confirmed >= most);
@@ -139,6 +135,7 @@ static inline enum iommu_status push(struct iommu_dma *dma, struct lane *lane,
 	run->pages = (uint16_t)reach(dma, pages);
 	run->tell = tell;
 	d->tail++;
+	lane->live--;
 	if (is_under_way(d) || d->tail - d->asked >= dma->defer_soon ||
 		__atomic_load_n(&d->overdue, __ATOMIC_RELAXED))
 		status = advance(dma, d, dma->config.defer_count);
@@ -211,15 +208,4 @@ enum iommu_status iommu_dma_flush(struct iommu_dma *dma)
 enum iommu_status iommu_dma_tick(struct iommu_dma *dma)
 {
 	return flush_older(dma, dma->config.defer_ns);
-}
-
-unsigned core_deferred(const struct iommu_dma *dma)
-{
-	unsigned count = 0, n, at;
-	struct deferred *d;
-
-	for (n = 0; (d = ring_of(dma, n)); n++)
-		for (at = d->head; at != d->tail; at++)
-			count += !!run_at(d, at)->pages;
-	return count;
 }

@@ -75,21 +75,13 @@ enum iommu_status iommu_dma_create(struct iommu_domain *domain,
 	return status;
 }
 
-/** Buffers that are mapped, or deferred. */
-static unsigned buffers(struct iommu_dma *dma)
-{
-	return is_identity(dma)
-		? __atomic_load_n(&dma->mapped, __ATOMIC_ACQUIRE)
-		: core_iova_live(&dma->space);
-}
-
 enum iommu_status iommu_dma_destroy(struct iommu_dma *dma)
 {
 	enum iommu_status status;
 
 	if (!dma)
 		return IOMMU_OK;
-	if (buffers(dma) != core_deferred(dma))
+	if (core_iova_live(&dma->space))
 		return IOMMU_IN_USE;
 	status = iommu_dma_flush(dma);
 	end(dma);
@@ -101,7 +93,7 @@ enum iommu_status iommu_dma_reserve(
 {
 	uint64_t last = iova.v + size - 1;
 
-	if (!size || last < iova.v || buffers(dma))
+	if (!size || last < iova.v || core_iova_live(&dma->space))
 		return IOMMU_BAD_ARGUMENT;
 	if (is_identity(dma))
 		return IOMMU_OK;
@@ -112,7 +104,7 @@ enum iommu_status iommu_dma_reserve(
 
 static void count_identity(struct iommu_dma *dma, unsigned change)
 {
-	__atomic_fetch_add(&dma->mapped, change, __ATOMIC_RELEASE);
+	__atomic_fetch_add(&dma->space.live, change, __ATOMIC_RELEASE);
 }
 
 enum iommu_status core_dma_give(struct iommu_dma *dma, uint64_t page,
@@ -271,24 +263,20 @@ enum iommu_status iommu_dma_alloc(struct iommu_dma *dma, unsigned order,
 enum iommu_status iommu_dma_free(
 	struct iommu_dma *dma, unsigned order, void *virt, iommu_iova_t iova)
 {
-	enum iommu_status status;
+	enum iommu_status status = IOMMU_OK;
 	iommu_phys_t phys;
 
-	if (order > 8 || !virt)
-		return IOMMU_BAD_ARGUMENT;
-	status = iommu_iova_to_phys(dma->domain, iova, &phys);
-	if (status != IOMMU_OK)
+	if (order > 8 || !virt ||
+		iommu_iova_to_phys(dma->domain, iova, &phys) != IOMMU_OK)
 		return IOMMU_BAD_ARGUMENT;
 	if (is_identity(dma))
 		count_identity(dma, -1u);
 	else
 		status = core_dma_unmap_now(
 			dma, iova.v, 1u << order, false, NULL);
-	if (status == IOMMU_BAD_ARGUMENT)
-		return status;
 	if (status == IOMMU_OK)
 		core_pages_free(dma->iommu, virt, phys, order);
-	else
+	else if (status != IOMMU_BAD_ARGUMENT)
 		core_pages_withhold(dma->iommu, order);
 	return status;
 }

@@ -170,7 +170,7 @@ void core_iova_put_slowly(struct iova_space *space, struct lane *lane,
 	unsigned long state = core_lock(space->iommu, &space->lock);
 
 	__give(space, page, rounded(pages));
-	space->live--;
+	space->live -= !lane;
 	if (lane && class < CLASSES) {
 		struct magazine *full = &lane->magazine[class];
 

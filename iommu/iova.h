@@ -32,7 +32,7 @@ struct magazine {
 /** What is one CPU's own. Whoever sets busy owns it; nobody waits for it. */
 struct lane {
 	bool busy;             /* A */
-	unsigned live;         /* runs taken here, less those given back */
+	unsigned live;         /* runs taken here, less those in use no more */
 	struct deferred *ring; /* NULL in strict mode */
 	struct magazine magazine[CLASSES];
 } __attribute__((aligned(PAGE_SIZE)));
@@ -68,13 +68,14 @@ enum iommu_status core_iova_reserve(
 	struct iova_space *space, uint64_t first, uint64_t last);
 /** Books a run that is never to be handed out again. */
 void core_iova_lose(struct iova_space *space);
-/** Runs that are in use, while nobody takes or gives one. */
+/** Runs that are in use, while nobody takes or ends one. */
 unsigned core_iova_live(struct iova_space *space);
 
 /** core_iova_get() where the CPU's magazine has none. */
 uint64_t core_iova_get_slowly(
 	struct iova_space *space, unsigned pages, uint64_t mask);
-/** core_iova_put() where there is no room; lane may be NULL. */
+/** core_lane_put() where there is no room, or core_iova_put() without a lane.
+ */
 void core_iova_put_slowly(struct iova_space *space, struct lane *lane,
 	uint32_t page, unsigned pages);
 
@@ -137,7 +138,8 @@ static inline uint64_t core_iova_get(
 	return iova ? iova : core_iova_get_slowly(space, pages, mask);
 }
 
-/** Frees a run, from its first page on, where the caller owns the lane. */
+/** Frees a run that is in use no more, from its first page on; the caller owns
+ *  the lane. */
 static inline void core_lane_put(struct iova_space *space, struct lane *lane,
 	uint32_t page, unsigned pages)
 {
@@ -149,7 +151,6 @@ static inline void core_lane_put(struct iova_space *space, struct lane *lane,
 		return;
 	}
 	magazine->page[magazine->count++] = page;
-	lane->live--;
 }
 
 static inline void core_iova_put(
@@ -162,6 +163,7 @@ static inline void core_iova_put(
 		core_iova_put_slowly(space, NULL, page, pages);
 		return;
 	}
+	lane->live--;
 	core_lane_put(space, lane, page, pages);
 	core_lane_leave(lane);
 }

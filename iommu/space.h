@@ -63,11 +63,10 @@ struct iommu_dma {
 	struct iommu *iommu;
 	struct iommu_domain *domain;
 	struct iommu_dma_config config;
-	bool plain;          /* C: neither identity nor copies */
-	unsigned defer_soon; /* C: unmaps that have a flush asked for */
-	iommu_phys_t phys;   /* of this struct */
-	unsigned mapped;     /* A: buffers mapped, in an identity domain */
-	struct iova_space space;
+	bool plain;              /* C: neither identity nor copies */
+	unsigned defer_soon;     /* C: unmaps that have a flush asked for */
+	iommu_phys_t phys;       /* of this struct */
+	struct iova_space space; /* empty in an identity domain, but counts */
 	struct iommu_lock copy_lock;
 	struct copy *copies[COPY_BUCKETS]; /* copy_lock */
 	unsigned copy_count;               /* A */
@@ -137,8 +136,6 @@ void core_defer_end(struct iommu_dma *dma);
 /** core_dma_unmap() in deferred mode. */
 enum iommu_status core_defer(struct iommu_dma *dma, uint64_t page,
 	unsigned pages, bool tell, void *cookie);
-/** Runs that were unmapped and are not free again. */
-unsigned core_deferred(const struct iommu_dma *dma);
 
 /* ---- bounce.c ---- */
 
