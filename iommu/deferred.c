@@ -151,11 +151,9 @@ static __attribute__((noinline)) enum iommu_status clear(struct iommu_dma *dma,
 	enum iommu_status status = iommu_unmap(
 		dma->domain, iommu_iova(page), size, &d->batch, &removed);
 
-	if (status != IOMMU_OK || removed == size)
-		return status;
 	/* What was there goes with the next flush. */
-	iommu_batch_add(&d->batch, IOMMU_REMOVED, iommu_iova(page), size);
-	return IOMMU_BAD_ARGUMENT;
+	return status != IOMMU_OK || removed == size ? status
+						     : IOMMU_BAD_ARGUMENT;
 }
 
 enum iommu_status core_defer(struct iommu_dma *dma, uint64_t page,

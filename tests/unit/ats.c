@@ -589,6 +589,34 @@ static void gone_device_is_not_asked_while_it_leaves(void **state)
 	close_play(&p);
 }
 
+/** Translation can be switched off again when the last TLB is; and what follows
+ *  in the device's life is like a device without one. */
+static void last_tlb_lets_translation_go(void **state)
+{
+	struct iommu_device_info info;
+	struct play p;
+
+	(void)state;
+	open_play(&p, "plain", MODEL_LAZY);
+	assert_int_equal(iommu_power(p.r.iommu, false), IOMMU_IN_USE);
+	assert_int_equal(iommu_detach(p.r.iommu, rig_id(RIG_ATS)), IOMMU_OK);
+	assert_int_equal(
+		iommu_device_info(p.r.iommu, rig_id(RIG_ATS), &info), IOMMU_OK);
+	assert_false(info.tlb_on);
+	assert_int_equal(iommu_power(p.r.iommu, false), IOMMU_OK);
+	assert_int_equal(iommu_power(p.r.iommu, true), IOMMU_OK);
+	assert_int_equal(iommu_attach(p.r.iommu, rig_id(RIG_ATS),
+				 iommu_domain_identity(p.r.iommu)),
+		IOMMU_OK);
+	assert_int_equal(iommu_detach(p.r.iommu, rig_id(RIG_ATS)), IOMMU_OK);
+	assert_int_equal(
+		iommu_attach(p.r.iommu, rig_id(RIG_ATS), p.domain), IOMMU_OK);
+	assert_int_equal(
+		iommu_unmap_now(p.domain, iommu_iova(AT), 4096), IOMMU_OK);
+	flushed_as_any_other(&p);
+	close_play(&p);
+}
+
 /* ---- what a time-out drops ---- */
 
 static struct rig *dropping;
@@ -639,6 +667,7 @@ int main(void)
 		cmocka_unit_test(without_the_option_the_tlb_stays_off),
 		cmocka_unit_test(slots_of_dropped_waits_are_free),
 		cmocka_unit_test(gone_device_is_not_asked_while_it_leaves),
+		cmocka_unit_test(last_tlb_lets_translation_go),
 		cmocka_unit_test(all_that_a_time_out_drops_is_repeated),
 	};
 

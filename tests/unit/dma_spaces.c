@@ -10,6 +10,7 @@
 #include <cmocka.h>
 #include <iommu/dma.h>
 #include "support/play.h"
+#include "support/words.h"
 
 enum {
 	PAGE = 4096,
@@ -578,6 +579,64 @@ static void unconfirmed_maps_keep_their_address(void **state)
 		}
 }
 
+/** Pages that the unit may still reach are counted, and the addresses with
+ *  them: the space can end. */
+static void withheld_pages_are_counted(void **state)
+{
+	struct iommu_dma_config config = {0};
+
+	(void)state;
+	for (unsigned k = 0; k < 2; k++) {
+		iommu_iova_t iova, buffer;
+		enum iommu_status status;
+		struct play p;
+		void *virt;
+
+		/* One waits when it maps, the other when it unmaps. */
+		play_open(&p, k ? "caching" : "plain", IOMMU_DOMAIN_MAPPED,
+			&config, 1);
+		assert_int_equal(iommu_dma_map(p.dma, iommu_phys(p.memory),
+					 PAGE, ~0ull, IOMMU_BOTH_WAYS, &buffer),
+			IOMMU_OK);
+		if (k)
+			model_unit_hang(p.r.m, 0, 0);
+		status = iommu_dma_alloc(p.dma, 2, ~0ull, &virt, &iova);
+		assert_int_equal(status, k ? IOMMU_UNIT_LOST : IOMMU_OK);
+		if (!k) {
+			model_unit_hang(p.r.m, 0, 0);
+			assert_int_equal(iommu_dma_free(p.dma, 2, virt, iova),
+				IOMMU_UNIT_LOST);
+		}
+		words_start();
+		iommu_report_stats(p.r.iommu, words_sink, NULL);
+		words_have(", withheld: 4\n");
+		assert_int_equal(iommu_dma_destroy(p.dma), IOMMU_IN_USE);
+		assert_int_equal(
+			iommu_dma_unmap(p.dma, buffer, PAGE, IOMMU_BOTH_WAYS),
+			IOMMU_UNIT_LOST);
+		assert_int_not_equal(iommu_dma_destroy(p.dma), IOMMU_IN_USE);
+		rig_close_anyhow(&p.r);
+	}
+}
+
+/** What gets no address gets no pages. */
+static void pages_without_an_address_are_given_back(void **state)
+{
+	struct iommu_dma_config config = {0};
+	iommu_iova_t iova;
+	struct play p;
+	size_t pages;
+	void *virt;
+
+	(void)state;
+	play_open(&p, "plain", IOMMU_DOMAIN_MAPPED, &config, 1);
+	pages = model_pages_in_use(p.r.m, 0);
+	assert_int_equal(
+		iommu_dma_alloc(p.dma, 3, 0xfff, &virt, &iova), IOMMU_WIDTH);
+	assert_int_equal(model_pages_in_use(p.r.m, 0), pages);
+	play_close(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -597,6 +656,8 @@ int main(void)
 		cmocka_unit_test(nth_allocation_fails),
 		cmocka_unit_test(unconfirmed_addresses_are_not_reused),
 		cmocka_unit_test(unconfirmed_maps_keep_their_address),
+		cmocka_unit_test(withheld_pages_are_counted),
+		cmocka_unit_test(pages_without_an_address_are_given_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

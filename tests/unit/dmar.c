@@ -250,6 +250,37 @@ static void random_damage_is_survived(void **state)
 	}
 }
 
+/** Only a unit is a second one, whatever else stands at its address. */
+static void others_are_no_second_unit(void **state)
+{
+	struct dmar_table table;
+	struct builder b;
+
+	(void)state;
+	table_start(&b);
+	table_record(&b, DMAR_RHSA);
+	table_put(&b, 4, 0);
+	table_put(&b, 8, 0xfed90000);
+	table_put(&b, 4, 3);
+	table_close(&b);
+	table_reserved(&b, 0, 0xfed90000, 0xfed90fff);
+	table_close(&b);
+	table_unit(&b, DMAR_INCLUDE_ALL, 0xfed90000);
+	table_close(&b);
+	table_finish(&b);
+	assert_null(dmar_open(&table, b.bytes, b.size));
+	warnings = 0;
+	dmar_check(&table, warn, &b);
+	assert_int_equal(warnings, 0);
+	table_unit(&b, 0, 0xfed90000);
+	table_close(&b);
+	table_finish(&b);
+	assert_null(dmar_open(&table, b.bytes, b.size));
+	dmar_check(&table, warn, &b);
+	assert_int_equal(warnings, 1);
+	assert_string_equal(last_warning, "a unit named twice");
+}
+
 /** A table of nothing but a structure of this type and size, each byte of which
  *  says where it is. */
 static struct dmar_table table_of_one(
@@ -404,6 +435,7 @@ int main(void)
 		cmocka_unit_test(damage_is_named),
 		cmocka_unit_test(truncation_anywhere_is_survived),
 		cmocka_unit_test(random_damage_is_survived),
+		cmocka_unit_test(others_are_no_second_unit),
 		cmocka_unit_test(fields_are_read_whole),
 		cmocka_unit_test(lengths_have_borders),
 		cmocka_unit_test(headers_have_borders),

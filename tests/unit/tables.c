@@ -412,6 +412,31 @@ static void next_page_writes_back_its_own_line(void **state)
 	close_play(&p);
 }
 
+/** All entries that a call clears, on however many lines they lie. */
+static void cleared_entries_reach_memory(void **state)
+{
+	(void)state;
+	for (unsigned count = 1; count < 20; count += 3)
+		for (unsigned first = 0; first < 9; first += 4) {
+			const uint64_t at = G1 + first * M2;
+			struct play p;
+
+			open_play(&p, "non-coherent", MODEL_LAZY);
+			for (unsigned n = 0; n < count; n++) {
+				map(&p, at + n * M2, n * M2, M2, RW);
+				assert_true(rig_can_write(
+					&p.r, RIG_DEV, at + n * M2 + 0x100000));
+			}
+			assert_int_equal(iommu_unmap_now(p.domain,
+						 iommu_iova(at), count * M2),
+				IOMMU_OK);
+			for (unsigned n = 0; n < count; n++)
+				assert_false(rig_can_write(
+					&p.r, RIG_DEV, at + n * M2 + 0x100000));
+			close_play(&p);
+		}
+}
+
 /** The last pages that there are. */
 static void end_of_the_space_is_joined(void **state)
 {
@@ -1160,6 +1185,7 @@ int main(void)
 		cmocka_unit_test(what_is_wrong_is_wrong_next_to_others),
 		cmocka_unit_test(gaps_are_filled_exactly),
 		cmocka_unit_test(next_page_writes_back_its_own_line),
+		cmocka_unit_test(cleared_entries_reach_memory),
 		cmocka_unit_test(end_of_the_space_is_joined),
 		cmocka_unit_test(occupied_ranges_are_refused),
 		cmocka_unit_test(address_of_every_kind),
