@@ -504,6 +504,7 @@ enum iommu_status iommu_device_removed(
 {
 	struct device *dev = core_device_known(iommu, id);
 	enum iommu_status status, old;
+	unsigned long state;
 
 	if (!dev)
 		return core_disinherit_gone(iommu, id);
@@ -511,5 +512,9 @@ enum iommu_status iommu_device_removed(
 	status = core_detach(dev);
 	old = core_disinherit_gone(iommu, id);
 	__atomic_store_n(&dev->mute, false, __ATOMIC_RELEASE);
+	state = core_lock(iommu, &iommu->lock);
+	if (device_state(dev) == IOMMU_DEVICE_BLOCKED)
+		__atomic_store_n(&dev->stand_in, true, __ATOMIC_RELEASE);
+	core_unlock(iommu, &iommu->lock, state);
 	return status == IOMMU_NOT_ATTACHED ? old : status;
 }

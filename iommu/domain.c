@@ -26,10 +26,9 @@ enum iommu_status iommu_domain_create(struct iommu *iommu,
 	unsigned long state;
 
 	if (!config || !out_domain ||
-		(unsigned)config->kind > IOMMU_DOMAIN_SHARED)
-		return IOMMU_BAD_ARGUMENT;
-	if (config->kind == IOMMU_DOMAIN_SHARED &&
-		!roots_are_sound(&config->roots))
+		(unsigned)config->kind > IOMMU_DOMAIN_SHARED ||
+		(config->kind == IOMMU_DOMAIN_SHARED &&
+			!roots_are_sound(&config->roots)))
 		return IOMMU_BAD_ARGUMENT;
 	domain = core_pool_get(iommu, &iommu->domain_pool);
 	if (!domain)

@@ -39,8 +39,9 @@ static void *reserve_take(struct iommu_domain *domain, iommu_phys_t *out_phys)
 	return page;
 }
 
-/** True if the page was kept. */
-static bool reserve_put(struct iommu_domain *domain, iommu_phys_t phys)
+/** Keeps a page, or gives it back if there are enough. */
+static void reserve_put(
+	struct iommu_domain *domain, void *page, iommu_phys_t phys)
 {
 	struct iommu *iommu = domain->iommu;
 	unsigned long state = core_lock(iommu, &iommu->pool_lock);
@@ -50,25 +51,22 @@ static bool reserve_put(struct iommu_domain *domain, iommu_phys_t phys)
 	if (room)
 		table->reserve[table->reserve_count++] = phys;
 	core_unlock(iommu, &iommu->pool_lock, state);
-	return room;
+	if (!room)
+		core_pages_free(iommu, page, phys, 0);
 }
 
 /** Makes sure that large pages which exist can be split later. */
 bool core_reserve_fill(struct iommu_domain *domain)
 {
-	struct iommu *iommu = domain->iommu;
+	unsigned *count = &domain->table.reserve_count;
 	iommu_phys_t phys;
+	void *page;
 
-	while (__atomic_load_n(&domain->table.reserve_count, __ATOMIC_RELAXED) <
-		RESERVE) {
-		void *page = core_pages(iommu, 0, &phys);
-
+	while (__atomic_load_n(count, __ATOMIC_RELAXED) < RESERVE) {
+		page = core_pages(domain->iommu, 0, &phys);
 		if (!page)
 			return false;
-		if (!reserve_put(domain, phys)) {
-			core_pages_free(iommu, page, phys, 0);
-			return true;
-		}
+		reserve_put(domain, page, phys);
 	}
 	return true;
 }
@@ -144,8 +142,6 @@ static void note_linked(const struct edit *edit)
 static word64 *link_table(struct edit *edit, word64 *entry, uint64_t value,
 	word64 *table, iommu_phys_t phys)
 {
-	struct iommu *iommu = edit->domain->iommu;
-
 	if (__atomic_compare_exchange_n(entry, &value, phys.v | PRESENT, false,
 		    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
 		settle_link(edit, entry, 0);
@@ -153,12 +149,11 @@ static word64 *link_table(struct edit *edit, word64 *entry, uint64_t value,
 		edit->relinked = true;
 		return table;
 	}
-	if (!reserve_put(edit->domain, phys))
-		core_pages_free(iommu, table, phys, 0);
+	reserve_put(edit->domain, table, phys);
 	if (value & LARGE)
 		return NULL;
 	settle_link(edit, entry, value);
-	return table_at(iommu, value);
+	return table_at(edit->domain->iommu, value);
 }
 
 word64 *core_table_below(struct edit *edit, word64 *entry, uint64_t value)

@@ -62,6 +62,9 @@ struct iommu_device_info {
 	/** Its requests may carry this other id (behind a PCIe-to-PCI
 	 *  bridge); equal to the device's own if not. */
 	uint16_t alias;
+	/** Stands for its group: devices with the same one cannot be kept
+	 *  apart. */
+	struct iommu_device_id group;
 	/** A set of enum iommu_property. */
 	unsigned properties;
 	/** It uses a TLB of its own now. */
@@ -168,8 +171,8 @@ enum iommu_status iommu_device_revive(
 /**
  * Tells the library that a device is gone (surprise removal) or its bus was
  * renumbered. A device that is attached is detached without waiting for its
- * own TLB. Waits. Statuses as iommu_detach(), but a device that is not
- * attached is IOMMU_OK.
+ * own TLB; what comes in its place is looked at anew. Waits. Statuses as
+ * iommu_detach(), but a device that is not attached is IOMMU_OK.
  */
 enum iommu_status iommu_device_removed(
 	struct iommu *iommu, struct iommu_device_id id) IOMMU_MUST_CHECK;

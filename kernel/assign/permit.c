@@ -8,8 +8,6 @@
 #include "host/host.h"
 #include "lib/errno.h"
 
-#define MAX_GROUP 64
-
 int assign_refuse(const struct pci_device *d, int error, const char *why)
 {
 	return assign_complain("attach", error, "%x:%x.%x: %s", d->bus,
@@ -63,28 +61,23 @@ static bool is_bridge(const struct pci_device *d)
 }
 
 /* Functions that cannot be kept apart have one owner between them. */
-static int check_group(const struct pci_device *d, const struct space *s)
+static int check_group(const struct pci_device *d, const struct space *s,
+	struct iommu_device_id group)
 {
-	struct iommu_device_id member[MAX_GROUP];
-	unsigned count = 0;
+	struct iommu_device_info other;
 	struct assignment *a;
 
-	if (iommu_device_group(host_iommu, host_device_id(d), member, MAX_GROUP,
-		    &count) != IOMMU_OK ||
-		count > MAX_GROUP)
-		return assign_refuse(d, -EBUSY, "its group cannot be told");
 	list_for_each (a, &assignments, link)
-		for (unsigned i = 0; i < count; i++)
-			if (a->space != s &&
-				iommu_device_same(
-					member[i], host_device_id(a->device)))
-				return assign_complain("attach", -EBUSY,
-					"%x:%x.%x cannot be kept apart from "
-					"%x:%x.%x, which belongs to pid %d",
-					d->bus, PCI_DEV(d->devfn),
-					PCI_FN(d->devfn), a->device->bus,
-					PCI_DEV(a->device->devfn),
-					PCI_FN(a->device->devfn), a->pid);
+		if (a->space != s &&
+			iommu_device_info(host_iommu, host_device_id(a->device),
+				&other) == IOMMU_OK &&
+			iommu_device_same(other.group, group))
+			return assign_complain("attach", -EBUSY,
+				"%x:%x.%x cannot be kept apart from "
+				"%x:%x.%x, which belongs to pid %d",
+				d->bus, PCI_DEV(d->devfn), PCI_FN(d->devfn),
+				a->device->bus, PCI_DEV(a->device->devfn),
+				PCI_FN(a->device->devfn), a->pid);
 	return 0;
 }
 
@@ -118,5 +111,5 @@ int __check_attach(
 		return assign_refuse(
 			d, -EIO, "the I/O MMU does not release it");
 	*out_unit = info.unit;
-	return check_group(d, s);
+	return check_group(d, s, info.group);
 }

@@ -4,6 +4,7 @@
 #include "mem/tlb.h"
 #include "cpu/cpu.h"
 #include "lib/errno.h"
+#include "lib/string.h"
 
 #define USER_SLOTS 256
 #define TABLE_FLAGS (PTE_PRESENT | PTE_WRITE | PTE_USER)
@@ -148,7 +149,12 @@ static bool next_below(pte_t *table, unsigned level, uint64_t addr,
 	for (; i <= last; i++) {
 		pte_t *e = &table[i];
 
-		if (!e->v) /* as most are: nothing else is computed */
+		/* As most are. */
+		while (last - i >= 4 && !(e[0].v | e[1].v | e[2].v | e[3].v)) {
+			e += 4;
+			i += 4;
+		}
+		if (!e->v)
 			continue;
 		if (level == 1 || e->v & PTE_LARGE) {
 			*out = (struct leaf){e, base + i * span, level};
@@ -234,6 +240,9 @@ static int share5(struct tables *t)
 
 int tables_share(struct tables *t)
 {
+	unsigned low = pte_index(REGISTERS_START, 4);
+	unsigned high = pte_index(REGISTERS_END, 4);
+
 	/* A 39-bit unit starts at the first third-level table: it must exist,
 	 * and it stays until the space goes, as all of its level do. */
 	if (!tables_entry(t, 0, 3, true))
@@ -241,9 +250,10 @@ int tables_share(struct tables *t)
 	t->device4 = page_alloc();
 	if (!t->device4)
 		return -ENOMEM;
-	for (unsigned i = 0; i < USER_SLOTS; i++)
-		if (slot_shared(i))
-			t->device4[i] = t->top[i];
+	/* All that slot_shared(). */
+	memcpy(t->device4, t->top, low * sizeof(*t->top));
+	memcpy(t->device4 + high, t->top + high,
+		(USER_SLOTS - high) * sizeof(*t->top));
 	if (share5(t)) {
 		tables_unshare(t, false);
 		return -ENOMEM;

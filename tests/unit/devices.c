@@ -640,6 +640,40 @@ static void lost_unit_takes_no_devices(void **state)
 /* ---- a device that is seen late, or no more ---- */
 
 /** An id that was only the alias of others turns out to be a function. */
+static void what_comes_after_a_removal_is_looked_at(void **state)
+{
+	const uint16_t slot = MODEL_BDF(0, 2, 0);
+	struct iommu_device_info info;
+	struct iommu_domain *domain;
+	struct builder table;
+	struct rig r;
+
+	(void)state;
+	board_start();
+	board_add(0, BOARD_PCI);
+	board_add(slot, BOARD_PCI);
+	table_start(&table);
+	table_unit_of(&table, DMAR_INCLUDE_ALL, 0, 0xfed90000);
+	table_close(&table);
+	table_finish(&table);
+	rig_open(&r, "plain", MODEL_LAZY, 1);
+	board_install(&r);
+	memcpy(r.dmar, table.bytes, table.size);
+	r.dmar_size = table.size;
+	rig_start_ok(&r);
+	domain = rig_mapped_domain(&r);
+	assert_int_equal(iommu_attach(r.iommu, rig_id(slot), domain), IOMMU_OK);
+	assert_int_equal(
+		iommu_device_info(r.iommu, rig_id(slot), &info), IOMMU_OK);
+	assert_int_equal(info.group.requester, slot);
+	assert_int_equal(iommu_device_removed(r.iommu, rig_id(slot)), IOMMU_OK);
+	board_bridge(slot, BOARD_PCIE_TO_PCI, 1, 1);
+	assert_int_equal(
+		iommu_attach(r.iommu, rig_id(slot), domain), IOMMU_BRIDGE);
+	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	rig_close(&r);
+}
+
 static void stand_ins_become_devices(void **state)
 {
 	const uint16_t behind = MODEL_BDF(1, 4, 0), alias = MODEL_BDF(1, 0, 0);
@@ -938,6 +972,7 @@ int main(void)
 		cmocka_unit_test(shared_roots_must_fit),
 		cmocka_unit_test(formats_are_checked_by_bit),
 		cmocka_unit_test(lost_unit_takes_no_devices),
+		cmocka_unit_test(what_comes_after_a_removal_is_looked_at),
 		cmocka_unit_test(stand_ins_become_devices),
 		cmocka_unit_test(reserved_memory_of_two_is_mapped_once),
 		cmocka_unit_test(parked_devices_move_to_any_domain),
