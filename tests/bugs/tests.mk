@@ -13,6 +13,10 @@ $(replay-program): $(S)/tests/bugs/tests.mk
 		"$(replay)" $(REPLAY_SAMPLE) >$@
 	@chmod +x $@
 
-.PHONY: replay
+.PHONY: replay check-bugs
+check-bugs: packages-check
+	@$(replay) --apply-only
+check: check-bugs
+
 replay: packages-test $(all-test-programs)
 	@$(replay) $(if $(WRITE),--write) $(BUGS)
