@@ -446,7 +446,6 @@ static void complete_wait(struct unit *u)
 	u->wait_due = 0;
 	u->last_was_wait = true;
 	u->m->n.waits++;
-	u->m->idle_polls = 0;
 	if (first)
 		completion_event(u);
 	if (u->wait.lo & BIT(5))
@@ -475,8 +474,7 @@ static void step_wait(struct unit *u)
 		u->devtlb_timeout = u->devtlb_due = 0;
 		u->wait_pending = false;
 		u->wait_due = 0;
-		u->r[R_IQERCD] = (u->r[R_IQERCD] & ~MASK(47, 32)) |
-			(uint64_t)u->devtlb_sid << 32;
+		u->r[R_IQERCD] |= (uint64_t)u->devtlb_sid << 32;
 		fault_status(u, FSTS_ITE);
 		stop_fetching(u);
 		return;

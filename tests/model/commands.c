@@ -366,9 +366,11 @@ static void device_flushes_are_of_functions_behind_the_unit(void **state)
 static void who_did_not_answer(void **state)
 {
 	static const uint16_t ids[] = {ATS, MODEL_BDF(0, 1, 0), 0x0119, 0xfe00};
+	struct model_personality kind = *model_personality_find("plain");
 
 	(void)state;
-	ready("plain");
+	kind.ecap |= ECAP_DIT;
+	ready_on(&kind);
 	for (unsigned i = 0; i < 4; i++) {
 		mini_queue(&d, DESC_DEVTLB | (uint64_t)ids[i] << 32, 0x10000);
 		mini_queue(
@@ -405,6 +407,120 @@ static void time_out_stops_the_queue(void **state)
 	mini_close(&d, false);
 }
 
+/* What was asked of another device meanwhile is lost with it. */
+static void time_out_takes_other_flushes_along(void **state)
+{
+	static const struct model_function_desc f[] = {
+		{.bdf = DEV, .kind = MODEL_INTEGRATED, .unit = -1, .ats = true},
+		{.bdf = ATS,
+			.kind = MODEL_INTEGRATED,
+			.unit = -1,
+			.ats = true}};
+	struct model_unit_desc unit = {
+		.kind = model_personality_find("plain"), .include_all = true};
+	struct model_desc desc = {.units = &unit,
+		.unit_count = 1,
+		.functions = f,
+		.function_count = 2};
+	uint64_t v = 1;
+
+	(void)state;
+	mini_open(&d, model_create(&desc));
+	mini_start(&d);
+	top = mini_page(&d);
+	frame = model_page_alloc(d.m, 0, OWNER);
+	set_leaf(0x10000, frame | 3);
+	mini_attach(&d, ATS, top, DID, TT_ATS);
+	model_pci_write(d.m, 0, 0, ATS & 255, 0x106, 2, 0x8000);
+	assert_true(model_ats_request(d.m, 0, ATS, 0x10000, true));
+	set_leaf(0x10000, 0);
+	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
+	model_ats_behave(d.m, 0, DEV, MODEL_ATS_NEVER);
+	mini_queue(&d, DESC_DEVTLB | (uint64_t)DEV << 32, 0x10000);
+	mini_queue(&d, DESC_DEVTLB | (uint64_t)ATS << 32, 0x10000);
+	mini_queue(&d, 0x77ull << 32 | BIT(5) | DESC_WAIT, d.status);
+	mini_ring(&d);
+	model_advance(d.m, 200000000);
+	assert_int_equal(mini_read64(&d, IQERCD), (uint64_t)DEV << 32);
+	assert_int_equal(
+		model_ats_dma(d.m, 0, ATS, 0x10000, &v, 8, true), MODEL_DMA_OK);
+	mini_close(&d, false);
+}
+
+static void answer_of_a_device_at_once(void **state)
+{
+	uint32_t *status;
+
+	(void)state;
+	forgiving("plain");
+	mini_attach(&d, ATS, top, DID, TT_ATS);
+	mini_flush_context(&d, GRAN_GLOBAL, 0, 0);
+	model_pci_write(d.m, 0, 0, ATS & 255, 0x106, 2, 0x8000);
+	status = model_ptr(d.m, d.status);
+	mini_queue(&d, DESC_DEVTLB | (uint64_t)ATS << 32, 0x10000);
+	mini_queue(&d, 0x77ull << 32 | BIT(5) | DESC_WAIT, d.status);
+	mini_ring(&d);
+	assert_int_equal(*status, 0x77);
+	mini_close(&d, true);
+}
+
+/* By chance a doorbell is answered at once, or later, but soon. */
+static void random_unit_takes_its_time(void **state)
+{
+	unsigned later = 0;
+
+	(void)state;
+	for (uint64_t seed = 0; seed < 40; seed++) {
+		mini_open(&d, model_create_simple("plain", MODEL_RANDOM, seed));
+		mini_start(&d);
+		mini_queue(&d, DESC_IOTLB | GRAN_GLOBAL << 4, 0);
+		mini_ring(&d);
+		later += mini_read64(&d, IQH) != mini_read64(&d, IQT);
+		model_advance(d.m, 1000);
+		assert_int_equal(mini_read64(&d, IQH), mini_read64(&d, IQT));
+		mini_close(&d, true);
+	}
+	assert_in_range(later, 5, 35);
+}
+
+static void ring_has_room_up_to_its_head(void **state)
+{
+	(void)state;
+	ready("plain");
+	for (unsigned n = 0; n < 100; n++)
+		mini_wait(&d);
+	/* One that is being carried out, and all the room there is. */
+	mini_queue(&d, BIT(5) | DESC_WAIT, d.status);
+	mini_ring(&d);
+	for (unsigned n = 0; n < 255; n++)
+		mini_queue(&d, DESC_IOTLB | GRAN_GLOBAL << 4, 0);
+	mini_ring(&d);
+	assert_int_equal(model_violation_count(d.m), 0);
+	mini_queue(&d, DESC_IOTLB | GRAN_GLOBAL << 4, 0);
+	mini_ring(&d);
+	assert_true(said("the tail runs past the head"));
+	mini_close(&d, false);
+}
+
+/* Waits that only send a message have no status word. */
+static void waits_without_a_status(void **state)
+{
+	(void)state;
+	ready("plain");
+	for (unsigned n = 0; n < 3; n++)
+		mini_queue(&d, BIT(4) | DESC_WAIT, 0);
+	mini_ring(&d);
+	model_advance(d.m, 100000);
+	assert_int_equal(model_violation_count(d.m), 0);
+	/* When all is done its word is free. */
+	mini_wait(&d);
+	model_page_free(d.m, d.status, 0);
+	mini_queue(&d, BIT(4) | DESC_WAIT, 0);
+	mini_ring(&d);
+	model_page_free(d.m, model_page_alloc(d.m, 0, OWNER), 0);
+	mini_close(&d, true);
+}
+
 #define T(f) cmocka_unit_test(f)
 
 int main(void)
@@ -429,6 +545,11 @@ int main(void)
 		T(device_flushes_are_of_functions_behind_the_unit),
 		T(who_did_not_answer),
 		T(time_out_stops_the_queue),
+		T(time_out_takes_other_flushes_along),
+		T(answer_of_a_device_at_once),
+		T(random_unit_takes_its_time),
+		T(ring_has_room_up_to_its_head),
+		T(waits_without_a_status),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
