@@ -25,14 +25,6 @@ static void entry_for(unsigned index, uint16_t sid)
 	mini_store(&d, d.irt + index * 16, 0x550001);
 }
 
-static bool said(const char *what)
-{
-	for (size_t i = 0; i < model_violation_count(d.m); i++)
-		if (strstr(model_violation(d.m, i)->text, what))
-			return true;
-	return false;
-}
-
 /* ---- memory ---------------------------------------------------------------
  */
 
@@ -105,13 +97,8 @@ static void entries_are_written_back_by_chance(void **state)
 
 	(void)state;
 	for (unsigned seed = 0; seed < 64; seed++) {
-		mini_open(&d,
-			model_create_simple(
-				"non-coherent", MODEL_RANDOM, seed));
-		mini_start(&d);
-		top = mini_page(&d);
-		frame = model_page_alloc(d.m, 0, OWNER);
-		mini_map(&d, top, 0x10000, frame, 3);
+		by_chance("non-coherent", seed);
+		mapped();
 		mini_context(&d, DEV);
 		d.coherent = true;
 		mini_attach(&d, DEV, top, DID, TT_SS);

@@ -13,22 +13,10 @@
 
 #define HOUR_NS 3600000000000ull
 
-static bool said(const char *what)
-{
-	for (size_t i = 0; i < model_violation_count(d.m); i++)
-		if (strstr(model_violation(d.m, i)->text, what))
-			return true;
-	return false;
-}
-
 static void forgiving(const char *kind)
 {
 	mini_open(&d, model_create_simple(kind, MODEL_BENIGN, 1));
-	mini_start(&d);
-	top = mini_page(&d);
-	frame = model_page_alloc(d.m, 0, OWNER);
-	mini_map(&d, top, 0x10000, frame, 3);
-	mini_attach(&d, DEV, top, DID, TT_SS);
+	attached();
 	assert_true(can_write(DEV, 0x10000));
 }
 
@@ -93,7 +81,7 @@ static void nothing_is_left_to_wait_for(void **state)
 	(void)state;
 	ready("plain");
 	mini_attach(&d, ATS, top, DID, TT_ATS);
-	model_pci_write(d.m, 0, 0, ATS & 255, 0x106, 2, 0x8000);
+	ats_on(ATS);
 	assert_true(model_ats_request(d.m, 0, ATS, 0x10000, true));
 	model_ats_behave(d.m, 0, ATS, MODEL_ATS_LATE);
 	mini_flush_device(&d, ATS, 0x10000, false);
@@ -252,7 +240,7 @@ static void flush_after_the_last_wait(void **state)
 {
 	(void)state;
 	for (uint64_t seed = 1; seed <= 12; seed++) {
-		mini_open(&d, model_create_simple("plain", MODEL_RANDOM, seed));
+		by_chance("plain", seed);
 		mini_start(&d);
 		mini_queue(&d, DESC_IOTLB | GRAN_GLOBAL << 4, 0);
 		mini_ring(&d);
@@ -272,7 +260,7 @@ static void reset_ends_what_the_queue_does(void **state)
 	(void)state;
 	ready("plain");
 	mini_attach(&d, ATS, top, DID, TT_ATS);
-	model_pci_write(d.m, 0, 0, ATS & 255, 0x106, 2, 0x8000);
+	ats_on(ATS);
 	model_ats_behave(d.m, 0, ATS, MODEL_ATS_NEVER);
 	mini_queue(&d, DESC_DEVTLB | (uint64_t)ATS << 32, 0x10000);
 	mini_queue(&d, 0x77ull << 32 | BIT(5) | DESC_WAIT, d.status);
@@ -416,22 +404,14 @@ static void time_out_takes_other_flushes_along(void **state)
 			.kind = MODEL_INTEGRATED,
 			.unit = -1,
 			.ats = true}};
-	struct model_unit_desc unit = {
-		.kind = model_personality_find("plain"), .include_all = true};
-	struct model_desc desc = {.units = &unit,
-		.unit_count = 1,
-		.functions = f,
-		.function_count = 2};
+
 	uint64_t v = 1;
 
 	(void)state;
-	mini_open(&d, model_create(&desc));
-	mini_start(&d);
-	top = mini_page(&d);
-	frame = model_page_alloc(d.m, 0, OWNER);
-	set_leaf(0x10000, frame | 3);
+	with_functions("plain", 0, f, 2);
+	mapped();
 	mini_attach(&d, ATS, top, DID, TT_ATS);
-	model_pci_write(d.m, 0, 0, ATS & 255, 0x106, 2, 0x8000);
+	ats_on(ATS);
 	assert_true(model_ats_request(d.m, 0, ATS, 0x10000, true));
 	set_leaf(0x10000, 0);
 	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
@@ -455,7 +435,7 @@ static void answer_of_a_device_at_once(void **state)
 	forgiving("plain");
 	mini_attach(&d, ATS, top, DID, TT_ATS);
 	mini_flush_context(&d, GRAN_GLOBAL, 0, 0);
-	model_pci_write(d.m, 0, 0, ATS & 255, 0x106, 2, 0x8000);
+	ats_on(ATS);
 	status = model_ptr(d.m, d.status);
 	mini_queue(&d, DESC_DEVTLB | (uint64_t)ATS << 32, 0x10000);
 	mini_queue(&d, 0x77ull << 32 | BIT(5) | DESC_WAIT, d.status);
@@ -471,7 +451,7 @@ static void random_unit_takes_its_time(void **state)
 
 	(void)state;
 	for (uint64_t seed = 0; seed < 40; seed++) {
-		mini_open(&d, model_create_simple("plain", MODEL_RANDOM, seed));
+		by_chance("plain", seed);
 		mini_start(&d);
 		mini_queue(&d, DESC_IOTLB | GRAN_GLOBAL << 4, 0);
 		mini_ring(&d);

@@ -13,12 +13,6 @@
 /* AT of a request that asks for a translation. */
 #define TRANSLATION_REQUEST 1
 
-static void ats_on(uint16_t dev)
-{
-	model_pci_write(
-		d.m, 0, (uint8_t)(dev >> 8), (uint8_t)dev, 0x106, 2, 0x8000);
-}
-
 static void ready_with_device_tlb(void)
 {
 	ready("plain");
@@ -268,10 +262,7 @@ static void forgiving_unit_takes_any_order(void **state)
 {
 	(void)state;
 	mini_open(&d, model_create_simple("plain", MODEL_BENIGN, 1));
-	mini_start(&d);
-	top = mini_page(&d);
-	frame = model_page_alloc(d.m, 0, OWNER);
-	mini_map(&d, top, 0x10000, frame, 3);
+	mapped();
 	mini_attach(&d, ATS, top, DID, TT_ATS);
 	ats_on(ATS);
 	assert_true(model_ats_request(d.m, 0, ATS, 0x10000, true));
@@ -346,20 +337,11 @@ static void device_that_lets_go_late(void **state)
 			.ats = true,
 			.vendor = n == 1 ? 0x1234 : 0x8086,
 			.device = n == 2 ? 0x4944 : 0x4943};
-		struct model_unit_desc unit = {
-			.kind = model_personality_find("sapphire-rapids"),
-			.include_all = true};
-		struct model_desc desc = {.units = &unit,
-			.unit_count = 1,
-			.functions = &f,
-			.function_count = 1};
+
 		uint64_t v = 1;
 
-		mini_open(&d, model_create(&desc));
-		mini_start(&d);
-		top = mini_page(&d);
-		frame = model_page_alloc(d.m, 0, OWNER);
-		mini_map(&d, top, 0x10000, frame, 3);
+		with_functions("sapphire-rapids", 0, &f, 1);
+		mapped();
 		mini_attach(&d, ATS, top, DID, TT_ATS);
 		ats_on(ATS);
 		assert_int_equal(model_ats_post(d.m, 0, ATS, 0x10000, &v, 8),

@@ -263,17 +263,12 @@ static void requester_ids(void **state)
 		{MODEL_BDF(3, 4, 0), MODEL_BDF(0, 2, 0)},
 		{MODEL_BDF(4, 4, 0), MODEL_BDF(4, 4, 0)},
 		{MODEL_BDF(0, 9, 1), MODEL_BDF(0, 9, 1)}};
-	struct model_unit_desc unit = {
-		.kind = model_personality_find("plain"), .include_all = true};
-	struct model_desc desc = {.units = &unit,
-		.unit_count = 1,
-		.functions = f,
-		.function_count = 7};
+
 	uint64_t v;
 
 	(void)state;
 	for (unsigned i = 0; i < 5; i++) {
-		mini_open(&d, model_create(&desc));
+		with_functions("plain", 0, f, 7);
 		mini_start(&d);
 		model_dma_read(d.m, 0, seen[i][0], 0x5000, &v, 8);
 		assert_int_equal(mini_read64(&d, CAP_FRO(d.cap) + 8) & 0xffff,

@@ -303,11 +303,7 @@ static void hidden_write_buffer(void **state)
 {
 	(void)state;
 	cold("mobile-4");
-	mini_start(&d);
-	top = mini_page(&d);
-	frame = model_page_alloc(d.m, 0, OWNER);
-	mini_map(&d, top, 0x10000, frame, 3);
-	mini_attach(&d, DEV, top, DID, TT_SS);
+	attached();
 	/* CAP.RWBF says that nothing is needed. */
 	assert_false(can_write(DEV, 0x10000));
 	expect_at_checkpoint(MODEL_V_STALE);
@@ -419,7 +415,7 @@ static void pieces_of_a_large_page(void **state)
 
 	(void)state;
 	for (unsigned seed = 0; seed < 32; seed++) {
-		mini_open(&d, model_create_simple("plain", MODEL_RANDOM, seed));
+		by_chance("plain", seed);
 		mini_start(&d);
 		top = mini_page(&d);
 		run = model_page_alloc(d.m, 9, OWNER);
@@ -493,14 +489,8 @@ static void lines_are_written_back_by_chance(void **state)
 
 	(void)state;
 	for (unsigned seed = 0; seed < 64; seed++) {
-		mini_open(&d,
-			model_create_simple(
-				"non-coherent", MODEL_RANDOM, seed));
-		mini_start(&d);
-		top = mini_page(&d);
-		frame = model_page_alloc(d.m, 0, OWNER);
-		mini_map(&d, top, 0x10000, frame, 3);
-		mini_attach(&d, DEV, top, DID, TT_SS);
+		by_chance("non-coherent", seed);
+		attached();
 		assert_true(can_write(DEV, 0x10000));
 		d.coherent = true;
 		set_leaf(0x20000, frame | 3);

@@ -44,9 +44,7 @@ static void pieces_lead_to_the_same_bytes(void **state)
 			uint64_t base = level == 3 ? 0x80000000 : 0x80400000;
 			unsigned n;
 
-			mini_open(&d,
-				model_create_simple(
-					"plain", MODEL_RANDOM, seed));
+			by_chance("plain", seed);
 			mini_start(&d);
 			top = mini_page(&d);
 			mini_attach(&d, DEV, top, DID, TT_SS);

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <string.h>
 #include "attached.h"
 
 struct mini d;
@@ -15,15 +16,30 @@ void cold(const char *kind)
 	mini_open(&d, model_create_simple(kind, MODEL_LAZY, 1));
 }
 
-static void attach(void)
+void by_chance(const char *kind, uint64_t seed)
 {
-	uint64_t v;
+	mini_open(&d, model_create_simple(kind, MODEL_RANDOM, seed));
+}
 
+void mapped(void)
+{
 	mini_start(&d);
 	top = mini_page(&d);
 	frame = model_page_alloc(d.m, 0, OWNER);
 	mini_map(&d, top, 0x10000, frame, 3);
+}
+
+void attached(void)
+{
+	mapped();
 	mini_attach(&d, DEV, top, DID, TT_SS);
+}
+
+static void used(void)
+{
+	uint64_t v;
+
+	attached();
 	assert_int_equal(
 		model_dma_read(d.m, 0, DEV, 0x10000, &v, 8), MODEL_DMA_OK);
 	assert_int_equal(model_checkpoint(d.m), 0);
@@ -32,13 +48,27 @@ static void attach(void)
 void ready(const char *kind)
 {
 	cold(kind);
-	attach();
+	used();
 }
 
 void ready_on(const struct model_personality *kind)
 {
 	mini_open(&d, model_create_usual(kind, MODEL_LAZY, 0, 1, false));
-	attach();
+	used();
+}
+
+void with_functions(const char *kind, unsigned flags,
+	const struct model_function_desc *f, unsigned count)
+{
+	struct model_unit_desc unit = {
+		.kind = model_personality_find(kind), .include_all = true};
+	struct model_desc desc = {.flags = flags,
+		.units = &unit,
+		.unit_count = 1,
+		.functions = f,
+		.function_count = count};
+
+	mini_open(&d, model_create(&desc));
 }
 
 void watched(const char *kind, unsigned flags)
@@ -46,20 +76,9 @@ void watched(const char *kind, unsigned flags)
 	static const struct model_function_desc f[] = {
 		{.bdf = DEV, .kind = MODEL_INTEGRATED, .unit = -1},
 		{.bdf = OTHER, .kind = MODEL_INTEGRATED, .unit = -1}};
-	struct model_unit_desc unit = {
-		.kind = model_personality_find(kind), .include_all = true};
-	struct model_desc desc = {.flags = MODEL_WATCH | flags,
-		.units = &unit,
-		.unit_count = 1,
-		.functions = f,
-		.function_count = 2};
 
-	mini_open(&d, model_create(&desc));
-	mini_start(&d);
-	top = mini_page(&d);
-	frame = model_page_alloc(d.m, 0, OWNER);
-	mini_map(&d, top, 0x10000, frame, 3);
-	mini_attach(&d, DEV, top, DID, TT_SS);
+	with_functions(kind, MODEL_WATCH | flags, f, 2);
+	attached();
 	assert_true(can_write(DEV, 0x10000));
 }
 
@@ -73,6 +92,28 @@ bool can_write(uint16_t dev, uint64_t iova)
 void set_leaf(uint64_t iova, uint64_t v)
 {
 	mini_store(&d, mini_slot(&d, top, mini_levels(&d), iova, 1), v);
+}
+
+void ats_on(uint16_t dev)
+{
+	model_pci_write(
+		d.m, 0, (uint8_t)(dev >> 8), (uint8_t)dev, 0x106, 2, 0x8000);
+}
+
+bool said(const char *what)
+{
+	for (size_t i = 0; i < model_violation_count(d.m); i++)
+		if (strstr(model_violation(d.m, i)->text, what))
+			return true;
+	return false;
+}
+
+uint64_t superfluous(void)
+{
+	struct model_counters n;
+
+	model_counters(d.m, &n);
+	return n.superfluous;
 }
 
 void only(enum model_rule rule)

@@ -19,13 +19,22 @@ extern struct mini d;
 /** The domain's top table, and the frame mapped at 0x10000. */
 extern uint64_t top, frame;
 
-/** A unit of that kind with nothing switched on. */
+/** A unit of that kind with nothing switched on, lazy or as the seed says. */
 void cold(const char *kind);
+void by_chance(const char *kind, uint64_t seed);
+/** A lazy one with these functions and no others; enum model_flags. */
+void with_functions(const char *kind, unsigned flags,
+	const struct model_function_desc *f, unsigned count);
+
+/** What is cold is switched on, with 0x10000 mapped in a table of its own; then
+ *  also DEV attached to it. Nothing is used. */
+void mapped(void);
+void attached(void);
+
 /** Everything on, DEV attached to DID, 0x10000 mapped and read once. */
 void ready(const char *kind);
 /** The same on a kind of the test's own. */
 void ready_on(const struct model_personality *kind);
-
 /** The same, every store to a table seen: flags besides MODEL_WATCH. There are
  *  DEV and OTHER alone. */
 void watched(const char *kind, unsigned flags);
@@ -33,6 +42,14 @@ void watched(const char *kind, unsigned flags);
 bool can_write(uint16_t dev, uint64_t iova);
 /** Stores a last-level entry, without a flush. */
 void set_leaf(uint64_t iova, uint64_t v);
+
+/** Switches a function's device TLB on. */
+void ats_on(uint16_t dev);
+
+/** Some violation's text has that in it. */
+bool said(const char *what);
+/** Flushes so far that nobody needed. */
+uint64_t superfluous(void);
 
 /** This rule was broken, and no other. */
 void only(enum model_rule rule);
