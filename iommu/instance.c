@@ -74,7 +74,8 @@ bool core_any_attached(const struct iommu *iommu)
 static bool any_domain(const struct iommu *iommu)
 {
 	return iommu->domains > (unsigned)!!iommu->identity +
-		!!iommu->identity_tables + core_parkings(iommu);
+		!!iommu->identity_tables +
+		__atomic_load_n(&iommu->parkings, __ATOMIC_RELAXED);
 }
 
 enum iommu_status iommu_destroy(struct iommu *iommu)

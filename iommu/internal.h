@@ -127,6 +127,7 @@ struct iommu {
 	struct iommu_domain *identity;        /* S */
 	struct iommu_domain *identity_tables; /* A: without pass-through */
 	unsigned domains;                     /* I: without identity */
+	unsigned parkings;                    /* A: of them, for parking */
 	struct pool device_pool;
 	struct pool domain_pool;
 	word64 pages;          /* A: held in all */
@@ -375,8 +376,6 @@ enum iommu_status core_map_reserved(
 enum iommu_status core_park(struct device *dev);
 void core_park_all(struct iommu *iommu);
 void core_unpark_all(struct iommu *iommu);
-/** How many domains are for parking. */
-unsigned core_parkings(const struct iommu *iommu);
 
 /* ---- stage.c ---- */
 

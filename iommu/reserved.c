@@ -59,6 +59,7 @@ static __attribute__((noinline)) enum iommu_status make_parking(
 	status = core_map_reserved(domain, dev);
 	if (status == IOMMU_OK) {
 		dev->parking = domain;
+		__atomic_fetch_add(&iommu->parkings, 1, __ATOMIC_RELAXED);
 		return IOMMU_OK;
 	}
 	undone = iommu_domain_destroy(domain);
@@ -106,19 +107,6 @@ void core_park_all(struct iommu *iommu)
 			core_park(dev);
 }
 
-unsigned core_parkings(const struct iommu *iommu)
-{
-	struct iommu_device_id id;
-	unsigned n, count = 0;
-
-	for (n = 0; vtd_reserved_device(iommu, n, &id); n++) {
-		const struct device *dev = core_device_known(iommu, id);
-
-		count += dev && dev->parking;
-	}
-	return count;
-}
-
 void core_unpark_all(struct iommu *iommu)
 {
 	struct iommu_device_id id;
@@ -132,7 +120,9 @@ void core_unpark_all(struct iommu *iommu)
 		/* What is not confirmed keeps its tables. */
 		if (core_is_parked(dev) && core_detach(dev) != IOMMU_OK)
 			continue;
-		if (iommu_domain_destroy(dev->parking) == IOMMU_OK)
-			dev->parking = NULL;
+		if (iommu_domain_destroy(dev->parking) != IOMMU_OK)
+			continue;
+		dev->parking = NULL;
+		__atomic_fetch_sub(&iommu->parkings, 1, __ATOMIC_RELAXED);
 	}
 }

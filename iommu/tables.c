@@ -48,20 +48,13 @@ static unsigned common_ground(
 static void choose_levels(
 	const struct iommu *iommu, struct pgtable *table, unsigned bits)
 {
-	unsigned n;
+	unsigned depths = 0, n;
 
-	table->lowest_root = 5;
-	for (n = 0; n < iommu->units; n++) {
-		const struct unit *unit = iommu->unit[n];
-		unsigned levels;
-
-		if (!unit_translates(unit))
-			continue;
-		levels = levels_for(unit, bits);
-		table->levels = levels > table->levels ? levels : table->levels;
-		if (levels < table->lowest_root)
-			table->lowest_root = levels;
-	}
+	for (n = 0; n < iommu->units; n++)
+		if (unit_translates(iommu->unit[n]))
+			depths |= 1u << levels_for(iommu->unit[n], bits);
+	table->levels = 31u - (unsigned)__builtin_clz(depths);
+	table->lowest_root = (unsigned)__builtin_ctz(depths);
 }
 
 /** A table and what is below for the addresses first to last. */
