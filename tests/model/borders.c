@@ -580,6 +580,8 @@ static void request_to_the_window_that_is_no_interrupt(void **state)
 	assert_int_equal(model_dma_read(d.m, 0, DEV, 0xfee01234, &v, 8),
 		MODEL_DMA_BLOCKED);
 	assert_int_equal(mini_read64(&d, CAP_FRO(d.cap)), 0xfee01000);
+	assert_int_equal(mini_read64(&d, CAP_FRO(d.cap) + 8),
+		BIT(63) | BIT(62) | (uint64_t)F_IR_MALFORMED << 32 | DEV);
 	mini_close(&d, true);
 }
 

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <pthread.h>
+#include <sched.h>
 #include <model/host.h>
 #include <string.h>
 #include "support/mini.h"
@@ -122,6 +124,51 @@ static void both(unsigned first, unsigned then)
 	hold(then);
 	let_go(first);
 	let_go(then);
+}
+
+static bool was_let_in;
+
+static void *wait_for_it(void *nothing)
+{
+	hold(0);
+	__atomic_store_n(&was_let_in, true, __ATOMIC_SEQ_CST);
+	let_go(0);
+	return nothing;
+}
+
+static void lock_lets_in_one_at_a_time(void **state)
+{
+	pthread_t other;
+
+	(void)state;
+	ready(MODEL_LAZY);
+	model_host_init(&host, d.m, &hooks);
+	locks = model_ptr(d.m, mini_page(&d));
+	hold(0);
+	assert_int_equal(pthread_create(&other, NULL, wait_for_it, NULL), 0);
+	for (unsigned n = 0; n < 2000; n++) {
+		sched_yield();
+		assert_false(__atomic_load_n(&was_let_in, __ATOMIC_SEQ_CST));
+	}
+	let_go(0);
+	assert_int_equal(pthread_join(other, NULL), 0);
+	assert_true(was_let_in);
+	done(MODEL_V_WAIT, 0);
+}
+
+static void most_pages_at_once(void **state)
+{
+	iommu_phys_t phys;
+	void *pages;
+
+	(void)state;
+	ready(MODEL_LAZY);
+	model_host_init(&host, d.m, &hooks);
+	pages = hooks.page_alloc(hooks.ctx, 8, &phys);
+	hooks.page_free(hooks.ctx, pages, phys, 8);
+	assert_int_equal(model_violation_count(d.m), 0);
+	hooks.page_alloc(hooks.ctx, 9, &phys);
+	done(MODEL_V_ADDRESS, 1);
 }
 
 static void locks_have_one_order(void **state)
@@ -429,7 +476,9 @@ int main(void)
 		cmocka_unit_test(memory_that_firmware_uses),
 		cmocka_unit_test(memory_at_another_place),
 		cmocka_unit_test(power_goes_from_a_unit_at_work),
+		cmocka_unit_test(lock_lets_in_one_at_a_time),
 		cmocka_unit_test(locks_have_one_order),
+		cmocka_unit_test(most_pages_at_once),
 		cmocka_unit_test(lock_is_not_held_over_a_wait),
 		cmocka_unit_test(no_memory_where_it_is_forbidden),
 		cmocka_unit_test(lock_given_back_that_was_not_taken),

@@ -160,13 +160,13 @@ static void all_contexts_are_walked_ahead(void **state)
 /* ---- what memory says -----------------------------------------------------
  */
 
-static struct model_reach reached[8];
+static struct model_reach reached[16];
 static unsigned reaches;
 
 static void keep(void *ctx, const struct model_reach *r)
 {
 	(void)ctx;
-	assert_true(reaches < 8);
+	assert_true(reaches < 16);
 	reached[reaches++] = *r;
 }
 
@@ -200,6 +200,11 @@ static void tables_say_what_can_be_reached(void **state)
 	is(2, 0x400000, 0x600000, 0x200000, 3);
 	is(3, 0x40000000, 0x80000000, 0x40000000, 2);
 	is(4, 0x8000000000, frame, 0x1000, 1);
+	/* The same for a device of another bus, and nothing for one that has
+	 * no table. */
+	mini_attach(&d, MODEL_BDF(1, 0, 0), top, DID, TT_SS);
+	assert_true(model_enumerate(d.m, 0, MODEL_BDF(1, 0, 0), keep, NULL));
+	assert_int_equal(reaches, 10);
 	reaches = 0;
 	assert_true(model_enumerate(d.m, 0, OTHER, keep, NULL));
 	assert_int_equal(reaches, 0);

@@ -186,6 +186,17 @@ static void one_store_is_one_entry(void **state)
 	expect_at_checkpoint(MODEL_V_STALE);
 }
 
+/* The bit that says so in upper tables means nothing in the lowest. */
+static void lowest_entries_have_no_size(void **state)
+{
+	(void)state;
+	watched("plain", 0);
+	set_leaf(0x10000, frame | SS_PS | 3);
+	set_leaf(0x10000, frame | 3);
+	assert_int_equal(model_violations_of(d.m, MODEL_V_CHANGE), 0);
+	mini_close(&d, true);
+}
+
 static void large_page_becomes_a_table_that_is_not_memory(void **state)
 {
 	uint64_t slot;
@@ -268,6 +279,7 @@ int main(void)
 		T(new_context_entry_is_walked_at_once),
 		T(nothing_is_walked_for_pass_through),
 		T(one_store_is_one_entry),
+		T(lowest_entries_have_no_size),
 		T(large_page_becomes_a_table_that_is_not_memory),
 		T(rights_of_the_tables_above_count),
 		T(no_walk_while_translation_is_off),
