@@ -13,10 +13,9 @@ enum {
 };
 
 /* A full ring keeps the oldest: they show how it began. */
-void core_fault_push(struct iommu *iommu, const struct raw_fault *raw)
+void __core_fault_push(struct iommu *iommu, const struct raw_fault *raw)
 {
 	struct fault_ring *ring = &iommu->faults;
-	unsigned long state = core_lock(iommu, &ring->lock);
 
 	if (raw && ring->count < FAULT_RING) {
 		unsigned slot = (ring->head + ring->count++) % FAULT_RING;
@@ -27,7 +26,6 @@ void core_fault_push(struct iommu *iommu, const struct raw_fault *raw)
 	} else {
 		ring->lost++;
 	}
-	core_unlock(iommu, &ring->lock, state);
 }
 
 static bool pop(struct iommu *iommu, struct raw_fault *out)

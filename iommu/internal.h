@@ -473,8 +473,8 @@ void core_walk(const struct unit *unit, uint16_t rid, iommu_iova_t iova,
 
 /* ---- fault.c ---- */
 
-/** Keeps a fault; NULL: the hardware dropped one. Interrupt context. */
-void core_fault_push(struct iommu *iommu, const struct raw_fault *raw);
+/** Keeps a fault; NULL: the hardware dropped one. Interrupt context, F held. */
+void __core_fault_push(struct iommu *iommu, const struct raw_fault *raw);
 
 /* ---- domain.c ---- */
 

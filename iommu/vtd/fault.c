@@ -47,27 +47,33 @@ void vtd_fault_start(struct vtd_unit *unit)
 	event_mask(unit, VTD_FECTL, false);
 }
 
-/** Moves one record into the ring. False: nothing there. */
+/** Moves one record into the ring. False: nothing there. Another CPU may be
+ *  collecting, too: each record is taken once, and given back once. */
 static bool collect(struct vtd_unit *unit, unsigned n)
 {
+	struct iommu *iommu = unit->unit.iommu;
 	uint32_t at = unit->fault_offset + 16 * n;
 	struct raw_fault raw = {.unit = unit->unit.index};
-
+	unsigned long state = core_lock(iommu, &iommu->faults.lock);
 	/* The dword with F is written last by the hardware: read it first. */
-	if (!(vtd_read32(unit, at + 12) & VTD_FRCD_F >> 32))
-		return false;
-	raw.high = vtd_read64(unit, at + 8);
-	raw.low = vtd_read64(unit, at);
-	vtd_write32(unit, at + 12, VTD_FRCD_F >> 32);
-	raw.time_ns = core_now(unit->unit.iommu);
-	core_fault_push(unit->unit.iommu, &raw);
-	unit_count(&unit->unit.stats.faults, 1);
-	return true;
+	bool there = vtd_read32(unit, at + 12) & VTD_FRCD_F >> 32;
+
+	if (there) {
+		raw.high = vtd_read64(unit, at + 8);
+		raw.low = vtd_read64(unit, at);
+		vtd_write32(unit, at + 12, VTD_FRCD_F >> 32);
+		raw.time_ns = core_now(iommu);
+		__core_fault_push(iommu, &raw);
+	}
+	core_unlock(iommu, &iommu->faults.lock, state);
+	unit_count(&unit->unit.stats.faults, there);
+	return there;
 }
 
 bool vtd_interrupt(struct unit *neutral)
 {
 	struct vtd_unit *unit = vtd_of(neutral);
+	struct iommu *iommu = neutral->iommu;
 	uint32_t status = vtd_read32(unit, VTD_FSTS);
 	unsigned n, at;
 	bool any;
@@ -82,7 +88,10 @@ bool vtd_interrupt(struct unit *neutral)
 			break;
 	any = n;
 	if (status & VTD_FSTS_PFO) {
-		core_fault_push(unit->unit.iommu, NULL);
+		unsigned long state = core_lock(iommu, &iommu->faults.lock);
+
+		__core_fault_push(iommu, NULL);
+		core_unlock(iommu, &iommu->faults.lock, state);
 		unit_count(&neutral->stats.faults_lost, 1);
 		vtd_write32(unit, VTD_FSTS, VTD_FSTS_PFO);
 		any = true;
