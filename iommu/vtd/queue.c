@@ -149,7 +149,7 @@ static inline bool __has_room(const struct vtd_queue *queue, unsigned count)
 {
 	uint64_t used = queue->tail - done_position(queue, queue->tail);
 
-	return used + count + 1 < VTD_QUEUE_SLOTS;
+	return used + count + 1 < queue->slots;
 }
 
 /** Ends a submission that is in the ring up to `at` with its wait. Q held. */
@@ -218,7 +218,7 @@ static struct ticket put(struct vtd_unit *unit,
 
 	/* Those who come again and again until there is room must not keep
 	 * each other from ringing for what fills the ring. */
-	if (!ticket.end)
+	if (!ticket.end && unit->queue.slots)
 		__ring_doorbell(unit);
 	queue_leave(unit, state);
 	return ticket;
@@ -249,8 +249,10 @@ static enum iommu_status put_patiently(struct vtd_unit *unit,
 	vtd_deadline_start(
 		&deadline, unit->unit.iommu->options.device_timeout_ns);
 	do {
-		if (unit_state(&unit->unit) == IOMMU_UNIT_FAILED)
-			return IOMMU_UNIT_LOST;
+		enum iommu_status status = refusal(unit);
+
+		if (status != IOMMU_OK)
+			return status;
 		*out = put(unit, command, count);
 		if (out->end)
 			return IOMMU_OK;
@@ -579,6 +581,7 @@ static __attribute__((noinline)) bool blame_one_by_one(
 static __attribute__((noinline)) enum iommu_status insist(
 	struct vtd_unit *unit, struct vtd_plan *plan, struct ticket ticket)
 {
+	enum iommu_status status;
 	bool blamed = false;
 	unsigned n = 0;
 
@@ -594,8 +597,9 @@ static __attribute__((noinline)) enum iommu_status insist(
 			n = 1;
 		}
 		leave_mute_devices_out(unit, plan);
-		if (vtd_submit(unit, plan, &ticket) != IOMMU_OK)
-			return IOMMU_UNIT_LOST;
+		status = vtd_submit(unit, plan, &ticket);
+		if (status != IOMMU_OK)
+			return status;
 	}
 }
 
@@ -685,9 +689,18 @@ enum iommu_status vtd_queue_end_with_wait(struct vtd_unit *unit)
 	return vtd_run(unit, &plan);
 }
 
+static void set_slots(struct vtd_unit *unit, unsigned slots)
+{
+	unsigned long state = core_lock(unit->unit.iommu, &unit->queue.lock);
+
+	unit->queue.slots = slots;
+	core_unlock(unit->unit.iommu, &unit->queue.lock, state);
+}
+
 enum iommu_status vtd_queue_on(struct vtd_unit *unit)
 {
 	struct vtd_queue *queue = &unit->queue;
+	enum iommu_status status;
 
 	/* Positions go on counting, but the hardware starts at slot 0. */
 	queue->tail = (queue->tail + VTD_QUEUE_SLOTS - 1) / VTD_QUEUE_SLOTS *
@@ -696,14 +709,44 @@ enum iommu_status vtd_queue_on(struct vtd_unit *unit)
 	queue->rung = queue->tail;
 	vtd_write64(unit, VTD_IQT, 0);
 	vtd_write64(unit, VTD_IQA, queue->phys.v | VTD_QUEUE_ORDER);
-	return vtd_gcmd(unit, VTD_QIE, true);
+	status = vtd_gcmd(unit, VTD_QIE, true);
+	if (status == IOMMU_OK)
+		set_slots(unit, VTD_QUEUE_SLOTS);
+	return status;
+}
+
+/** Other CPUs may be about to flush: what they put before the last flush is
+ *  done with it, and nothing is put behind it. No ticket: no room. */
+static struct ticket put_last(struct vtd_unit *unit)
+{
+	struct vtd_command flush = {.op = VTD_OP_IOTLB_GLOBAL};
+	unsigned long state = queue_enter(unit);
+	struct ticket ticket = __put(unit, &flush, 1);
+
+	if (ticket.end)
+		unit->queue.slots = 0;
+	queue_leave(unit, state);
+	return ticket;
 }
 
 enum iommu_status vtd_queue_off(struct vtd_unit *unit)
 {
-	enum iommu_status status = vtd_queue_end_with_wait(unit);
+	enum vtd_outcome outcome = VTD_AGAIN;
+	struct ticket ticket;
+	unsigned n;
 
-	return status == IOMMU_OK ? vtd_gcmd(unit, VTD_QIE, false) : status;
+	for (n = 0; n <= REPEATS && outcome == VTD_AGAIN; n++) {
+		ticket = put_last(unit);
+		if (ticket.end)
+			outcome = vtd_wait(unit, ticket);
+		else if (vtd_queue_end_with_wait(unit) == IOMMU_UNIT_LOST)
+			outcome = VTD_FAILED;
+		if (outcome != VTD_DONE)
+			set_slots(unit, VTD_QUEUE_SLOTS);
+	}
+	if (outcome == VTD_DONE)
+		return vtd_gcmd(unit, VTD_QIE, false);
+	return outcome == VTD_AGAIN ? IOMMU_UNCONFIRMED : IOMMU_UNIT_LOST;
 }
 
 static const char *const type_name[16] = {

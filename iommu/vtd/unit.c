@@ -136,10 +136,14 @@ static enum iommu_status all_off(struct vtd_unit *unit)
 static enum iommu_status suspend(struct unit *neutral)
 {
 	struct vtd_unit *unit = vtd_of(neutral);
-	enum iommu_status status = all_off(unit);
+	enum iommu_unit_state before = unit_state(neutral);
+	enum iommu_status status;
 
-	if (status == IOMMU_OK)
-		set_state(unit, IOMMU_UNIT_SUSPENDED);
+	/* From here on flushes are refused; those on their way are not. */
+	set_state(unit, IOMMU_UNIT_SUSPENDED);
+	status = all_off(unit);
+	if (status != IOMMU_OK)
+		set_state(unit, before);
 	return status;
 }
 

@@ -41,6 +41,7 @@ struct vtd_queue {
 	iommu_phys_t done_phys;  /* C */
 	word64 tail;             /* A; written under Q */
 	uint64_t rung;           /* Q: the tail as the hardware knows it */
+	unsigned slots;          /* Q: that may be used; 0 while it is off */
 	unsigned coming;         /* A: CPUs on their way to Q to ring */
 	word64 lost_to;          /* A: end of the last loss; written Q */
 	unsigned losses;         /* Q: how many there were */
