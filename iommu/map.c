@@ -92,7 +92,7 @@ static __attribute__((noinline)) word64 *walk_down(struct iommu_domain *domain,
 		uint64_t entry = load(&at[iova >> shift & (ENTRIES - 1)]);
 
 		if (limit >> shift ||
-			(entry & (PRESENT | LARGE | IN_MEMORY)) !=
+			(entry & (PRESENT | LARGE | IN_MEMORY | SPLIT)) !=
 				(PRESENT | IN_MEMORY))
 			break;
 		at = table_at(domain->iommu, entry);
@@ -390,10 +390,14 @@ static __attribute__((noinline)) enum iommu_status unmap_any_now(
 {
 	struct iommu_batch batch;
 	enum iommu_status status, flushed;
+	bool relinked;
 
 	iommu_batch_init(&batch, domain);
 	status = unmap_any(domain, iova, size, &batch, out_removed);
+	relinked = batch.changes & IOMMU_TABLE_CHANGED;
 	flushed = core_batch_flush(&batch);
+	if (relinked && flushed == IOMMU_OK && status == IOMMU_OK)
+		core_settle_splits(domain, iova, size);
 	return flushed == IOMMU_OK ? status : flushed;
 }
 

@@ -12,7 +12,9 @@
  *
  * A large page is split in place: the table that replaces it says the same, so
  * there is no moment at which a device misses its page, and what the unit has
- * cached is right either way until the flush that follows. Joining is the same
+ * cached is right either way until the flush that follows. Until then the link
+ * carries a mark (bit 53): the unit may still hold the page in one piece, so
+ * whoever else unmaps a part of it flushes all of it, too. Joining is the same
  * backwards.
  *
  * On units that read memory without snooping every store is followed by a
@@ -142,7 +144,9 @@ static void note_linked(const struct edit *edit)
 static word64 *link_table(struct edit *edit, word64 *entry, uint64_t value,
 	word64 *table, iommu_phys_t phys)
 {
-	if (__atomic_compare_exchange_n(entry, &value, phys.v | PRESENT, false,
+	uint64_t link = phys.v | PRESENT | (value & LARGE ? SPLIT : 0);
+
+	if (__atomic_compare_exchange_n(entry, &value, link, false,
 		    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
 		settle_link(edit, entry, 0);
 		note_linked(edit);
@@ -173,6 +177,51 @@ word64 *core_table_below(struct edit *edit, word64 *entry, uint64_t value)
 	return link_table(edit, entry, value, table, phys);
 }
 
+/** The unit may hold the large page at edit->at in one piece: flush all. */
+static void flush_whole(struct edit *edit, unsigned level)
+{
+	uint64_t mask = (1ull << shift_of(level)) - 1;
+
+	edit->lowest = core_min(edit->lowest, edit->at & ~mask);
+	edit->highest = core_max(edit->highest, edit->at | mask);
+	edit->relinked = true;
+}
+
+/** The table behind a link, for an unmap of a part of what it translates. */
+static word64 *table_within(
+	struct edit *edit, word64 *entry, uint64_t value, unsigned level)
+{
+	/* The CPU that split may not have got so far. */
+	settle_link(edit, entry, value);
+	if (value & SPLIT)
+		flush_whole(edit, level);
+	return table_at(edit->domain->iommu, value);
+}
+
+static void settle_splits_at(struct iommu_domain *domain, uint64_t iova)
+{
+	word64 *table = domain->table.root;
+	unsigned level = domain->table.levels;
+
+	for (; level > 1; level--) {
+		word64 *entry = &table[index_of(iova, level)];
+		uint64_t value = load(entry);
+
+		if (!(value & PRESENT) || value & LARGE)
+			break;
+		if (value & SPLIT)
+			__atomic_fetch_and(entry, ~SPLIT, __ATOMIC_RELEASE);
+		table = table_at(domain->iommu, value);
+	}
+}
+
+void core_settle_splits(
+	struct iommu_domain *domain, uint64_t iova, uint64_t size)
+{
+	settle_splits_at(domain, iova);
+	settle_splits_at(domain, iova + (size - 1));
+}
+
 /**
  * Replaces the large page at edit->at by a table that says the same. Another
  * CPU that unmaps another part of the page may be faster.
@@ -181,7 +230,6 @@ static word64 *split(
 	struct edit *edit, word64 *entry, uint64_t value, unsigned level)
 {
 	uint64_t step = 1ull << shift_of(level - 1);
-	uint64_t mask = (1ull << shift_of(level)) - 1;
 	uint64_t leaf = level == 2 ? value & ~LARGE : value;
 	iommu_phys_t phys;
 	word64 *table = reserve_take(edit->domain, &phys);
@@ -192,10 +240,7 @@ static word64 *split(
 	for (n = 0; n < ENTRIES; n++)
 		table[n] = leaf + n * step;
 	write_back(edit->domain, table, ENTRIES);
-	/* The unit may hold the page in one piece: flush all of it. */
-	edit->lowest = core_min(edit->lowest, edit->at & ~mask);
-	edit->highest = core_max(edit->highest, edit->at | mask);
-	edit->relinked = true;
+	flush_whole(edit, level);
 	return link_table(edit, entry, value, table, phys);
 }
 
@@ -381,7 +426,7 @@ bool core_unmap_below(struct edit *edit, word64 *top, unsigned top_level)
 			value = load(entry);
 			table = is_leaf(value, level)
 				? split(edit, entry, value, level)
-				: table_at(edit->domain->iommu, value);
+				: table_within(edit, entry, value, level);
 			if (!table)
 				return false;
 		}

@@ -12,6 +12,7 @@
 #define LARGE (1ull << 7)
 #define SNOOP (1ull << 11)
 #define IN_MEMORY (1ull << 52)
+#define SPLIT (1ull << 53)
 #define ADDRESS 0x000ffffffffff000ull
 
 /** Address bits that an index has; a test with small tables says otherwise. */
@@ -159,6 +160,10 @@ enum iommu_status core_map_undo(struct iommu_domain *domain, uint64_t iova,
 /** Unmaps what is left below a table; tables may be split and unlinked.
  *  False: a split found no page. */
 bool core_unmap_below(struct edit *edit, word64 *table, unsigned level);
+/** After the flush of an unmap was confirmed: the unit has forgotten the large
+ *  pages that were split at the ends of its range. */
+void core_settle_splits(
+	struct iommu_domain *domain, uint64_t iova, uint64_t size);
 /** Takes the leaf table of an address out of the cache. */
 void core_leaf_forget(struct pgtable *table, uint64_t iova);
 /** Makes sure that large pages which exist can be split later. */
