@@ -21,7 +21,7 @@ small-sources := $(addprefix iommu/,map.c pgtable.c tables.c)
 race-tests := threads threads_sharing
 soak-programs := $(O)/test/plain/random \
 	$(addprefix $(O)/test/race/,$(race-tests)) $(O)/test/small/tables
-all-test-programs += $(soak-programs)
+all-test-programs += $(soak-programs) $(weave-program)
 
 define soak-rule
 $(O)/$1/%.c.o: $(S)/%.c | packages-test
@@ -43,7 +43,7 @@ endef
 $(foreach t,$(race-tests),$(eval $(call race-rule,$t)))
 
 .PHONY: soak
-soak: packages-test $(soak-programs) $(O)/test/kernel/kills
+soak: packages-test $(soak-programs) $(weave-program) $(O)/test/kernel/kills
 	@$(S)/tools/soak $(O)
 
 $(O)/test/small/tables: $(patsubst %,$(O)/small/%.o,$(small-sources) \

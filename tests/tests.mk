@@ -56,6 +56,7 @@ $(call test-programs,$1): $(O)/test/%: $(O)/host/tests/%.c.o \
 endef
 $(foreach k,$(kinds),$(eval $(call test-rule,$k)))
 
+include $(S)/tests/interleave/tests.mk
 include $(S)/tests/soak.mk
 include $(S)/tests/stack/tests.mk
 include $(S)/tests/kernel/tests.mk
