@@ -150,7 +150,8 @@ uint64_t core_iova_get_slowly(
 	unsigned long state;
 
 	if (class < CLASSES && core_lane_enter(lane)) {
-		refill(space, lane, class);
+		if (!lane->magazine[class].count)
+			refill(space, lane, class);
 		iova = magazine_pop(lane, class, pages, mask);
 		core_lane_leave(lane);
 	}
