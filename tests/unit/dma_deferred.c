@@ -130,6 +130,28 @@ static void end_flushes_what_was_deferred(void **state)
 	play_close(&p);
 }
 
+/** An unmap of more than is mapped is refused, but clears what is there: the
+ * next flush is for that, too, and is waited for. */
+static void flush_is_for_parts_of_wrong_ranges_too(void **state)
+{
+	struct iommu_dma_config config = {.deferred = true};
+	struct play p;
+	uint64_t iova;
+
+	(void)state;
+	play_open(&p, "plain", IOMMU_DOMAIN_MAPPED, &config, 1);
+	assert_int_equal(play_map(&p, PAGE, ~0ull, &iova), IOMMU_OK);
+	assert_true(rig_can_read(&p.r, RIG_DEV, iova));
+	assert_int_equal(play_unmap(&p, 2 * PAGE, iova), IOMMU_BAD_ARGUMENT);
+	assert_int_equal(iommu_dma_flush(p.dma), IOMMU_OK);
+	assert_false(rig_can_read(&p.r, RIG_DEV, iova));
+	assert_int_equal(iommu_map(p.domain, iommu_iova(iova),
+				 iommu_phys(p.memory), PAGE, IOMMU_READ),
+		IOMMU_OK);
+	assert_int_equal(play_unmap(&p, PAGE, iova), IOMMU_OK);
+	play_close(&p);
+}
+
 /** What any CPU deferred is no buffer in use: it does not keep the space. */
 static void end_counts_what_every_cpu_deferred(void **state)
 {
@@ -447,6 +469,7 @@ int main(void)
 		cmocka_unit_test(interrupted_flush_is_gone_around),
 		cmocka_unit_test(interrupted_flush_does_not_keep_addresses),
 		cmocka_unit_test(end_flushes_what_was_deferred),
+		cmocka_unit_test(flush_is_for_parts_of_wrong_ranges_too),
 		cmocka_unit_test(end_counts_what_every_cpu_deferred),
 		cmocka_unit_test(sleep_waits_for_flushes_under_way),
 		cmocka_unit_test(released_means_out_of_reach),
