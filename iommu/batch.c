@@ -19,21 +19,12 @@ void iommu_batch_init(struct iommu_batch *batch, struct iommu_domain *domain)
 	batch->pages = NULL;
 }
 
-/** Makes all ranges one, and all that come: a unit would hardly flush so many
- *  singly. */
-static __attribute__((noinline)) void make_one(struct iommu_batch *batch)
+static inline void widen(struct iommu_batch *batch, unsigned n,
+	unsigned changes, uint64_t first, uint64_t last)
 {
-	unsigned n;
-
-	for (n = 1; n < batch->count; n++) {
-		batch->range[0].first =
-			core_min(batch->range[0].first, batch->range[n].first);
-		batch->range[0].last =
-			core_max(batch->range[0].last, batch->range[n].last);
-		batch->range_changes[0] |= batch->range_changes[n];
-	}
-	batch->count = 1;
-	batch->full = true;
+	batch->range[n].first = core_min(batch->range[n].first, first);
+	batch->range[n].last = core_max(batch->range[n].last, last);
+	batch->range_changes[n] |= (uint8_t)changes;
 }
 
 /** Whether [first, last] touches or overlaps range n. */
@@ -46,31 +37,45 @@ static inline bool meets(const struct iommu_batch *batch, unsigned n,
 		f >> PAGE_SHIFT <= (last >> PAGE_SHIFT) + 1;
 }
 
+/** Adds a range that does not meet the newest. */
+static __attribute__((noinline)) void add_apart(struct iommu_batch *batch,
+	unsigned changes, uint64_t first, uint64_t last)
+{
+	unsigned n = batch->count;
+
+	if (n < IOMMU_BATCH_RANGES) {
+		batch->range[n].first = first;
+		batch->range[n].last = last;
+		batch->range_changes[n] = (uint8_t)changes;
+		batch->count++;
+		return;
+	}
+	/* A unit would hardly flush so many singly: all are one, and so are
+	 * those that come. */
+	while (--n)
+		widen(batch, 0, batch->range_changes[n], batch->range[n].first,
+			batch->range[n].last);
+	widen(batch, 0, changes, first, last);
+	batch->count = 1;
+	batch->full = true;
+}
+
 void iommu_batch_add(struct iommu_batch *batch, unsigned changes,
 	iommu_iova_t iova, uint64_t size)
 {
 	uint64_t first = iova.v & ~(uint64_t)(PAGE_SIZE - 1);
 	uint64_t last = iova.v + (size - 1);
-	unsigned n = batch->count;
+	unsigned newest = batch->count - 1;
 
 	if (!size || !changes)
 		return;
 	last = (last < iova.v ? ~0ull : last) | (PAGE_SIZE - 1);
 	batch->changes |= changes;
-	if (n == IOMMU_BATCH_RANGES)
-		make_one(batch);
 	/* Ranges mostly come in order, so only the newest is looked at. */
-	if (batch->full || (n && meets(batch, n - 1, first, last))) {
-		n = batch->count - 1;
-		first = core_min(first, batch->range[n].first);
-		last = core_max(last, batch->range[n].last);
-		changes |= batch->range_changes[n];
-	} else {
-		batch->count = n + 1;
-	}
-	batch->range[n].first = first;
-	batch->range[n].last = last;
-	batch->range_changes[n] = (uint8_t)changes;
+	if (batch->full || (batch->count && meets(batch, newest, first, last)))
+		widen(batch, newest, changes, first, last);
+	else
+		add_apart(batch, changes, first, last);
 }
 
 /* ---- flushing ---- */
