@@ -397,15 +397,14 @@ static void ends_are_reached(
 }
 
 /** Also a byte alone on its page, and in a list the last one's. */
-static void first_and_last_bytes_are_reached(void **state)
+static void reach_first_and_last_bytes(const char *kind)
 {
 	static const size_t offsets[] = {0, 1, 4095},
 			    sizes[] = {1, 2, 4095, 4096, 4097, 8192, 8193};
 	struct iommu_dma_config config = {0};
 	struct play p;
 
-	(void)state;
-	open_play(&p, "plain", MODEL_LAZY, &config, IOMMU_DOMAIN_MAPPED);
+	open_play(&p, kind, MODEL_LAZY, &config, IOMMU_DOMAIN_MAPPED);
 	for (unsigned n = 0; n < 21; n++) {
 		struct iommu_dma_piece piece[2];
 		struct iommu_dma_range range[2];
@@ -438,6 +437,15 @@ static void first_and_last_bytes_are_reached(void **state)
 			ends_are_reached(&p, &range[k], false);
 	}
 	close_play(&p);
+}
+
+static void first_and_last_bytes_are_reached(void **state)
+{
+	(void)state;
+	reach_first_and_last_bytes("plain");
+	/* New leaves of an old table are written back, or flushed. */
+	reach_first_and_last_bytes("non-coherent");
+	reach_first_and_last_bytes("caching-non-coherent");
 }
 
 /** Long lists go over the ends of tables, wherever in a piece these are. */
