@@ -288,11 +288,6 @@ unsigned vtd_properties(const struct iommu *iommu, struct iommu_device_id id);
 /** The memory node next to the unit at this register address. */
 bool vtd_near_memory(
 	const struct iommu *iommu, uint64_t base, uint32_t *out_node);
-enum iommu_status vtd_firmware(
-	const struct iommu *iommu, struct iommu_firmware *out);
-void vtd_report_warnings(const struct iommu *iommu, struct text *text);
-void vtd_report_quirks(const struct iommu *iommu, struct text *text);
-const char *vtd_fault_text(uint8_t reason);
 /** Frees what discovery made. */
 void vtd_forget(struct iommu *iommu);
 

@@ -145,11 +145,6 @@ bool iommu_fault_next(struct iommu *iommu, struct iommu_fault *out)
 	return true;
 }
 
-const char *iommu_fault_text(uint8_t reason)
-{
-	return vtd_fault_text(reason);
-}
-
 size_t iommu_fault_format(
 	const struct iommu_fault *fault, char *line, size_t size)
 {

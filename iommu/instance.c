@@ -256,7 +256,7 @@ static bool must_stay_on(const struct iommu *iommu)
 			return true;
 	if (iommu->options.stay_on != IOMMU_AUTO)
 		return iommu->options.stay_on == IOMMU_ON;
-	return vtd_firmware(iommu, &firmware) == IOMMU_OK &&
+	return iommu_firmware(iommu, &firmware) == IOMMU_OK &&
 		firmware.dma_opt_in;
 }
 
@@ -365,12 +365,6 @@ enum iommu_status iommu_unit_info(
 	return IOMMU_OK;
 }
 
-enum iommu_status iommu_firmware(
-	const struct iommu *iommu, struct iommu_firmware *out)
-{
-	return out ? vtd_firmware(iommu, out) : IOMMU_BAD_ARGUMENT;
-}
-
 unsigned iommu_reserved_count(const struct iommu *iommu)
 {
 	struct iommu_reserved_region region;
@@ -392,14 +386,13 @@ enum iommu_status iommu_reserved_region(const struct iommu *iommu, unsigned n,
 enum iommu_status iommu_shared_check(const struct iommu *iommu, unsigned n,
 	const struct iommu_entry_format *format, const char **out_why)
 {
-	const char *why = "";
-	enum iommu_status status;
+	const char *why;
 
 	if (n >= iommu->units || !format)
 		return IOMMU_BAD_ARGUMENT;
-	status =
-		iommu->unit[n]->ops->check_format(iommu->unit[n], format, &why);
-	if (out_why)
-		*out_why = why;
-	return status;
+	if (!out_why)
+		out_why = &why;
+	*out_why = "";
+	return iommu->unit[n]->ops->check_format(
+		iommu->unit[n], format, out_why);
 }

@@ -24,24 +24,6 @@ void iommu_report_info(struct iommu *iommu, iommu_sink *sink, void *arg)
 	text_end(&text);
 }
 
-void iommu_report_warnings(struct iommu *iommu, iommu_sink *sink, void *arg)
-{
-	struct text text;
-
-	text_start(&text, sink, arg);
-	vtd_report_warnings(iommu, &text);
-	text_end(&text);
-}
-
-void iommu_report_quirks(struct iommu *iommu, iommu_sink *sink, void *arg)
-{
-	struct text text;
-
-	text_start(&text, sink, arg);
-	vtd_report_quirks(iommu, &text);
-	text_end(&text);
-}
-
 /* Without a lock: as good as a look a moment earlier or later. */
 static unsigned ids_in_use(const struct did_map *map)
 {

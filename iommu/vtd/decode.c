@@ -3,9 +3,7 @@
  * VT-d's registers and tables in words.
  */
 #include <iommu/decode.h>
-#include "info.h"
-#include "dmar.h"
-#include "regs.h"
+#include "unit.h"
 
 /** A capability bit that is a plain yes or no. */
 struct feature {

@@ -342,9 +342,13 @@ static void print_warning(void *arg, size_t at, const char *what)
 	text_add(arg, "offset %u: %s\n", (unsigned)at, what);
 }
 
-void vtd_report_warnings(const struct iommu *iommu, struct text *text)
+void iommu_report_warnings(struct iommu *iommu, iommu_sink *sink, void *arg)
 {
+	struct text text;
+
+	text_start(&text, sink, arg);
 	if (iommu->dmar)
-		vtd_table_check(iommu, print_warning, text);
-	vtd_audit_report(iommu, text);
+		vtd_table_check(iommu, print_warning, &text);
+	vtd_audit_report(iommu, &text);
+	text_end(&text);
 }

@@ -212,7 +212,7 @@ static const char *const reason_text[256] = {
 	[0xa5] = "no permission to read",
 };
 
-const char *vtd_fault_text(uint8_t reason)
+const char *iommu_fault_text(uint8_t reason)
 {
 	return reason_text[reason] ? reason_text[reason] : "unknown reason";
 }

@@ -4,7 +4,6 @@
  * "root entry table", have a fixed wording and order that programs rely on;
  * newer ones follow.
  */
-#include "info.h"
 #include "unit.h"
 
 static const char *yes(bool value)

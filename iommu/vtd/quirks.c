@@ -215,18 +215,21 @@ void vtd_quirks_find(struct iommu *iommu)
 	find(iommu, NULL);
 }
 
-void vtd_report_quirks(const struct iommu *iommu, struct text *text)
+void iommu_report_quirks(struct iommu *iommu, iommu_sink *sink, void *arg)
 {
+	struct text text;
 	unsigned n;
 
+	text_start(&text, sink, arg);
 	for (n = 0; n < QUIRKS; n++) {
-		bool off = iommu->options.quirks_off & quirks[n].bit;
-		bool on = vtd_quirk(iommu, quirks[n].bit);
+		const char *state = "not found";
 
-		text_add(text, "%s: %s: %s\n",
-			off          ? "switched off"
-				: on ? "in effect"
-				     : "not found",
-			quirks[n].what, quirks[n].effect);
+		if (iommu->options.quirks_off & quirks[n].bit)
+			state = "switched off";
+		else if (vtd_quirk(iommu, quirks[n].bit))
+			state = "in effect";
+		text_add(&text, "%s: %s: %s\n", state, quirks[n].what,
+			quirks[n].effect);
 	}
+	text_end(&text);
 }

@@ -330,11 +330,13 @@ unsigned vtd_properties(const struct iommu *iommu, struct iommu_device_id id)
 		(flags & DMAR_NO_SNOOP_CONTROL ? IOMMU_NO_SNOOP_CONTROL : 0u);
 }
 
-enum iommu_status vtd_firmware(
+enum iommu_status iommu_firmware(
 	const struct iommu *iommu, struct iommu_firmware *out)
 {
 	const struct dmar_table *table;
 
+	if (!out)
+		return IOMMU_BAD_ARGUMENT;
 	if (!iommu->dmar)
 		return IOMMU_NO_TABLE;
 	table = &iommu->dmar->table;

@@ -309,6 +309,11 @@ void vtd_quirks_find(struct iommu *iommu);
 /* ---- info.c, unit.c ---- */
 
 void vtd_info(struct unit *unit, struct text *text);
+/** Lines about capabilities whose wording and order are fixed. */
+void vtd_info_capabilities(uint64_t cap, struct text *text);
+void vtd_info_extended_capabilities(uint64_t ecap, struct text *text);
+/** What was added since. */
+void vtd_info_more_capabilities(uint64_t cap, struct text *text);
 extern const struct unit_ops vtd_ops;
 
 #endif
