@@ -492,6 +492,36 @@ static void neighbours_of_the_silent_are_flushed(void **state)
 	}
 }
 
+/** However many fall silent in one domain, none is left attached. */
+static void all_that_are_silent_are_blocked(void **state)
+{
+	static const char *const kinds[] = {"plain", "nehalem-5520"};
+
+	(void)state;
+	for (unsigned k = 0; k < 2; k++) {
+		struct iommu_device_info info;
+		struct iommu_domain *domain;
+		struct rig r;
+
+		open_three(&r, kinds[k], MODEL_LAZY, 1);
+		domain = start_three(&r);
+		for (unsigned n = 1; n <= 3; n++)
+			model_ats_behave(
+				r.m, 0, MODEL_BDF(0, n, 0), MODEL_ATS_NEVER);
+		assert_int_equal(iommu_unmap_now(domain, iommu_iova(AT), 4096),
+			IOMMU_OK);
+		for (unsigned n = 1; n <= 3; n++) {
+			assert_int_equal(
+				iommu_device_info(r.iommu,
+					rig_id(MODEL_BDF(0, n, 0)), &info),
+				IOMMU_OK);
+			assert_int_equal(info.state, IOMMU_DEVICE_QUARANTINED);
+		}
+		assert_int_equal(iommu_domain_devices(domain), 0);
+		rig_close_anyhow(&r);
+	}
+}
+
 static void without_the_option_the_tlb_stays_off(void **state)
 {
 	struct iommu_stats stats;
@@ -667,6 +697,7 @@ int main(void)
 		cmocka_unit_test(without_the_option_the_tlb_stays_off),
 		cmocka_unit_test(slots_of_dropped_waits_are_free),
 		cmocka_unit_test(gone_device_is_not_asked_while_it_leaves),
+		cmocka_unit_test(all_that_are_silent_are_blocked),
 		cmocka_unit_test(last_tlb_lets_translation_go),
 		cmocka_unit_test(all_that_a_time_out_drops_is_repeated),
 	};

@@ -281,6 +281,31 @@ static void others_are_no_second_unit(void **state)
 	assert_string_equal(last_warning, "a unit named twice");
 }
 
+/** The first type that there is and the last, and those beside them. */
+static void scope_types_are_known_or_named(void **state)
+{
+	(void)state;
+	for (unsigned type = 0; type < 256; type++) {
+		bool known = type >= 1 && type <= 5;
+		struct dmar_table table;
+		struct builder b;
+
+		table_start(&b);
+		table_unit(&b, 0, 0xfed90000);
+		table_scope(&b, type, 0, 0, 1);
+		table_scope(&b, DMAR_SCOPE_ENDPOINT, 0, 0, 1);
+		table_close(&b);
+		table_finish(&b);
+		assert_null(dmar_open(&table, b.bytes, b.size));
+		warnings = 0;
+		dmar_check(&table, warn, &b);
+		assert_int_equal(warnings, !known);
+		if (!known)
+			assert_string_equal(
+				last_warning, "a scope of unknown type");
+	}
+}
+
 /** A table of nothing but a structure of this type and size, each byte of which
  *  says where it is. */
 static struct dmar_table table_of_one(
@@ -398,6 +423,25 @@ static void lengths_have_borders(void **state)
 		}
 }
 
+static void structure_types_are_known_or_named(void **state)
+{
+	uint8_t bytes[512];
+
+	(void)state;
+	for (unsigned type = 0; type < 20; type++) {
+		struct dmar_table table = table_of_one(bytes, type, 32);
+		struct dmar_record r;
+		const char *flaw;
+		size_t at = 0;
+
+		assert_true(dmar_next(&table, &at, &r));
+		flaw = dmar_record_flaw(&r);
+		assert_int_equal(
+			flaw && !strcmp(flaw, "a structure of unknown type"),
+			type > DMAR_SIDP);
+	}
+}
+
 /** Host address widths of 12 to 64 bits. */
 static void headers_have_borders(void **state)
 {
@@ -436,8 +480,10 @@ int main(void)
 		cmocka_unit_test(truncation_anywhere_is_survived),
 		cmocka_unit_test(random_damage_is_survived),
 		cmocka_unit_test(others_are_no_second_unit),
+		cmocka_unit_test(scope_types_are_known_or_named),
 		cmocka_unit_test(fields_are_read_whole),
 		cmocka_unit_test(lengths_have_borders),
+		cmocka_unit_test(structure_types_are_known_or_named),
 		cmocka_unit_test(headers_have_borders),
 	};
 

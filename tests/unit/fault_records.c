@@ -165,8 +165,17 @@ static void records_of_an_earlier_owner_are_dropped(void **state)
 		model_create_usual(model_personality_find("plain"), MODEL_LAZY,
 			0, 1, true));
 	for (uint64_t n = 1; n < 20; n++)
-		rig_can_write(&r, RIG_OTHER, n << 40);
+		rig_can_write(&r, n & 1 ? RIG_OTHER : RIG_BEHIND_PORT, n << 40);
+	rig_can_write(&r, RIG_DEV, 1ull << 40);
 	rig_start_ok(&r);
+	for (uint32_t n = 0; n < 8; n++) {
+		uint64_t cap = model_read64(r.m, model_unit_base(r.m, 0) + 8);
+		uint64_t at = model_unit_base(r.m, 0) +
+			(cap >> 24 & 0x3ff) * 16 + n * 16 + 12;
+
+		if (n <= (cap >> 40 & 0xff))
+			assert_int_equal(model_read32(r.m, at) >> 31, 0);
+	}
 	iommu_interrupt(r.iommu, 0);
 	assert_false(iommu_fault_next(r.iommu, &f));
 	/* And none of them is in the way of new ones. */

@@ -54,7 +54,8 @@ static struct model *machine(const char *kind, const char *odd, unsigned which)
 			.include_all = n == UNITS - 1};
 		function[n + 1] = (struct model_function_desc){.bdf = device(n),
 			.kind = MODEL_INTEGRATED,
-			.unit = n == UNITS - 1 ? -1 : (int)n};
+			.unit = n == UNITS - 1 ? -1 : (int)n,
+			.ats = n == UNITS - 1};
 	}
 	return model_create(&desc);
 }
@@ -342,6 +343,27 @@ static void every_unit_is_told_of(void **state)
 	close_play();
 }
 
+/** A TLB behind the last unit is one of those that keep translation on. */
+static void every_unit_is_asked_for_tlbs(void **state)
+{
+	(void)state;
+	spoilt = -1;
+	rig_open_machine(&rig, machine("plain", "plain", 0));
+	real = rig.hooks;
+	rig.options.ats = IOMMU_ON;
+	rig_start_ok(&rig);
+	domain = rig_mapped_domain(&rig);
+	for (unsigned n = 0; n < UNITS; n++) {
+		assert_int_equal(
+			iommu_attach(rig.iommu, rig_id(device(n)), domain),
+			IOMMU_OK);
+		assert_int_equal(iommu_power(rig.iommu, false),
+			n == UNITS - 1 ? IOMMU_IN_USE : IOMMU_OK);
+		assert_int_equal(iommu_power(rig.iommu, true), IOMMU_OK);
+	}
+	close_play();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -352,6 +374,7 @@ int main(void)
 		cmocka_unit_test(lost_deferred_flush_is_repeated),
 		cmocka_unit_test(every_unit_is_asked_for_faults),
 		cmocka_unit_test(every_unit_is_told_of),
+		cmocka_unit_test(every_unit_is_asked_for_tlbs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
