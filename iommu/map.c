@@ -165,16 +165,13 @@ static __attribute__((noinline)) enum iommu_status map_below(
 	uint64_t iova, uint64_t phys, uint64_t size, uint64_t bits,
 	struct made *made)
 {
-	struct edit edit = {.domain = domain,
-		.table = &domain->table,
-		.phys_delta = phys - iova,
-		.leaf_bits = bits,
-		.at = iova,
-		.last = iova + (size - 1),
-		.lowest = iova,
-		.highest = iova + (size - 1)};
-	enum iommu_status status = core_map_below(&edit, table, level);
+	enum iommu_status status;
+	struct edit edit;
 
+	edit_begin(&edit, domain, iova, iova + (size - 1));
+	edit.phys_delta = phys - iova;
+	edit.leaf_bits = bits;
+	status = core_map_below(&edit, table, level);
 	*made = (struct made){edit.at - iova, edit.relinked};
 	return status;
 }
@@ -324,16 +321,13 @@ static __attribute__((noinline)) bool unmap_below(struct iommu_batch *batch,
 	word64 *table, unsigned level, uint64_t iova, uint64_t last,
 	uint64_t *out_removed)
 {
-	struct edit edit = {.domain = batch->domain,
-		.table = &batch->domain->table,
-		.batch = batch,
-		.at = iova,
-		.last = last,
-		.lowest = iova,
-		.highest = last,
-		.counted = out_removed != NULL};
-	bool fine = core_unmap_below(&edit, table, level);
+	struct edit edit;
+	bool fine;
 
+	edit_begin(&edit, batch->domain, iova, last);
+	edit.batch = batch;
+	edit.counted = out_removed != NULL;
+	fine = core_unmap_below(&edit, table, level);
 	if (edit.removed || edit.relinked)
 		iommu_batch_add(batch,
 			IOMMU_REMOVED |

@@ -42,6 +42,19 @@ struct edit {
 	bool relinked;             /* tables came, went or were split */
 };
 
+/** Begins with what every edit needs, member by member: to clear all of it
+ * would take longer. */
+static inline void edit_begin(struct edit *edit, struct iommu_domain *domain,
+	uint64_t first, uint64_t last)
+{
+	edit->domain = domain;
+	edit->table = &domain->table;
+	edit->at = edit->lowest = first;
+	edit->last = edit->highest = last;
+	edit->removed = 0;
+	edit->relinked = false;
+}
+
 static inline unsigned shift_of(unsigned level)
 {
 	return PAGE_SHIFT + INDEX_BITS * (level - 1);

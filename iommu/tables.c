@@ -95,7 +95,7 @@ enum iommu_status core_table_make(
 {
 	struct iommu *iommu = domain->iommu;
 	struct pgtable *table = &domain->table;
-	struct edit edit = {.domain = domain, .table = table};
+	struct edit edit;
 	unsigned level, most;
 	word64 *at;
 
@@ -118,6 +118,7 @@ enum iommu_status core_table_make(
 		return IOMMU_NO_MEMORY;
 	write_back(domain, table->root, ENTRIES);
 	/* The tables at which units with fewer levels start. */
+	edit_begin(&edit, domain, 0, 0);
 	at = table->root;
 	for (level = table->levels; level > table->lowest_root; level--) {
 		at = core_table_below(&edit, at, 0);
@@ -261,13 +262,14 @@ enum iommu_status iommu_join(struct iommu_domain *domain, iommu_iova_t iova,
 	uint64_t size, struct iommu_batch *batch)
 {
 	uint64_t last = iova.v + (size - 1);
-	struct edit edit = {
-		.domain = domain, .table = &domain->table, .batch = batch};
+	struct edit edit;
 
 	if (domain->kind != IOMMU_DOMAIN_MAPPED || batch->domain != domain ||
 		!size || (iova.v | size) & (PAGE_SIZE - 1) || last < iova.v ||
 		last > domain->table.last)
 		return IOMMU_BAD_ARGUMENT;
+	edit_begin(&edit, domain, iova.v, last);
+	edit.batch = batch;
 	join_below(
 		&edit, domain->table.root, domain->table.levels, iova.v, last);
 	if (edit.relinked)
