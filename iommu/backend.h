@@ -86,10 +86,10 @@ struct unit_ops {
 	enum iommu_status (*flush)(struct unit *unit, uint16_t did,
 		const struct iommu_batch *batch, struct ticket *out);
 	/** Whether waiting for it would not take long. */
-	bool (*flush_ready)(struct unit *unit, const struct ticket *ticket);
+	bool (*flush_ready)(struct unit *unit, struct ticket ticket);
 	/** Waits for it. IOMMU_UNCONFIRMED: the queue lost it, flush again. */
 	enum iommu_status (*flush_wait)(
-		struct unit *unit, const struct ticket *ticket);
+		struct unit *unit, struct ticket ticket);
 
 	/** Collects faults; true if there are any. Interrupt context. */
 	bool (*interrupt)(struct unit *unit);
@@ -198,7 +198,7 @@ static inline const char *unit_reason(const struct unit *unit)
 /** Whether core_flush_end() would not take long. */
 static inline bool core_flush_ready(const struct flush *flush)
 {
-	return flush->unit->ops->flush_ready(flush->unit, &flush->ticket);
+	return flush->unit->ops->flush_ready(flush->unit, flush->ticket);
 }
 
 static inline void unit_count(uint64_t *counter, uint64_t n)

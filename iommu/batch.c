@@ -146,7 +146,7 @@ static __attribute__((noinline)) enum iommu_status flush_some(
 			flush++;
 	}
 	while (flush-- > under_way) {
-		one = flush->unit->ops->flush_wait(flush->unit, &flush->ticket);
+		one = flush->unit->ops->flush_wait(flush->unit, flush->ticket);
 		if (one == IOMMU_UNCONFIRMED)
 			*again |= 1ull << flush->unit->index;
 		else if (one != IOMMU_OK)
@@ -197,7 +197,7 @@ enum iommu_status core_flush_end(
 	struct iommu_domain *domain, struct flush *flush)
 {
 	enum iommu_status status =
-		flush->unit->ops->flush_wait(flush->unit, &flush->ticket);
+		flush->unit->ops->flush_wait(flush->unit, flush->ticket);
 
 	/* The queue has lost it; what it was is not kept. */
 	if (status == IOMMU_UNCONFIRMED)

@@ -104,7 +104,7 @@ struct text {
 	void *arg;
 	char *out;
 	size_t size, length;
-	char buffer[128]; /* unless it goes elsewhere */
+	char buffer[200]; /* unless it goes elsewhere */
 };
 
 struct iommu {
@@ -118,8 +118,7 @@ struct iommu {
 	iommu_phys_t phys;                    /* C */
 	char reason[192];                     /* S */
 	struct iommu_lock log_lock;           /* L */
-	struct text log;                      /* L */
-	char line[200];                       /* L: what is logged */
+	struct text log;                      /* L: its buffer holds the line */
 	struct dmar *dmar;                    /* C */
 	struct unit *unit[MAX_UNITS];         /* C */
 	unsigned units;                       /* C */

@@ -153,10 +153,10 @@ void core_log(struct iommu *iommu, enum iommu_log_level level,
 		return;
 	state = core_lock(iommu, &iommu->log_lock);
 	va_start(values, format);
-	format_into(
-		&iommu->log, iommu->line, sizeof(iommu->line), format, values);
+	format_into(&iommu->log, iommu->log.buffer, sizeof(iommu->log.buffer),
+		format, values);
 	va_end(values);
-	iommu->host.log(iommu->host.ctx, level, iommu->line);
+	iommu->host.log(iommu->host.ctx, level, iommu->log.buffer);
 	core_unlock(iommu, &iommu->log_lock, state);
 }
 

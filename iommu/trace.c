@@ -110,8 +110,7 @@ static enum iommu_status flush(struct unit *unit, uint16_t did,
 	return status;
 }
 
-static enum iommu_status flush_wait(
-	struct unit *unit, const struct ticket *ticket)
+static enum iommu_status flush_wait(struct unit *unit, struct ticket ticket)
 {
 	enum iommu_status status = unit->untraced->flush_wait(unit, ticket);
 

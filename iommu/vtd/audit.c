@@ -34,25 +34,24 @@ static bool overlaps(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size)
 }
 
 /** The registers with a place of their own must not lie on others. */
-static const char *misplaced(const struct unit *unit)
+static void check_places(const struct unit *unit, remark *say, void *arg)
 {
 	uint64_t faults = VTD_CAP_FRO(unit->cap);
 	uint64_t faults_size = 16ull * VTD_CAP_NFR(unit->cap);
 	uint64_t iotlb = VTD_ECAP_IRO(unit->ecap);
 
 	if (overlaps(faults, faults_size, iotlb, 16))
-		return "fault records and IOTLB registers at one place";
+		say(arg, unit,
+			"fault records and IOTLB registers at one place");
 	if (overlaps(faults, faults_size, 0, VTD_FIXED_REGISTERS))
-		return "fault records on other registers";
+		say(arg, unit, "fault records on other registers");
 	if (overlaps(iotlb, 16, 0, VTD_FIXED_REGISTERS))
-		return "IOTLB registers on other registers";
-	return NULL;
+		say(arg, unit, "IOTLB registers on other registers");
 }
 
 static void check_unit(const struct unit *unit, remark *say, void *arg)
 {
 	unsigned pages = VTD_CAP_SSLPS(unit->cap), n;
-	const char *place = misplaced(unit);
 
 	for (n = 0; n < sizeof(needs) / sizeof(*needs); n++)
 		if (unit->ecap >> needs[n].bit & 1 &&
@@ -66,8 +65,7 @@ static void check_unit(const struct unit *unit, remark *say, void *arg)
 		say(arg, unit, "a write buffer in scalable mode");
 	if (VTD_CAP_MGAW(unit->cap) < unit->phys_bits)
 		say(arg, unit, "fewer address bits than memory has");
-	if (place)
-		say(arg, unit, place);
+	check_places(unit, say, arg);
 }
 
 /* ---- units beside each other ---- */

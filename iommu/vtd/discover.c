@@ -106,10 +106,6 @@ static void read_traits(struct vtd_unit *unit)
 	if (vtd_quirk(unit->unit.iommu, IOMMU_QUIRK_SMALL_FLUSHES) &&
 		unit->traits.max_mask > 9)
 		unit->traits.max_mask = 9;
-	unit->write_back = !unit->traits.coherent;
-	unit->fault_offset = VTD_CAP_FRO(cap);
-	unit->fault_count = VTD_CAP_NFR(cap);
-	unit->iotlb_offset = VTD_ECAP_IRO(ecap);
 }
 
 static void read_capabilities(struct vtd_unit *unit)
@@ -203,7 +199,7 @@ static const char *unusable(
 		return "its number of domains is impossible";
 	if (!u->levels && !(VTD_ECAP_IR(u->ecap) && u->queued))
 		return "it has no table depth that this driver knows";
-	if (unit->write_back && !u->iommu->host.cache_flush)
+	if (!unit->traits.coherent && !u->iommu->host.cache_flush)
 		return "it reads memory without snooping, and the host "
 		       "cannot write caches back";
 	if (!u->queued && VTD_VER_MAJOR(u->version) >= 6)

@@ -15,8 +15,17 @@ void vtd_write_back(const struct vtd_unit *unit, const void *at, size_t size)
 {
 	const struct iommu_host *host = &unit->unit.iommu->host;
 
-	if (unit->write_back)
+	if (!unit->traits.coherent)
 		host->cache_flush(host->ctx, at, size);
+}
+
+void *vtd_pages(struct vtd_unit *unit, unsigned order, iommu_phys_t *out_phys)
+{
+	void *pages = core_pages(unit->unit.iommu, order, out_phys);
+
+	if (pages)
+		vtd_write_back(unit, pages, (size_t)PAGE_SIZE << order);
+	return pages;
 }
 
 void vtd_entry_publish(
@@ -27,14 +36,19 @@ void vtd_entry_publish(
 	vtd_write_back(unit, entry, sizeof(*entry));
 }
 
+void vtd_entry_replace_low(
+	struct vtd_unit *unit, struct vtd_entry *entry, uint64_t low)
+{
+	__atomic_store_n(&entry->low, low, __ATOMIC_RELEASE);
+	vtd_write_back(unit, entry, sizeof(*entry));
+}
+
 void vtd_entry_retire(struct vtd_unit *unit, struct vtd_entry *entry)
 {
 	/* What silences a device (9.3: evaluated in absent entries, too) ends
 	 * here, so that the flush to come carries it through write buffers. */
-	__atomic_store_n(&entry->low,
-		entry->low & ~(uint64_t)(VTD_CTX_P | VTD_CTX_FPD),
-		__ATOMIC_RELEASE);
-	vtd_write_back(unit, entry, sizeof(*entry));
+	vtd_entry_replace_low(
+		unit, entry, entry->low & ~(uint64_t)(VTD_CTX_P | VTD_CTX_FPD));
 }
 
 void vtd_entry_erase(struct vtd_entry *entry)
@@ -43,24 +57,18 @@ void vtd_entry_erase(struct vtd_entry *entry)
 	__atomic_store_n(&entry->high, 0, __ATOMIC_RELAXED);
 }
 
-void vtd_entry_replace_low(
-	struct vtd_unit *unit, struct vtd_entry *entry, uint64_t low)
-{
-	__atomic_store_n(&entry->low, low, __ATOMIC_RELEASE);
-	vtd_write_back(unit, entry, sizeof(*entry));
-}
-
 /* ---- the root and context tables ---- */
 
 enum iommu_status vtd_tables_make(struct vtd_unit *unit)
 {
-	if (unit->root)
-		return IOMMU_OK;
-	unit->root = core_pages(unit->unit.iommu, 0, &unit->root_phys);
 	if (!unit->root)
-		return IOMMU_NO_MEMORY;
-	vtd_write_back(unit, unit->root, PAGE_SIZE);
-	return IOMMU_OK;
+		unit->root = vtd_pages(unit, 0, &unit->root_phys);
+	return unit->root ? IOMMU_OK : IOMMU_NO_MEMORY;
+}
+
+static iommu_phys_t context_phys(const struct vtd_unit *unit, unsigned bus)
+{
+	return iommu_phys(unit->root[bus].low & VTD_ADDRESS_MASK);
 }
 
 void vtd_tables_free(struct vtd_unit *unit)
@@ -68,9 +76,9 @@ void vtd_tables_free(struct vtd_unit *unit)
 	struct iommu *iommu = unit->unit.iommu;
 	unsigned bus;
 
-	for (bus = 0; bus < BUSES; bus++) {
+	for (bus = 0; unit->root && bus < BUSES; bus++) {
 		core_pages_free(
-			iommu, unit->context[bus], unit->context_phys[bus], 0);
+			iommu, unit->context[bus], context_phys(unit, bus), 0);
 		unit->context[bus] = NULL;
 	}
 	core_pages_free(iommu, unit->root, unit->root_phys, 0);
@@ -105,31 +113,23 @@ static __attribute__((noinline)) enum iommu_status link_context(
 	struct iommu *iommu = unit->unit.iommu;
 	unsigned long state;
 	iommu_phys_t phys;
-	void *page = core_pages(iommu, 0, &phys);
+	void *page = vtd_pages(unit, 0, &phys);
 	bool mine;
 
 	if (!page)
 		return IOMMU_NO_MEMORY;
-	vtd_write_back(unit, page, PAGE_SIZE);
 	state = core_lock(iommu, &unit->table_lock);
 	mine = !(unit->root[bus].low & VTD_ROOT_P);
-	if (mine) {
-		unit->context_phys[bus] = phys;
+	if (mine)
 		vtd_entry_publish(unit, &unit->root[bus],
 			(struct vtd_entry){.low = phys.v | VTD_ROOT_P});
-	}
 	core_unlock(iommu, &unit->table_lock, state);
 	if (!mine)
 		core_pages_free(iommu, page, phys, 0);
 	return IOMMU_OK;
 }
 
-/**
- * Makes the context table of a bus on first use. It only counts after the unit
- * has forgotten that the root entry was absent; CPUs that come meanwhile flush
- * too. *plan is lent.
- */
-static enum iommu_status need_context(
+enum iommu_status vtd_need_context(
 	struct vtd_unit *unit, unsigned bus, struct vtd_plan *plan)
 {
 	enum iommu_status status;
@@ -139,10 +139,12 @@ static enum iommu_status need_context(
 	status = link_context(unit, bus);
 	if (status != IOMMU_OK)
 		return status;
-	vtd_plan_root_entry(&unit->traits, plan);
-	status = vtd_run(unit, plan);
+	if (plan) {
+		vtd_plan_root_entry(&unit->traits, plan);
+		status = vtd_run(unit, plan);
+	}
 	__atomic_store_n(&unit->context[bus],
-		core_virt(unit->unit.iommu, unit->context_phys[bus]),
+		core_virt(unit->unit.iommu, context_phys(unit, bus)),
 		__ATOMIC_RELEASE);
 	return status;
 }
@@ -185,7 +187,7 @@ enum iommu_status vtd_attach(struct unit *neutral, const struct entry *entry)
 	struct vtd_entry *slot;
 	struct vtd_plan plan;
 
-	status = need_context(unit, entry->rid >> 8, &plan);
+	status = vtd_need_context(unit, entry->rid >> 8, &plan);
 	if (status != IOMMU_OK)
 		return status;
 	slot = vtd_context_slot(unit, entry->rid);
@@ -231,7 +233,9 @@ enum iommu_status vtd_redirect(
 	return status;
 }
 
-enum iommu_status vtd_run_with_tlb(
+/** Runs a plan, then has a device's own TLB forget everything, unless it is
+ *  NULL or does not answer. */
+static enum iommu_status run_with_tlb(
 	struct vtd_unit *unit, const struct device *dev, struct vtd_plan *plan)
 {
 	enum iommu_status status;
@@ -247,23 +251,30 @@ enum iommu_status vtd_run_with_tlb(
 	return vtd_run(unit, plan);
 }
 
+enum iommu_status vtd_entry_forget(struct vtd_unit *unit, uint16_t rid,
+	uint16_t did, const struct device *dev)
+{
+	enum iommu_status status;
+	struct vtd_plan plan;
+
+	vtd_plan_context_removed(&unit->traits, rid, did, &plan);
+	status = run_with_tlb(unit, dev, &plan);
+	if (status == IOMMU_OK)
+		vtd_entry_erase(vtd_context_slot(unit, rid));
+	return status;
+}
+
 enum iommu_status vtd_detach(struct unit *neutral, const struct entry *entry,
 	const struct device *dev)
 {
 	struct vtd_unit *unit = vtd_of(neutral);
-	struct vtd_entry *slot;
-	enum iommu_status status;
-	struct vtd_plan plan;
+	struct vtd_entry *slot = vtd_context_slot(unit, entry->rid);
 
-	slot = vtd_context_slot(unit, entry->rid);
 	if (!slot)
 		return IOMMU_OK;
 	vtd_entry_retire(unit, slot);
-	vtd_plan_context_removed(&unit->traits, entry->rid, entry->did, &plan);
-	status = vtd_run_with_tlb(unit, entry->ats ? dev : NULL, &plan);
-	if (status == IOMMU_OK)
-		vtd_entry_erase(slot);
-	return status;
+	return vtd_entry_forget(
+		unit, entry->rid, entry->did, entry->ats ? dev : NULL);
 }
 
 enum iommu_status vtd_hush(struct unit *neutral, uint16_t rid)
@@ -276,17 +287,15 @@ enum iommu_status vtd_hush(struct unit *neutral, uint16_t rid)
 	struct vtd_plan plan;
 	bool absent;
 
-	status = need_context(unit, rid >> 8, &plan);
+	status = vtd_need_context(unit, rid >> 8, &plan);
 	if (status != IOMMU_OK)
 		return status;
 	slot = vtd_context_slot(unit, rid);
 	state = core_lock(iommu, &unit->table_lock);
 	absent = !(slot->low & VTD_CTX_P);
-	if (absent) {
-		/* 9.3: evaluated in absent entries, too. */
-		__atomic_store_n(&slot->low, VTD_CTX_FPD, __ATOMIC_RELEASE);
-		vtd_write_back(unit, slot, sizeof(*slot));
-	}
+	/* 9.3: evaluated in absent entries, too. */
+	if (absent)
+		vtd_entry_replace_low(unit, slot, VTD_CTX_FPD);
 	core_unlock(iommu, &unit->table_lock, state);
 	if (!absent)
 		return IOMMU_OK;
@@ -305,8 +314,7 @@ static void note_step(struct iommu_walk *walk, unsigned level, uint64_t at,
 	walk->step[n].high = entry->high;
 }
 
-/** An entry that another CPU may be changing: each half is whole. */
-static struct vtd_entry look(const struct vtd_entry *entry)
+struct vtd_entry vtd_look(const struct vtd_entry *entry)
 {
 	struct vtd_entry seen;
 
@@ -320,19 +328,19 @@ bool vtd_inspect(const struct unit *neutral, uint16_t rid, struct entry *out,
 {
 	const struct vtd_unit *unit = vtd_of(neutral);
 	const struct vtd_entry *slot;
+	struct vtd_entry of_bus, entry;
 	unsigned bus = rid >> 8;
-	struct vtd_entry entry;
 
 	*walk = (struct iommu_walk){0};
 	if (!unit->root)
 		return false;
-	entry = look(&unit->root[bus]);
-	note_step(walk, 7, unit->root_phys.v + bus * 16, &entry);
+	of_bus = vtd_look(&unit->root[bus]);
+	note_step(walk, 7, unit->root_phys.v + bus * 16, &of_bus);
 	slot = vtd_context_slot(unit, rid);
 	if (!slot)
 		return false;
-	entry = look(slot);
-	note_step(walk, 6, unit->context_phys[bus].v + (rid & 0xff) * 16u,
+	entry = vtd_look(slot);
+	note_step(walk, 6, (of_bus.low & VTD_ADDRESS_MASK) + (rid & 0xff) * 16u,
 		&entry);
 	if (!(entry.low & VTD_CTX_P))
 		return false;

@@ -25,8 +25,8 @@ static void forget_old_faults(struct vtd_unit *unit)
 {
 	unsigned n;
 
-	for (n = 0; n < unit->fault_count; n++)
-		vtd_write32(unit, unit->fault_offset + 16 * n + 12,
+	for (n = 0; n < VTD_CAP_NFR(unit->unit.cap); n++)
+		vtd_write32(unit, VTD_CAP_FRO(unit->unit.cap) + 16 * n + 12,
 			VTD_FRCD_F >> 32);
 	vtd_write32(unit, VTD_FSTS,
 		VTD_FSTS_PFO | VTD_FSTS_IQE | VTD_FSTS_ICE | VTD_FSTS_ITE);
@@ -52,7 +52,7 @@ void vtd_fault_start(struct vtd_unit *unit)
 static bool collect(struct vtd_unit *unit, unsigned n)
 {
 	struct iommu *iommu = unit->unit.iommu;
-	uint32_t at = unit->fault_offset + 16 * n;
+	uint32_t at = VTD_CAP_FRO(unit->unit.cap) + 16 * n;
 	struct raw_fault raw = {.unit = unit->unit.index};
 	unsigned long state = core_lock(iommu, &iommu->faults.lock);
 	/* The dword with F is written last by the hardware: read it first. */
@@ -83,8 +83,9 @@ bool vtd_interrupt(struct unit *neutral)
 	at = VTD_FSTS_FRI(status);
 	/* New records may come as fast as they are read; one lap is enough,
 	 * the next message continues. */
-	for (n = 0; status & VTD_FSTS_PPF && n < unit->fault_count; n++)
-		if (!collect(unit, (at + n) % unit->fault_count))
+	for (n = 0; status & VTD_FSTS_PPF && n < VTD_CAP_NFR(unit->unit.cap);
+		n++)
+		if (!collect(unit, (at + n) % VTD_CAP_NFR(unit->unit.cap)))
 			break;
 	any = n;
 	if (status & VTD_FSTS_PFO) {

@@ -29,25 +29,35 @@ static struct vtd_command *add(struct vtd_plan *plan, enum vtd_op op)
 	return command;
 }
 
-void vtd_plan_root_pointer(
-	const struct vtd_traits *traits, struct vtd_plan *plan)
+static void add_everything(struct vtd_plan *plan)
 {
-	plan->count = 0;
-	if (traits->root_flushes)
-		return;
 	add(plan, VTD_OP_CONTEXT_GLOBAL);
 	add(plan, VTD_OP_IOTLB_GLOBAL);
 }
 
-void vtd_plan_root_entry(const struct vtd_traits *traits, struct vtd_plan *plan)
+void vtd_plan_root_pointer(
+	const struct vtd_traits *traits, struct vtd_plan *plan)
 {
 	plan->count = 0;
-	if (traits->caching_mode) {
-		add(plan, VTD_OP_CONTEXT_GLOBAL);
-		add(plan, VTD_OP_IOTLB_GLOBAL);
-	} else if (traits->write_buffer) {
+	if (!traits->root_flushes)
+		add_everything(plan);
+}
+
+/** Begins the plan for what was absent: whether a unit may have cached that. If
+ *  not, the plan is complete. */
+static bool absence_is_cached(
+	const struct vtd_traits *traits, struct vtd_plan *plan)
+{
+	plan->count = 0;
+	if (!traits->caching_mode && traits->write_buffer)
 		add(plan, VTD_OP_WRITE_BUFFER);
-	}
+	return traits->caching_mode;
+}
+
+void vtd_plan_root_entry(const struct vtd_traits *traits, struct vtd_plan *plan)
+{
+	if (absence_is_cached(traits, plan))
+		add_everything(plan);
 }
 
 static void add_context(struct vtd_plan *plan, uint16_t sid, uint16_t did)
@@ -66,14 +76,11 @@ static void add_domain(struct vtd_plan *plan, uint16_t did)
 void vtd_plan_context_made(const struct vtd_traits *traits, uint16_t sid,
 	uint16_t did, struct vtd_plan *plan)
 {
-	plan->count = 0;
-	if (traits->caching_mode) {
-		/* What was not present is cached under id 0 (6.1). */
-		add_context(plan, sid, 0);
-		add_domain(plan, did);
-	} else if (traits->write_buffer) {
-		add(plan, VTD_OP_WRITE_BUFFER);
-	}
+	if (!absence_is_cached(traits, plan))
+		return;
+	/* What was not present is cached under id 0 (6.1). */
+	add_context(plan, sid, 0);
+	add_domain(plan, did);
 }
 
 void vtd_plan_context_removed(const struct vtd_traits *traits, uint16_t sid,
@@ -96,16 +103,14 @@ unsigned vtd_cover_mask(uint64_t first, uint64_t last)
 static inline bool add_pages(struct vtd_plan *plan, uint16_t did, uint64_t page,
 	unsigned mask, bool leaf_only)
 {
-	struct vtd_command *command;
-
 	if (plan->count >= VTD_PLAN_PAGES)
 		return false;
-	command = &plan->command[plan->count++];
-	command->op = VTD_OP_IOTLB_PAGES;
-	command->did = did;
-	command->mask = (uint8_t)mask;
-	command->leaf_only = leaf_only;
-	command->address = page << PAGE_SHIFT;
+	plan->command[plan->count++] =
+		(struct vtd_command){.op = VTD_OP_IOTLB_PAGES,
+			.mask = (uint8_t)mask,
+			.leaf_only = leaf_only,
+			.did = did,
+			.address = page << PAGE_SHIFT};
 	return true;
 }
 
@@ -159,9 +164,7 @@ static __attribute__((noinline)) bool cover(const struct vtd_traits *traits,
 /** Whether a unit has to forget something because of these changes. */
 static bool must_forget(const struct vtd_traits *traits, unsigned changes)
 {
-	if (changes & ~(unsigned)IOMMU_MADE_PRESENT)
-		return true;
-	return changes && traits->caching_mode;
+	return changes != IOMMU_MADE_PRESENT || traits->caching_mode;
 }
 
 /** Covers range n of a batch. False: the whole domain has to go. */
@@ -186,9 +189,8 @@ void vtd_plan_tables(const struct vtd_traits *traits, uint16_t did,
 	unsigned n;
 
 	plan->count = 0;
-	if (batch->changes && traits->write_buffer &&
-		!must_forget(traits, batch->changes))
-		add(plan, VTD_OP_WRITE_BUFFER);
+	if (batch->changes == IOMMU_MADE_PRESENT)
+		(void)absence_is_cached(traits, plan);
 	for (n = 0; n < batch->count; n++) {
 		if (!must_forget(traits, batch->range_changes[n]) ||
 			plan_range(traits, did, batch, n, plan))
@@ -236,17 +238,14 @@ void vtd_plan_interrupt(const struct vtd_traits *traits, uint16_t index,
 {
 	struct vtd_command *command;
 
-	plan->count = 0;
-	if (!were_present && !traits->caching_mode) {
-		if (traits->write_buffer)
-			add(plan, VTD_OP_WRITE_BUFFER);
+	if (!were_present && !absence_is_cached(traits, plan))
 		return;
-	}
+	plan->count = 0;
 	if (mask > traits->max_interrupt_mask) {
 		add(plan, VTD_OP_INTERRUPT_GLOBAL);
 		return;
 	}
 	command = add(plan, VTD_OP_INTERRUPT_INDEX);
-	command->did = index;
+	command->sid = index;
 	command->mask = (uint8_t)mask;
 }

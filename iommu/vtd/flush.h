@@ -42,7 +42,7 @@ enum vtd_op {
 	VTD_OP_IOTLB_PAGES,  /* did, address, mask, leaf_only */
 	VTD_OP_DEVICE_TLB,   /* sid, address, mask; mask 52: everything */
 	VTD_OP_INTERRUPT_GLOBAL,
-	VTD_OP_INTERRUPT_INDEX, /* index in did, mask */
+	VTD_OP_INTERRUPT_INDEX, /* index in sid, mask */
 };
 
 struct vtd_command {

@@ -4,8 +4,9 @@
  * sources own.
  *
  * The high half of an entry (who may use it) is written when a block is
- * allocated and stays; the low half (where it goes) is the only one that
- * changes while the entry is present, in one store.
+ * allocated and stays until the block is free: an entry that is not zero is
+ * taken. The low half (where it goes) is the only one that changes while the
+ * entry is present, in one store.
  */
 #include "unit.h"
 
@@ -71,7 +72,6 @@ static unsigned entries_wanted(const struct vtd_unit *unit)
 
 enum iommu_status vtd_irt_make(struct vtd_unit *unit)
 {
-	struct iommu *iommu = unit->unit.iommu;
 	struct vtd_irt *irt = &unit->irt;
 
 	if (irt->entry)
@@ -79,27 +79,17 @@ enum iommu_status vtd_irt_make(struct vtd_unit *unit)
 	irt->count = entries_wanted(unit);
 	while (((size_t)PAGE_SIZE << irt->order) < irt->count * 16)
 		irt->order++;
-	while (((size_t)PAGE_SIZE << irt->taken_order) * 8 < irt->count)
-		irt->taken_order++;
-	irt->entry = core_pages(iommu, irt->order, &irt->phys);
-	irt->taken = core_pages(iommu, irt->taken_order, &irt->taken_phys);
-	irt->x2apic = iommu->options.x2apic == IOMMU_ON ||
+	irt->x2apic = unit->unit.iommu->options.x2apic == IOMMU_ON ||
 		VTD_ECAP_EIMER(unit->unit.ecap);
-	if (irt->entry && irt->taken) {
-		vtd_write_back(unit, irt->entry, irt->count * 16);
-		return IOMMU_OK;
-	}
-	vtd_irt_free(unit);
-	return IOMMU_NO_MEMORY;
+	irt->entry = vtd_pages(unit, irt->order, &irt->phys);
+	return irt->entry ? IOMMU_OK : IOMMU_NO_MEMORY;
 }
 
 void vtd_irt_free(struct vtd_unit *unit)
 {
 	struct vtd_irt *irt = &unit->irt;
-	struct iommu *iommu = unit->unit.iommu;
 
-	core_pages_free(iommu, irt->entry, irt->phys, irt->order);
-	core_pages_free(iommu, irt->taken, irt->taken_phys, irt->taken_order);
+	core_pages_free(unit->unit.iommu, irt->entry, irt->phys, irt->order);
 	*irt = (struct vtd_irt){0};
 }
 
@@ -125,75 +115,34 @@ enum iommu_status vtd_irt_on(struct vtd_unit *unit)
 
 /* ---- blocks ---- */
 
-/** Whoever owns an entry asks without the lock: the bits beside it change. */
-static bool is_taken(const struct vtd_irt *irt, unsigned n)
-{
-	return __atomic_load_n(&irt->taken[n / 64], __ATOMIC_RELAXED) >>
-		(n % 64) &
-		1;
-}
-
-static void mark(struct vtd_irt *irt, unsigned first, unsigned count, bool used)
-{
-	unsigned n;
-
-	for (n = first; n < first + count; n++)
-		if (used)
-			__atomic_fetch_or(&irt->taken[n / 64], VTD_BIT(n % 64),
-				__ATOMIC_RELAXED);
-		else
-			__atomic_fetch_and(&irt->taken[n / 64],
-				~VTD_BIT(n % 64), __ATOMIC_RELAXED);
-}
-
 static bool is_free(const struct vtd_irt *irt, unsigned first, unsigned count)
 {
 	unsigned n;
 
 	for (n = first; n < first + count; n++)
-		if (is_taken(irt, n))
+		if (irt->entry[n].low | irt->entry[n].high)
 			return false;
 	return true;
-}
-
-/** Finds an aligned free block from the hint on. U held. */
-static bool __find(struct vtd_irt *irt, unsigned count, unsigned *out_first)
-{
-	unsigned blocks = irt->count / count;
-	unsigned start = irt->hint / count;
-	unsigned n;
-
-	for (n = 0; n < blocks; n++) {
-		unsigned first = (start + n) % blocks * count;
-
-		if (is_free(irt, first, count)) {
-			irt->hint = (first + count) % irt->count;
-			*out_first = first;
-			return true;
-		}
-	}
-	return false;
 }
 
 enum iommu_status vtd_irq_alloc(struct unit *neutral, uint16_t source,
 	unsigned count, uint16_t *out_first)
 {
 	struct vtd_unit *unit = vtd_of(neutral);
-	struct iommu *iommu = neutral->iommu;
 	struct vtd_irt *irt = &unit->irt;
-	unsigned first = 0, n;
 	unsigned long state;
+	unsigned first = 0, n;
 	bool found;
 
 	if (!neutral->remapping)
 		return IOMMU_UNSUPPORTED;
-	state = core_lock(iommu, &unit->table_lock);
-	found = __find(irt, count, &first);
+	state = core_lock(neutral->iommu, &unit->table_lock);
+	while (first < irt->count && !is_free(irt, first, count))
+		first += count;
+	found = first < irt->count;
 	for (n = 0; found && n < count; n++)
 		irt->entry[first + n].high = VTD_IRTE_SVT_SID | source;
-	if (found)
-		mark(irt, first, count, true);
-	core_unlock(iommu, &unit->table_lock, state);
+	core_unlock(neutral->iommu, &unit->table_lock, state);
 	if (!found)
 		return IOMMU_NO_ENTRY;
 	*out_first = (uint16_t)first;
@@ -210,8 +159,7 @@ static bool is_block(const struct vtd_unit *unit, const struct iommu_irq *irq)
 		(unsigned)irq->first + irq->count > irt->count)
 		return false;
 	for (n = irq->first; n < (unsigned)irq->first + irq->count; n++)
-		if (!is_taken(irt, n) ||
-			irt->entry[n].high != (VTD_IRTE_SVT_SID | irq->source))
+		if (irt->entry[n].high != (VTD_IRTE_SVT_SID | irq->source))
 			return false;
 	return true;
 }
@@ -229,20 +177,24 @@ static uint64_t compose(
 		destination << (irt->x2apic ? 32 : 40);
 }
 
-/** Stores the low half and makes the unit forget the old one. */
-static enum iommu_status change(
-	struct vtd_unit *unit, unsigned index, uint64_t low)
+/** Stores the low half of entries and makes the unit forget the old ones.
+ *  present: they may have been. */
+static enum iommu_status change(struct vtd_unit *unit, unsigned first,
+	unsigned count, uint64_t low, bool present)
 {
+	struct vtd_entry *entry = &unit->irt.entry[first];
 	struct iommu *iommu = unit->unit.iommu;
-	struct vtd_entry *entry = &unit->irt.entry[index];
 	unsigned long state = core_lock(iommu, &unit->table_lock);
-	bool was_present = entry->low & VTD_IRTE_P;
 	struct vtd_plan plan;
+	unsigned n;
 
-	vtd_entry_replace_low(unit, entry, low);
+	for (n = 0; n < count; n++) {
+		present |= entry[n].low & VTD_IRTE_P;
+		vtd_entry_replace_low(unit, &entry[n], low);
+	}
 	core_unlock(iommu, &unit->table_lock, state);
-	vtd_plan_interrupt(
-		&unit->traits, (uint16_t)index, 0, was_present, &plan);
+	vtd_plan_interrupt(&unit->traits, (uint16_t)first,
+		(unsigned)__builtin_ctz(count), present, &plan);
 	return vtd_run(unit, &plan);
 }
 
@@ -257,35 +209,28 @@ enum iommu_status vtd_irq_set(struct unit *neutral, const struct iommu_irq *irq,
 		return IOMMU_BAD_ARGUMENT;
 	if (target && (unsigned)target->delivery > 7)
 		return IOMMU_BAD_ARGUMENT;
-	return change(
-		unit, irq->first + n, target ? compose(&unit->irt, target) : 0);
+	return change(unit, irq->first + n, 1,
+		target ? compose(&unit->irt, target) : 0, false);
 }
 
 enum iommu_status vtd_irq_free(
 	struct unit *neutral, const struct iommu_irq *irq)
 {
 	struct vtd_unit *unit = vtd_of(neutral);
-	struct iommu *iommu = neutral->iommu;
 	enum iommu_status status;
-	struct vtd_plan plan;
 	unsigned long state;
 	unsigned n;
 
 	if (!is_block(unit, irq))
 		return IOMMU_BAD_ARGUMENT;
-	state = core_lock(iommu, &unit->table_lock);
-	for (n = 0; n < irq->count; n++)
-		vtd_entry_replace_low(
-			unit, &unit->irt.entry[irq->first + n], 0);
-	core_unlock(iommu, &unit->table_lock, state);
-	vtd_plan_interrupt(&unit->traits, irq->first,
-		(unsigned)__builtin_ctz(irq->count), true, &plan);
-	status = vtd_run(unit, &plan);
+	/* Also if they are not present: the flush of that may have failed. */
+	status = change(unit, irq->first, irq->count, 0, true);
 	if (status != IOMMU_OK)
 		return status;
-	state = core_lock(iommu, &unit->table_lock);
-	mark(&unit->irt, irq->first, irq->count, false);
-	core_unlock(iommu, &unit->table_lock, state);
+	state = core_lock(neutral->iommu, &unit->table_lock);
+	for (n = 0; n < irq->count; n++)
+		vtd_entry_erase(&unit->irt.entry[irq->first + n]);
+	core_unlock(neutral->iommu, &unit->table_lock, state);
 	return IOMMU_OK;
 }
 

@@ -19,15 +19,23 @@ static bool is_busy(const struct vtd_unit *unit)
 		VTD_IQ_INDEX(vtd_read64(unit, VTD_IQT));
 }
 
-/** Polls until the unit has fetched everything. */
-static void queue_drains(struct vtd_unit *unit)
+/** Whether the wait that was put in is still to come. */
+static bool awaits_wait(const struct vtd_unit *unit)
 {
-	struct vtd_deadline deadline;
+	return __atomic_load_n(unit->queue.done, __ATOMIC_ACQUIRE) != 1;
+}
 
-	vtd_deadline_start(&deadline, unit->unit.iommu->options.timeout_ns);
-	while (is_busy(unit))
+/** Polls until something is over. False: it does not end. */
+static bool ends(
+	struct vtd_unit *unit, bool (*goes_on)(const struct vtd_unit *unit))
+{
+	struct vtd_deadline deadline = {
+		.limit_ns = unit->unit.iommu->options.timeout_ns};
+
+	while (goes_on(unit))
 		if (vtd_deadline_turn(unit, &deadline, true))
-			return;
+			return false;
+	return true;
 }
 
 /** Whether the wait itself uses the memory at an address. */
@@ -43,31 +51,15 @@ static bool is_in_use(const struct vtd_unit *unit, uint64_t at)
 /** The slot at a byte offset of the old queue; NULL if it is not memory. */
 static struct vtd_entry *slot_at(const struct vtd_unit *unit, uint64_t offset)
 {
-	const struct iommu_host *host = &unit->unit.iommu->host;
 	uint64_t queue = vtd_read64(unit, VTD_IQA) & ~0xfffull;
 	uint64_t at = queue + offset;
-	char *page;
+	struct vtd_entry *page;
 
 	/* Nobody has a queue at address 0, or this instance's. */
-	if (!queue || queue == unit->queue.phys.v || is_in_use(unit, at) ||
-		at >> unit->unit.phys_bits)
+	if (!queue || queue == unit->queue.phys.v || is_in_use(unit, at))
 		return NULL;
-	page = host->phys_to_virt(
-		host->ctx, iommu_phys(at & ~(uint64_t)(PAGE_SIZE - 1)));
-	if (!page)
-		return NULL;
-	return (struct vtd_entry *)(void *)(page + (at & (PAGE_SIZE - 1)));
-}
-
-static bool wait_arrives(struct vtd_unit *unit)
-{
-	struct vtd_deadline deadline;
-
-	vtd_deadline_start(&deadline, unit->unit.iommu->options.timeout_ns);
-	while (__atomic_load_n(unit->queue.done, __ATOMIC_ACQUIRE) != 1)
-		if (vtd_deadline_turn(unit, &deadline, true))
-			return false;
-	return true;
+	page = vtd_found_page(unit, at & ~(uint64_t)(PAGE_SIZE - 1));
+	return page ? page + at % PAGE_SIZE / sizeof(*page) : NULL;
 }
 
 static void end_with_wait(struct vtd_unit *unit, bool unsure)
@@ -92,7 +84,7 @@ static void end_with_wait(struct vtd_unit *unit, bool unsure)
 	memcpy(kept, next, width);
 	memcpy(next, wait, width);
 	vtd_write64(unit, VTD_IQT, (head + width) % size);
-	arrived = wait_arrives(unit);
+	arrived = ends(unit, awaits_wait);
 	memcpy(next, kept, width);
 	if (!arrived)
 		core_log(unit->unit.iommu, IOMMU_LOG_WARNING,
@@ -115,7 +107,7 @@ enum iommu_status vtd_queue_quiesce(struct vtd_unit *unit)
 		vtd_write32(unit, VTD_FSTS,
 			VTD_FSTS_IQE | VTD_FSTS_ITE | VTD_FSTS_ICE);
 	}
-	queue_drains(unit);
+	(void)ends(unit, is_busy); /* or what there is stays */
 	end_with_wait(unit, unsure);
 	return vtd_gcmd(unit, VTD_QIE, false);
 }

@@ -32,14 +32,9 @@ enum {
 	VTD_IQH = 0x80,     /* 64 */
 	VTD_IQT = 0x88,     /* 64 */
 	VTD_IQA = 0x90,     /* 64 */
-	VTD_ICS = 0x9c,     /* 32 */
 	VTD_IECTL = 0xa0,   /* 32 */
-	VTD_IEDATA = 0xa4,  /* 32 */
-	VTD_IEADDR = 0xa8,  /* 32 */
-	VTD_IEUADDR = 0xac, /* 32 */
 	VTD_IQERCD = 0xb0,  /* 64 */
 	VTD_IRTA = 0xb8,    /* 64 */
-	VTD_PRS = 0xdc,     /* 32 */
 	/** Below here no register has a place that a unit may choose. */
 	VTD_FIXED_REGISTERS = 0xe0,
 };
@@ -82,8 +77,6 @@ enum {
 #define VTD_ECAP_PASID(ecap) (!!((ecap)&VTD_BIT(40)))
 #define VTD_ECAP_DIT(ecap) (!!((ecap)&VTD_BIT(41)))
 #define VTD_ECAP_SMTS(ecap) (!!((ecap)&VTD_BIT(43)))
-#define VTD_ECAP_SSTS(ecap) (!!((ecap)&VTD_BIT(46)))
-#define VTD_ECAP_FSTS(ecap) (!!((ecap)&VTD_BIT(47)))
 #define VTD_ECAP_ADMS(ecap) (!!((ecap)&VTD_BIT(52)))
 #define VTD_ECAP_EIMER(ecap) (!!((ecap)&VTD_BIT(61)))
 #define VTD_ECAP_IRREQ(ecap) (!!((ecap)&VTD_BIT(62)))
@@ -205,6 +198,7 @@ enum {
 };
 #define VTD_DESC_TYPE(low) ((unsigned)VTD_FIELD(low, 3, 0))
 #define VTD_DESC_G(g) ((uint64_t)(g) << 4)
+#define VTD_DESC_G_OF(low) ((unsigned)VTD_FIELD(low, 5, 4))
 #define VTD_DESC_DID(did) ((uint64_t)(did) << 16)
 #define VTD_DESC_SID(sid) ((uint64_t)(sid) << 32)
 #define VTD_DESC_IOTLB_DW VTD_BIT(6)
@@ -212,7 +206,6 @@ enum {
 #define VTD_DESC_IOTLB_IH VTD_BIT(6)     /* high */
 #define VTD_DESC_DEVICE_TLB_S VTD_BIT(0) /* high */
 #define VTD_DESC_IEC_INDEX VTD_BIT(4)
-#define VTD_DESC_WAIT_IF VTD_BIT(4)
 #define VTD_DESC_WAIT_SW VTD_BIT(5)
 #define VTD_DESC_WAIT_FN VTD_BIT(6)
 

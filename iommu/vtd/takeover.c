@@ -30,9 +30,7 @@ static bool keeps(const struct vtd_unit *unit)
 	return unit->unit.iommu->options.take_over == IOMMU_TAKE_OVER_KEPT;
 }
 
-/** Entries of an earlier owner, or NULL where there is no memory. */
-static const struct vtd_entry *found_page(
-	const struct vtd_unit *unit, uint64_t at)
+void *vtd_found_page(const struct vtd_unit *unit, uint64_t at)
 {
 	const struct iommu_host *host = &unit->unit.iommu->host;
 
@@ -67,7 +65,7 @@ typedef enum iommu_status visit_found(struct vtd_unit *unit, unsigned rid,
 static enum iommu_status each_found(
 	struct vtd_unit *unit, uint64_t root, visit_found *visit, void *arg)
 {
-	const struct vtd_entry *bus_entry = found_page(unit, root);
+	const struct vtd_entry *bus_entry = vtd_found_page(unit, root);
 	enum iommu_status status = IOMMU_OK;
 	unsigned rid;
 
@@ -76,7 +74,7 @@ static enum iommu_status each_found(
 		struct vtd_entry entry;
 
 		table = of_bus->low & VTD_ROOT_P
-			? found_page(unit, of_bus->low & VTD_ADDRESS_MASK)
+			? vtd_found_page(unit, of_bus->low & VTD_ADDRESS_MASK)
 			: NULL;
 		if (!table) {
 			rid |= 0xff;
@@ -91,82 +89,55 @@ static enum iommu_status each_found(
 	return status;
 }
 
-/** Where the ids go that this library uses itself: 0, never, and 1. */
-struct moved {
-	uint16_t to[2];
-	bool used[2];
-};
-
 static void reserve_id(struct vtd_unit *unit, uint16_t did)
 {
 	unit->unit.dids.taken[did / 64] |= VTD_BIT(did % 64);
 	unit->inherited_ids[did / 64] |= VTD_BIT(did % 64);
 }
 
+/** For each found, while nobody else uses the maps of ids. */
 static enum iommu_status note_id(struct vtd_unit *unit, unsigned rid,
 	const struct vtd_entry *entry, void *arg)
 {
-	uint16_t did = VTD_CTX_DID_OF(entry->high);
-	struct moved *moved = arg;
-
 	(void)rid;
-	if (did > IDENTITY_DID)
-		reserve_id(unit, did);
-	else
-		moved->used[did] = true;
+	(void)arg;
+	reserve_id(unit, VTD_CTX_DID_OF(entry->high));
 	return IOMMU_OK;
 }
 
-static enum iommu_status move_ids(struct vtd_unit *unit, struct moved *moved)
+/** Takes others for the ids that this library uses itself, 0, never, and 1:
+ *  they are not given back at the end. */
+static enum iommu_status move_ids(struct vtd_unit *unit, uint16_t moved[2])
 {
 	struct iommu *iommu = unit->unit.iommu;
+	unsigned long state = core_lock(iommu, &iommu->lock);
 	bool found = true;
 	unsigned n;
 
-	for (n = 0; n < 2 && found; n++) {
-		unsigned long state;
-
-		if (!moved->used[n])
+	for (n = 0; n <= IDENTITY_DID && found; n++) {
+		if (!(unit->inherited_ids[0] & VTD_BIT(n)))
 			continue;
-		state = core_lock(iommu, &iommu->lock);
-		found = __did_take(&unit->unit.dids, &moved->to[n]);
+		unit->inherited_ids[0] &= ~VTD_BIT(n);
+		found = __did_take(&unit->unit.dids, &moved[n]);
 		if (found)
-			reserve_id(unit, moved->to[n]);
-		core_unlock(iommu, &iommu->lock, state);
+			reserve_id(unit, moved[n]);
 	}
+	core_unlock(iommu, &iommu->lock, state);
 	return found ? IOMMU_OK : IOMMU_NO_DOMAIN_ID;
-}
-
-/** The context table of a bus, which nobody walks yet. */
-static struct vtd_entry *own_table(struct vtd_unit *unit, unsigned bus)
-{
-	struct vtd_entry *table = unit->context[bus];
-
-	if (table)
-		return table;
-	table = core_pages(unit->unit.iommu, 0, &unit->context_phys[bus]);
-	if (!table)
-		return NULL;
-	vtd_write_back(unit, table, PAGE_SIZE);
-	vtd_entry_publish(unit, &unit->root[bus],
-		(struct vtd_entry){
-			.low = unit->context_phys[bus].v | VTD_ROOT_P});
-	__atomic_store_n(&unit->context[bus], table, __ATOMIC_RELEASE);
-	return table;
 }
 
 static enum iommu_status copy_entry(struct vtd_unit *unit, unsigned rid,
 	const struct vtd_entry *entry, void *arg)
 {
-	struct vtd_entry *table = own_table(unit, rid >> 8);
+	enum iommu_status status = vtd_need_context(unit, rid >> 8, NULL);
 	uint16_t did = VTD_CTX_DID_OF(entry->high);
-	const struct moved *moved = arg;
+	const uint16_t *moved = arg;
 
-	if (!table)
-		return IOMMU_NO_MEMORY;
+	if (status != IOMMU_OK)
+		return status;
 	if (did <= IDENTITY_DID)
-		did = moved->to[did];
-	vtd_entry_publish(unit, &table[rid & 0xff],
+		did = moved[did];
+	vtd_entry_publish(unit, vtd_context_slot(unit, (uint16_t)rid),
 		(struct vtd_entry){.low = entry->low,
 			.high = VTD_CTX_AW_OF(entry->high) | VTD_CTX_DID(did) |
 				INHERITED});
@@ -177,7 +148,7 @@ static enum iommu_status copy_entry(struct vtd_unit *unit, unsigned rid,
 static enum iommu_status copy_tables(struct vtd_unit *unit, uint64_t root)
 {
 	struct iommu *iommu = unit->unit.iommu;
-	struct moved moved = {{0, 0}, {false, false}};
+	uint16_t moved[IDENTITY_DID + 1];
 	enum iommu_status status;
 
 	if (!unit->inherited_ids)
@@ -186,11 +157,11 @@ static enum iommu_status copy_tables(struct vtd_unit *unit, uint64_t root)
 	if (!unit->inherited_ids)
 		return IOMMU_NO_MEMORY;
 	unit->unit.inherited = 0;
-	status = each_found(unit, root, note_id, &moved);
+	status = each_found(unit, root, note_id, NULL);
 	if (status == IOMMU_OK)
-		status = move_ids(unit, &moved);
+		status = move_ids(unit, moved);
 	if (status == IOMMU_OK)
-		status = each_found(unit, root, copy_entry, &moved);
+		status = each_found(unit, root, copy_entry, moved);
 	core_log(iommu, IOMMU_LOG_INFO,
 		"unit at 0x%jx: %u entries of an earlier owner are kept",
 		(uintmax_t)unit->unit.base.v, unit->unit.inherited);
@@ -219,14 +190,13 @@ static bool copy_interrupts(struct vtd_unit *unit)
 	if ((found & ~0xfffull) == irt->phys.v)
 		return true;
 	for (n = 0; n < count && n < irt->count; n++) {
-		const struct vtd_entry *page = found_page(unit,
+		const struct vtd_entry *page = vtd_found_page(unit,
 			(found & ~0xfffull) + (uint64_t)n / 256 * PAGE_SIZE);
 
 		if (!page)
 			return false;
 		if (!(page[n % 256].low & VTD_IRTE_P))
 			continue;
-		irt->taken[n / 64] |= VTD_BIT(n % 64);
 		vtd_entry_publish(unit, &irt->entry[n],
 			(struct vtd_entry){
 				.low = page[n % 256].low | IRTE_INHERITED,
@@ -261,10 +231,8 @@ static enum iommu_status end_interrupts(struct vtd_unit *unit)
 		return status;
 	state = core_lock(iommu, &unit->table_lock);
 	for (n = 0; n < irt->count; n++)
-		if (irt->entry[n].low == IRTE_INHERITED) {
+		if (irt->entry[n].low == IRTE_INHERITED)
 			vtd_entry_erase(&irt->entry[n]);
-			irt->taken[n / 64] &= ~VTD_BIT(n % 64);
-		}
 	core_unlock(iommu, &unit->table_lock, state);
 	return IOMMU_OK;
 }
@@ -324,13 +292,15 @@ bool vtd_next_inherited(
 	unsigned rid;
 
 	for (rid = from; rid < BUSES * DEVFNS; rid++) {
-		if (!vtd_context_slot(unit, (uint16_t)rid)) {
+		const struct vtd_entry *slot =
+			vtd_context_slot(unit, (uint16_t)rid);
+
+		if (!slot)
 			rid |= 0xff;
-		} else if (is_inherited(
-				   vtd_context_slot(unit, (uint16_t)rid))) {
-			*out_rid = (uint16_t)rid;
-			return true;
-		}
+		if (!is_inherited(slot))
+			continue;
+		*out_rid = (uint16_t)rid;
+		return true;
 	}
 	return false;
 }
@@ -339,10 +309,8 @@ enum iommu_status vtd_disinherit(struct unit *neutral, uint16_t rid,
 	const struct device *dev, bool *out_ats)
 {
 	struct vtd_unit *unit = vtd_of(neutral);
-	struct vtd_entry *slot = vtd_context_slot(unit, rid), entry;
+	struct vtd_entry *slot = vtd_context_slot(unit, rid);
 	struct iommu *iommu = neutral->iommu;
-	enum iommu_status status;
-	struct vtd_plan plan;
 	unsigned long state;
 	bool mine;
 
@@ -350,23 +318,17 @@ enum iommu_status vtd_disinherit(struct unit *neutral, uint16_t rid,
 	state = core_lock(iommu, &unit->table_lock);
 	mine = is_inherited(slot);
 	if (mine) {
-		entry = *slot;
+		*out_ats = VTD_CTX_TT_OF(slot->low) == VTD_TT_TABLES_ATS;
 		vtd_entry_retire(unit, slot);
 	}
 	core_unlock(iommu, &unit->table_lock, state);
 	if (!mine)
 		return IOMMU_OK;
 	__atomic_fetch_sub(&neutral->inherited, 1, __ATOMIC_RELEASE);
-	*out_ats = VTD_CTX_TT_OF(entry.low) == VTD_TT_TABLES_ATS;
-	vtd_plan_context_removed(
-		&unit->traits, rid, VTD_CTX_DID_OF(entry.high), &plan);
 	/* Device TLBs are not asked while translation is off (6.5.2.5). */
 	if (!*out_ats || unit_state(neutral) != IOMMU_UNIT_ON)
 		dev = NULL;
-	status = vtd_run_with_tlb(unit, dev, &plan);
-	if (status == IOMMU_OK)
-		vtd_entry_erase(slot);
-	return status;
+	return vtd_entry_forget(unit, rid, VTD_CTX_DID_OF(slot->high), dev);
 }
 
 enum iommu_status vtd_end_inheritance(struct unit *neutral)
@@ -409,13 +371,9 @@ static enum iommu_status abort_dma(struct vtd_unit *unit)
 enum iommu_status vtd_hand_over(struct unit *neutral, bool blocked)
 {
 	struct vtd_unit *unit = vtd_of(neutral);
-	enum iommu_status status = IOMMU_OK;
+	enum iommu_status status =
+		vtd_off(unit, VTD_QIE | (blocked ? VTD_IRE : 0));
 
-	vtd_fault_stop(unit);
-	if (blocked && vtd_read32(unit, VTD_GSTS) & VTD_IRE)
-		status = vtd_gcmd(unit, VTD_IRE, false);
-	if (status == IOMMU_OK && neutral->queued)
-		status = vtd_queue_off(unit);
 	if (status == IOMMU_OK && blocked && VTD_ECAP_ADMS(neutral->ecap) &&
 		VTD_CAP_ESRTPS(neutral->cap))
 		status = abort_dma(unit);

@@ -36,7 +36,7 @@ static enum iommu_status make_memory(struct vtd_unit *unit)
 /** Everything up to translation itself. */
 static enum iommu_status set_up(struct vtd_unit *unit, bool first)
 {
-	enum iommu_status status = IOMMU_OK;
+	enum iommu_status status;
 
 	vtd_fault_stop(unit);
 	status = vtd_take_over(unit, first);
@@ -95,7 +95,7 @@ static enum iommu_status prepare(struct unit *neutral)
 static enum iommu_status translate(struct unit *neutral, bool on)
 {
 	struct vtd_unit *unit = vtd_of(neutral);
-	enum iommu_status status = IOMMU_OK;
+	enum iommu_status status;
 
 	if (!neutral->levels)
 		return IOMMU_OK;
@@ -117,20 +117,26 @@ static enum iommu_status translate(struct unit *neutral, bool on)
 	return status;
 }
 
-/** Switches everything off, memory stays. */
-static enum iommu_status all_off(struct vtd_unit *unit)
+enum iommu_status vtd_off(struct vtd_unit *unit, uint64_t what)
 {
-	uint32_t status_bits = vtd_read32(unit, VTD_GSTS);
+	uint64_t on = vtd_read32(unit, VTD_GSTS) & what;
 	enum iommu_status status = IOMMU_OK;
 
 	vtd_fault_stop(unit);
-	if (status_bits & VTD_TE && !unit->unit.stays_on)
+	if (on & VTD_TE)
 		status = vtd_gcmd(unit, VTD_TE, false);
-	if (status == IOMMU_OK && status_bits & VTD_IRE)
+	if (status == IOMMU_OK && on & VTD_IRE)
 		status = vtd_gcmd(unit, VTD_IRE, false);
-	if (status == IOMMU_OK && status_bits & VTD_QIE && unit->unit.queued)
+	if (status == IOMMU_OK && on & VTD_QIE && unit->unit.queued)
 		status = vtd_queue_off(unit);
 	return status;
+}
+
+/** Switches everything off, memory stays. */
+static enum iommu_status all_off(struct vtd_unit *unit)
+{
+	return vtd_off(
+		unit, VTD_IRE | VTD_QIE | (unit->unit.stays_on ? 0 : VTD_TE));
 }
 
 static enum iommu_status suspend(struct unit *neutral)
@@ -164,30 +170,24 @@ static enum iommu_status resume(struct unit *neutral)
 	return status;
 }
 
-static void free_memory(struct vtd_unit *unit)
-{
-	vtd_irt_free(unit);
-	vtd_queue_free(unit);
-	vtd_tables_free(unit);
-}
-
 static enum iommu_status end(struct unit *neutral)
 {
 	struct vtd_unit *unit = vtd_of(neutral);
 	struct iommu *iommu = neutral->iommu;
 	enum iommu_status status = IOMMU_OK;
 
-	if (unit->needs_no_memory)
-		status = IOMMU_OK;
-	else if (unit_state(neutral) == IOMMU_UNIT_FAILED)
-		status = IOMMU_UNCONFIRMED;
-	else if (unit->root)
-		status = all_off(unit);
+	if (unit->root && !unit->needs_no_memory)
+		status = unit_state(neutral) == IOMMU_UNIT_FAILED
+			? IOMMU_UNCONFIRMED
+			: all_off(unit);
 	if (status == IOMMU_OK && neutral->stays_on &&
 		vtd_read32(unit, VTD_GSTS) & VTD_TE)
 		status = IOMMU_UNCONFIRMED;
-	if (status == IOMMU_OK)
-		free_memory(unit);
+	if (status == IOMMU_OK) {
+		vtd_irt_free(unit);
+		vtd_queue_free(unit);
+		vtd_tables_free(unit);
+	}
 	if (unit->regs)
 		iommu->host.regs_unmap(
 			iommu->host.ctx, unit->regs, unit->regs_size);
@@ -261,31 +261,12 @@ static enum iommu_status flush(struct unit *neutral, uint16_t did,
 	const struct iommu_batch *batch, struct ticket *out)
 {
 	struct vtd_unit *unit = vtd_of(neutral);
-	enum iommu_status status;
 	struct vtd_plan plan;
+	enum iommu_status status = make_plan(unit, did, batch, &plan);
 
-	status = make_plan(unit, did, batch, &plan);
-	if (status == IOMMU_OK)
-		status = vtd_submit(unit, &plan, out);
-	return status;
-}
-
-static bool flush_ready(struct unit *neutral, const struct ticket *ticket)
-{
-	return !ticket->end || vtd_reached(vtd_of(neutral), *ticket);
-}
-
-static enum iommu_status flush_wait(
-	struct unit *neutral, const struct ticket *ticket)
-{
-	switch (vtd_wait(vtd_of(neutral), *ticket)) {
-	case VTD_DONE:
-		return IOMMU_OK;
-	case VTD_FAILED:
-		return IOMMU_UNIT_LOST;
-	default:
-		return IOMMU_UNCONFIRMED;
-	}
+	return status == IOMMU_OK
+		? vtd_submit(unit, plan.command, plan.count, out)
+		: status;
 }
 
 /* ---- a host's entries ---- */
@@ -319,11 +300,6 @@ static enum iommu_status check_format(const struct unit *neutral,
 	return IOMMU_FORMAT;
 }
 
-static void report_queue(struct unit *neutral, struct text *text)
-{
-	vtd_queue_report(vtd_of(neutral), text);
-}
-
 const struct unit_ops vtd_ops = {
 	.prepare = prepare,
 	.translate = translate,
@@ -341,8 +317,8 @@ const struct unit_ops vtd_ops = {
 	.flush_now = flush_now,
 	.flush_leaf = vtd_flush_leaf,
 	.flush = flush,
-	.flush_ready = flush_ready,
-	.flush_wait = flush_wait,
+	.flush_ready = vtd_flush_ready,
+	.flush_wait = vtd_wait,
 	.interrupt = vtd_interrupt,
 	.fault_decode = vtd_fault_decode,
 	.inspect = vtd_inspect,
@@ -350,7 +326,7 @@ const struct unit_ops vtd_ops = {
 	.irq_set = vtd_irq_set,
 	.irq_free = vtd_irq_free,
 	.info = vtd_info,
-	.report_queue = report_queue,
+	.report_queue = vtd_queue_report,
 	.report_interrupts = vtd_irt_report,
 	.check_format = check_format,
 };

@@ -14,16 +14,10 @@ enum {
 	/** Queue of 2^1 pages: 512 descriptors. */
 	VTD_QUEUE_ORDER = 1,
 	VTD_QUEUE_SLOTS = (PAGE_SIZE << VTD_QUEUE_ORDER) / 16,
-	/** Lost stretches of the queue that are remembered. */
-	VTD_QUEUE_LOSSES = 8,
+	/** How often a submission is repeated. */
+	VTD_REPEATS = 3,
 	/** Pages of a struct vtd_unit. */
 	VTD_UNIT_ORDER = 2,
-};
-
-/** A stretch of the queue that the hardware skipped. */
-struct vtd_loss {
-	uint64_t first;
-	uint64_t end;
 };
 
 /**
@@ -44,26 +38,20 @@ struct vtd_queue {
 	unsigned slots;          /* Q: that may be used; 0 while it is off */
 	unsigned coming;         /* A: CPUs on their way to Q to ring */
 	word64 lost_to;          /* A: end of the last loss; written Q */
-	unsigned losses;         /* Q: how many there were */
-	struct vtd_loss loss[VTD_QUEUE_LOSSES]; /* Q */
-	struct vtd_entry bad; /* Q: the last descriptor refused */
-	unsigned bad_code;    /* Q */
-	uint32_t seen;        /* Q: bits of FSTS not told of yet */
+	uint32_t seen;           /* A: bits of FSTS not told of yet */
+	struct vtd_entry bad;    /* Q: the last descriptor refused */
+	unsigned bad_code;       /* Q */
 	uint16_t silent;  /* Q: the device that did not answer, 0: unknown */
 	uint16_t unasked; /* Q: the device that answered unasked */
 };
 
-/** The interrupt remapping table. */
+/** The interrupt remapping table. What is not zero is somebody's. */
 struct vtd_irt {
 	struct vtd_entry *entry; /* U */
 	iommu_phys_t phys;       /* C */
 	unsigned order;          /* C */
 	unsigned count;          /* C */
-	unsigned hint;           /* U */
-	word64 *taken;           /* U: a bit per entry */
-	iommu_phys_t taken_phys;
-	unsigned taken_order;
-	bool x2apic; /* C after start */
+	bool x2apic;             /* C after start */
 };
 
 struct vtd_unit {
@@ -72,18 +60,13 @@ struct vtd_unit {
 	void *regs;                       /* C */
 	uint64_t regs_size;               /* C */
 	struct vtd_traits traits;         /* C */
-	bool write_back;                  /* C: entries need cache_flush */
 	struct iommu_lock reg_lock;       /* R */
 	struct iommu_lock table_lock;     /* U */
 	struct vtd_entry *root;           /* U */
 	iommu_phys_t root_phys;           /* C */
 	struct vtd_entry *context[BUSES]; /* A, set once under U */
-	iommu_phys_t context_phys[BUSES]; /* U */
 	struct vtd_queue queue;
 	struct vtd_irt irt;
-	unsigned fault_offset; /* C */
-	unsigned fault_count;  /* C */
-	unsigned iotlb_offset; /* C */
 	/** Ids of domains of an earlier owner, as the map of taken ones. */
 	word64 *inherited_ids; /* I */
 	iommu_phys_t inherited_ids_phys;
@@ -134,14 +117,12 @@ static inline void vtd_write64(
 
 /** A wait that ends. */
 struct vtd_deadline {
-	uint64_t last_ns;
+	uint64_t last_ns; /* 0: no look at the clock yet */
 	uint64_t waited_ns;
 	uint64_t limit_ns;
 	unsigned still;
-	bool started;
 };
 
-void vtd_deadline_start(struct vtd_deadline *deadline, uint64_t limit_ns);
 /** Counts one turn of polling; true when time is up. relax: no lock is held.
  */
 bool vtd_deadline_turn(
@@ -158,10 +139,13 @@ bool vtd_mark_lost(struct vtd_unit *unit, const char *why);
 void vtd_lost(struct vtd_unit *unit, const char *why);
 void vtd_tell_lost(struct vtd_unit *unit);
 
-/* ---- registers.c, queue.c: carrying out a plan ---- */
+/* ---- registers.c ---- */
 
 enum iommu_status vtd_registers_run(struct vtd_unit *unit,
 	const struct vtd_command *command, unsigned count);
+
+/* ---- queue.c ---- */
+
 enum iommu_status vtd_queue_make(struct vtd_unit *unit);
 enum iommu_status vtd_queue_on(struct vtd_unit *unit);
 enum iommu_status vtd_queue_off(struct vtd_unit *unit);
@@ -169,18 +153,39 @@ enum iommu_status vtd_queue_off(struct vtd_unit *unit);
  *  (6.5.2.1). */
 enum iommu_status vtd_queue_end_with_wait(struct vtd_unit *unit);
 void vtd_queue_free(struct vtd_unit *unit);
-void vtd_queue_report(struct vtd_unit *unit, struct text *text);
+void vtd_queue_report(struct unit *unit, struct text *text);
 
-/** What a wait for a ticket ends with: a status, or "do it again". */
-enum vtd_outcome {
-	VTD_DONE,
-	VTD_AGAIN,
-	VTD_FAILED,
-};
+/** Hands commands to the hardware. What is done already, because there is
+ *  nothing to do or no queue to do it, gives an empty ticket. */
+enum iommu_status vtd_submit(struct vtd_unit *unit,
+	const struct vtd_command *command, unsigned count, struct ticket *out);
+/** Carries out vtd_plan_leaf(), if that is all. False: nothing is confirmed. */
+bool vtd_flush_leaf(struct unit *unit, uint16_t did, uint64_t page);
+bool vtd_flush_ready(struct unit *unit, struct ticket ticket);
+/** What a descriptor for each enum vtd_op begins with: type, granularity. */
+extern const uint8_t vtd_descriptor[];
+/** Counts a command that is carried out. Q held, or R where there is no queue.
+ */
+void vtd_count(struct iommu_stats *stats, unsigned op);
+/** Tells the hardware about everything in the ring. Q held; under it the tail
+ *  never steps back. */
+void __vtd_ring_doorbell(struct vtd_unit *unit);
+/** The position that the hardware has come to: at most one lap behind the tail.
+ *  Q held. */
+uint64_t __vtd_head_position(const struct vtd_unit *unit);
+/** Overwrites a descriptor that was refused by one that does no less, and
+ *  returns it. Q held. */
+struct vtd_entry __vtd_queue_mend(struct vtd_unit *unit, uint64_t position);
 
-/** Hands a plan to the hardware. An empty plan gives an empty ticket. */
-enum iommu_status vtd_submit(
-	struct vtd_unit *unit, const struct vtd_plan *plan, struct ticket *out);
+/** The position up to which everything is done. */
+static inline uint64_t vtd_done_position(
+	const struct vtd_queue *queue, uint64_t tail)
+{
+	uint32_t done = __atomic_load_n(queue->done, __ATOMIC_ACQUIRE);
+
+	return tail - (uint32_t)((uint32_t)tail - done);
+}
+
 /** Whether the hardware has come to the end of a submission. */
 static inline bool vtd_reached(
 	const struct vtd_unit *unit, struct ticket ticket)
@@ -189,12 +194,26 @@ static inline bool vtd_reached(
 
 	return (int32_t)(done - (uint32_t)ticket.end) >= 0;
 }
-enum vtd_outcome vtd_wait(struct vtd_unit *unit, struct ticket ticket);
+
+/* ---- completion.c ---- */
+
+static inline uint64_t vtd_lost_to(const struct vtd_unit *unit)
+{
+	return __atomic_load_n(&unit->queue.lost_to, __ATOMIC_ACQUIRE);
+}
+
+/** Whether a submission is done: many units are faster than this CPU. */
+static inline bool vtd_is_done(
+	const struct vtd_unit *unit, struct ticket ticket)
+{
+	return vtd_reached(unit, ticket) && ticket.first >= vtd_lost_to(unit);
+}
+
+/** Waits. IOMMU_UNCONFIRMED: the queue lost it. */
+enum iommu_status vtd_wait(struct unit *unit, struct ticket ticket);
 /** Submits, waits, repeats what the queue lost. Commands for devices that turn
  *  out not to answer leave the plan. */
 enum iommu_status vtd_run(struct vtd_unit *unit, struct vtd_plan *plan);
-/** Carries out vtd_plan_leaf(), if that is all. False: nothing is confirmed. */
-bool vtd_flush_leaf(struct unit *unit, uint16_t did, uint64_t page);
 
 /* ---- entries.c: root, context and interrupt entries ---- */
 
@@ -208,12 +227,27 @@ void vtd_entry_retire(struct vtd_unit *unit, struct vtd_entry *entry);
 /** Clears an absent entry's body. Nothing reads that: it goes to memory with
  *  whatever the entry holds next. */
 void vtd_entry_erase(struct vtd_entry *entry);
+/** Has the unit forget the entry of an id that was retired, and a device's own
+ *  TLB everything, unless it is NULL or does not answer; then erases it. */
+enum iommu_status vtd_entry_forget(struct vtd_unit *unit, uint16_t rid,
+	uint16_t did, const struct device *dev);
 /** Replaces the low half of a present entry in one store. */
 void vtd_entry_replace_low(
 	struct vtd_unit *unit, struct vtd_entry *entry, uint64_t low);
+/** An entry that another CPU may be changing: each half is whole. */
+struct vtd_entry vtd_look(const struct vtd_entry *entry);
 void vtd_write_back(const struct vtd_unit *unit, const void *at, size_t size);
+/** Pages of zeroes that the hardware reads, NULL: there are none. */
+void *vtd_pages(struct vtd_unit *unit, unsigned order, iommu_phys_t *out_phys);
 enum iommu_status vtd_tables_make(struct vtd_unit *unit);
 void vtd_tables_free(struct vtd_unit *unit);
+/**
+ * Makes the context table of a bus on first use. It only counts after the unit
+ * has forgotten that the root entry was absent; CPUs that come meanwhile flush
+ * too. *plan is lent; NULL: the unit does not walk the root table yet.
+ */
+enum iommu_status vtd_need_context(
+	struct vtd_unit *unit, unsigned bus, struct vtd_plan *plan);
 /** Gives the unit its root table; vtd_root_flush() follows. */
 enum iommu_status vtd_root_point(struct vtd_unit *unit);
 /** Makes it forget what came from another one. */
@@ -223,10 +257,6 @@ enum iommu_status vtd_redirect(
 	struct unit *unit, const struct entry *entry, uint16_t old_did);
 enum iommu_status vtd_detach(
 	struct unit *unit, const struct entry *entry, const struct device *dev);
-/** Runs a plan, then has a device's own TLB forget everything, unless it is
- *  NULL or does not answer. */
-enum iommu_status vtd_run_with_tlb(
-	struct vtd_unit *unit, const struct device *dev, struct vtd_plan *plan);
 enum iommu_status vtd_hush(struct unit *unit, uint16_t rid);
 bool vtd_inspect(const struct unit *unit, uint16_t rid, struct entry *out,
 	struct iommu_walk *walk);
@@ -239,6 +269,8 @@ enum iommu_status vtd_queue_quiesce(struct vtd_unit *unit);
 /** Takes over what firmware or an earlier system left on. first: when the
  *  unit is prepared; else after a suspend, when nothing is worth keeping. */
 enum iommu_status vtd_take_over(struct vtd_unit *unit, bool first);
+/** A page of an earlier owner, NULL: there is no memory. */
+void *vtd_found_page(const struct vtd_unit *unit, uint64_t at);
 /** Entries of the interrupt table to be kept, 0: none. */
 unsigned vtd_irt_found(const struct vtd_unit *unit);
 bool vtd_next_inherited(
@@ -314,6 +346,8 @@ void vtd_info_capabilities(uint64_t cap, struct text *text);
 void vtd_info_extended_capabilities(uint64_t ecap, struct text *text);
 /** What was added since. */
 void vtd_info_more_capabilities(uint64_t cap, struct text *text);
+/** Switches off what is on of some functions, bits of GCMD. */
+enum iommu_status vtd_off(struct vtd_unit *unit, uint64_t what);
 extern const struct unit_ops vtd_ops;
 
 #endif

@@ -15,20 +15,13 @@ enum {
 	LEAST_TURNS = 256,
 };
 
-void vtd_deadline_start(struct vtd_deadline *deadline, uint64_t limit_ns)
-{
-	*deadline = (struct vtd_deadline){.limit_ns = limit_ns};
-}
-
 bool vtd_deadline_turn(
 	struct vtd_unit *unit, struct vtd_deadline *deadline, bool relax)
 {
 	const struct iommu_host *host = &unit->unit.iommu->host;
 	uint64_t now = core_now(unit->unit.iommu);
 
-	if (!deadline->started) {
-		deadline->started = true;
-	} else if (now > deadline->last_ns) {
+	if (deadline->last_ns && now > deadline->last_ns) {
 		deadline->waited_ns += core_min(now - deadline->last_ns,
 			deadline->limit_ns / LEAST_TURNS + 1);
 		deadline->still = 0;
@@ -47,10 +40,10 @@ bool vtd_deadline_turn(
 bool vtd_poll32(
 	struct vtd_unit *unit, uint32_t offset, uint32_t mask, uint32_t want)
 {
-	struct vtd_deadline deadline;
+	struct vtd_deadline deadline = {
+		.limit_ns = unit->unit.iommu->options.timeout_ns};
 	bool late = false;
 
-	vtd_deadline_start(&deadline, unit->unit.iommu->options.timeout_ns);
 	for (;;) {
 		uint32_t value = vtd_read32(unit, offset);
 
@@ -87,14 +80,6 @@ void vtd_lost(struct vtd_unit *unit, const char *why)
 		vtd_tell_lost(unit);
 }
 
-/** The state of GSTS that ends a command (11.4.4). */
-static uint32_t wanted_status(uint64_t bit, bool set)
-{
-	if (bit == VTD_WBF)
-		return 0;
-	return set ? (uint32_t)bit : 0;
-}
-
 /** Bits of GSTS that only a command of ours changes. */
 #define STEADY (VTD_TE | VTD_QIE | VTD_IRE)
 
@@ -107,12 +92,13 @@ static __attribute__((noinline)) const char *command(
 	/* One-shot bits read back as set; written back they would start
 	 * again. Exactly one bit changes per write. */
 	uint32_t value = vtd_read32(unit, VTD_GSTS) & VTD_GSTS_KEEP;
+	/* What ends a command (11.4.4). */
+	uint32_t wanted = set && bit != VTD_WBF ? (uint32_t)bit : 0;
 	bool done, steady;
 
 	value = set ? value | (uint32_t)bit : value & ~(uint32_t)bit;
 	vtd_write32(unit, VTD_GCMD, value);
-	done = vtd_poll32(
-		unit, VTD_GSTS, (uint32_t)bit, wanted_status(bit, set));
+	done = vtd_poll32(unit, VTD_GSTS, (uint32_t)bit, wanted);
 	steady = !((vtd_read32(unit, VTD_GSTS) ^ value) & STEADY);
 	core_unlock(iommu, &unit->reg_lock, state);
 	if (!done)

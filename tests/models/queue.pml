@@ -5,14 +5,15 @@
  * hardware lost is noticed and repeated.
  *
  *	step here	in iommu/vtd/queue.c
- *	put()		put_patiently() -> put() -> __put(), __put_wait()
+ *	put()		put_patiently() -> put() -> __put_wait()
  *	enter(), leave()	queue_enter(), queue_leave()
- *	ring_bell()	__ring_doorbell()
- *	head_position()	__head_position()
+ *	ring_bell()	__vtd_ring_doorbell()
+ *	head_position()	__vtd_head_position()
+ *			in iommu/vtd/completion.c
  *	repair()	look_for_errors() -> __repair_queue_error(),
  *			__repair_device_timeout(), __lose()
- *	lost_one()	was_lost()
- *	the loop	vtd_wait() -> slow_wait(), insist() -> resubmit()
+ *	LOST		vtd_is_done(), slow_wait()
+ *	the loop	vtd_wait() -> slow_wait(), insist()
  *
  * A submission is one flush and its wait. The hardware refuses a descriptor
  * (IQE: stays at it) or a device's TLB does not answer (ITE: the wait fetched
@@ -70,13 +71,12 @@ byte coming;			/* CPUs that want the lock, or have it */
 bool stopped, refused, timed_out;	/* FSTS.IQE and ITE */
 bool device_silent;
 byte errors;
-byte loss_first[2], loss_end[2], losses, lost_to;
+byte lost_to;
 bool carried_out[CPUS * ROUNDS];
 
 #define LOCK(l) atomic { !l -> l = true }
 #define UNLOCK(l) l = false
-#define LOST(a, b) ((losses > 0 && loss_first[0] < b && loss_end[0] > a) || \
-	(losses > 1 && loss_first[1] < b && loss_end[1] > a))
+#define LOST (first_at < lost_to)
 
 #ifdef EXACT
 #define REACHED (done == end_at)
@@ -214,13 +214,10 @@ inline head_position()
 	seen = tail - ((tail % SLOTS) + SLOTS - head_reg) % SLOTS
 }
 
-inline lose(a, b)
+inline lose(upto)
 {
-	loss_first[losses % 2] = a;
-	loss_end[losses % 2] = b;
-	losses++;
 	if
-	:: b > lost_to -> lost_to = b
+	:: upto > lost_to -> lost_to = upto
 	:: else
 	fi
 }
@@ -247,9 +244,9 @@ inline repair_refused()
 #ifdef LOSS_LATE
 	refused = false;
 	go_on();
-	lose(seen, seen + 1)
+	lose(seen + 1)
 #else
-	lose(seen, seen + 1);
+	lose(seen + 1);
 	refused = false;
 	go_on()
 #endif
@@ -264,7 +261,7 @@ inline repair_timed_out()
 	go_on();
 #endif
 	if
-	:: seen > from -> lose(from, seen);
+	:: seen > from -> lose(seen);
 #ifndef SLOTS_LOST
 		done = seen
 #endif
@@ -296,18 +293,6 @@ inline repair()
 #define NOTE skip
 #endif
 
-inline lost_one()
-{
-	lost = false;
-	if
-	:: first_at < lost_to ->
-		LOCK(queue_lock);
-		lost = LOST(first_at, end_at);
-		UNLOCK(queue_lock)
-	:: else
-	fi
-}
-
 proctype cpu(byte number)
 {
 	byte round, id, first_at, end_at, seen, old_tail, from;
@@ -323,16 +308,11 @@ again:		put(id);
 #ifdef LOSS_IGNORED
 			lost = false;
 #else
-			lost_one();
+			lost = LOST;
 #endif
 			break
 		:: !REACHED && (refused || timed_out) -> NOTE; repair()
-		:: !REACHED && LOST(first_at, end_at) ->
-			lost_one();
-			if
-			:: lost -> break
-			:: else
-			fi
+		:: !REACHED && LOST -> lost = true; break
 		od;
 		if
 		:: lost -> goto again

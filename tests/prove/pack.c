@@ -35,7 +35,7 @@ static void descriptors(void)
 	traits.throttle = Frama_C_interval(0, 1);
 	command.leaf_only = Frama_C_interval(0, 1);
 	//@ loop unroll VTD_OP_INTERRUPT_INDEX + 1;
-	for (op = 0; op <= VTD_OP_INTERRUPT_INDEX; op++) {
+	for (op = VTD_OP_CONTEXT_GLOBAL; op <= VTD_OP_INTERRUPT_INDEX; op++) {
 		command.op = (uint8_t)op;
 		/* The planner's masks: 6.5.2.3, 6.5.2.5, 6.5.2.7. */
 		command.mask = (uint8_t)(op == VTD_OP_DEVICE_TLB

@@ -568,8 +568,10 @@ static void slots_of_dropped_waits_are_free(void **state)
 			.sid = RIG_ATS,
 			.mask = VTD_MASK_ALL};
 	for (unsigned n = 0; n < most; n++)
-		assert_int_equal(vtd_submit(unit, &plan, &ticket), IOMMU_OK);
-	assert_int_equal(vtd_wait(unit, ticket), VTD_AGAIN);
+		assert_int_equal(
+			vtd_submit(unit, plan.command, plan.count, &ticket),
+			IOMMU_OK);
+	assert_int_equal(vtd_wait(&unit->unit, ticket), IOMMU_UNCONFIRMED);
 	for (unsigned n = 0; n < VTD_PLAN_MAX; n++)
 		plan.command[n] =
 			(struct vtd_command){.op = VTD_OP_IOTLB_GLOBAL};

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 #include <string.h>
+#include "iommu/vtd/unit.h"
 #include "support/rig.h"
 #include "support/words.h"
 
@@ -212,6 +213,32 @@ static void fewer_than_the_repeats_is_done(void **state)
 	assert_int_equal(stats_of(&p).queue_errors, 3);
 	forgive(&p);
 	assert_false(rig_can_read(&p.r, RIG_DEV, AT));
+	close_play(&p);
+}
+
+/** Whoever looks late learns of a loss all the same, however many came since.
+ */
+static void old_loss_is_not_forgotten(void **state)
+{
+	const struct vtd_command everything = {.op = VTD_OP_IOTLB_GLOBAL};
+	struct ticket ticket;
+	struct vtd_unit *unit;
+	struct play p;
+
+	(void)state;
+	open_play(&p, "plain", MODEL_LAZY);
+	unit = vtd_of(p.r.iommu->unit[0]);
+	line.times = 1;
+	assert_int_equal(vtd_submit(unit, &everything, 1, &ticket), IOMMU_OK);
+	for (unsigned n = 0; n < 20; n++) {
+		assert_int_equal(
+			iommu_flush_all(p.domain, IOMMU_REMOVED), IOMMU_OK);
+		line.times = 1;
+	}
+	line.times = 0;
+	assert_int_equal(stats_of(&p).queue_errors, 20);
+	assert_int_equal(vtd_wait(&unit->unit, ticket), IOMMU_UNCONFIRMED);
+	forgive(&p);
 	close_play(&p);
 }
 
@@ -739,8 +766,9 @@ static uint64_t read_hidden(
 
 	if (away.waiting && away.what == A_COMMAND && offset == REG_GSTS)
 		return value | 1u << 31; /* TES: still on */
-	if (away.waiting && away.what == A_REGISTER_FLUSH && offset == REG_CCMD)
-		return value | 1ull << 63; /* ICC: still at it */
+	if (away.waiting && away.what == A_REGISTER_FLUSH &&
+		offset == REG_CCMD + 4)
+		return value | 1u << 31; /* ICC: still at it */
 	return value;
 }
 
@@ -793,6 +821,7 @@ int main(void)
 		cmocka_unit_test(spoilt_descriptor_is_repeated),
 		cmocka_unit_test(always_spoilt_ends_unconfirmed),
 		cmocka_unit_test(fewer_than_the_repeats_is_done),
+		cmocka_unit_test(old_loss_is_not_forgotten),
 		cmocka_unit_test(refusal_of_one_unit_of_two_is_repeated),
 		cmocka_unit_test(unasked_completion_is_noted),
 		cmocka_unit_test(long_waits_are_in_the_histogram),

@@ -14,6 +14,7 @@
 #include <string.h>
 #include "iommu/internal.h"
 #include "support/rig.h"
+#include "support/words.h"
 
 #define RW (IOMMU_READ | IOMMU_WRITE)
 #define M2 0x200000ull
@@ -83,30 +84,18 @@ static uint64_t leads_to(struct play *p, uint64_t iova)
 }
 
 /** The size of the page behind an address, by the tables the device walks. */
-static uint64_t page_size;
-
-static void note_size(void *arg, const char *text, size_t length)
-{
-	char line[256] = {0};
-	const char *at;
-
-	(void)arg;
-	memcpy(line, text, length < 255 ? length : 255);
-	at = strstr(line, " bytes");
-	if (!at)
-		return;
-	while (at > line && at[-1] != ' ')
-		at--;
-	page_size = (uint64_t)atoll(at);
-}
-
 static uint64_t size_of(struct rig *r, uint64_t iova)
 {
-	page_size = 0;
+	const char *at;
+
+	words_start();
 	assert_int_equal(iommu_report_walk(r->iommu, rig_id(RIG_DEV),
-				 iommu_iova(iova), note_size, NULL),
+				 iommu_iova(iova), words_sink, NULL),
 		IOMMU_OK);
-	return page_size;
+	at = strstr(words, " bytes");
+	while (at && at > words && at[-1] != ' ')
+		at--;
+	return at ? (uint64_t)atoll(at) : 0;
 }
 
 static uint64_t size_at(struct play *p, uint64_t iova)
