@@ -110,6 +110,26 @@ static void scopes_name_devices(void **state)
 	rig_close(&rig);
 }
 
+/** Five bits of a hop are the device, three the function; what else is set
+ * there leads nowhere else. */
+static void paths_have_few_bits(void **state)
+{
+	static const uint8_t path[] = {0xfe, 0xff};
+
+	(void)state;
+	begin();
+	board_add(MODEL_BDF(0, 30, 0), BOARD_INTEGRATED);
+	board_add(MODEL_BDF(0, 30, 7), BOARD_INTEGRATED);
+	board_multi(MODEL_BDF(0, 30, 0));
+	table_unit_of(&table, 0, 0, BASE);
+	table_path(&table, DMAR_SCOPE_ENDPOINT, 0, 0, 1, path);
+	table_close(&table);
+	start("plain");
+	assert_int_equal(state_of(MODEL_BDF(0, 30, 0)), IOMMU_UNCOVERED);
+	assert_int_equal(state_of(MODEL_BDF(0, 30, 7)), IOMMU_OK);
+	rig_close(&rig);
+}
+
 /** The function that is named counts, and is warned of. */
 static void scopes_contradict_what_they_name(void **state)
 {
@@ -835,6 +855,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(scopes_name_devices),
+		cmocka_unit_test(paths_have_few_bits),
 		cmocka_unit_test(scopes_contradict_what_they_name),
 		cmocka_unit_test(unit_for_the_rest_may_stand_first),
 		cmocka_unit_test(tables_that_name_no_unit),
