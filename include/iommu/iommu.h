@@ -180,7 +180,8 @@ enum iommu_status iommu_destroy(struct iommu *iommu) IOMMU_MUST_CHECK;
  * IOMMU_OK if at least one unit can be used, even if there were warnings
  * (iommu_report_warnings). IOMMU_NO_TABLE, IOMMU_BAD_TABLE, IOMMU_NO_UNIT: the
  * instance stays valid for reports, attach answers IOMMU_NO_UNIT and
- * iommu_reason() says why. IOMMU_WRONG_STATE when called twice.
+ * iommu_reason() says why. IOMMU_NO_MEMORY: the call may come again.
+ * IOMMU_WRONG_STATE when called twice otherwise.
  */
 enum iommu_status iommu_discover(
 	struct iommu *iommu, const void *dmar, size_t size) IOMMU_MUST_CHECK;
