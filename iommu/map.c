@@ -22,7 +22,8 @@
  * to 0 are the span's number plus one, the others the table's page number; 0 is
  * an empty word. Being one word, it is read and replaced without a lock. What
  * does not fit into it is not cached, nor are tables whose address only the
- * host knows. The links to a cached table are in memory: walk_down() looked.
+ * host knows. The links to a cached table are in memory, and none of them waits
+ * for the flush of a split: walk_down() looked.
  *
  * A table is entered only by a call for a range inside of it, and leaves, in
  * core_leaf_forget(), when an unmap or join that covers all of it unlinks it;

@@ -14,7 +14,9 @@
  * there is no moment at which a device misses its page, and what the unit has
  * cached is right either way until the flush that follows. Until then the link
  * carries a mark (bit 53): the unit may still hold the page in one piece, so
- * whoever else unmaps a part of it flushes all of it, too. Joining is the same
+ * whoever else unmaps a part of it flushes all of it, too. A flush of the
+ * host's own batch does not take the mark away, the next unmap that waits does:
+ * too much is flushed until then, never too little. Joining is the same
  * backwards.
  *
  * On units that read memory without snooping every store is followed by a
