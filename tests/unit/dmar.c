@@ -149,6 +149,12 @@ static void every_type_is_read(void **state)
 	assert_int_equal(s.path[0], 3);
 	assert_false(dmar_scope_next(&r, &inner, &s));
 
+	assert_null(dmar_record_flaw(&r));
+	for (uint64_t bit = 1; bit < 4096; bit *= 2) {
+		r.base = 0xfed90000 | bit;
+		assert_non_null(dmar_record_flaw(&r));
+	}
+
 	assert_true(dmar_next(&table, &at, &r));
 	assert_int_equal(r.flags, DMAR_INCLUDE_ALL);
 	assert_true(dmar_next(&table, &at, &r));
