@@ -528,7 +528,7 @@ static void message_to_a_distant_processor(void **state)
 	(void)state;
 	cold("plain");
 	model_on_interrupt(d.m, keep, NULL);
-	mini_write32(&d, FEDATA, 0x541);
+	mini_write32(&d, FEDATA, 0xd41);
 	mini_write32(&d, FEADDR, 0xfee34000);
 	mini_write32(&d, FEUADDR, 0xabcdef00);
 	mini_write32(&d, FECTL, mini_read32(&d, FECTL) & ~(uint32_t)CTL_IM);

@@ -224,6 +224,8 @@ static void reset_forgets_everything(void **state)
 	assert_int_not_equal(
 		model_dma_write(d.m, 0, DEV, 0x10000, &v, 8), MODEL_DMA_OK);
 	assert_int_not_equal(model_last_fault(d.m), F_ABORT_DMA);
+	/* In the first record again. */
+	assert_true(mini_read64(&d, CAP_FRO(d.cap) + 8) & BIT(63));
 	mini_close(&d, false);
 }
 

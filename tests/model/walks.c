@@ -87,6 +87,8 @@ static void tables_outside_of_memory(void **state)
 	assert_int_equal(fault_of(DEV, 0x80000000), F_SS_ACCESS);
 	mini_attach(&d, OTHER, nowhere, DID + 1, TT_SS);
 	assert_int_equal(fault_of(OTHER, 0), F_CTX_INVALID);
+	assert_true(can_write(DEV, 0x10000));
+	assert_int_equal(model_last_fault(d.m), 0);
 	/* Twice the same: what was read last is not in the way. */
 	assert_int_equal(fault_of(MODEL_BDF(1, 0, 0), 0), F_CTX_ACCESS);
 	d.root = nowhere;
