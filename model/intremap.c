@@ -47,15 +47,15 @@ static bool source_matches(uint64_t hi, uint16_t sid)
 
 static unsigned irte_check(struct unit *u, uint64_t lo, uint64_t hi)
 {
-	uint64_t reserved = MASK(14, 12) | MASK(31, 24);
+	uint64_t reserved = MASK(15, 12) | MASK(31, 24);
 	unsigned dlm = (unsigned)bits(lo, 7, 5);
 
 	if (!(lo & ENTRY_P))
 		return F_IR_NP;
 	if (!u->eime)
 		reserved |= MASK(63, 48) | MASK(39, 32);
-	if ((lo & reserved) || (lo & BIT(15)) || (hi & MASK(63, 20)) ||
-		bits(hi, 19, 18) == 3 || dlm == 3 || dlm == 6) {
+	if ((lo & reserved) || (hi & MASK(63, 20)) || bits(hi, 19, 18) == 3 ||
+		dlm == 3 || dlm == 6) {
 		blame(u->m, u, MODEL_V_RESERVED, "9.9",
 			"reserved bits in interrupt entry %#llx %#llx",
 			(unsigned long long)hi, (unsigned long long)lo);

@@ -296,7 +296,7 @@ static void write_one(
 	old = u->r[r];
 	u->r[r] = (old & ~(lanes & defs[r].rw)) | (value & lanes & defs[r].rw);
 	u->r[r] &= ~(value & lanes & defs[r].w1c);
-	if (r == R_ICS && !(u->r[R_ICS] & ICS_IWC))
+	if (!(u->r[R_ICS] & ICS_IWC))
 		u->r[R_IECTL] &= ~CTL_IP;
 	set_off(u, r, value, shift, width);
 }

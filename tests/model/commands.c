@@ -206,6 +206,21 @@ static void all_that_a_register_flush_names(void **state)
 	}
 }
 
+/* In two halves, of which the upper one sets it off (VT-d 11.2). */
+static void flush_written_in_two_halves(void **state)
+{
+	(void)state;
+	ready("no-qi");
+	mini_store(&d, mini_context(&d, DEV), 0);
+	mini_write32(&d, CCMD, DID);
+	model_advance(d.m, 100000);
+	assert_true(can_write(DEV, 0x10000));
+	mini_write32(&d, CCMD + 4, (uint32_t)(CCMD_ICC >> 32) | 1u << 29);
+	model_advance(d.m, 100000);
+	assert_false(can_write(DEV, 0x10000));
+	mini_close(&d, true);
+}
+
 /* ---- the queue ------------------------------------------------------------
  */
 
@@ -515,6 +530,7 @@ int main(void)
 		T(early_for_one_root_is_not_for_the_next),
 		T(register_flush_beside_the_queue_does_nothing),
 		T(all_that_a_register_flush_names),
+		T(flush_written_in_two_halves),
 		T(queue_switched_on_with_its_old_tail),
 		T(queue_switched_off_without_a_wait),
 		T(flush_after_the_last_wait),

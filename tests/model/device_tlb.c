@@ -197,6 +197,21 @@ static void device_tlb_left_on(void **state)
 	mini_close(&d, true);
 }
 
+/* Also that of the only function there is. */
+static void device_tlb_of_the_first_function_left_on(void **state)
+{
+	static const struct model_function_desc f = {
+		.bdf = ATS, .kind = MODEL_INTEGRATED, .unit = -1, .ats = true};
+
+	(void)state;
+	with_functions("plain", 0, &f, 1);
+	mapped();
+	assert_int_equal(model_checkpoint(d.m), 0);
+	ats_on(ATS);
+	assert_int_equal(model_checkpoint(d.m), 1);
+	expect(MODEL_V_ATS);
+}
+
 static void device_tlb_on_before_its_entry(void **state)
 {
 	(void)state;
@@ -436,6 +451,7 @@ int main(void)
 		T(page_freed_before_the_device_forgets_it),
 		T(other_pages_of_the_device_in_between),
 		T(device_tlb_left_on),
+		T(device_tlb_of_the_first_function_left_on),
 		T(device_tlb_on_before_its_entry),
 		T(device_tlb_flushes_of_all_sizes),
 		T(translated_writes_wait_for_the_device_tlb),
