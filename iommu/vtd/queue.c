@@ -8,11 +8,6 @@
  */
 #include "unit.h"
 
-static inline unsigned slot_of(uint64_t position)
-{
-	return (unsigned)(position % VTD_QUEUE_SLOTS);
-}
-
 /* ---- descriptors ---- */
 
 const uint8_t vtd_descriptor[] = {
@@ -26,7 +21,7 @@ const uint8_t vtd_descriptor[] = {
 	[VTD_OP_INTERRUPT_INDEX] = VTD_DESC_IEC | VTD_DESC_IEC_INDEX,
 };
 
-static uint64_t drains(const struct vtd_traits *traits)
+static inline uint64_t drains(const struct vtd_traits *traits)
 {
 	return (traits->drain_writes ? VTD_DESC_IOTLB_DW : 0) |
 		(traits->drain_reads ? VTD_DESC_IOTLB_DR : 0);
@@ -34,7 +29,8 @@ static uint64_t drains(const struct vtd_traits *traits)
 
 /** The address half of a device-TLB descriptor: below the address, as many ones
  *  as the range has bits more than a page, and a zero (6.5.2.5). */
-static uint64_t device_tlb_range(const struct vtd_command *command)
+static __attribute__((noinline)) uint64_t device_tlb_range(
+	const struct vtd_command *command)
 {
 	uint64_t address = command->address;
 
@@ -48,7 +44,7 @@ static uint64_t device_tlb_range(const struct vtd_command *command)
 	return address | VTD_DESC_DEVICE_TLB_S;
 }
 
-static struct vtd_entry encode(
+static inline struct vtd_entry encode(
 	const struct vtd_traits *traits, const struct vtd_command *command)
 {
 	struct vtd_entry d = {.low = vtd_descriptor[command->op] |
@@ -109,7 +105,7 @@ static inline struct ticket __put_wait(struct vtd_unit *unit, uint64_t at)
 	struct vtd_queue *queue = &unit->queue;
 	struct ticket ticket = {.first = queue->tail, .end = at + 1};
 
-	queue->ring[slot_of(at)] = wait_descriptor(queue, at + 1);
+	queue->ring[vtd_slot_of(at)] = wait_descriptor(queue, at + 1);
 	unit_count_locked(
 		&unit->unit.stats.descriptors, ticket.end - ticket.first);
 	unit_count_locked(&unit->unit.stats.waits, 1);
@@ -123,15 +119,6 @@ static inline bool __has_room(const struct vtd_queue *queue, unsigned count)
 	uint64_t used = queue->tail - vtd_done_position(queue, queue->tail);
 
 	return used + count + 1 < queue->slots;
-}
-
-void __vtd_ring_doorbell(struct vtd_unit *unit)
-{
-	struct vtd_queue *queue = &unit->queue;
-
-	queue->rung = queue->tail;
-	vtd_write64(unit, VTD_IQT, (uint64_t)slot_of(queue->rung) << 4);
-	unit_count_locked(&unit->unit.stats.doorbells, 1);
 }
 
 static inline unsigned long queue_enter(struct vtd_unit *unit)
@@ -162,7 +149,7 @@ static bool __put(struct vtd_unit *unit, const struct vtd_command *command,
 	if (!__has_room(queue, count))
 		return false;
 	for (; count; count--, command++, at++) {
-		queue->ring[slot_of(at)] = encode(&unit->traits, command);
+		queue->ring[vtd_slot_of(at)] = encode(&unit->traits, command);
 		vtd_count(&unit->unit.stats, command->op);
 	}
 	*out = __put_wait(unit, at);
@@ -241,7 +228,7 @@ bool vtd_flush_leaf(struct unit *neutral, uint16_t did, uint64_t page)
 	state = queue_enter(unit);
 	fits = __has_room(queue, 1);
 	if (fits) {
-		queue->ring[slot_of(queue->tail)] = flush;
+		queue->ring[vtd_slot_of(queue->tail)] = flush;
 		unit_count_locked(&neutral->stats.page_flushes, 1);
 		ticket = __put_wait(unit, queue->tail + 1);
 	}
@@ -264,20 +251,21 @@ uint64_t __vtd_head_position(const struct vtd_unit *unit)
 	uint64_t tail = unit->queue.tail;
 
 	return tail -
-		(slot_of(tail) + VTD_QUEUE_SLOTS - index) % VTD_QUEUE_SLOTS;
+		(vtd_slot_of(tail) + VTD_QUEUE_SLOTS - index) % VTD_QUEUE_SLOTS;
 }
 
 struct vtd_entry __vtd_queue_mend(struct vtd_unit *unit, uint64_t position)
 {
 	struct vtd_queue *queue = &unit->queue;
-	struct vtd_entry *slot = &queue->ring[slot_of(position)];
+	struct vtd_entry *slot = &queue->ring[vtd_slot_of(position)];
 	struct vtd_entry bad = *slot;
 
 	if (VTD_DESC_TYPE(bad.low) == VTD_DESC_WAIT)
 		*slot = wait_descriptor(queue, position + 1);
 	else
-		*slot = encode(&unit->traits,
-			&(struct vtd_command){.op = VTD_OP_IOTLB_GLOBAL});
+		*slot = (struct vtd_entry){
+			.low = vtd_descriptor[VTD_OP_IOTLB_GLOBAL] |
+				drains(&unit->traits)};
 	return bad;
 }
 
@@ -406,10 +394,10 @@ void vtd_queue_report(struct unit *neutral, struct text *text)
 			(uintmax_t)bad.high, (uintmax_t)bad.low,
 			queue->bad_code);
 	for (at = vtd_done_position(queue, tail); at < tail; at++) {
-		struct vtd_entry d = vtd_look(&queue->ring[slot_of(at)]);
+		struct vtd_entry d = vtd_look(&queue->ring[vtd_slot_of(at)]);
 		const char *name = type_name[VTD_DESC_TYPE(d.low)];
 
-		text_add(text, "  %u: %s %016jx %016jx\n", slot_of(at),
+		text_add(text, "  %u: %s %016jx %016jx\n", vtd_slot_of(at),
 			name ? name : "unknown", (uintmax_t)d.high,
 			(uintmax_t)d.low);
 	}

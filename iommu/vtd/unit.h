@@ -167,9 +167,22 @@ extern const uint8_t vtd_descriptor[];
 /** Counts a command that is carried out. Q held, or R where there is no queue.
  */
 void vtd_count(struct iommu_stats *stats, unsigned op);
+static inline unsigned vtd_slot_of(uint64_t position)
+{
+	return (unsigned)(position % VTD_QUEUE_SLOTS);
+}
+
 /** Tells the hardware about everything in the ring. Q held; under it the tail
  *  never steps back. */
-void __vtd_ring_doorbell(struct vtd_unit *unit);
+static inline void __vtd_ring_doorbell(struct vtd_unit *unit)
+{
+	struct vtd_queue *queue = &unit->queue;
+
+	queue->rung = queue->tail;
+	vtd_write64(unit, VTD_IQT, (uint64_t)vtd_slot_of(queue->rung) << 4);
+	unit_count_locked(&unit->unit.stats.doorbells, 1);
+}
+
 /** The position that the hardware has come to: at most one lap behind the tail.
  *  Q held. */
 uint64_t __vtd_head_position(const struct vtd_unit *unit);

@@ -7,7 +7,7 @@
  *	step here	in iommu/vtd/queue.c
  *	put()		put_patiently() -> put() -> __put_wait()
  *	enter(), leave()	queue_enter(), queue_leave()
- *	ring_bell()	__vtd_ring_doorbell()
+ *	ring_bell()	__vtd_ring_doorbell() in iommu/vtd/unit.h
  *	head_position()	__vtd_head_position()
  *			in iommu/vtd/completion.c
  *	repair()	look_for_errors() -> __repair_queue_error(),
