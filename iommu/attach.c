@@ -16,19 +16,6 @@
 
 /* ---- the entry ---- */
 
-static enum iommu_status compose_identity(
-	struct iommu *iommu, const struct unit *unit, struct entry *out)
-{
-	enum iommu_status status;
-
-	if (unit->pass_through)
-		return IOMMU_OK;
-	status = core_identity_make(iommu);
-	if (status != IOMMU_OK)
-		return status;
-	return core_table_entry(&iommu->identity_tables->table, unit, out);
-}
-
 /** The entry for a device in a domain, but for the ids. */
 static enum iommu_status compose_entry(const struct device *dev,
 	const struct iommu_domain *domain, struct entry *out)
@@ -39,7 +26,10 @@ static enum iommu_status compose_entry(const struct device *dev,
 		.ats = core_ats_wanted(dev, domain->kind)};
 	switch (domain->kind) {
 	case IOMMU_DOMAIN_IDENTITY:
-		return compose_identity(domain->iommu, unit, out);
+		if (unit->pass_through)
+			return IOMMU_OK;
+		return core_table_entry(
+			&domain->iommu->identity_tables->table, unit, out);
 	case IOMMU_DOMAIN_MAPPED:
 		return core_table_entry(&domain->table, unit, out);
 	case IOMMU_DOMAIN_SHARED:
@@ -349,6 +339,10 @@ enum iommu_status iommu_attach(struct iommu *iommu, struct iommu_device_id id,
 		domain->kind == IOMMU_DOMAIN_MAPPED &&
 		iommu->options.allow_reserved_memory)
 		status = core_map_reserved(domain, dev);
+	/* Here, where the stack is not deep yet. */
+	if (status == IOMMU_OK && domain->kind == IOMMU_DOMAIN_IDENTITY &&
+		!dev->unit->pass_through)
+		status = core_identity_make(iommu);
 	if (status != IOMMU_OK)
 		return status;
 	if (core_is_parked(dev))
