@@ -152,6 +152,42 @@ static void flush_is_for_parts_of_wrong_ranges_too(void **state)
 	play_close(&p);
 }
 
+/** As many may wait as fit, no more. */
+static void window_is_as_wide_as_is_said(void **state)
+{
+	struct iommu_dma_config config = {.deferred = true, .defer_count = 256};
+	struct iommu_dma *dma;
+	struct play p;
+
+	(void)state;
+	play_open_domain(&p, "plain", IOMMU_DOMAIN_MAPPED, 1);
+	assert_int_equal(iommu_dma_create(p.domain, &config, &dma), IOMMU_OK);
+	assert_int_equal(iommu_dma_destroy(dma), IOMMU_OK);
+	config.defer_count = 257;
+	assert_int_equal(
+		iommu_dma_create(p.domain, &config, &dma), IOMMU_BAD_ARGUMENT);
+	play_close_domain(&p);
+}
+
+/** A flush is for what any CPU deferred, not only the first one. */
+static void flush_is_for_every_cpu(void **state)
+{
+	struct iommu_dma_config config = {.deferred = true};
+	struct play p;
+	uint64_t iova;
+
+	(void)state;
+	play_open(&p, "plain", IOMMU_DOMAIN_MAPPED, &config, 2);
+	assert_int_equal(play_map(&p, PAGE, ~0ull, &iova), IOMMU_OK);
+	assert_true(rig_can_read(&p.r, RIG_DEV, iova));
+	play_cpu = 1;
+	assert_int_equal(play_unmap(&p, PAGE, iova), IOMMU_OK);
+	play_cpu = 0;
+	assert_int_equal(iommu_dma_flush(p.dma), IOMMU_OK);
+	assert_false(rig_can_read(&p.r, RIG_DEV, iova));
+	play_close(&p);
+}
+
 /** What any CPU deferred is no buffer in use: it does not keep the space. */
 static void end_counts_what_every_cpu_deferred(void **state)
 {
@@ -470,6 +506,8 @@ int main(void)
 		cmocka_unit_test(interrupted_flush_does_not_keep_addresses),
 		cmocka_unit_test(end_flushes_what_was_deferred),
 		cmocka_unit_test(flush_is_for_parts_of_wrong_ranges_too),
+		cmocka_unit_test(window_is_as_wide_as_is_said),
+		cmocka_unit_test(flush_is_for_every_cpu),
 		cmocka_unit_test(end_counts_what_every_cpu_deferred),
 		cmocka_unit_test(sleep_waits_for_flushes_under_way),
 		cmocka_unit_test(released_means_out_of_reach),
