@@ -9,9 +9,11 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <stdio.h>
 #include <string.h>
 #include "iommu/backend.h"
 #include "support/rig.h"
+#include "support/words.h"
 
 #define RW (IOMMU_READ | IOMMU_WRITE)
 #define AT 0x1000ull
@@ -94,10 +96,16 @@ static void are_as_many_as_the_unit_has(void **state)
 	(void)state;
 	for (unsigned n = 0; n < sizeof(row) / sizeof(*row); n++) {
 		uint16_t last = 0;
+		char line[40];
 		struct rig r;
 
 		rig_open(&r, row[n].kind, MODEL_LAZY, 1);
 		rig_start_ok(&r);
+		snprintf(line, sizeof(line), " domain ids: 2 of %u\n",
+			row[n].count);
+		words_start();
+		iommu_report_stats(r.iommu, words_sink, NULL);
+		words_have(line);
 		assert_int_equal(use_up(&r, 0, &last), row[n].count - 2);
 		assert_int_equal(last, row[n].count - 1);
 		rig_close(&r);
