@@ -156,8 +156,8 @@ static bool __put(struct vtd_unit *unit, const struct vtd_command *command,
 	return true;
 }
 
-static bool put(struct vtd_unit *unit, const struct vtd_command *command,
-	unsigned count, struct ticket *out)
+static __attribute__((noinline)) bool put(struct vtd_unit *unit,
+	const struct vtd_command *command, unsigned count, struct ticket *out)
 {
 	unsigned long state = queue_enter(unit);
 	bool fits = __put(unit, command, count, out);
