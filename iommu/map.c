@@ -396,12 +396,20 @@ static __attribute__((noinline)) enum iommu_status unmap_any_now(
 	return flushed == IOMMU_OK ? status : flushed;
 }
 
+/** By itself, so that less stack is in use below. */
+static __attribute__((noinline)) enum iommu_status unmap_slowly(
+	struct iommu_domain *domain, uint64_t iova, uint64_t size,
+	uint64_t *out_removed)
+{
+	return core_block_silent(
+		domain, unmap_any_now(domain, iova, size, out_removed));
+}
+
 enum iommu_status core_unmap_now(struct iommu_domain *domain, uint64_t iova,
 	uint64_t size, uint64_t *out_removed)
 {
 	if (size != PAGE_SIZE || !clear_near(domain, iova))
-		return core_block_silent(
-			domain, unmap_any_now(domain, iova, size, out_removed));
+		return unmap_slowly(domain, iova, size, out_removed);
 	if (out_removed)
 		*out_removed = PAGE_SIZE;
 	return core_flush_leaf(domain, iova);
