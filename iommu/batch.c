@@ -163,21 +163,28 @@ enum iommu_status core_block_silent(
 	return status;
 }
 
-/** Flushes what the batch says on all units of its domain. */
-static inline enum iommu_status flush_ranges(const struct iommu_batch *batch)
+static __attribute__((noinline)) enum iommu_status flush_units(
+	const struct iommu_batch *batch, uint64_t units)
 {
-	const struct iommu_domain *domain = batch->domain;
-	uint64_t units = units_of(domain), again = 0;
 	enum iommu_status status = IOMMU_OK;
+	uint64_t again = 0;
 
-	if (is_one(units))
-		return flush_one(batch, first_unit(domain, units));
 	while (units)
 		status = core_worse(status, flush_some(batch, &units, &again));
 	for (; again; again &= again - 1)
-		status = core_worse(
-			status, flush_one(batch, first_unit(domain, again)));
+		status = core_worse(status,
+			flush_one(batch, first_unit(batch->domain, again)));
 	return status;
+}
+
+/** Flushes what the batch says on all units of its domain. */
+static inline enum iommu_status flush_ranges(const struct iommu_batch *batch)
+{
+	uint64_t units = units_of(batch->domain);
+
+	return is_one(units)
+		? flush_one(batch, first_unit(batch->domain, units))
+		: flush_units(batch, units);
 }
 
 bool core_flush_start(struct iommu_batch *batch, struct flush *out)
