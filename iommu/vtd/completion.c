@@ -141,7 +141,7 @@ static void tell_of_silence(struct iommu *iommu, uint16_t sid)
 
 static void tell_of_refusal(struct vtd_unit *unit)
 {
-	struct vtd_entry bad = vtd_look(&unit->queue.bad);
+	struct vtd_entry bad = vtd_queue_look(unit, &unit->queue.bad);
 
 	core_log(unit->unit.iommu, IOMMU_LOG_ERROR,
 		"unit at 0x%jx refused descriptor %016jx %016jx (code %u)",

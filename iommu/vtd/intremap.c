@@ -117,11 +117,14 @@ enum iommu_status vtd_irt_on(struct vtd_unit *unit)
 
 static bool is_free(const struct vtd_irt *irt, unsigned first, unsigned count)
 {
+	struct vtd_entry entry;
 	unsigned n;
 
-	for (n = first; n < first + count; n++)
-		if (irt->entry[n].low | irt->entry[n].high)
+	for (n = first; n < first + count; n++) {
+		entry = vtd_look(&irt->entry[n]);
+		if (entry.low | entry.high)
 			return false;
+	}
 	return true;
 }
 
@@ -141,7 +144,8 @@ enum iommu_status vtd_irq_alloc(struct unit *neutral, uint16_t source,
 		first += count;
 	found = first < irt->count;
 	for (n = 0; found && n < count; n++)
-		irt->entry[first + n].high = VTD_IRTE_SVT_SID | source;
+		__atomic_store_n(&irt->entry[first + n].high,
+			VTD_IRTE_SVT_SID | source, __ATOMIC_RELAXED);
 	core_unlock(neutral->iommu, &unit->table_lock, state);
 	if (!found)
 		return IOMMU_NO_ENTRY;

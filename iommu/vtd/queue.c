@@ -373,6 +373,17 @@ static const char *const type_name[16] = {
 	[VTD_DESC_WAIT] = "wait",
 };
 
+struct vtd_entry vtd_queue_look(
+	struct vtd_unit *unit, const struct vtd_entry *descriptor)
+{
+	const struct iommu *iommu = unit->unit.iommu;
+	unsigned long state = core_lock(iommu, &unit->queue.lock);
+	struct vtd_entry copy = *descriptor;
+
+	core_unlock(iommu, &unit->queue.lock, state);
+	return copy;
+}
+
 void vtd_queue_report(struct unit *neutral, struct text *text)
 {
 	struct vtd_unit *unit = vtd_of(neutral);
@@ -388,13 +399,14 @@ void vtd_queue_report(struct unit *neutral, struct text *text)
 	text_add(text, " queue: base 0x%jx, head 0x%jx, tail 0x%jx\n",
 		(uintmax_t)queue->phys.v, (uintmax_t)vtd_read64(unit, VTD_IQH),
 		(uintmax_t)vtd_read64(unit, VTD_IQT));
-	bad = vtd_look(&queue->bad);
+	bad = vtd_queue_look(unit, &queue->bad);
 	if (bad.low)
 		text_add(text, " last refused: %016jx %016jx, code %u\n",
 			(uintmax_t)bad.high, (uintmax_t)bad.low,
 			queue->bad_code);
 	for (at = vtd_done_position(queue, tail); at < tail; at++) {
-		struct vtd_entry d = vtd_look(&queue->ring[vtd_slot_of(at)]);
+		struct vtd_entry d =
+			vtd_queue_look(unit, &queue->ring[vtd_slot_of(at)]);
 		const char *name = type_name[VTD_DESC_TYPE(d.low)];
 
 		text_add(text, "  %u: %s %016jx %016jx\n", vtd_slot_of(at),

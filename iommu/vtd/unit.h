@@ -154,6 +154,9 @@ enum iommu_status vtd_queue_off(struct vtd_unit *unit);
 enum iommu_status vtd_queue_end_with_wait(struct vtd_unit *unit);
 void vtd_queue_free(struct vtd_unit *unit);
 void vtd_queue_report(struct unit *unit, struct text *text);
+/** A copy of a descriptor that other CPUs may be replacing. Takes Q. */
+struct vtd_entry vtd_queue_look(
+	struct vtd_unit *unit, const struct vtd_entry *descriptor);
 
 /** Hands commands to the hardware. What is done already, because there is
  *  nothing to do or no queue to do it, gives an empty ticket. */
