@@ -266,6 +266,62 @@ static void unit_disappears_at_any_access(void **state)
 	every_moment(GONE_FROM_NTH_ACCESS, false, 3000);
 }
 
+static struct iommu_host counted;
+static unsigned accesses;
+
+static uint64_t count_read(
+	void *ctx, void *regs, uint32_t offset, unsigned width)
+{
+	accesses++;
+	return counted.reg_read(ctx, regs, offset, width);
+}
+
+static void count_write(
+	void *ctx, void *regs, uint32_t offset, unsigned width, uint64_t value)
+{
+	accesses++;
+	counted.reg_write(ctx, regs, offset, width, value);
+}
+
+/** Switches a unit on that is gone after so many accesses, 0: never. */
+static enum iommu_status switch_on(unsigned gone_after)
+{
+	enum iommu_status status;
+	unsigned count;
+	struct rig r;
+
+	rig_open(&r, "plain", MODEL_LAZY, 1);
+	counted = r.hooks;
+	r.hooks.reg_read = count_read;
+	r.hooks.reg_write = count_write;
+	rig_start_ok(&r);
+	assert_int_equal(iommu_power(r.iommu, false), IOMMU_OK);
+	accesses = 0;
+	if (gone_after)
+		model_unit_gone(r.m, 0, gone_after);
+	status = iommu_power(r.iommu, true);
+	count = accesses;
+	assert_int_equal(iommu_is_on(r.iommu), status == IOMMU_OK);
+	rig_close_anyhow(&r);
+	accesses = count;
+	return status;
+}
+
+/** What a unit can have on reads as on when it is gone, too: nobody may take
+ *  that for an answer. */
+static void unit_disappears_while_it_is_switched_on(void **state)
+{
+	unsigned n, all;
+
+	(void)state;
+	assert_int_equal(switch_on(0), IOMMU_OK);
+	all = accesses;
+	assert_true(all > 3);
+	/* The last only looks what else has changed. */
+	for (n = 1; n < all - 1; n++)
+		assert_int_equal(switch_on(n), IOMMU_UNIT_LOST);
+}
+
 /* Two units share a domain; one of them stops answering. */
 static void one_unit_of_two_fails(void **state)
 {
@@ -308,6 +364,7 @@ int main(void)
 		cmocka_unit_test(nth_hardware_wait_fails),
 		cmocka_unit_test(unit_hangs_from_any_access_on),
 		cmocka_unit_test(unit_disappears_at_any_access),
+		cmocka_unit_test(unit_disappears_while_it_is_switched_on),
 		cmocka_unit_test(one_unit_of_two_fails),
 	};
 
