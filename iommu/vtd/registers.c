@@ -14,7 +14,7 @@ static bool carry_out(
 	const uint64_t busy = VTD_CCMD_ICC; /* VTD_IOTLB_IVT, too */
 
 	vtd_write64(unit, offset, value | busy);
-	if (!vtd_poll32(unit, offset + 4, busy >> 32, 0))
+	if (!vtd_poll32(unit, offset + 4, (uint32_t)(busy >> 32), 0))
 		return false;
 	*out = vtd_read64(unit, offset);
 	return !(*out & busy);

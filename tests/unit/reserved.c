@@ -165,6 +165,7 @@ static void handed_on_without_a_gap(void **state)
 			n / 4 ? MODEL_WATCH : 0);
 		r.options.keep_reserved_memory = true;
 		r.options.allow_reserved_memory = true;
+		r.options.trace = n % 2;
 		rig_start_ok(&r);
 		domain = rig_mapped_domain(&r);
 		assert_int_equal(iommu_map(domain, iommu_iova(0x5000),
@@ -177,6 +178,10 @@ static void handed_on_without_a_gap(void **state)
 		model_device_needs(r.m, 0, LEGACY, REGION, REGION + 0x1fff);
 		assert_int_equal(iommu_attach(r.iommu, rig_id(LEGACY), domain),
 			IOMMU_OK);
+		/* One request, no detach and attach. */
+		if (r.options.trace)
+			assert_non_null(
+				strstr(r.host.last_line, " redirect, "));
 		assert_true(rig_can_write(&r, LEGACY, 0x5000));
 		assert_int_equal(
 			iommu_device_info(r.iommu, rig_id(LEGACY), &info),

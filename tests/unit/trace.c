@@ -110,6 +110,60 @@ static void flushes_begun_and_awaited_are_told(void **state)
 	rig_close(&r);
 }
 
+/** A device that storms is blocked, and its faults are recorded no more. */
+static void storms_are_told(void **state)
+{
+	struct iommu_fault fault;
+	struct rig r;
+
+	(void)state;
+	words_start();
+	rig_open(&r, "plain", MODEL_LAZY, 1);
+	r.hooks.log = keep;
+	r.options.trace = true;
+	r.options.fault_storm = 3;
+	rig_start_ok(&r);
+	for (unsigned n = 0; n < 8; n++) {
+		rig_can_read(&r, RIG_OTHER, 0x1000 * n);
+		(void)iommu_interrupt_all(r.iommu);
+		while (iommu_fault_next(r.iommu, &fault))
+			;
+	}
+	words_have(" record no more faults, domain id 0: done\n");
+	rig_close_anyhow(&r);
+}
+
+/** Of two units one cannot be flushed. */
+static void flushes_of_two_units_are_told(void **state)
+{
+	const struct model_personality *kind = model_personality_find("plain");
+	struct iommu_domain *domain;
+	struct rig r;
+
+	(void)state;
+	words_start();
+	rig_open_machine(
+		&r, model_create_pair(kind, kind, MODEL_LAZY, 0, 1, false));
+	r.hooks.log = keep;
+	r.options.trace = true;
+	rig_start_ok(&r);
+	domain = rig_mapped_domain(&r);
+	assert_int_equal(
+		iommu_attach(r.iommu, rig_id(RIG_DEV), domain), IOMMU_OK);
+	assert_int_equal(
+		iommu_attach(r.iommu, rig_id(RIG_OTHER), domain), IOMMU_OK);
+	map_unmap(domain, 0x3000);
+	words_have("unit 0: flush domain id 2, 0x200000..0x202fff removed: "
+		   "begun\n");
+	words_have("unit 1: flushes begun so far: done\n");
+	assert_int_equal(iommu_suspend(r.iommu), IOMMU_OK);
+	assert_int_equal(
+		iommu_flush_all(domain, IOMMU_REMOVED), IOMMU_UNCONFIRMED);
+	words_have(" removed: the hardware did not confirm that it "
+		   "forgot\n");
+	rig_close_anyhow(&r);
+}
+
 static void interrupts_are_told(void **state)
 {
 	struct iommu_irq_target target = {.destination = 3, .vector = 0x61};
@@ -164,6 +218,8 @@ int main(void)
 		cmocka_unit_test(lines_say_what_was_asked),
 		cmocka_unit_test(what_became_present_is_told),
 		cmocka_unit_test(flushes_begun_and_awaited_are_told),
+		cmocka_unit_test(storms_are_told),
+		cmocka_unit_test(flushes_of_two_units_are_told),
 		cmocka_unit_test(interrupts_are_told),
 		cmocka_unit_test(failures_are_told),
 		cmocka_unit_test(nothing_is_said_without_the_option),
