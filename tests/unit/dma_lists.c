@@ -71,6 +71,59 @@ static void lists_go_piece_by_piece(void **state)
 	}
 }
 
+/** A run of whole pages goes on in the next table, and stops at what no device
+ *  may be led to. */
+static void runs_of_pages_cross_tables(void **state)
+{
+	static struct iommu_dma_piece piece[200];
+	static struct iommu_dma_range range[9][200];
+	struct iommu_dma_config config = {0};
+	unsigned count[9], n, k;
+	struct play p;
+
+	(void)state;
+	play_open(&p, "non-coherent", IOMMU_DOMAIN_MAPPED, &config, 1);
+	for (n = 0; n < 200; n++)
+		piece[n] = (struct iommu_dma_piece){
+			iommu_phys(p.memory + (n & 1) * PAGE), PAGE};
+	for (k = 0; k < 8; k++) {
+		assert_int_equal(iommu_dma_map_list(p.dma, piece, 200, ~0ull,
+					 IOMMU_BOTH_WAYS, range[k], &count[k]),
+			IOMMU_OK);
+		for (n = 0; n < 200; n += 33)
+			assert_true(rig_can_write(
+				&p.r, RIG_DEV, range[k][0].iova.v + n * PAGE));
+	}
+	for (k = 0; k < 8; k++)
+		assert_int_equal(iommu_dma_unmap_list(p.dma, range[k], count[k],
+					 IOMMU_BOTH_WAYS),
+			IOMMU_OK);
+	/* Somebody else's page in each of the runs. */
+	for (k = 0; k < 8; k++)
+		assert_int_equal(
+			iommu_map(p.domain,
+				iommu_iova(range[k][0].iova.v + 5 * PAGE),
+				iommu_phys(p.memory), PAGE, IOMMU_READ),
+			IOMMU_OK);
+	assert_int_equal(iommu_dma_map_list(p.dma, piece, 200, ~0ull,
+				 IOMMU_BOTH_WAYS, range[8], &count[8]),
+		IOMMU_MAPPED);
+	for (k = 0; k < 8; k++)
+		assert_int_equal(
+			iommu_unmap_now(p.domain,
+				iommu_iova(range[k][0].iova.v + 5 * PAGE),
+				PAGE),
+			IOMMU_OK);
+	piece[150].phys = iommu_phys(0xfee01000);
+	assert_int_equal(iommu_dma_map_list(p.dma, piece, 200, ~0ull,
+				 IOMMU_BOTH_WAYS, range[0], &count[0]),
+		IOMMU_RESERVED_RANGE);
+	for (n = 0; n < 200; n += 33)
+		assert_false(rig_can_write(
+			&p.r, RIG_DEV, range[1][0].iova.v + n * PAGE));
+	play_close(&p);
+}
+
 static void identity_cannot_move_a_buffer(void **state)
 {
 	struct iommu_dma_config config = {0};
@@ -391,6 +444,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lists_go_piece_by_piece),
+		cmocka_unit_test(runs_of_pages_cross_tables),
 		cmocka_unit_test(identity_cannot_move_a_buffer),
 		cmocka_unit_test(long_lists_are_refused),
 		cmocka_unit_test(parts_of_a_copy_are_carried),
