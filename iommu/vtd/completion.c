@@ -155,8 +155,11 @@ static __attribute__((noinline)) void tell(struct vtd_unit *unit)
 {
 	struct vtd_queue *queue = &unit->queue;
 	struct iommu *iommu = unit->unit.iommu;
-	uint32_t seen = __atomic_exchange_n(&queue->seen, 0, __ATOMIC_ACQUIRE);
+	uint32_t seen;
 
+	if (!__atomic_load_n(&queue->seen, __ATOMIC_RELAXED))
+		return;
+	seen = __atomic_exchange_n(&queue->seen, 0, __ATOMIC_ACQUIRE);
 	if (seen & SEEN_LOST)
 		vtd_tell_lost(unit);
 	if (seen & VTD_FSTS_IQE)
