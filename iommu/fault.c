@@ -113,8 +113,7 @@ static void stop_storm(struct iommu *iommu, struct device *dev,
 		status = unit->ops->hush(unit, rid);
 	core_log(iommu, IOMMU_LOG_ERROR,
 		"device %04x:%02x:%02x.%u is blocked: too many faults%s",
-		dev->id.segment, dev->id.requester >> 8,
-		dev->id.requester >> 3 & 0x1f, dev->id.requester & 7,
+		dev->id.segment, RID_WORDS(dev->id.requester),
 		status == IOMMU_OK ? "" : " (not confirmed)");
 }
 
@@ -157,6 +156,6 @@ size_t iommu_fault_format(
 		core_format(where, sizeof(where), "%s 0x%016jx",
 			fault->write ? "write" : "read",
 			(uintmax_t)fault->address.v);
-	return core_format(line, size, "%02x:%02x.%u %s: %s (%u)", rid >> 8,
-		rid >> 3 & 0x1f, rid & 7, where, fault->text, fault->reason);
+	return core_format(line, size, "%02x:%02x.%u %s: %s (%u)",
+		RID_WORDS(rid), where, fault->text, fault->reason);
 }

@@ -307,6 +307,9 @@ void text_start(struct text *text, iommu_sink *sink, void *arg);
 void text_add(struct text *text, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 void text_end(struct text *text);
+/** A requester id for "%02x:%02x.%u". */
+#define RID_WORDS(rid) (rid) >> 8, (rid) >> 3 & 0x1f, (rid)&7
+
 /** snprintf for %c %s %u %x %ju %jx %p and widths; returns the length kept. */
 size_t core_format(char *out, size_t size, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -125,6 +125,14 @@ static void settle_link(const struct edit *edit, word64 *entry, uint64_t value)
 	__atomic_fetch_or(entry, IN_MEMORY, __ATOMIC_RELEASE);
 }
 
+/** The table behind a link. The CPU that stored it may not have got so far as
+ *  to settle it. */
+static word64 *follow(const struct edit *edit, word64 *entry, uint64_t link)
+{
+	settle_link(edit, entry, link);
+	return table_at(edit->domain->iommu, link);
+}
+
 /** Notes for which addresses there is a table more; mostly as before. */
 static void note_linked(const struct edit *edit)
 {
@@ -156,23 +164,17 @@ static word64 *link_table(struct edit *edit, word64 *entry, uint64_t value,
 		return table;
 	}
 	reserve_put(edit->domain, table, phys);
-	if (value & LARGE)
-		return NULL;
-	settle_link(edit, entry, value);
-	return table_at(edit->domain->iommu, value);
+	return value & LARGE ? NULL : follow(edit, entry, value);
 }
 
 word64 *core_table_below(struct edit *edit, word64 *entry, uint64_t value)
 {
-	struct iommu *iommu = edit->domain->iommu;
 	iommu_phys_t phys;
 	word64 *table;
 
-	if (value & PRESENT) {
-		settle_link(edit, entry, value);
-		return table_at(iommu, value);
-	}
-	table = core_pages(iommu, 0, &phys);
+	if (value & PRESENT)
+		return follow(edit, entry, value);
+	table = core_pages(edit->domain->iommu, 0, &phys);
 	if (!table)
 		return NULL;
 	write_back(edit->domain, table, ENTRIES);
@@ -193,11 +195,9 @@ static void flush_whole(struct edit *edit, unsigned level)
 static word64 *table_within(
 	struct edit *edit, word64 *entry, uint64_t value, unsigned level)
 {
-	/* The CPU that split may not have got so far. */
-	settle_link(edit, entry, value);
 	if (value & SPLIT)
 		flush_whole(edit, level);
-	return table_at(edit->domain->iommu, value);
+	return follow(edit, entry, value);
 }
 
 static void settle_splits_at(struct iommu_domain *domain, uint64_t iova)

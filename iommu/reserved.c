@@ -71,8 +71,7 @@ static __attribute__((noinline)) void tell_blocked(
 {
 	core_log(iommu, IOMMU_LOG_WARNING,
 		"reserved memory of %04x:%02x:%02x.%u is blocked: %s",
-		id.segment, id.requester >> 8, id.requester >> 3 & 0x1f,
-		id.requester & 7, iommu_status_text(why));
+		id.segment, RID_WORDS(id.requester), iommu_status_text(why));
 }
 
 enum iommu_status core_park(struct device *dev)

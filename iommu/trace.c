@@ -12,7 +12,7 @@ static void tell_device(struct unit *unit, uint16_t rid, const char *what,
 {
 	core_log(unit->iommu, IOMMU_LOG_DEBUG,
 		"unit %u: %04x:%02x:%02x.%u %s, domain id %u: %s", unit->index,
-		unit->segment, rid >> 8, (rid >> 3) & 0x1f, rid & 7, what, did,
+		unit->segment, RID_WORDS(rid), what, did,
 		iommu_status_text(status));
 }
 

@@ -135,8 +135,8 @@ static __attribute__((noinline)) void look_for_errors(
 static void tell_of_silence(struct iommu *iommu, uint16_t sid)
 {
 	core_log(iommu, IOMMU_LOG_ERROR,
-		"device %02x:%02x.%u does not answer invalidations", sid >> 8,
-		(sid >> 3) & 0x1f, sid & 7);
+		"device %02x:%02x.%u does not answer invalidations",
+		RID_WORDS(sid));
 }
 
 static void tell_of_refusal(struct vtd_unit *unit)

@@ -245,15 +245,15 @@ void vtd_irt_report(struct unit *neutral, struct text *text)
 	unsigned n;
 
 	for (n = 0; irt->entry && n < irt->count; n++) {
-		uint64_t low = irt->entry[n].low;
-		unsigned source = (uint16_t)irt->entry[n].high;
+		struct vtd_entry entry = vtd_look(&irt->entry[n]);
+		unsigned source = (uint16_t)entry.high;
+		uint64_t low = entry.low;
 
 		if (!(low & VTD_IRTE_P))
 			continue;
 		text_add(text,
 			" %u: source %02x:%02x.%u vector 0x%02x cpu %u%s\n", n,
-			source >> 8, source >> 3 & 0x1f, source & 7,
-			(unsigned)VTD_FIELD(low, 23, 16),
+			RID_WORDS(source), (unsigned)VTD_FIELD(low, 23, 16),
 			(unsigned)(low >> (irt->x2apic ? 32 : 40)) &
 				(irt->x2apic ? ~0u : 0xffu),
 			low & VTD_IRTE_TM ? " level" : "");
