@@ -120,11 +120,15 @@ static uint64_t now_hook(void *ctx)
 	return time_ns();
 }
 
+/* A flush ends sooner than a `pause` under an emulator: kernel/lib/spinlock.c.
+ */
+#define RELAX_AFTER_NS 20000
+
 static void relax_hook(void *ctx, uint64_t waited_ns)
 {
 	(void)ctx;
-	(void)waited_ns;
-	cpu_relax();
+	if (waited_ns > RELAX_AFTER_NS)
+		cpu_relax();
 }
 
 static void log_hook(void *ctx, enum iommu_log_level level, const char *line)

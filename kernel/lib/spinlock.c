@@ -42,14 +42,27 @@ bool spin_held(const struct spinlock *l)
 	return holder == this_cpu()->id + 1;
 }
 
+/* `pause` spares a sibling thread or tells a hypervisor, but an emulator takes
+ * a lock of the whole machine for it: two CPUs at a doorbell would put each
+ * other to sleep there, for longer than either holds anything of ours. */
+#define POLLS_PER_PAUSE 4096
+
+static void wait_until_free(const struct spinlock *l)
+{
+	unsigned polls = 0;
+
+	while (__atomic_load_n(&l->held, __ATOMIC_RELAXED))
+		if (++polls % POLLS_PER_PAUSE == 0)
+			cpu_relax();
+}
+
 static __attribute__((noinline)) void wait_for(struct spinlock *l)
 {
 	if (spin_held(l))
 		panic("spinlock %p taken twice from %p", (void *)l,
 			__builtin_return_address(0));
 	do
-		while (__atomic_load_n(&l->held, __ATOMIC_RELAXED))
-			cpu_relax();
+		wait_until_free(l);
 	while (__atomic_exchange_n(&l->held, 1, __ATOMIC_ACQUIRE));
 }
 
