@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <model/host.h>
 #include "internal.h"
@@ -145,6 +146,15 @@ static void note_order(struct model_host *h, const void *l)
 	leave(h->m);
 }
 
+/* Whether this thread holds it: to take it again is to wait for ever. */
+static bool is_held(const void *l)
+{
+	for (int i = 0; i < held && i < HELD_MOST; i++)
+		if (held_lock[i] == l)
+			return true;
+	return false;
+}
+
 /* The memory of locks is used for something else. */
 static void forget_order(struct model_host *h, const void *page, size_t size)
 {
@@ -177,6 +187,10 @@ static unsigned long lock(void *ctx, struct iommu_lock *l)
 
 	if (held)
 		note_order(h, l);
+	if (is_held(l)) {
+		model_report(h->m, stderr);
+		abort();
+	}
 	while (__atomic_exchange_n(&l->opaque[0], 1, __ATOMIC_ACQUIRE))
 		sched_yield();
 	if (held < HELD_MOST)

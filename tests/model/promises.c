@@ -11,6 +11,9 @@
 #include <cmocka.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <model/host.h>
 #include <string.h>
 #include "support/mini.h"
@@ -197,6 +200,29 @@ static void locks_have_one_order(void **state)
 	assert_ptr_equal(hooks.page_alloc(hooks.ctx, 0, &phys), locks);
 	both(1, 0);
 	assert_int_equal(host.locks_held, 0);
+	done(MODEL_V_WAIT, 0);
+}
+
+/** Nobody could give it back. */
+static void lock_taken_twice_ends_the_process(void **state)
+{
+	pid_t child;
+	int how;
+
+	(void)state;
+	ready(MODEL_LAZY);
+	model_host_init(&host, d.m, &hooks);
+	locks = model_ptr(d.m, mini_page(&d));
+	child = fork();
+	if (!child) {
+		alarm(20);
+		signal(SIGABRT, SIG_DFL);
+		close(STDERR_FILENO);
+		both(0, 0);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(child, &how, 0), child);
+	assert_true(WIFSIGNALED(how) && WTERMSIG(how) == SIGABRT);
 	done(MODEL_V_WAIT, 0);
 }
 
@@ -478,6 +504,7 @@ int main(void)
 		cmocka_unit_test(power_goes_from_a_unit_at_work),
 		cmocka_unit_test(lock_lets_in_one_at_a_time),
 		cmocka_unit_test(locks_have_one_order),
+		cmocka_unit_test(lock_taken_twice_ends_the_process),
 		cmocka_unit_test(most_pages_at_once),
 		cmocka_unit_test(lock_is_not_held_over_a_wait),
 		cmocka_unit_test(no_memory_where_it_is_forbidden),
