@@ -29,13 +29,9 @@ static void open_play(struct play *p, const char *kind, enum model_mode mode)
 	rig_start_ok(&p->r);
 	p->page = rig_frame(&p->r, 9);
 	p->domain = rig_mapped_domain(&p->r);
-	assert_int_equal(
-		iommu_attach(p->r.iommu, rig_id(RIG_ATS), p->domain), IOMMU_OK);
-	assert_int_equal(
-		iommu_attach(p->r.iommu, rig_id(RIG_DEV), p->domain), IOMMU_OK);
-	assert_int_equal(iommu_map(p->domain, iommu_iova(AT),
-				 iommu_phys(p->page), 4096, RW),
-		IOMMU_OK);
+	OK(iommu_attach(p->r.iommu, rig_id(RIG_ATS), p->domain));
+	OK(iommu_attach(p->r.iommu, rig_id(RIG_DEV), p->domain));
+	OK(iommu_map(p->domain, iommu_iova(AT), iommu_phys(p->page), 4096, RW));
 }
 
 static void close_play(struct play *p)
@@ -44,8 +40,8 @@ static void close_play(struct play *p)
 
 	status = iommu_detach(p->r.iommu, rig_id(RIG_ATS));
 	assert_true(status == IOMMU_OK || status == IOMMU_NOT_ATTACHED);
-	assert_int_equal(iommu_detach(p->r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
-	assert_int_equal(iommu_domain_destroy(p->domain), IOMMU_OK);
+	OK(iommu_detach(p->r.iommu, rig_id(RIG_DEV)));
+	OK(iommu_domain_destroy(p->domain));
 	model_page_free(p->r.m, p->page, 0);
 	rig_close(&p->r);
 }
@@ -69,18 +65,14 @@ static void device_tlb_is_flushed(void **state)
 		open_play(&p, kinds[n / 2], n & 1 ? MODEL_LAZY : MODEL_RANDOM);
 		assert_true(model_ats_request(p.r.m, 0, RIG_ATS, AT, true));
 		assert_true(reaches(&p));
-		assert_int_equal(
-			iommu_unmap_now(p.domain, iommu_iova(AT), 4096),
-			IOMMU_OK);
+		OK(iommu_unmap_now(p.domain, iommu_iova(AT), 4096));
 		assert_false(reaches(&p));
 		rig_check(&p.r);
 		assert_int_equal(iommu_power(p.r.iommu, false), IOMMU_IN_USE);
-		assert_int_equal(iommu_map(p.domain, iommu_iova(AT),
-					 iommu_phys(p.page), 4096, RW),
-			IOMMU_OK);
+		OK(iommu_map(p.domain, iommu_iova(AT), iommu_phys(p.page), 4096,
+			RW));
 		assert_true(reaches(&p));
-		assert_int_equal(
-			iommu_detach(p.r.iommu, rig_id(RIG_ATS)), IOMMU_OK);
+		OK(iommu_detach(p.r.iommu, rig_id(RIG_ATS)));
 		assert_false(reaches(&p));
 		close_play(&p);
 	}
@@ -94,20 +86,16 @@ static void late_answer_is_waited_for(void **state)
 	open_play(&p, "plain", MODEL_LAZY);
 	model_ats_behave(p.r.m, 0, RIG_ATS, MODEL_ATS_LATE);
 	assert_true(reaches(&p));
-	assert_int_equal(
-		iommu_unmap_now(p.domain, iommu_iova(AT), 4096), IOMMU_OK);
+	OK(iommu_unmap_now(p.domain, iommu_iova(AT), 4096));
 	assert_false(reaches(&p));
 	close_play(&p);
 }
 
 static void flushed_as_any_other(struct play *p)
 {
-	assert_int_equal(iommu_map(p->domain, iommu_iova(AT),
-				 iommu_phys(p->page), 4096, RW),
-		IOMMU_OK);
+	OK(iommu_map(p->domain, iommu_iova(AT), iommu_phys(p->page), 4096, RW));
 	assert_true(reaches(p));
-	assert_int_equal(
-		iommu_unmap_now(p->domain, iommu_iova(AT), 4096), IOMMU_OK);
+	OK(iommu_unmap_now(p->domain, iommu_iova(AT), 4096));
 	assert_false(reaches(p));
 }
 
@@ -120,39 +108,30 @@ static void silent(const char *kind, enum model_mode mode)
 	model_ats_behave(p.r.m, 0, RIG_ATS, MODEL_ATS_NEVER);
 	assert_true(reaches(&p));
 	assert_true(rig_can_read(&p.r, RIG_DEV, AT));
-	assert_int_equal(
-		iommu_unmap_now(p.domain, iommu_iova(AT), 4096), IOMMU_OK);
+	OK(iommu_unmap_now(p.domain, iommu_iova(AT), 4096));
 	/* Blamed and blocked; what it holds is refused. */
-	assert_int_equal(
-		iommu_device_info(p.r.iommu, rig_id(RIG_ATS), &info), IOMMU_OK);
+	OK(iommu_device_info(p.r.iommu, rig_id(RIG_ATS), &info));
 	assert_int_equal(info.state, IOMMU_DEVICE_QUARANTINED);
 	assert_false(reaches(&p));
 	assert_int_equal(iommu_attach(p.r.iommu, rig_id(RIG_ATS), p.domain),
 		IOMMU_DEVICE_BROKEN);
 	/* The other device and the unit are unharmed. */
 	assert_false(rig_can_read(&p.r, RIG_DEV, AT));
-	assert_int_equal(iommu_map(p.domain, iommu_iova(AT), iommu_phys(p.page),
-				 4096, RW),
-		IOMMU_OK);
+	OK(iommu_map(p.domain, iommu_iova(AT), iommu_phys(p.page), 4096, RW));
 	assert_true(rig_can_read(&p.r, RIG_DEV, AT));
-	assert_int_equal(
-		iommu_unmap_now(p.domain, iommu_iova(AT), 4096), IOMMU_OK);
+	OK(iommu_unmap_now(p.domain, iommu_iova(AT), 4096));
 	/* After its reset it may come back. */
 	model_ats_behave(p.r.m, 0, RIG_ATS, MODEL_ATS_PROMPT);
-	assert_int_equal(
-		iommu_device_revive(p.r.iommu, rig_id(RIG_ATS)), IOMMU_OK);
-	assert_int_equal(
-		iommu_attach(p.r.iommu, rig_id(RIG_ATS), p.domain), IOMMU_OK);
+	OK(iommu_device_revive(p.r.iommu, rig_id(RIG_ATS)));
+	OK(iommu_attach(p.r.iommu, rig_id(RIG_ATS), p.domain));
 	flushed_as_any_other(&p);
 	/* So it is if another came into its place. */
-	assert_int_equal(
-		iommu_device_removed(p.r.iommu, rig_id(RIG_ATS)), IOMMU_OK);
-	assert_int_equal(
-		iommu_attach(p.r.iommu, rig_id(RIG_ATS), p.domain), IOMMU_OK);
+	OK(iommu_device_removed(p.r.iommu, rig_id(RIG_ATS)));
+	OK(iommu_attach(p.r.iommu, rig_id(RIG_ATS), p.domain));
 	flushed_as_any_other(&p);
-	assert_int_equal(iommu_detach(p.r.iommu, rig_id(RIG_ATS)), IOMMU_OK);
-	assert_int_equal(iommu_detach(p.r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
-	assert_int_equal(iommu_domain_destroy(p.domain), IOMMU_OK);
+	OK(iommu_detach(p.r.iommu, rig_id(RIG_ATS)));
+	OK(iommu_detach(p.r.iommu, rig_id(RIG_DEV)));
+	OK(iommu_domain_destroy(p.domain));
 	model_page_free(p.r.m, p.page, 0);
 	rig_close(&p.r);
 }
@@ -200,25 +179,19 @@ static void many_tlbs_are_flushed(void **state)
 		page = rig_frame(&r, 9);
 		domain = rig_mapped_domain(&r);
 		for (unsigned n = 1; n <= MANY; n++)
-			assert_int_equal(
-				iommu_attach(r.iommu,
-					rig_id(MODEL_BDF(0, n, 0)), domain),
-				IOMMU_OK);
+			OK(iommu_attach(
+				r.iommu, rig_id(MODEL_BDF(0, n, 0)), domain));
 		/* Some leave in the middle of the list. */
 		for (unsigned n = 1; gone && n <= MANY; n += 3)
-			assert_int_equal(iommu_detach(r.iommu,
-						 rig_id(MODEL_BDF(0, n, 0))),
-				IOMMU_OK);
-		assert_int_equal(iommu_map(domain, iommu_iova(AT),
-					 iommu_phys(page), 4096, RW),
-			IOMMU_OK);
+			OK(iommu_detach(r.iommu, rig_id(MODEL_BDF(0, n, 0))));
+		OK(iommu_map(
+			domain, iommu_iova(AT), iommu_phys(page), 4096, RW));
 		for (unsigned n = 1; n <= MANY; n++)
 			assert_int_equal(
 				model_ats_dma(r.m, 0, MODEL_BDF(0, n, 0), AT,
 					&word, 8, true) == MODEL_DMA_OK,
 				!gone || n % 3 != 1);
-		assert_int_equal(iommu_unmap_now(domain, iommu_iova(AT), 4096),
-			IOMMU_OK);
+		OK(iommu_unmap_now(domain, iommu_iova(AT), 4096));
 		for (unsigned n = 1; n <= MANY; n++)
 			assert_int_not_equal(
 				model_ats_dma(r.m, 0, MODEL_BDF(0, n, 0), AT,
@@ -229,7 +202,7 @@ static void many_tlbs_are_flushed(void **state)
 						 rig_id(MODEL_BDF(0, n, 0))),
 				gone && n % 3 == 1 ? IOMMU_NOT_ATTACHED
 						   : IOMMU_OK);
-		assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+		OK(iommu_domain_destroy(domain));
 		model_page_free(r.m, page, 0);
 		rig_close(&r);
 	}
@@ -258,18 +231,14 @@ static void unmap_some(struct play *p, unsigned first, unsigned count)
 	bool ok;
 
 	for (unsigned n = 1; n < 16; n++)
-		assert_int_equal(
-			iommu_map(p->domain, iommu_iova(AT + 4096ull * n),
-				iommu_phys(p->page), 4096, RW),
-			IOMMU_OK);
+		OK(iommu_map(p->domain, iommu_iova(AT + 4096ull * n),
+			iommu_phys(p->page), 4096, RW));
 	for (unsigned n = 0; n < 16; n++)
 		assert_true(model_ats_request(
 			p->r.m, 0, RIG_ATS, AT + 4096ull * n, true));
 	kept = lookups(p, AT, &ok);
-	assert_int_equal(
-		iommu_unmap_now(p->domain, iommu_iova(AT + 4096ull * first),
-			4096ull * count),
-		IOMMU_OK);
+	OK(iommu_unmap_now(
+		p->domain, iommu_iova(AT + 4096ull * first), 4096ull * count));
 	for (unsigned n = 0; n < 16; n++) {
 		bool near =
 			n / 4 >= first / 4 && n / 4 <= (first + count - 1) / 4;
@@ -280,11 +249,8 @@ static void unmap_some(struct play *p, unsigned first, unsigned count)
 			assert_int_equal(done, kept);
 	}
 	rig_check(&p->r);
-	assert_int_equal(iommu_unmap_now(p->domain, iommu_iova(AT), 16 * 4096),
-		IOMMU_OK);
-	assert_int_equal(iommu_map(p->domain, iommu_iova(AT),
-				 iommu_phys(p->page), 4096, RW),
-		IOMMU_OK);
+	OK(iommu_unmap_now(p->domain, iommu_iova(AT), 16 * 4096));
+	OK(iommu_map(p->domain, iommu_iova(AT), iommu_phys(p->page), 4096, RW));
 }
 
 static void device_tlb_forgets_the_range_alone(void **state)
@@ -311,12 +277,10 @@ static void removed_device_is_not_asked(void **state)
 	open_play(&p, "plain", MODEL_LAZY);
 	assert_true(reaches(&p));
 	model_device_remove(p.r.m, 0, RIG_ATS);
-	assert_int_equal(iommu_unit_stats(p.r.iommu, 0, &before), IOMMU_OK);
-	assert_int_equal(
-		iommu_device_removed(p.r.iommu, rig_id(RIG_ATS)), IOMMU_OK);
-	assert_int_equal(
-		iommu_unmap_now(p.domain, iommu_iova(AT), 4096), IOMMU_OK);
-	assert_int_equal(iommu_unit_stats(p.r.iommu, 0, &after), IOMMU_OK);
+	OK(iommu_unit_stats(p.r.iommu, 0, &before));
+	OK(iommu_device_removed(p.r.iommu, rig_id(RIG_ATS)));
+	OK(iommu_unmap_now(p.domain, iommu_iova(AT), 4096));
+	OK(iommu_unit_stats(p.r.iommu, 0, &after));
 	assert_int_equal(after.device_tlb_flushes, before.device_tlb_flushes);
 	assert_int_equal(after.device_timeouts, 0);
 	close_play(&p);
@@ -336,24 +300,19 @@ static void each_unit_asks_its_own_devices(void **state)
 	rig_start_ok(&p.r);
 	p.page = rig_frame(&p.r, 9);
 	p.domain = rig_mapped_domain(&p.r);
-	assert_int_equal(
-		iommu_attach(p.r.iommu, rig_id(RIG_ATS), p.domain), IOMMU_OK);
+	OK(iommu_attach(p.r.iommu, rig_id(RIG_ATS), p.domain));
 	/* RIG_OTHER is behind the second unit. */
-	assert_int_equal(
-		iommu_attach(p.r.iommu, rig_id(RIG_OTHER), p.domain), IOMMU_OK);
-	assert_int_equal(iommu_map(p.domain, iommu_iova(AT), iommu_phys(p.page),
-				 4096, RW),
-		IOMMU_OK);
+	OK(iommu_attach(p.r.iommu, rig_id(RIG_OTHER), p.domain));
+	OK(iommu_map(p.domain, iommu_iova(AT), iommu_phys(p.page), 4096, RW));
 	assert_true(reaches(&p));
-	assert_int_equal(
-		iommu_unmap_now(p.domain, iommu_iova(AT), 4096), IOMMU_OK);
-	assert_int_equal(iommu_unit_stats(p.r.iommu, 0, &stats), IOMMU_OK);
+	OK(iommu_unmap_now(p.domain, iommu_iova(AT), 4096));
+	OK(iommu_unit_stats(p.r.iommu, 0, &stats));
 	assert_int_equal(stats.device_tlb_flushes, 1);
-	assert_int_equal(iommu_unit_stats(p.r.iommu, 1, &stats), IOMMU_OK);
+	OK(iommu_unit_stats(p.r.iommu, 1, &stats));
 	assert_int_equal(stats.device_tlb_flushes, 0);
-	assert_int_equal(iommu_detach(p.r.iommu, rig_id(RIG_OTHER)), IOMMU_OK);
-	assert_int_equal(iommu_detach(p.r.iommu, rig_id(RIG_ATS)), IOMMU_OK);
-	assert_int_equal(iommu_domain_destroy(p.domain), IOMMU_OK);
+	OK(iommu_detach(p.r.iommu, rig_id(RIG_OTHER)));
+	OK(iommu_detach(p.r.iommu, rig_id(RIG_ATS)));
+	OK(iommu_domain_destroy(p.domain));
 	model_page_free(p.r.m, p.page, 0);
 	rig_close(&p.r);
 }
@@ -395,15 +354,12 @@ static void switch_follows_the_entry(void **state)
 	rig_start_ok(&p.r);
 	p.page = rig_frame(&p.r, 9);
 	p.domain = rig_mapped_domain(&p.r);
-	assert_int_equal(iommu_map(p.domain, iommu_iova(AT), iommu_phys(p.page),
-				 4096, RW),
-		IOMMU_OK);
-	assert_int_equal(
-		iommu_attach(p.r.iommu, rig_id(RIG_ATS), p.domain), IOMMU_OK);
+	OK(iommu_map(p.domain, iommu_iova(AT), iommu_phys(p.page), 4096, RW));
+	OK(iommu_attach(p.r.iommu, rig_id(RIG_ATS), p.domain));
 	assert_int_equal(ats_switch.on, 1);
-	assert_int_equal(iommu_detach(p.r.iommu, rig_id(RIG_ATS)), IOMMU_OK);
+	OK(iommu_detach(p.r.iommu, rig_id(RIG_ATS)));
 	assert_int_equal(ats_switch.off, 1);
-	assert_int_equal(iommu_domain_destroy(p.domain), IOMMU_OK);
+	OK(iommu_domain_destroy(p.domain));
 	model_page_free(p.r.m, p.page, 0);
 	rig_close(&p.r);
 }
@@ -443,14 +399,11 @@ static struct iommu_domain *start_three(struct rig *r)
 	rig_start_ok(r);
 	page = rig_frame(r, 9);
 	domain = rig_mapped_domain(r);
-	assert_int_equal(
-		iommu_map(domain, iommu_iova(AT), iommu_phys(page), 4096, RW),
-		IOMMU_OK);
+	OK(iommu_map(domain, iommu_iova(AT), iommu_phys(page), 4096, RW));
 	for (unsigned n = 1; n <= 3; n++) {
 		const uint16_t bdf = MODEL_BDF(0, n, 0);
 
-		assert_int_equal(
-			iommu_attach(r->iommu, rig_id(bdf), domain), IOMMU_OK);
+		OK(iommu_attach(r->iommu, rig_id(bdf), domain));
 		assert_int_equal(
 			model_ats_dma(r->m, 0, bdf, AT, &word, 8, true),
 			MODEL_DMA_OK);
@@ -463,8 +416,7 @@ static void unmap_from_three(struct rig *r, struct iommu_domain *domain)
 {
 	uint64_t word = 7;
 
-	assert_int_equal(
-		iommu_unmap_now(domain, iommu_iova(AT), 4096), IOMMU_OK);
+	OK(iommu_unmap_now(domain, iommu_iova(AT), 4096));
 	for (unsigned n = 1; n <= 3; n++)
 		assert_int_not_equal(model_ats_dma(r->m, 0, MODEL_BDF(0, n, 0),
 					     AT, &word, 8, true),
@@ -508,13 +460,10 @@ static void all_that_are_silent_are_blocked(void **state)
 		for (unsigned n = 1; n <= 3; n++)
 			model_ats_behave(
 				r.m, 0, MODEL_BDF(0, n, 0), MODEL_ATS_NEVER);
-		assert_int_equal(iommu_unmap_now(domain, iommu_iova(AT), 4096),
-			IOMMU_OK);
+		OK(iommu_unmap_now(domain, iommu_iova(AT), 4096));
 		for (unsigned n = 1; n <= 3; n++) {
-			assert_int_equal(
-				iommu_device_info(r.iommu,
-					rig_id(MODEL_BDF(0, n, 0)), &info),
-				IOMMU_OK);
+			OK(iommu_device_info(
+				r.iommu, rig_id(MODEL_BDF(0, n, 0)), &info));
 			assert_int_equal(info.state, IOMMU_DEVICE_QUARANTINED);
 		}
 		assert_int_equal(iommu_domain_devices(domain), 0);
@@ -532,17 +481,13 @@ static void without_the_option_the_tlb_stays_off(void **state)
 	rig_open(&r, "plain", MODEL_LAZY, 1);
 	rig_start_ok(&r);
 	domain = rig_mapped_domain(&r);
-	assert_int_equal(
-		iommu_attach(r.iommu, rig_id(RIG_ATS), domain), IOMMU_OK);
-	assert_int_equal(iommu_map(domain, iommu_iova(AT), iommu_phys(0x10000),
-				 4096, RW),
-		IOMMU_OK);
-	assert_int_equal(
-		iommu_unmap_now(domain, iommu_iova(AT), 4096), IOMMU_OK);
-	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_ATS)), IOMMU_OK);
-	assert_int_equal(iommu_unit_stats(r.iommu, 0, &stats), IOMMU_OK);
+	OK(iommu_attach(r.iommu, rig_id(RIG_ATS), domain));
+	OK(iommu_map(domain, iommu_iova(AT), iommu_phys(0x10000), 4096, RW));
+	OK(iommu_unmap_now(domain, iommu_iova(AT), 4096));
+	OK(iommu_detach(r.iommu, rig_id(RIG_ATS)));
+	OK(iommu_unit_stats(r.iommu, 0, &stats));
 	assert_int_equal(stats.device_tlb_flushes, 0);
-	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	OK(iommu_domain_destroy(domain));
 	rig_close(&r);
 }
 
@@ -568,16 +513,13 @@ static void slots_of_dropped_waits_are_free(void **state)
 			.sid = RIG_ATS,
 			.mask = VTD_MASK_ALL};
 	for (unsigned n = 0; n < most; n++)
-		assert_int_equal(
-			vtd_submit(unit, plan.command, plan.count, &ticket),
-			IOMMU_OK);
+		OK(vtd_submit(unit, plan.command, plan.count, &ticket));
 	assert_int_equal(vtd_wait(&unit->unit, ticket), IOMMU_UNCONFIRMED);
 	for (unsigned n = 0; n < VTD_PLAN_MAX; n++)
 		plan.command[n] =
 			(struct vtd_command){.op = VTD_OP_IOTLB_GLOBAL};
-	assert_int_equal(vtd_run(unit, &plan), IOMMU_OK);
-	assert_int_equal(
-		iommu_unmap_now(p.domain, iommu_iova(AT), 4096), IOMMU_OK);
+	OK(vtd_run(unit, &plan));
+	OK(iommu_unmap_now(p.domain, iommu_iova(AT), 4096));
 	close_play(&p);
 }
 
@@ -592,14 +534,12 @@ static void unmap_meanwhile(struct model_host *h)
 	(void)h;
 	if (asked++)
 		return;
-	assert_int_equal(
-		iommu_unit_stats(unmapping->r.iommu, 0, &before), IOMMU_OK);
+	OK(iommu_unit_stats(unmapping->r.iommu, 0, &before));
 	/* It is not blocked yet, which only the other CPU can say. */
 	assert_int_equal(
 		iommu_unmap_now(unmapping->domain, iommu_iova(AT), 4096),
 		IOMMU_UNCONFIRMED);
-	assert_int_equal(
-		iommu_unit_stats(unmapping->r.iommu, 0, &after), IOMMU_OK);
+	OK(iommu_unit_stats(unmapping->r.iommu, 0, &after));
 	assert_int_equal(after.device_tlb_flushes, before.device_tlb_flushes);
 }
 
@@ -614,8 +554,7 @@ static void gone_device_is_not_asked_while_it_leaves(void **state)
 	unmapping = &p;
 	asked = 0;
 	p.r.host.on_relax = unmap_meanwhile;
-	assert_int_equal(
-		iommu_device_removed(p.r.iommu, rig_id(RIG_ATS)), IOMMU_OK);
+	OK(iommu_device_removed(p.r.iommu, rig_id(RIG_ATS)));
 	p.r.host.on_relax = NULL;
 	assert_true(asked > 0);
 	close_play(&p);
@@ -631,20 +570,16 @@ static void last_tlb_lets_translation_go(void **state)
 	(void)state;
 	open_play(&p, "plain", MODEL_LAZY);
 	assert_int_equal(iommu_power(p.r.iommu, false), IOMMU_IN_USE);
-	assert_int_equal(iommu_detach(p.r.iommu, rig_id(RIG_ATS)), IOMMU_OK);
-	assert_int_equal(
-		iommu_device_info(p.r.iommu, rig_id(RIG_ATS), &info), IOMMU_OK);
+	OK(iommu_detach(p.r.iommu, rig_id(RIG_ATS)));
+	OK(iommu_device_info(p.r.iommu, rig_id(RIG_ATS), &info));
 	assert_false(info.tlb_on);
-	assert_int_equal(iommu_power(p.r.iommu, false), IOMMU_OK);
-	assert_int_equal(iommu_power(p.r.iommu, true), IOMMU_OK);
-	assert_int_equal(iommu_attach(p.r.iommu, rig_id(RIG_ATS),
-				 iommu_domain_identity(p.r.iommu)),
-		IOMMU_OK);
-	assert_int_equal(iommu_detach(p.r.iommu, rig_id(RIG_ATS)), IOMMU_OK);
-	assert_int_equal(
-		iommu_attach(p.r.iommu, rig_id(RIG_ATS), p.domain), IOMMU_OK);
-	assert_int_equal(
-		iommu_unmap_now(p.domain, iommu_iova(AT), 4096), IOMMU_OK);
+	OK(iommu_power(p.r.iommu, false));
+	OK(iommu_power(p.r.iommu, true));
+	OK(iommu_attach(
+		p.r.iommu, rig_id(RIG_ATS), iommu_domain_identity(p.r.iommu)));
+	OK(iommu_detach(p.r.iommu, rig_id(RIG_ATS)));
+	OK(iommu_attach(p.r.iommu, rig_id(RIG_ATS), p.domain));
+	OK(iommu_unmap_now(p.domain, iommu_iova(AT), 4096));
 	flushed_as_any_other(&p);
 	close_play(&p);
 }

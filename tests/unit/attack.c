@@ -47,9 +47,7 @@ static void besiege(struct siege *s, bool closed)
 
 	s->r.options.fault_storm = 0;
 	rig_start_ok(&s->r);
-	assert_int_equal(
-		iommu_irq_remapped(s->r.iommu, rig_id(RIG_DEV), &remapped),
-		IOMMU_OK);
+	OK(iommu_irq_remapped(s->r.iommu, rig_id(RIG_DEV), &remapped));
 	model_attacker_init(&s->in, s->r.m, 0, RIG_DEV, 1);
 	model_attacker_init(&s->out, s->r.m, 0, RIG_OTHER, 2);
 	/* Nobody's page is theirs before the attach. */
@@ -59,27 +57,22 @@ static void besiege(struct siege *s, bool closed)
 	assert_int_equal(s->in.through, 0);
 
 	dom = rig_mapped_domain(&s->r);
-	assert_int_equal(
-		iommu_attach(s->r.iommu, rig_id(RIG_DEV), dom), IOMMU_OK);
+	OK(iommu_attach(s->r.iommu, rig_id(RIG_DEV), dom));
 	for (unsigned i = 0; i < 3; i++) {
 		frame[i] = rig_frame(&s->r, OWNER);
-		assert_int_equal(
-			iommu_map(dom, iommu_iova(0x10000 + i * 0x2000),
-				iommu_phys(frame[i]), 4096, RW),
-			IOMMU_OK);
+		OK(iommu_map(dom, iommu_iova(0x10000 + i * 0x2000),
+			iommu_phys(frame[i]), 4096, RW));
 		attack(s, 0x10000 + i * 0x2000);
 	}
 	assert_true(s->in.through > 0);
 	for (unsigned i = 0; i < 3; i++) {
-		assert_int_equal(
-			iommu_unmap_now(
-				dom, iommu_iova(0x10000 + i * 0x2000), 4096),
-			IOMMU_OK);
+		OK(iommu_unmap_now(
+			dom, iommu_iova(0x10000 + i * 0x2000), 4096));
 		model_page_free(s->r.m, frame[i], 0);
 		attack(s, 0x10000 + i * 0x2000);
 	}
-	assert_int_equal(iommu_detach(s->r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
-	assert_int_equal(iommu_domain_destroy(dom), IOMMU_OK);
+	OK(iommu_detach(s->r.iommu, rig_id(RIG_DEV)));
+	OK(iommu_domain_destroy(dom));
 	s->in.through = 0;
 	attack(s, 0x10000);
 	assert_int_equal(s->in.through, 0);

@@ -52,8 +52,7 @@ static void discover(void)
 	rig.hooks.reg_read = reg_read;
 	rig.hooks.log = listen;
 	logged[0] = '\0';
-	assert_int_equal(
-		iommu_create(&rig.hooks, &rig.options, &rig.iommu), IOMMU_OK);
+	OK(iommu_create(&rig.hooks, &rig.options, &rig.iommu));
 	(void)!iommu_discover(rig.iommu, rig.dmar, rig.dmar_size);
 	words_start();
 	iommu_report_warnings(rig.iommu, words_sink, NULL);

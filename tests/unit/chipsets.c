@@ -47,8 +47,7 @@ static enum iommu_status discover(void)
 	rig.hooks.reg_write = write_and_look;
 	rig.hooks.log = listen;
 	is_said = false;
-	assert_int_equal(
-		iommu_create(&rig.hooks, &rig.options, &rig.iommu), IOMMU_OK);
+	OK(iommu_create(&rig.hooks, &rig.options, &rig.iommu));
 	return iommu_discover(rig.iommu, table.bytes, table.size);
 }
 
@@ -79,8 +78,7 @@ static void graphics_without_shadow_stay_out(void **state)
 			table_path(&table, DMAR_SCOPE_ENDPOINT, 0, 0, 1, disk);
 		table_close(&table);
 		assert_int_equal(discover(), n ? IOMMU_OK : IOMMU_NO_UNIT);
-		assert_int_equal(
-			iommu_unit_info(rig.iommu, 0, &info), IOMMU_OK);
+		OK(iommu_unit_info(rig.iommu, 0, &info));
 		assert_int_equal(
 			info.state, n ? IOMMU_UNIT_OFF : IOMMU_UNIT_REFUSED);
 		if (!n)
@@ -116,7 +114,7 @@ static const char *reason_after_discovery(void)
 	struct iommu_unit_info info;
 	enum iommu_status status = discover();
 
-	assert_int_equal(iommu_unit_info(rig.iommu, 0, &info), IOMMU_OK);
+	OK(iommu_unit_info(rig.iommu, 0, &info));
 	assert_int_equal(status, *info.reason ? IOMMU_NO_UNIT : IOMMU_OK);
 	snprintf(reason, sizeof(reason), "%s", info.reason);
 	rig_close(&rig);
@@ -183,18 +181,18 @@ static void graphics_that_hangs_stays_translated(void **state)
 	for (unsigned n = 0; n < 3; n++) {
 		unit_for_one(0x9a148086, MODEL_BDF(0, 2, 0),
 			n == 1 ? 0x59168086 : 0x9a498086, n == 2 ? 2 : 3);
-		assert_int_equal(discover(), IOMMU_OK);
-		assert_int_equal(iommu_start(rig.iommu), IOMMU_OK);
+		OK(discover());
+		OK(iommu_start(rig.iommu));
 		assert_true(translates());
 		off = 0;
 		assert_int_equal(iommu_power(rig.iommu, false),
 			n ? IOMMU_OK : IOMMU_FORBIDDEN);
 		assert_int_equal(translates(), !n);
-		assert_int_equal(iommu_power(rig.iommu, true), IOMMU_OK);
+		OK(iommu_power(rig.iommu, true));
 		assert_int_equal(off > 0, n > 0);
-		assert_int_equal(iommu_suspend(rig.iommu), IOMMU_OK);
+		OK(iommu_suspend(rig.iommu));
 		assert_int_equal(translates(), !n);
-		assert_int_equal(iommu_resume(rig.iommu), IOMMU_OK);
+		OK(iommu_resume(rig.iommu));
 		assert_true(translates());
 		rig_check(&rig);
 		/* What it may walk is not given back. */

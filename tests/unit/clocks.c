@@ -64,8 +64,6 @@ static void start(struct rig *r, const char *kind, enum model_mode mode)
 	rig_start_ok(r);
 }
 
-#define OK(call) assert_int_equal(call, IOMMU_OK)
-
 /** Everything that waits. */
 static void live(struct rig *r)
 {

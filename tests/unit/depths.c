@@ -27,15 +27,13 @@ static void address_of_every_kind(void **state)
 
 	(void)state;
 	pages_open(&p, "plain", MODEL_LAZY);
-	assert_int_equal(iommu_iova_to_phys(iommu_domain_identity(p.r.iommu),
-				 iommu_iova(0x12345), &phys),
-		IOMMU_OK);
+	OK(iommu_iova_to_phys(
+		iommu_domain_identity(p.r.iommu), iommu_iova(0x12345), &phys));
 	assert_int_equal(phys.v, 0x12345);
-	assert_int_equal(
-		iommu_domain_create(p.r.iommu, &blocked, &none), IOMMU_OK);
+	OK(iommu_domain_create(p.r.iommu, &blocked, &none));
 	assert_int_equal(iommu_iova_to_phys(none, iommu_iova(0x1000), &phys),
 		IOMMU_BAD_ARGUMENT);
-	assert_int_equal(iommu_domain_destroy(none), IOMMU_OK);
+	OK(iommu_domain_destroy(none));
 	pages_map(&p, G1, G1, G1, RW);
 	assert_int_equal(pages_lead_to(&p, G1 + 0x3456789), G1 + 0x3456789);
 	pages_close(&p);
@@ -86,16 +84,13 @@ static void address_in_shared_tables(void **state)
 			config.roots.levels4 = iommu_phys(space.root[4]);
 		if (levels == 5)
 			config.roots.levels5 = iommu_phys(space.root[5]);
-		assert_int_equal(iommu_domain_create(r.iommu, &config, &domain),
-			IOMMU_OK);
-		assert_int_equal(
-			iommu_iova_to_phys(domain, iommu_iova(0x5678), &phys),
-			IOMMU_OK);
+		OK(iommu_domain_create(r.iommu, &config, &domain));
+		OK(iommu_iova_to_phys(domain, iommu_iova(0x5678), &phys));
 		assert_int_equal(phys.v, 0x7678);
 		assert_int_equal(
 			iommu_iova_to_phys(domain, iommu_iova(0x6000), &phys),
 			IOMMU_NOT_MAPPED);
-		assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+		OK(iommu_domain_destroy(domain));
 		rig_space_close(&space);
 		rig_close(&r);
 	}
@@ -116,13 +111,9 @@ static void addresses_are_read_with_care(void **state)
 	rig_space_set(&space, 0x5000, 1ull << 63 | 1ull << 52 | 0x7f00 | RW);
 	rig_space_set_large(
 		&space, M2, 1ull << 63 | M2 | 1 << 12 | 1 << 7 | 0xf00 | RW);
-	assert_int_equal(
-		iommu_iova_to_phys(space.domain, iommu_iova(0x5678), &phys),
-		IOMMU_OK);
+	OK(iommu_iova_to_phys(space.domain, iommu_iova(0x5678), &phys));
 	assert_int_equal(phys.v, 0x7678);
-	assert_int_equal(iommu_iova_to_phys(
-				 space.domain, iommu_iova(M2 + 0x12345), &phys),
-		IOMMU_OK);
+	OK(iommu_iova_to_phys(space.domain, iommu_iova(M2 + 0x12345), &phys));
 	assert_int_equal(phys.v, M2 + 0x12345);
 	/* A table far outside of memory; then one right behind its end. */
 	for (unsigned n = 0; n < 2; n++) {
@@ -174,30 +165,21 @@ static void units_of_two_depths(void **state)
 			b = iommu_attach(r.iommu, rig_id(RIG_OTHER), domain);
 			assert_int_equal(a, IOMMU_OK);
 			assert_int_equal(b, IOMMU_OK);
-			assert_int_equal(
-				iommu_map(domain, iommu_iova(last),
-					iommu_phys(0x100000), 4096, RW),
-				IOMMU_OK);
+			OK(iommu_map(domain, iommu_iova(last),
+				iommu_phys(0x100000), 4096, RW));
 			assert_true(rig_can_write(&r, RIG_DEV, last));
 			assert_true(rig_can_write(&r, RIG_OTHER, last));
 			/* The tables that both start at are never freed. */
-			assert_int_equal(iommu_unmap_now(domain, iommu_iova(0),
-						 1ull << bits),
-				IOMMU_OK);
+			OK(iommu_unmap_now(
+				domain, iommu_iova(0), 1ull << bits));
 			assert_false(rig_can_write(&r, RIG_DEV, last));
-			assert_int_equal(
-				iommu_map(domain, iommu_iova(0x5000),
-					iommu_phys(0x100000), 4096, RW),
-				IOMMU_OK);
+			OK(iommu_map(domain, iommu_iova(0x5000),
+				iommu_phys(0x100000), 4096, RW));
 			assert_true(rig_can_write(&r, RIG_DEV, 0x5000));
 			assert_true(rig_can_write(&r, RIG_OTHER, 0x5000));
-			assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_DEV)),
-				IOMMU_OK);
-			assert_int_equal(
-				iommu_detach(r.iommu, rig_id(RIG_OTHER)),
-				IOMMU_OK);
-			assert_int_equal(
-				iommu_domain_destroy(domain), IOMMU_OK);
+			OK(iommu_detach(r.iommu, rig_id(RIG_DEV)));
+			OK(iommu_detach(r.iommu, rig_id(RIG_OTHER)));
+			OK(iommu_domain_destroy(domain));
 			rig_close(&r);
 		}
 }
@@ -223,8 +205,7 @@ static void domain_without_tables_is_not_made(void **state)
 		status = iommu_domain_create(r.iommu, &config, &domain);
 		model_fail_alloc(r.m, 0, false);
 		if (status == IOMMU_OK)
-			assert_int_equal(
-				iommu_domain_destroy(domain), IOMMU_OK);
+			OK(iommu_domain_destroy(domain));
 		else
 			assert_int_equal(status, IOMMU_NO_MEMORY);
 		rig_close(&r);
@@ -259,8 +240,7 @@ static void nth_table_of_two_depths_is_missing(void **state)
 			status, model_failures(r.m) ? IOMMU_NO_MEMORY : 0);
 		model_fail_alloc(r.m, 0, false);
 		if (status == IOMMU_OK)
-			assert_int_equal(
-				iommu_domain_destroy(domain), IOMMU_OK);
+			OK(iommu_domain_destroy(domain));
 		rig_close(&r);
 	}
 }
@@ -283,14 +263,10 @@ static void identity_tables_map_everything(void **state)
 			&r, model_create_usual(&kind, MODEL_LAZY, 0, 1, false));
 		rig_start_ok(&r);
 		for (unsigned round = 0; round < 2; round++) {
-			assert_int_equal(
-				iommu_attach(r.iommu, rig_id(RIG_DEV),
-					iommu_domain_identity(r.iommu)),
-				IOMMU_OK);
-			assert_int_equal(
-				iommu_attach(r.iommu, rig_id(RIG_OTHER),
-					iommu_domain_identity(r.iommu)),
-				IOMMU_OK);
+			OK(iommu_attach(r.iommu, rig_id(RIG_DEV),
+				iommu_domain_identity(r.iommu)));
+			OK(iommu_attach(r.iommu, rig_id(RIG_OTHER),
+				iommu_domain_identity(r.iommu)));
 			assert_true(rig_can_write(&r, RIG_DEV, 0x100000));
 			assert_true(rig_can_write(&r, RIG_OTHER, 0x3ff0000));
 			/* Up to the interrupts' window, and behind it. */
@@ -305,11 +281,8 @@ static void identity_tables_map_everything(void **state)
 				pages_size_at(&r, 1ull << 39), k ? 0 : G1);
 			assert_int_equal(pages_size_at(&r, (1ull << 46) - 1),
 				k ? 0 : G1);
-			assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_DEV)),
-				IOMMU_OK);
-			assert_int_equal(
-				iommu_detach(r.iommu, rig_id(RIG_OTHER)),
-				IOMMU_OK);
+			OK(iommu_detach(r.iommu, rig_id(RIG_DEV)));
+			OK(iommu_detach(r.iommu, rig_id(RIG_OTHER)));
 		}
 		rig_close(&r);
 	}
@@ -337,13 +310,10 @@ static void nth_page_of_the_identity_is_missing(void **state)
 		assert_true(status == IOMMU_OK ||
 			(hit && status == IOMMU_NO_MEMORY));
 		if (status != IOMMU_OK)
-			assert_int_equal(
-				iommu_attach(r.iommu, rig_id(RIG_DEV),
-					iommu_domain_identity(r.iommu)),
-				IOMMU_OK);
+			OK(iommu_attach(r.iommu, rig_id(RIG_DEV),
+				iommu_domain_identity(r.iommu)));
 		assert_true(rig_can_write(&r, RIG_DEV, 0x100000));
-		assert_int_equal(
-			iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
+		OK(iommu_detach(r.iommu, rig_id(RIG_DEV)));
 		rig_close(&r);
 		/* Most are tables like those before. */
 		if (n > 8)

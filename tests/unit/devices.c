@@ -82,8 +82,7 @@ static struct iommu_domain *owned_domain(struct rig *r, void *owner)
 		.kind = IOMMU_DOMAIN_MAPPED, .owner = owner};
 	struct iommu_domain *domain;
 
-	assert_int_equal(
-		iommu_domain_create(r->iommu, &config, &domain), IOMMU_OK);
+	OK(iommu_domain_create(r->iommu, &config, &domain));
 	return domain;
 }
 
@@ -95,16 +94,15 @@ static void visit_in_order(struct rig *r, const struct iommu_device_id id[4],
 
 	for (unsigned n = 4; n--;) {
 		domain[n] = owned_domain(r, &domain[n]);
-		assert_int_equal(
-			iommu_attach(r->iommu, id[n], domain[n]), IOMMU_OK);
+		OK(iommu_attach(r->iommu, id[n], domain[n]));
 	}
 	visit(r);
 	assert_int_equal(visits, 4);
 	for (unsigned n = 0; n < 4; n++)
 		assert_true(iommu_device_same(seen[n].id, id[order[n]]));
 	for (unsigned n = 0; n < 4; n++) {
-		assert_int_equal(iommu_detach(r->iommu, id[n]), IOMMU_OK);
-		assert_int_equal(iommu_domain_destroy(domain[n]), IOMMU_OK);
+		OK(iommu_detach(r->iommu, id[n]));
+		OK(iommu_domain_destroy(domain[n]));
 	}
 	rig_close(r);
 }
@@ -128,8 +126,7 @@ static void attached_devices_are_visited_in_order(void **state)
 	assert_int_equal(visits, 0);
 	for (unsigned n = 0; n < 4; n++) {
 		domain[n] = owned_domain(&r, &domain[n]);
-		assert_int_equal(
-			iommu_attach(r.iommu, id[n], domain[n]), IOMMU_OK);
+		OK(iommu_attach(r.iommu, id[n], domain[n]));
 	}
 	visit(&r);
 	assert_int_equal(visits, 4);
@@ -140,9 +137,9 @@ static void attached_devices_are_visited_in_order(void **state)
 	assert_int_equal(seen[0].unit, 0);
 	assert_int_equal(seen[2].unit, 1);
 	assert_int_equal(seen[3].unit, 2);
-	assert_int_equal(iommu_unit_info(r.iommu, 1, &info), IOMMU_OK);
+	OK(iommu_unit_info(r.iommu, 1, &info));
 	assert_int_equal(info.attached, 2);
-	assert_int_equal(iommu_detach(r.iommu, id[3]), IOMMU_OK);
+	OK(iommu_detach(r.iommu, id[3]));
 	visit(&r);
 	assert_int_equal(visits, 3);
 	assert_true(iommu_device_same(seen[1].id, id[1]));
@@ -151,7 +148,7 @@ static void attached_devices_are_visited_in_order(void **state)
 
 		assert_int_equal(
 			status, n == 3 ? IOMMU_NOT_ATTACHED : IOMMU_OK);
-		assert_int_equal(iommu_domain_destroy(domain[n]), IOMMU_OK);
+		OK(iommu_domain_destroy(domain[n]));
 	}
 	rig_close(&r);
 }
@@ -178,17 +175,15 @@ static void all_buses_are_visited(void **state)
 		assert_int_equal(
 			iommu_device_info(r.iommu, rig_id(bdf[n]), &info),
 			n == 0 || n == 2 ? IOMMU_OK : IOMMU_UNCOVERED);
-	assert_int_equal(iommu_units_add(r.iommu, structure, size), IOMMU_OK);
+	OK(iommu_units_add(r.iommu, structure, size));
 	for (unsigned n = 0; n < 5; n++)
-		assert_int_equal(iommu_attach(r.iommu, rig_id(bdf[n]),
-					 iommu_domain_identity(r.iommu)),
-			IOMMU_OK);
+		OK(iommu_attach(r.iommu, rig_id(bdf[n]),
+			iommu_domain_identity(r.iommu)));
 	visit(&r);
 	assert_int_equal(visits, 5);
 	for (unsigned n = 0; n < 5; n++) {
 		assert_int_equal(seen[n].unit, n > 1);
-		assert_int_equal(
-			iommu_detach(r.iommu, rig_id(bdf[n])), IOMMU_OK);
+		OK(iommu_detach(r.iommu, rig_id(bdf[n])));
 	}
 	visit(&r);
 	assert_int_equal(visits, 0);
@@ -209,18 +204,14 @@ static void one_domain_in_three_units(void **state)
 	frame = rig_frame(&r, 9);
 	domain = rig_mapped_domain(&r);
 	for (unsigned n = 0; n < 3; n++)
-		assert_int_equal(
-			iommu_attach(r.iommu, id[n], domain), IOMMU_OK);
+		OK(iommu_attach(r.iommu, id[n], domain));
 	assert_int_equal(iommu_domain_devices(domain), 3);
-	assert_int_equal(iommu_map(domain, iommu_iova(0x5000),
-				 iommu_phys(frame), 4096, RW),
-		IOMMU_OK);
+	OK(iommu_map(domain, iommu_iova(0x5000), iommu_phys(frame), 4096, RW));
 	for (unsigned n = 0; n < 3; n++)
 		assert_int_equal(model_dma_write(r.m, id[n].segment,
 					 id[n].requester, 0x5000, &word, 8),
 			MODEL_DMA_OK);
-	assert_int_equal(
-		iommu_unmap_now(domain, iommu_iova(0x5000), 4096), IOMMU_OK);
+	OK(iommu_unmap_now(domain, iommu_iova(0x5000), 4096));
 	for (unsigned n = 0; n < 3; n++) {
 		struct iommu_fault f;
 
@@ -230,9 +221,9 @@ static void one_domain_in_three_units(void **state)
 		assert_true(iommu_interrupt_all(r.iommu));
 		assert_true(iommu_fault_next(r.iommu, &f));
 		assert_true(iommu_device_same(f.device, id[n]));
-		assert_int_equal(iommu_detach(r.iommu, id[n]), IOMMU_OK);
+		OK(iommu_detach(r.iommu, id[n]));
 	}
-	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	OK(iommu_domain_destroy(domain));
 	model_page_free(r.m, frame, 0);
 	rig_close(&r);
 }
@@ -270,24 +261,17 @@ static void one_domain_in_many_units(void **state)
 	rig_start_ok(&r);
 	frame = rig_frame(&r, 9);
 	domain = rig_mapped_domain(&r);
-	assert_int_equal(iommu_map(domain, iommu_iova(0x5000),
-				 iommu_phys(frame), 4096, RW),
-		IOMMU_OK);
+	OK(iommu_map(domain, iommu_iova(0x5000), iommu_phys(frame), 4096, RW));
 	for (unsigned n = 1; n <= MANY; n++) {
-		assert_int_equal(iommu_attach(r.iommu,
-					 rig_id(MODEL_BDF(0, n, 0)), domain),
-			IOMMU_OK);
+		OK(iommu_attach(r.iommu, rig_id(MODEL_BDF(0, n, 0)), domain));
 		assert_true(rig_can_write(&r, MODEL_BDF(0, n, 0), 0x5000));
 	}
-	assert_int_equal(
-		iommu_unmap_now(domain, iommu_iova(0x5000), 4096), IOMMU_OK);
+	OK(iommu_unmap_now(domain, iommu_iova(0x5000), 4096));
 	for (unsigned n = 1; n <= MANY; n++) {
 		assert_false(rig_can_write(&r, MODEL_BDF(0, n, 0), 0x5000));
-		assert_int_equal(
-			iommu_detach(r.iommu, rig_id(MODEL_BDF(0, n, 0))),
-			IOMMU_OK);
+		OK(iommu_detach(r.iommu, rig_id(MODEL_BDF(0, n, 0))));
 	}
-	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	OK(iommu_domain_destroy(domain));
 	model_page_free(r.m, frame, 0);
 	rig_close(&r);
 }
@@ -307,16 +291,10 @@ static void blocked_domain_owns_and_blocks(void **state)
 
 		rig_open(&r, kinds[k], MODEL_LAZY, 1);
 		rig_start_ok(&r);
-		assert_int_equal(iommu_domain_create(r.iommu, &config, &domain),
-			IOMMU_OK);
-		assert_int_equal(iommu_attach(r.iommu, rig_id(RIG_DEV), domain),
-			IOMMU_OK);
-		assert_int_equal(iommu_attach(r.iommu,
-					 rig_id(RIG_BEHIND_BRIDGE), domain),
-			IOMMU_OK);
-		assert_int_equal(
-			iommu_device_info(r.iommu, rig_id(RIG_DEV), &info),
-			IOMMU_OK);
+		OK(iommu_domain_create(r.iommu, &config, &domain));
+		OK(iommu_attach(r.iommu, rig_id(RIG_DEV), domain));
+		OK(iommu_attach(r.iommu, rig_id(RIG_BEHIND_BRIDGE), domain));
+		OK(iommu_device_info(r.iommu, rig_id(RIG_DEV), &info));
 		assert_int_equal(info.state, IOMMU_DEVICE_ATTACHED);
 		assert_ptr_equal(info.domain, domain);
 		assert_int_equal(iommu_domain_devices(domain), 2);
@@ -326,12 +304,9 @@ static void blocked_domain_owns_and_blocks(void **state)
 					 iommu_domain_identity(r.iommu)),
 			IOMMU_BUSY);
 		assert_int_equal(iommu_domain_destroy(domain), IOMMU_IN_USE);
-		assert_int_equal(
-			iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
-		assert_int_equal(
-			iommu_detach(r.iommu, rig_id(RIG_BEHIND_BRIDGE)),
-			IOMMU_OK);
-		assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+		OK(iommu_detach(r.iommu, rig_id(RIG_DEV)));
+		OK(iommu_detach(r.iommu, rig_id(RIG_BEHIND_BRIDGE)));
+		OK(iommu_domain_destroy(domain));
 		rig_close(&r);
 	}
 }
@@ -379,22 +354,18 @@ static void ids_run_out_and_come_back(void **state)
 	}
 	assert_int_equal(attached, 14);
 	/* The identity domain has its own already. */
-	assert_int_equal(iommu_attach(r.iommu, rig_id(MODEL_BDF(0, 20, 0)),
-				 iommu_domain_identity(r.iommu)),
-		IOMMU_OK);
+	OK(iommu_attach(r.iommu, rig_id(MODEL_BDF(0, 20, 0)),
+		iommu_domain_identity(r.iommu)));
 	/* One leaves, one fits. */
-	assert_int_equal(
-		iommu_detach(r.iommu, rig_id(MODEL_BDF(0, 3, 0))), IOMMU_OK);
-	assert_int_equal(
-		iommu_attach(r.iommu, rig_id(MODEL_BDF(0, 15, 0)), domain[15]),
-		IOMMU_OK);
+	OK(iommu_detach(r.iommu, rig_id(MODEL_BDF(0, 3, 0))));
+	OK(iommu_attach(r.iommu, rig_id(MODEL_BDF(0, 15, 0)), domain[15]));
 	assert_int_equal(
 		iommu_attach(r.iommu, rig_id(MODEL_BDF(0, 3, 0)), domain[3]),
 		IOMMU_NO_DOMAIN_ID);
 	for (unsigned n = 1; n <= MANY; n++) {
 		assert_true(iommu_detach(r.iommu, rig_id(MODEL_BDF(0, n, 0))) <=
 			IOMMU_NOT_ATTACHED);
-		assert_int_equal(iommu_domain_destroy(domain[n]), IOMMU_OK);
+		OK(iommu_domain_destroy(domain[n]));
 	}
 	rig_close(&r);
 }
@@ -414,29 +385,26 @@ static void without_second_unit(
 		model_create_pair(model_personality_find("57-bit"), second,
 			MODEL_LAZY, 0, 1, false));
 	rig_start_ok(&r);
-	assert_int_equal(iommu_unit_info(r.iommu, 1, &info), IOMMU_OK);
+	OK(iommu_unit_info(r.iommu, 1, &info));
 	assert_int_equal(info.state, expected);
 	domain = rig_mapped_domain(&r);
-	assert_int_equal(iommu_map(domain, iommu_iova(1ull << 56),
-				 iommu_phys(0x100000), 4096, RW),
-		IOMMU_OK);
-	assert_int_equal(
-		iommu_attach(r.iommu, rig_id(RIG_DEV), domain), IOMMU_OK);
+	OK(iommu_map(domain, iommu_iova(1ull << 56), iommu_phys(0x100000), 4096,
+		RW));
+	OK(iommu_attach(r.iommu, rig_id(RIG_DEV), domain));
 	assert_true(rig_can_write(&r, RIG_DEV, 1ull << 56));
 	assert_int_equal(iommu_attach(r.iommu, rig_id(RIG_OTHER), domain),
 		IOMMU_UNCOVERED);
 	assert_int_equal(
 		iommu_detach(r.iommu, rig_id(RIG_OTHER)), IOMMU_NOT_ATTACHED);
-	assert_int_equal(
-		iommu_device_removed(r.iommu, rig_id(RIG_OTHER)), IOMMU_OK);
+	OK(iommu_device_removed(r.iommu, rig_id(RIG_OTHER)));
 	assert_int_equal(iommu_device_revive(r.iommu, rig_id(RIG_OTHER)),
 		IOMMU_WRONG_STATE);
-	assert_int_equal(iommu_suspend(r.iommu), IOMMU_OK);
+	OK(iommu_suspend(r.iommu));
 	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_OTHER)),
 		refused ? IOMMU_NOT_ATTACHED : IOMMU_OFF);
-	assert_int_equal(iommu_resume(r.iommu), IOMMU_OK);
-	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
-	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	OK(iommu_resume(r.iommu));
+	OK(iommu_detach(r.iommu, rig_id(RIG_DEV)));
+	OK(iommu_domain_destroy(domain));
 	rig_close(&r);
 }
 
@@ -461,18 +429,16 @@ static void without_units_nothing_is_mapped(void **state)
 
 	(void)state;
 	rig_open(&r, "plain", MODEL_LAZY, 1);
-	assert_int_equal(
-		iommu_create(&r.hooks, &r.options, &r.iommu), IOMMU_OK);
+	OK(iommu_create(&r.hooks, &r.options, &r.iommu));
 	assert_int_equal(iommu_discover(r.iommu, NULL, 0), IOMMU_NO_TABLE);
 	assert_int_equal(
 		iommu_domain_create(r.iommu, &config, &domain), IOMMU_NO_UNIT);
 	config.kind = IOMMU_DOMAIN_BLOCKED;
-	assert_int_equal(
-		iommu_domain_create(r.iommu, &config, &domain), IOMMU_OK);
+	OK(iommu_domain_create(r.iommu, &config, &domain));
 	assert_int_equal(
 		iommu_attach(r.iommu, rig_id(RIG_DEV), domain), IOMMU_NO_UNIT);
 	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_NO_UNIT);
-	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	OK(iommu_domain_destroy(domain));
 	rig_close(&r);
 }
 
@@ -504,21 +470,19 @@ static void shared_roots_must_fit(void **state)
 			config.roots.levels4 = iommu_phys(space.root[4]);
 		if (row[n].offered == 5)
 			config.roots.levels5 = iommu_phys(space.root[5]);
-		assert_int_equal(iommu_domain_create(r.iommu, &config, &domain),
-			IOMMU_OK);
+		OK(iommu_domain_create(r.iommu, &config, &domain));
 		assert_int_equal(iommu_attach(r.iommu, rig_id(RIG_DEV), domain),
 			row[n].fits ? IOMMU_OK : IOMMU_WIDTH);
 		assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_DEV)),
 			row[n].fits ? IOMMU_OK : IOMMU_NOT_ATTACHED);
-		assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+		OK(iommu_domain_destroy(domain));
 		/* A root above what the unit can address. */
 		config.roots.levels3 = config.roots.levels4 =
 			config.roots.levels5 = iommu_phys(1ull << 52);
-		assert_int_equal(iommu_domain_create(r.iommu, &config, &domain),
-			IOMMU_OK);
+		OK(iommu_domain_create(r.iommu, &config, &domain));
 		assert_int_equal(iommu_attach(r.iommu, rig_id(RIG_DEV), domain),
 			IOMMU_WIDTH);
-		assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+		OK(iommu_domain_destroy(domain));
 		rig_space_close(&space);
 		rig_close(&r);
 	}
@@ -622,8 +586,7 @@ static void lost_unit_takes_no_devices(void **state)
 	r.options.timeout_ns = r.options.device_timeout_ns = 1000000;
 	rig_start_ok(&r);
 	domain = rig_mapped_domain(&r);
-	assert_int_equal(
-		iommu_attach(r.iommu, rig_id(RIG_DEV), domain), IOMMU_OK);
+	OK(iommu_attach(r.iommu, rig_id(RIG_DEV), domain));
 	model_unit_hang(r.m, 0, 0);
 	assert_int_equal(
 		iommu_flush_all(domain, IOMMU_REMOVED), IOMMU_UNIT_LOST);
@@ -662,15 +625,14 @@ static void what_comes_after_a_removal_is_looked_at(void **state)
 	r.dmar_size = table.size;
 	rig_start_ok(&r);
 	domain = rig_mapped_domain(&r);
-	assert_int_equal(iommu_attach(r.iommu, rig_id(slot), domain), IOMMU_OK);
-	assert_int_equal(
-		iommu_device_info(r.iommu, rig_id(slot), &info), IOMMU_OK);
+	OK(iommu_attach(r.iommu, rig_id(slot), domain));
+	OK(iommu_device_info(r.iommu, rig_id(slot), &info));
 	assert_int_equal(info.group.requester, slot);
-	assert_int_equal(iommu_device_removed(r.iommu, rig_id(slot)), IOMMU_OK);
+	OK(iommu_device_removed(r.iommu, rig_id(slot)));
 	board_bridge(slot, BOARD_PCIE_TO_PCI, 1, 1);
 	assert_int_equal(
 		iommu_attach(r.iommu, rig_id(slot), domain), IOMMU_BRIDGE);
-	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	OK(iommu_domain_destroy(domain));
 	rig_close(&r);
 }
 
@@ -697,19 +659,16 @@ static void stand_ins_become_devices(void **state)
 	r.dmar_size = table.size;
 	rig_start_ok(&r);
 	domain = rig_mapped_domain(&r);
-	assert_int_equal(
-		iommu_attach(r.iommu, rig_id(behind), domain), IOMMU_OK);
+	OK(iommu_attach(r.iommu, rig_id(behind), domain));
 	assert_int_equal(iommu_device_info(r.iommu, rig_id(alias), &info),
 		IOMMU_NO_DEVICE);
 	board_add(alias, BOARD_PCI);
-	assert_int_equal(
-		iommu_device_info(r.iommu, rig_id(alias), &info), IOMMU_OK);
+	OK(iommu_device_info(r.iommu, rig_id(alias), &info));
 	assert_int_equal(info.alias, alias);
-	assert_int_equal(
-		iommu_attach(r.iommu, rig_id(alias), domain), IOMMU_OK);
-	assert_int_equal(iommu_detach(r.iommu, rig_id(behind)), IOMMU_OK);
-	assert_int_equal(iommu_detach(r.iommu, rig_id(alias)), IOMMU_OK);
-	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	OK(iommu_attach(r.iommu, rig_id(alias), domain));
+	OK(iommu_detach(r.iommu, rig_id(behind)));
+	OK(iommu_detach(r.iommu, rig_id(alias)));
+	OK(iommu_domain_destroy(domain));
 	rig_close(&r);
 }
 
@@ -749,24 +708,21 @@ static void reserved_memory_of_two_is_mapped_once(void **state)
 	open_reserved(&r, 0x800000, true);
 	rig_start_ok(&r);
 	domain = rig_mapped_domain(&r);
-	assert_int_equal(
-		iommu_attach(r.iommu, rig_id(RIG_DEV), domain), IOMMU_OK);
-	assert_int_equal(
-		iommu_attach(r.iommu, rig_id(RIG_OTHER), domain), IOMMU_OK);
+	OK(iommu_attach(r.iommu, rig_id(RIG_DEV), domain));
+	OK(iommu_attach(r.iommu, rig_id(RIG_OTHER), domain));
 	assert_true(rig_can_write(&r, RIG_DEV, 0x800000));
 	assert_true(rig_can_write(&r, RIG_OTHER, 0x801ff8));
-	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
-	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_OTHER)), IOMMU_OK);
-	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	OK(iommu_detach(r.iommu, rig_id(RIG_DEV)));
+	OK(iommu_detach(r.iommu, rig_id(RIG_OTHER)));
+	OK(iommu_domain_destroy(domain));
 	/* The host mapped something else there: refused, and still kept. */
 	domain = rig_mapped_domain(&r);
-	assert_int_equal(iommu_map(domain, iommu_iova(0x801000),
-				 iommu_phys(0x100000), 4096, RW),
-		IOMMU_OK);
+	OK(iommu_map(
+		domain, iommu_iova(0x801000), iommu_phys(0x100000), 4096, RW));
 	assert_int_equal(iommu_attach(r.iommu, rig_id(RIG_DEV), domain),
 		IOMMU_RESERVED_RANGE);
 	assert_true(rig_can_write(&r, RIG_DEV, 0x800000));
-	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	OK(iommu_domain_destroy(domain));
 	rig_close(&r);
 }
 
@@ -788,15 +744,12 @@ static void parked_devices_move_to_any_domain(void **state)
 		assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_DEV)),
 			allow ? IOMMU_OK : IOMMU_NOT_ATTACHED);
 		assert_true(rig_can_write(&r, RIG_DEV, 0x800000));
-		assert_int_equal(iommu_attach(r.iommu, rig_id(RIG_DEV),
-					 iommu_domain_identity(r.iommu)),
-			IOMMU_OK);
+		OK(iommu_attach(r.iommu, rig_id(RIG_DEV),
+			iommu_domain_identity(r.iommu)));
 		assert_true(rig_can_write(&r, RIG_DEV, 0x100000));
-		assert_int_equal(
-			iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
+		OK(iommu_detach(r.iommu, rig_id(RIG_DEV)));
 		assert_false(rig_can_write(&r, RIG_DEV, 0x100000));
-		assert_int_equal(iommu_device_removed(r.iommu, rig_id(RIG_DEV)),
-			IOMMU_OK);
+		OK(iommu_device_removed(r.iommu, rig_id(RIG_DEV)));
 		rig_space_close(&space);
 		rig_close(&r);
 	}
@@ -814,12 +767,11 @@ static void parked_devices_come_back_from_a_refusal(void **state)
 	rig_start_ok(&r);
 	config.roots.levels3 = config.roots.levels4 = config.roots.levels5 =
 		iommu_phys(1ull << 52);
-	assert_int_equal(
-		iommu_domain_create(r.iommu, &config, &domain), IOMMU_OK);
+	OK(iommu_domain_create(r.iommu, &config, &domain));
 	assert_int_equal(
 		iommu_attach(r.iommu, rig_id(RIG_DEV), domain), IOMMU_WIDTH);
 	assert_true(rig_can_write(&r, RIG_DEV, 0x800000));
-	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	OK(iommu_domain_destroy(domain));
 	rig_close(&r);
 }
 
@@ -834,8 +786,7 @@ static void unmappable_reserved_memory_is_told(void **state)
 	rig_start_ok(&r);
 	assert_true(r.host.logged[IOMMU_LOG_WARNING] >= 1);
 	assert_non_null(strstr(r.host.last_line, "reserved memory of"));
-	assert_int_equal(
-		iommu_device_info(r.iommu, rig_id(RIG_DEV), &info), IOMMU_OK);
+	OK(iommu_device_info(r.iommu, rig_id(RIG_DEV), &info));
 	assert_int_equal(info.state, IOMMU_DEVICE_BLOCKED);
 	assert_false(rig_can_write(&r, RIG_DEV, 0x800000));
 	rig_close(&r);
@@ -869,8 +820,7 @@ static void nth_page_for_reserved_memory_is_missing(void **state)
 				status = iommu_detach(r.iommu, rig_id(RIG_DEV));
 			assert_true(status == IOMMU_OK ||
 				status == IOMMU_NO_MEMORY);
-			assert_int_equal(
-				iommu_domain_destroy(domain), IOMMU_OK);
+			OK(iommu_domain_destroy(domain));
 		}
 		hit = model_failures(r.m);
 		model_fail_alloc(r.m, 0, false);
@@ -950,8 +900,8 @@ static void nth_page_of_a_space_is_missing(void **state)
 		model_fail_alloc(r.m, 0, false);
 		assert_int_equal(status, hit ? IOMMU_NO_MEMORY : IOMMU_OK);
 		if (!hit)
-			assert_int_equal(iommu_dma_destroy(dma), IOMMU_OK);
-		assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+			OK(iommu_dma_destroy(dma));
+		OK(iommu_domain_destroy(domain));
 		rig_close(&r);
 		assert_true(n < 20);
 	}

@@ -40,9 +40,8 @@ static void lists_go_piece_by_piece(void **state)
 
 		play_open(&p, "plain", row[k].kind, &row[k].config, 1);
 		play_pieces(&p, piece);
-		assert_int_equal(iommu_dma_map_list(p.dma, piece, 5, ~0ull,
-					 IOMMU_BOTH_WAYS, range, &count),
-			IOMMU_OK);
+		OK(iommu_dma_map_list(p.dma, piece, 5, ~0ull, IOMMU_BOTH_WAYS,
+			range, &count));
 		assert_int_equal(count, 5);
 		for (unsigned n = 0; n < 5; n++) {
 			assert_int_equal(range[n].size, piece[n].size);
@@ -52,9 +51,7 @@ static void lists_go_piece_by_piece(void **state)
 				rig_can_write(&p.r, RIG_DEV, range[n].iova.v));
 		}
 		assert_int_equal(iommu_dma_destroy(p.dma), IOMMU_IN_USE);
-		assert_int_equal(iommu_dma_unmap_list(
-					 p.dma, range, count, IOMMU_BOTH_WAYS),
-			IOMMU_OK);
+		OK(iommu_dma_unmap_list(p.dma, range, count, IOMMU_BOTH_WAYS));
 		for (unsigned n = 0; n < 5; n++) {
 			uint64_t *word = model_ptr(p.r.m, piece[n].phys.v);
 
@@ -87,33 +84,26 @@ static void runs_of_pages_cross_tables(void **state)
 		piece[n] = (struct iommu_dma_piece){
 			iommu_phys(p.memory + (n & 1) * PAGE), PAGE};
 	for (k = 0; k < 8; k++) {
-		assert_int_equal(iommu_dma_map_list(p.dma, piece, 200, ~0ull,
-					 IOMMU_BOTH_WAYS, range[k], &count[k]),
-			IOMMU_OK);
+		OK(iommu_dma_map_list(p.dma, piece, 200, ~0ull, IOMMU_BOTH_WAYS,
+			range[k], &count[k]));
 		for (n = 0; n < 200; n += 33)
 			assert_true(rig_can_write(
 				&p.r, RIG_DEV, range[k][0].iova.v + n * PAGE));
 	}
 	for (k = 0; k < 8; k++)
-		assert_int_equal(iommu_dma_unmap_list(p.dma, range[k], count[k],
-					 IOMMU_BOTH_WAYS),
-			IOMMU_OK);
+		OK(iommu_dma_unmap_list(
+			p.dma, range[k], count[k], IOMMU_BOTH_WAYS));
 	/* Somebody else's page in each of the runs. */
 	for (k = 0; k < 8; k++)
-		assert_int_equal(
-			iommu_map(p.domain,
-				iommu_iova(range[k][0].iova.v + 5 * PAGE),
-				iommu_phys(p.memory), PAGE, IOMMU_READ),
-			IOMMU_OK);
+		OK(iommu_map(p.domain,
+			iommu_iova(range[k][0].iova.v + 5 * PAGE),
+			iommu_phys(p.memory), PAGE, IOMMU_READ));
 	assert_int_equal(iommu_dma_map_list(p.dma, piece, 200, ~0ull,
 				 IOMMU_BOTH_WAYS, range[8], &count[8]),
 		IOMMU_MAPPED);
 	for (k = 0; k < 8; k++)
-		assert_int_equal(
-			iommu_unmap_now(p.domain,
-				iommu_iova(range[k][0].iova.v + 5 * PAGE),
-				PAGE),
-			IOMMU_OK);
+		OK(iommu_unmap_now(p.domain,
+			iommu_iova(range[k][0].iova.v + 5 * PAGE), PAGE));
 	piece[150].phys = iommu_phys(0xfee01000);
 	assert_int_equal(iommu_dma_map_list(p.dma, piece, 200, ~0ull,
 				 IOMMU_BOTH_WAYS, range[0], &count[0]),
@@ -139,9 +129,8 @@ static void identity_cannot_move_a_buffer(void **state)
 	play_open(&p, "plain", IOMMU_DOMAIN_IDENTITY, &config, 1);
 	assert_int_equal(
 		play_map(&p, PAGE, p.memory + PAGE - 2, &iova), IOMMU_WIDTH);
-	assert_int_equal(
-		play_map(&p, PAGE, p.memory + PAGE - 1, &iova), IOMMU_OK);
-	assert_int_equal(play_unmap(&p, PAGE, iova), IOMMU_OK);
+	OK(play_map(&p, PAGE, p.memory + PAGE - 1, &iova));
+	OK(play_unmap(&p, PAGE, iova));
 	/* The second piece does not fit: the first is taken back. */
 	piece[0] = (struct iommu_dma_piece){iommu_phys(p.memory), PAGE};
 	piece[1] = (struct iommu_dma_piece){iommu_phys(p.memory + PAGE), PAGE};
@@ -152,13 +141,11 @@ static void identity_cannot_move_a_buffer(void **state)
 	assert_int_equal(iommu_dma_map_list(p.dma, piece, 1, p.memory,
 				 IOMMU_BOTH_WAYS, range, &count),
 		IOMMU_WIDTH);
-	assert_int_equal(
-		iommu_dma_reserve(p.dma, iommu_iova(p.memory), PAGE), IOMMU_OK);
-	assert_int_equal(
-		iommu_dma_alloc(p.dma, 1, ~0ull, &virt, &at), IOMMU_OK);
+	OK(iommu_dma_reserve(p.dma, iommu_iova(p.memory), PAGE));
+	OK(iommu_dma_alloc(p.dma, 1, ~0ull, &virt, &at));
 	assert_int_equal(at.v,
 		(uint64_t)((char *)virt - (char *)model_direct_map(p.r.m)));
-	assert_int_equal(iommu_dma_free(p.dma, 1, virt, at), IOMMU_OK);
+	OK(iommu_dma_free(p.dma, 1, virt, at));
 	play_close(&p);
 }
 
@@ -182,15 +169,13 @@ static void long_lists_are_refused(void **state)
 	assert_int_equal(iommu_dma_map_list(p.dma, piece, 65, ~0ull,
 				 IOMMU_BOTH_WAYS, range, &count),
 		IOMMU_WIDTH);
-	assert_int_equal(iommu_dma_map_list(p.dma, piece, 64, ~0ull,
-				 IOMMU_BOTH_WAYS, range, &count),
-		IOMMU_OK);
+	OK(iommu_dma_map_list(
+		p.dma, piece, 64, ~0ull, IOMMU_BOTH_WAYS, range, &count));
 	assert_int_equal(count, 1);
 	assert_int_equal(range[0].size, CHUNK / 2);
 	assert_true(
 		rig_can_write(&p.r, RIG_DEV, range[0].iova.v + CHUNK / 2 - 8));
-	assert_int_equal(iommu_dma_unmap_list(p.dma, range, 1, IOMMU_BOTH_WAYS),
-		IOMMU_OK);
+	OK(iommu_dma_unmap_list(p.dma, range, 1, IOMMU_BOTH_WAYS));
 	assert_int_equal(iommu_dma_map_list(p.dma, piece, 1, 0xfffff,
 				 IOMMU_BOTH_WAYS, range, &count),
 		IOMMU_WIDTH);
@@ -211,9 +196,8 @@ static void parts_of_a_copy_are_carried(void **state)
 	cpu = model_ptr(p.r.m, p.memory);
 	/* Without any copy there is nothing to carry. */
 	iommu_dma_sync(p.dma, iommu_iova(0x5000), 8, IOMMU_TO_DEVICE);
-	assert_int_equal(iommu_dma_map(p.dma, iommu_phys(p.memory + 0x100), 64,
-				 ~0ull, IOMMU_BOTH_WAYS, &iova),
-		IOMMU_OK);
+	OK(iommu_dma_map(p.dma, iommu_phys(p.memory + 0x100), 64, ~0ull,
+		IOMMU_BOTH_WAYS, &iova));
 	cpu[0x100 / 8] = 1;
 	cpu[0x108 / 8] = 2;
 	iommu_dma_sync(p.dma, iommu_iova(iova.v + 8), 8, IOMMU_TO_DEVICE);
@@ -235,25 +219,20 @@ static void parts_of_a_copy_are_carried(void **state)
 	model_dma_read(p.r.m, 0, RIG_DEV, iova.v, &word, 8);
 	assert_int_equal(word, 4);
 	/* Some other buffer's address, one without a copy. */
-	assert_int_equal(iommu_dma_map(p.dma, iommu_phys(p.memory + 0x4000),
-				 PAGE, ~0ull, IOMMU_BOTH_WAYS, &other),
-		IOMMU_OK);
+	OK(iommu_dma_map(p.dma, iommu_phys(p.memory + 0x4000), PAGE, ~0ull,
+		IOMMU_BOTH_WAYS, &other));
 	for (unsigned n = 0; n < 64; n++)
 		iommu_dma_sync(p.dma, iommu_iova(other.v + n * PAGE), 8,
 			IOMMU_FROM_DEVICE);
 	assert_int_equal(cpu[0x100 / 8], 4);
-	assert_int_equal(
-		iommu_dma_unmap(p.dma, other, PAGE, IOMMU_BOTH_WAYS), IOMMU_OK);
+	OK(iommu_dma_unmap(p.dma, other, PAGE, IOMMU_BOTH_WAYS));
 	/* What only goes to the device does not come back. */
-	assert_int_equal(
-		iommu_dma_unmap(p.dma, iova, 64, IOMMU_BOTH_WAYS), IOMMU_OK);
+	OK(iommu_dma_unmap(p.dma, iova, 64, IOMMU_BOTH_WAYS));
 	cpu[0] = 5;
-	assert_int_equal(iommu_dma_map(p.dma, iommu_phys(p.memory), 8, ~0ull,
-				 IOMMU_TO_DEVICE, &iova),
-		IOMMU_OK);
+	OK(iommu_dma_map(
+		p.dma, iommu_phys(p.memory), 8, ~0ull, IOMMU_TO_DEVICE, &iova));
 	cpu[0] = 6;
-	assert_int_equal(
-		iommu_dma_unmap(p.dma, iova, 8, IOMMU_TO_DEVICE), IOMMU_OK);
+	OK(iommu_dma_unmap(p.dma, iova, 8, IOMMU_TO_DEVICE));
 	assert_int_equal(cpu[0], 6);
 	play_close(&p);
 }
@@ -274,10 +253,8 @@ static void copies_are_told_apart(void **state)
 		uint64_t *cpu = model_ptr(p.r.m, p.memory + n * PAGE);
 
 		*cpu = n;
-		assert_int_equal(
-			iommu_dma_map(p.dma, iommu_phys(p.memory + n * PAGE), 8,
-				~0ull, IOMMU_BOTH_WAYS, &iova[n]),
-			IOMMU_OK);
+		OK(iommu_dma_map(p.dma, iommu_phys(p.memory + n * PAGE), 8,
+			~0ull, IOMMU_BOTH_WAYS, &iova[n]));
 		*cpu = 1000 + n;
 	}
 	for (unsigned n = 0; n < COPIES; n++) {
@@ -288,9 +265,8 @@ static void copies_are_told_apart(void **state)
 		assert_int_equal(word, 1000 + n);
 	}
 	for (unsigned n = 0; n < COPIES; n++)
-		assert_int_equal(iommu_dma_unmap(p.dma, iova[(n * 7) % COPIES],
-					 8, IOMMU_BOTH_WAYS),
-			IOMMU_OK);
+		OK(iommu_dma_unmap(
+			p.dma, iova[(n * 7) % COPIES], 8, IOMMU_BOTH_WAYS));
 	play_close(&p);
 }
 
@@ -305,12 +281,9 @@ static void too_big_a_copy_is_refused(void **state)
 	assert_int_equal(iommu_dma_map(p.dma, iommu_phys(p.memory + 8),
 				 256 * PAGE, ~0ull, IOMMU_TO_DEVICE, &iova),
 		IOMMU_NO_MEMORY);
-	assert_int_equal(iommu_dma_map(p.dma, iommu_phys(p.memory + 8),
-				 256 * PAGE - 8, ~0ull, IOMMU_TO_DEVICE, &iova),
-		IOMMU_OK);
-	assert_int_equal(
-		iommu_dma_unmap(p.dma, iova, 256 * PAGE - 8, IOMMU_TO_DEVICE),
-		IOMMU_OK);
+	OK(iommu_dma_map(p.dma, iommu_phys(p.memory + 8), 256 * PAGE - 8, ~0ull,
+		IOMMU_TO_DEVICE, &iova));
+	OK(iommu_dma_unmap(p.dma, iova, 256 * PAGE - 8, IOMMU_TO_DEVICE));
 	play_close(&p);
 }
 
@@ -335,9 +308,8 @@ static void copies_are_told_of_when_they_are_free(void **state)
 		struct play p;
 
 		play_open(&p, "plain", IOMMU_DOMAIN_MAPPED, &config, 1);
-		assert_int_equal(iommu_dma_map(p.dma, iommu_phys(p.memory + 8),
-					 8, ~0ull, IOMMU_BOTH_WAYS, &iova),
-			IOMMU_OK);
+		OK(iommu_dma_map(p.dma, iommu_phys(p.memory + 8), 8, ~0ull,
+			IOMMU_BOTH_WAYS, &iova));
 		released_count = 0;
 		if (lost)
 			model_unit_hang(p.r.m, 0, 0);
@@ -363,15 +335,13 @@ static void copies_of_no_memory_are_empty(void **state)
 
 	(void)state;
 	play_open(&p, "plain", IOMMU_DOMAIN_MAPPED, &config, 1);
-	assert_int_equal(iommu_dma_map(p.dma, iommu_phys((1ull << 40) + 8), 8,
-				 ~0ull, IOMMU_BOTH_WAYS, &iova),
-		IOMMU_OK);
+	OK(iommu_dma_map(p.dma, iommu_phys((1ull << 40) + 8), 8, ~0ull,
+		IOMMU_BOTH_WAYS, &iova));
 	assert_int_equal(model_dma_read(p.r.m, 0, RIG_DEV, iova.v, &word, 8),
 		MODEL_DMA_OK);
 	assert_int_equal(word, 0);
 	assert_true(rig_can_write(&p.r, RIG_DEV, iova.v));
-	assert_int_equal(
-		iommu_dma_unmap(p.dma, iova, 8, IOMMU_BOTH_WAYS), IOMMU_OK);
+	OK(iommu_dma_unmap(p.dma, iova, 8, IOMMU_BOTH_WAYS));
 	play_close(&p);
 }
 
@@ -394,17 +364,12 @@ static void occupied_addresses_refuse_a_list(void **state)
 		play_pieces(&p, piece);
 		/* One page, one, four, one, one. */
 		piece[2].size = 0x3800;
-		assert_int_equal(iommu_dma_map_list(p.dma, piece, 5, ~0ull,
-					 IOMMU_BOTH_WAYS, range, &count),
-			IOMMU_OK);
+		OK(iommu_dma_map_list(p.dma, piece, 5, ~0ull, IOMMU_BOTH_WAYS,
+			range, &count));
 		first = range[0].iova.v & ~0xfffull;
-		assert_int_equal(iommu_dma_unmap_list(
-					 p.dma, range, count, IOMMU_BOTH_WAYS),
-			IOMMU_OK);
-		assert_int_equal(
-			iommu_map(p.domain, iommu_iova(first + n * PAGE),
-				iommu_phys(0x7000), PAGE, IOMMU_READ),
-			IOMMU_OK);
+		OK(iommu_dma_unmap_list(p.dma, range, count, IOMMU_BOTH_WAYS));
+		OK(iommu_map(p.domain, iommu_iova(first + n * PAGE),
+			iommu_phys(0x7000), PAGE, IOMMU_READ));
 		assert_int_equal(iommu_dma_map_list(p.dma, piece, 5, ~0ull,
 					 IOMMU_BOTH_WAYS, range, &count),
 			IOMMU_MAPPED);
@@ -413,9 +378,8 @@ static void occupied_addresses_refuse_a_list(void **state)
 				iommu_iova_to_phys(p.domain,
 					iommu_iova(first + k * PAGE), &phys),
 				k == n ? IOMMU_OK : IOMMU_NOT_MAPPED);
-		assert_int_equal(iommu_unmap_now(p.domain,
-					 iommu_iova(first + n * PAGE), PAGE),
-			IOMMU_OK);
+		OK(iommu_unmap_now(
+			p.domain, iommu_iova(first + n * PAGE), PAGE));
 		play_close(&p);
 	}
 }
@@ -430,13 +394,11 @@ static void sizes_have_borders(void **state)
 
 	(void)state;
 	play_open(&p, "plain", IOMMU_DOMAIN_MAPPED, &config, 1);
-	assert_int_equal(
-		iommu_dma_reserve(p.dma, iommu_iova(0x5000), 1), IOMMU_OK);
-	assert_int_equal(
-		iommu_dma_alloc(p.dma, 8, ~0ull, &virt, &iova), IOMMU_OK);
+	OK(iommu_dma_reserve(p.dma, iommu_iova(0x5000), 1));
+	OK(iommu_dma_alloc(p.dma, 8, ~0ull, &virt, &iova));
 	assert_int_equal(
 		iommu_dma_free(p.dma, 9, virt, iova), IOMMU_BAD_ARGUMENT);
-	assert_int_equal(iommu_dma_free(p.dma, 8, virt, iova), IOMMU_OK);
+	OK(iommu_dma_free(p.dma, 8, virt, iova));
 	play_close(&p);
 }
 

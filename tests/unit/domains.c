@@ -34,8 +34,7 @@ static void identity_reaches_all_of_memory(void **state)
 			assert_true(rig_can_write(&r, RIG_DEV, frame));
 			assert_false(rig_can_write(&r, RIG_OTHER, frame));
 			rig_check(&r);
-			assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_DEV)),
-				IOMMU_OK);
+			OK(iommu_detach(r.iommu, rig_id(RIG_DEV)));
 		}
 		assert_false(rig_can_write(&r, RIG_DEV, frame));
 		rig_close(&r);
@@ -58,39 +57,32 @@ static void bridge_is_one_group(void **state)
 		frame = rig_frame(&r, 9);
 		one = rig_mapped_domain(&r);
 		two = rig_mapped_domain(&r);
-		assert_int_equal(iommu_map(one, iommu_iova(0x1000),
-					 iommu_phys(frame), 4096, RW),
-			IOMMU_OK);
-		assert_int_equal(
-			iommu_attach(r.iommu, rig_id(b), one), IOMMU_OK);
+		OK(iommu_map(
+			one, iommu_iova(0x1000), iommu_phys(frame), 4096, RW));
+		OK(iommu_attach(r.iommu, rig_id(b), one));
 		assert_true(rig_can_write(&r, b, 0x1000));
 		assert_int_equal(iommu_attach(r.iommu, rig_id(a), two),
 			IOMMU_GROUP_BUSY);
-		assert_int_equal(
-			iommu_attach(r.iommu, rig_id(a), one), IOMMU_OK);
-		assert_int_equal(iommu_detach(r.iommu, rig_id(b)), IOMMU_OK);
+		OK(iommu_attach(r.iommu, rig_id(a), one));
+		OK(iommu_detach(r.iommu, rig_id(b)));
 		rig_check(&r);
 		/* The id is the bridge's: the other one still uses it. */
 		assert_true(rig_can_write(&r, a, 0x1000));
 		/* Nor does it go when the first is blocked and revived. */
-		assert_int_equal(core_device_quarantine(r.iommu,
-					 core_device_known(r.iommu, rig_id(b))),
-			IOMMU_OK);
-		assert_int_equal(
-			iommu_device_revive(r.iommu, rig_id(b)), IOMMU_OK);
+		OK(core_device_quarantine(
+			r.iommu, core_device_known(r.iommu, rig_id(b))));
+		OK(iommu_device_revive(r.iommu, rig_id(b)));
 		assert_true(rig_can_write(&r, a, 0x1000));
-		assert_int_equal(iommu_detach(r.iommu, rig_id(a)), IOMMU_OK);
+		OK(iommu_detach(r.iommu, rig_id(a)));
 		assert_false(rig_can_write(&r, a, 0x1000));
 		assert_false(rig_can_write(&r, b, 0x1000));
 		rig_check(&r);
-		assert_int_equal(
-			iommu_attach(r.iommu, rig_id(a), two), IOMMU_OK);
+		OK(iommu_attach(r.iommu, rig_id(a), two));
 		assert_false(rig_can_write(&r, a, 0x1000));
-		assert_int_equal(iommu_detach(r.iommu, rig_id(a)), IOMMU_OK);
-		assert_int_equal(iommu_unmap_now(one, iommu_iova(0x1000), 4096),
-			IOMMU_OK);
-		assert_int_equal(iommu_domain_destroy(one), IOMMU_OK);
-		assert_int_equal(iommu_domain_destroy(two), IOMMU_OK);
+		OK(iommu_detach(r.iommu, rig_id(a)));
+		OK(iommu_unmap_now(one, iommu_iova(0x1000), 4096));
+		OK(iommu_domain_destroy(one));
+		OK(iommu_domain_destroy(two));
 		rig_close(&r);
 	}
 }
@@ -113,19 +105,13 @@ static void domain_ids_come_round(void **state)
 			uint64_t frame = rig_frame(&r, 10 + i % 100);
 
 			model_device_expect(r.m, 0, RIG_DEV, 10 + i % 100);
-			assert_int_equal(
-				iommu_attach(r.iommu, rig_id(RIG_DEV), dom),
-				IOMMU_OK);
-			assert_int_equal(iommu_map(dom, iommu_iova(0x1000),
-						 iommu_phys(frame), 4096, RW),
-				IOMMU_OK);
+			OK(iommu_attach(r.iommu, rig_id(RIG_DEV), dom));
+			OK(iommu_map(dom, iommu_iova(0x1000), iommu_phys(frame),
+				4096, RW));
 			assert_true(rig_can_write(&r, RIG_DEV, 0x1000));
-			assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_DEV)),
-				IOMMU_OK);
-			assert_int_equal(
-				iommu_unmap_now(dom, iommu_iova(0x1000), 4096),
-				IOMMU_OK);
-			assert_int_equal(iommu_domain_destroy(dom), IOMMU_OK);
+			OK(iommu_detach(r.iommu, rig_id(RIG_DEV)));
+			OK(iommu_unmap_now(dom, iommu_iova(0x1000), 4096));
+			OK(iommu_domain_destroy(dom));
 			model_page_free(r.m, frame, 0);
 		}
 		rig_close(&r);
@@ -144,14 +130,12 @@ static void ids_run_out_with_a_status(void **state)
 	rig_start_ok(&r);
 	for (unsigned i = 0; i < 6; i++) {
 		dom[i] = rig_mapped_domain(&r);
-		assert_int_equal(iommu_attach(r.iommu, rig_id(bdf[i]), dom[i]),
-			IOMMU_OK);
+		OK(iommu_attach(r.iommu, rig_id(bdf[i]), dom[i]));
 	}
 	rig_check(&r);
 	for (unsigned i = 0; i < 6; i++) {
-		assert_int_equal(
-			iommu_detach(r.iommu, rig_id(bdf[i])), IOMMU_OK);
-		assert_int_equal(iommu_domain_destroy(dom[i]), IOMMU_OK);
+		OK(iommu_detach(r.iommu, rig_id(bdf[i])));
+		OK(iommu_domain_destroy(dom[i]));
 	}
 	rig_close(&r);
 }
@@ -192,8 +176,7 @@ static unsigned did_of(struct rig *r, uint16_t bdf)
 {
 	struct iommu_device_info info;
 
-	assert_int_equal(
-		iommu_device_info(r->iommu, rig_id(bdf), &info), IOMMU_OK);
+	OK(iommu_device_info(r->iommu, rig_id(bdf), &info));
 	return info.did;
 }
 
@@ -213,24 +196,22 @@ static void id_of_an_unconfirmed_leaver_is_never_used_again(void **state)
 	r.hooks.reg_write = refusing_write;
 	rig_start_ok(&r);
 	dom = rig_mapped_domain(&r);
-	assert_int_equal(iommu_attach(r.iommu, rig_id(RIG_DEV), dom), IOMMU_OK);
-	assert_int_equal(
-		iommu_attach(r.iommu, rig_id(RIG_OTHER), dom), IOMMU_OK);
+	OK(iommu_attach(r.iommu, rig_id(RIG_DEV), dom));
+	OK(iommu_attach(r.iommu, rig_id(RIG_OTHER), dom));
 	did = did_of(&r, RIG_OTHER);
 	refusing = true;
 	assert_int_equal(
 		iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_UNCONFIRMED);
 	refusing = false;
-	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_OTHER)), IOMMU_OK);
+	OK(iommu_detach(r.iommu, rig_id(RIG_OTHER)));
 	next = rig_mapped_domain(&r);
-	assert_int_equal(
-		iommu_attach(r.iommu, rig_id(RIG_OTHER), next), IOMMU_OK);
+	OK(iommu_attach(r.iommu, rig_id(RIG_OTHER), next));
 	assert_int_not_equal(did_of(&r, RIG_OTHER), did);
-	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_OTHER)), IOMMU_OK);
-	assert_int_equal(iommu_domain_destroy(next), IOMMU_OK);
+	OK(iommu_detach(r.iommu, rig_id(RIG_OTHER)));
+	OK(iommu_domain_destroy(next));
 	/* Nor are its tables given back. */
 	pages = model_pages_in_use(r.m, 0);
-	assert_int_equal(iommu_domain_destroy(dom), IOMMU_OK);
+	OK(iommu_domain_destroy(dom));
 	assert_int_equal(model_pages_in_use(r.m, 0), pages);
 	rig_close_anyhow(&r);
 }
@@ -249,18 +230,16 @@ static void domain_that_lost_an_id_goes_on(void **state)
 	r.hooks.reg_write = refusing_write;
 	rig_start_ok(&r);
 	dom = rig_mapped_domain(&r);
-	assert_int_equal(iommu_attach(r.iommu, rig_id(RIG_DEV), dom), IOMMU_OK);
+	OK(iommu_attach(r.iommu, rig_id(RIG_DEV), dom));
 	refusing = true;
 	assert_int_equal(
 		iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_UNCONFIRMED);
 	refusing = false;
 	for (unsigned n = 0; n < 40; n++) {
-		assert_int_equal(iommu_attach(r.iommu, rig_id(RIG_OTHER), dom),
-			IOMMU_OK);
-		assert_int_equal(
-			iommu_detach(r.iommu, rig_id(RIG_OTHER)), IOMMU_OK);
+		OK(iommu_attach(r.iommu, rig_id(RIG_OTHER), dom));
+		OK(iommu_detach(r.iommu, rig_id(RIG_OTHER)));
 	}
-	assert_int_equal(iommu_domain_destroy(dom), IOMMU_OK);
+	OK(iommu_domain_destroy(dom));
 	rig_close_anyhow(&r);
 }
 
@@ -279,19 +258,18 @@ static void units_are_left_with_the_last_device(void **state)
 			false));
 	rig_start_ok(&r);
 	dom = rig_mapped_domain(&r);
-	assert_int_equal(iommu_attach(r.iommu, rig_id(RIG_DEV), dom), IOMMU_OK);
-	assert_int_equal(
-		iommu_attach(r.iommu, rig_id(RIG_OTHER), dom), IOMMU_OK);
+	OK(iommu_attach(r.iommu, rig_id(RIG_DEV), dom));
+	OK(iommu_attach(r.iommu, rig_id(RIG_OTHER), dom));
 	assert_true(iommu_domain_duties(dom) & IOMMU_DUTY_FLUSH_PRESENT);
-	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_OTHER)), IOMMU_OK);
+	OK(iommu_detach(r.iommu, rig_id(RIG_OTHER)));
 	assert_false(iommu_domain_duties(dom) & IOMMU_DUTY_FLUSH_PRESENT);
-	assert_int_equal(iommu_unit_stats(r.iommu, 1, &stats), IOMMU_OK);
+	OK(iommu_unit_stats(r.iommu, 1, &stats));
 	waits = stats.waits;
-	assert_int_equal(iommu_flush_all(dom, IOMMU_REMOVED), IOMMU_OK);
-	assert_int_equal(iommu_unit_stats(r.iommu, 1, &stats), IOMMU_OK);
+	OK(iommu_flush_all(dom, IOMMU_REMOVED));
+	OK(iommu_unit_stats(r.iommu, 1, &stats));
 	assert_int_equal(stats.waits, waits);
-	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
-	assert_int_equal(iommu_domain_destroy(dom), IOMMU_OK);
+	OK(iommu_detach(r.iommu, rig_id(RIG_DEV)));
+	OK(iommu_domain_destroy(dom));
 	rig_close(&r);
 }
 
@@ -307,11 +285,10 @@ static void domains_leave_their_memory(void **state)
 	(void)state;
 	rig_open(&r, "plain", MODEL_LAZY, 1);
 	rig_start_ok(&r);
-	assert_int_equal(iommu_domain_destroy(rig_mapped_domain(&r)), IOMMU_OK);
+	OK(iommu_domain_destroy(rig_mapped_domain(&r)));
 	pages = model_pages_in_use(r.m, 0);
 	for (unsigned n = 0; n < 50; n++) {
-		assert_int_equal(
-			iommu_domain_destroy(rig_mapped_domain(&r)), IOMMU_OK);
+		OK(iommu_domain_destroy(rig_mapped_domain(&r)));
 		assert_int_equal(
 			iommu_domain_create(r.iommu, &wide, &dom), IOMMU_WIDTH);
 	}
@@ -336,7 +313,7 @@ static void odd_roots_are_refused(void **state)
 		assert_int_equal(iommu_domain_create(r.iommu, &config, &dom),
 			bit < 12 ? IOMMU_BAD_ARGUMENT : IOMMU_OK);
 		if (bit == 12)
-			assert_int_equal(iommu_domain_destroy(dom), IOMMU_OK);
+			OK(iommu_domain_destroy(dom));
 	}
 	rig_close(&r);
 }
@@ -366,7 +343,7 @@ static void refusals(void **state)
 	assert_int_equal(iommu_map(dom, iommu_iova(1ull << 48),
 				 iommu_phys(0x100000), 4096, RW),
 		IOMMU_WIDTH);
-	assert_int_equal(iommu_domain_destroy(dom), IOMMU_OK);
+	OK(iommu_domain_destroy(dom));
 	rig_close(&r);
 }
 

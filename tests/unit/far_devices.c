@@ -67,12 +67,9 @@ static void open_machine(const struct model_personality *kind)
 
 static void map_and_unmap(struct iommu_domain *domain, uint64_t iova)
 {
-	assert_int_equal(iommu_map(domain, iommu_iova(iova),
-				 iommu_phys(0x100000), 4096, RW),
-		IOMMU_OK);
+	OK(iommu_map(domain, iommu_iova(iova), iommu_phys(0x100000), 4096, RW));
 	assert_true(rig_can_write(&rig, OTHER, iova));
-	assert_int_equal(
-		iommu_unmap_now(domain, iommu_iova(iova), 4096), IOMMU_OK);
+	OK(iommu_unmap_now(domain, iommu_iova(iova), 4096));
 	assert_false(rig_can_write(&rig, OTHER, iova));
 }
 
@@ -92,21 +89,15 @@ static void is_named_once(void **state)
 
 		open_machine(model_personality_find(row[n].kind));
 		domain = rig_mapped_domain(&rig);
-		assert_int_equal(iommu_attach(rig.iommu, rig_id(OTHER), domain),
-			IOMMU_OK);
-		assert_int_equal(
-			iommu_attach(rig.iommu, rig_id(SILENT), domain),
-			IOMMU_OK);
+		OK(iommu_attach(rig.iommu, rig_id(OTHER), domain));
+		OK(iommu_attach(rig.iommu, rig_id(SILENT), domain));
 		model_ats_behave(rig.m, 0, SILENT, MODEL_ATS_NEVER);
 		named = 0;
 		map_and_unmap(domain, AT);
 		assert_int_equal(named, 1);
-		assert_int_equal(
-			iommu_device_info(rig.iommu, rig_id(SILENT), &info),
-			IOMMU_OK);
+		OK(iommu_device_info(rig.iommu, rig_id(SILENT), &info));
 		assert_int_equal(info.state, IOMMU_DEVICE_QUARANTINED);
-		assert_int_equal(
-			iommu_unit_stats(rig.iommu, 0, &stats), IOMMU_OK);
+		OK(iommu_unit_stats(rig.iommu, 0, &stats));
 		if (row[n].tells)
 			assert_int_equal(stats.device_timeouts, 1);
 		/* Nobody asks it again, or says more about it. */
@@ -116,9 +107,8 @@ static void is_named_once(void **state)
 		assert_int_equal(lines, 0);
 		model_violations_clear(rig.m);
 		/* A unit that stops later is found out as before. */
-		assert_int_equal(iommu_map(domain, iommu_iova(AT),
-					 iommu_phys(0x100000), 4096, RW),
-			IOMMU_OK);
+		OK(iommu_map(domain, iommu_iova(AT), iommu_phys(0x100000), 4096,
+			RW));
 		model_unit_hang(rig.m, 0, 0);
 		lines = 0;
 		assert_int_equal(iommu_unmap_now(domain, iommu_iova(AT), 4096),
@@ -157,12 +147,8 @@ static void descriptor_has_its_id(void **state)
 		kind.ecap |= (uint64_t)n << 41; /* DIT */
 		open_machine(&kind);
 		domain = rig_mapped_domain(&rig);
-		assert_int_equal(
-			iommu_attach(rig.iommu, rig_id(SILENT), domain),
-			IOMMU_OK);
-		assert_int_equal(iommu_flush(domain, IOMMU_REMOVED,
-					 iommu_iova(AT), 0x4000),
-			IOMMU_OK);
+		OK(iommu_attach(rig.iommu, rig_id(SILENT), domain));
+		OK(iommu_flush(domain, IOMMU_REMOVED, iommu_iova(AT), 0x4000));
 		last_descriptor(d);
 		assert_int_equal(d[0] & 0xfff, 3);
 		assert_int_equal(d[0] >> 32 & 0xffff, SILENT);
@@ -170,13 +156,12 @@ static void descriptor_has_its_id(void **state)
 		assert_int_equal(d[0] >> 52, n ? SILENT >> 4 : 0);
 		/* Four pages: the lowest 0 of the address says so. */
 		assert_int_equal(d[1], AT | 0x1000 | 1);
-		assert_int_equal(
-			iommu_detach(rig.iommu, rig_id(SILENT)), IOMMU_OK);
+		OK(iommu_detach(rig.iommu, rig_id(SILENT)));
 		/* All there is. */
 		last_descriptor(d);
 		assert_int_equal(d[0] & 0xfff, 3);
 		assert_true(d[1] == 0x7ffffffffffff001);
-		assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+		OK(iommu_domain_destroy(domain));
 		rig_close(&rig);
 	}
 }

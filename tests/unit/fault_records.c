@@ -232,8 +232,8 @@ static void records_are_found_after_a_pause(void **state)
 		assert_true(iommu_fault_next(r.iommu, &f));
 	}
 	rig_can_write(&r, RIG_DEV, 0x6000);
-	assert_int_equal(iommu_power(r.iommu, false), IOMMU_OK);
-	assert_int_equal(iommu_power(r.iommu, true), IOMMU_OK);
+	OK(iommu_power(r.iommu, false));
+	OK(iommu_power(r.iommu, true));
 	rig_can_write(&r, RIG_DEV, 0x7000);
 	iommu_interrupt(r.iommu, 0);
 	assert_true(iommu_fault_next(r.iommu, &f));
@@ -313,9 +313,7 @@ static void storm_without_memory_is_blocked(void **state)
 	r.options.fault_storm = 5;
 	rig_start_ok(&r);
 	/* Known already. */
-	assert_int_equal(
-		iommu_device_info(r.iommu, rig_id(RIG_BEHIND_PORT), &info),
-		IOMMU_OK);
+	OK(iommu_device_info(r.iommu, rig_id(RIG_BEHIND_PORT), &info));
 	model_fail_alloc(r.m, 1, true);
 	for (unsigned n = 0; n < 8; n++) {
 		rig_can_write(&r, RIG_BEHIND_PORT, 0x5000);
@@ -330,9 +328,7 @@ static void storm_without_memory_is_blocked(void **state)
 	assert_true(f.loud);
 	model_fail_alloc(r.m, 0, false);
 	assert_non_null(strstr(r.host.last_line, "(not confirmed)"));
-	assert_int_equal(
-		iommu_device_info(r.iommu, rig_id(RIG_BEHIND_PORT), &info),
-		IOMMU_OK);
+	OK(iommu_device_info(r.iommu, rig_id(RIG_BEHIND_PORT), &info));
 	assert_int_equal(info.state, IOMMU_DEVICE_QUARANTINED);
 	rig_close(&r);
 }
@@ -363,7 +359,7 @@ static void lost_faults_are_told_of(void **state)
 		assert_int_equal(f.lost, 0);
 	}
 	assert_false(iommu_fault_next(r.iommu, &f));
-	assert_int_equal(iommu_unit_stats(r.iommu, 0, &stats), IOMMU_OK);
+	OK(iommu_unit_stats(r.iommu, 0, &stats));
 	assert_int_equal(stats.faults, 2);
 	assert_int_equal(stats.faults_lost, 1);
 	rig_can_write(&r, RIG_DEV, 0x9000);
@@ -392,8 +388,7 @@ static void walks_show_what_memory_holds(void **state)
 			model_read64(r.m, model_unit_base(r.m, 0) + 0x20);
 		struct iommu_fault f;
 
-		assert_int_equal(iommu_attach(r.iommu, rig_id(dev[n]), domain),
-			IOMMU_OK);
+		OK(iommu_attach(r.iommu, rig_id(dev[n]), domain));
 		rig_can_write(&r, dev[n], 0x5000);
 		assert_true(iommu_interrupt(r.iommu, 0));
 		assert_true(iommu_fault_next(r.iommu, &f));
@@ -416,10 +411,9 @@ static void walks_show_what_memory_holds(void **state)
 				(dev[n] & 0xff) * 16);
 		assert_true(f.walk.step[2].at.v ==
 			(f.walk.step[1].low & ~0xfffull));
-		assert_int_equal(
-			iommu_detach(r.iommu, rig_id(dev[n])), IOMMU_OK);
+		OK(iommu_detach(r.iommu, rig_id(dev[n])));
 	}
-	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	OK(iommu_domain_destroy(domain));
 	rig_close(&r);
 }
 

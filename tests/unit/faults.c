@@ -23,7 +23,7 @@ static void fault_says_what_happened(void **state)
 	rig_open(&r, "plain", MODEL_LAZY, 1);
 	rig_start_ok(&r);
 	dom = rig_mapped_domain(&r);
-	assert_int_equal(iommu_attach(r.iommu, rig_id(RIG_DEV), dom), IOMMU_OK);
+	OK(iommu_attach(r.iommu, rig_id(RIG_DEV), dom));
 	rig_can_write(&r, RIG_DEV, 0x12345678);
 	assert_int_equal(r.host.unit_interrupts, 1);
 	assert_true(iommu_interrupt(r.iommu, 0));
@@ -40,15 +40,13 @@ static void fault_says_what_happened(void **state)
 	assert_true(iommu_fault_format(&f, line, sizeof line) > 0);
 	assert_non_null(strstr(line, "00:03.0"));
 	assert_false(iommu_fault_next(r.iommu, &f));
-	assert_int_equal(
-		iommu_device_info(r.iommu, rig_id(RIG_DEV), &info), IOMMU_OK);
+	OK(iommu_device_info(r.iommu, rig_id(RIG_DEV), &info));
 	assert_int_equal(info.faults, 1);
 	assert_int_equal(info.last_fault.reason, 5);
 	assert_true(info.last_fault.write);
 	assert_true(info.last_fault.address == 0x12345000);
 	assert_true(info.last_fault.time_ns == f.time_ns);
-	assert_int_equal(
-		iommu_device_info(r.iommu, rig_id(RIG_OTHER), &info), IOMMU_OK);
+	OK(iommu_device_info(r.iommu, rig_id(RIG_OTHER), &info));
 	assert_int_equal(info.last_fault.reason, 0);
 	rig_can_read(&r, RIG_OTHER, 0x1000);
 	assert_true(iommu_interrupt(r.iommu, 0));
@@ -56,8 +54,8 @@ static void fault_says_what_happened(void **state)
 	assert_false(f.write);
 	assert_int_equal(f.reason, 2);
 	assert_null(f.domain);
-	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
-	assert_int_equal(iommu_domain_destroy(dom), IOMMU_OK);
+	OK(iommu_detach(r.iommu, rig_id(RIG_DEV)));
+	OK(iommu_domain_destroy(dom));
 	rig_close(&r);
 }
 
@@ -84,8 +82,7 @@ static void every_fault_comes_once(void **state)
 			assert_true(f.address.v == i << 12);
 			assert_false(iommu_fault_next(r.iommu, &f));
 			assert_int_equal(f.lost, 0);
-			assert_int_equal(
-				iommu_unit_stats(r.iommu, 0, &stats), IOMMU_OK);
+			OK(iommu_unit_stats(r.iommu, 0, &stats));
 			assert_int_equal(stats.faults, i);
 		}
 		rig_close(&r);
@@ -174,10 +171,9 @@ static void storm_ends_with_the_device_blocked(void **state)
 	rig_start_ok(&r);
 	dom = rig_mapped_domain(&r);
 	frame = rig_frame(&r, 9);
-	assert_int_equal(iommu_attach(r.iommu, rig_id(RIG_DEV), dom), IOMMU_OK);
-	assert_int_equal(iommu_map(dom, iommu_iova(0x1000), iommu_phys(frame),
-				 4096, IOMMU_READ | IOMMU_WRITE),
-		IOMMU_OK);
+	OK(iommu_attach(r.iommu, rig_id(RIG_DEV), dom));
+	OK(iommu_map(dom, iommu_iova(0x1000), iommu_phys(frame), 4096,
+		IOMMU_READ | IOMMU_WRITE));
 	assert_true(rig_can_write(&r, RIG_DEV, 0x1000));
 	for (unsigned i = 0; i < 5000; i++) {
 		rig_can_write(&r, RIG_DEV, 0x100000 + (i << 12));
@@ -188,8 +184,7 @@ static void storm_ends_with_the_device_blocked(void **state)
 		}
 	}
 	assert_true(seen >= 100);
-	assert_int_equal(
-		iommu_device_info(r.iommu, rig_id(RIG_DEV), &info), IOMMU_OK);
+	OK(iommu_device_info(r.iommu, rig_id(RIG_DEV), &info));
 	assert_int_equal(info.state, IOMMU_DEVICE_QUARANTINED);
 	assert_string_equal(r.host.last_line,
 		"device 0000:00:03.0 is blocked: too many faults");
@@ -225,8 +220,7 @@ static void silenced_device_is_not_heard(void **state)
 			while (iommu_fault_next(r.iommu, &f))
 				;
 		}
-		assert_int_equal(iommu_device_info(r.iommu, rig_id(bdf), &info),
-			IOMMU_OK);
+		OK(iommu_device_info(r.iommu, rig_id(bdf), &info));
 		assert_int_equal(info.faults, 20);
 		/* Others are heard as before. */
 		seen = 0;
@@ -237,8 +231,7 @@ static void silenced_device_is_not_heard(void **state)
 		assert_int_equal(seen, 1);
 		rig_check(&r);
 		/* Until it is taken back into grace. */
-		assert_int_equal(
-			iommu_device_revive(r.iommu, rig_id(bdf)), IOMMU_OK);
+		OK(iommu_device_revive(r.iommu, rig_id(bdf)));
 		rig_can_read(&r, bdf, 0x1000);
 		assert_true(iommu_interrupt(r.iommu, 0));
 		assert_true(iommu_fault_next(r.iommu, &f));
@@ -342,11 +335,9 @@ static void interrupts_that_are_refused_are_faults(void **state)
 	(void)state;
 	rig_open(&r, "plain", MODEL_LAZY, 1);
 	rig_start_ok(&r);
-	assert_int_equal(
-		iommu_irq_alloc(r.iommu, rig_id(RIG_DEV), 4, &irq), IOMMU_OK);
-	assert_int_equal(iommu_irq_set(r.iommu, &irq, 3, &target), IOMMU_OK);
-	assert_int_equal(
-		iommu_irq_message(r.iommu, &irq, 3, &message), IOMMU_OK);
+	OK(iommu_irq_alloc(r.iommu, rig_id(RIG_DEV), 4, &irq));
+	OK(iommu_irq_set(r.iommu, &irq, 3, &target));
+	OK(iommu_irq_message(r.iommu, &irq, 3, &message));
 	assert_false(
 		model_msi(r.m, 0, RIG_OTHER, message.address, message.data));
 	assert_true(iommu_interrupt(r.iommu, 0));
@@ -362,7 +353,7 @@ static void interrupts_that_are_refused_are_faults(void **state)
 	assert_int_equal(iommu_fault_format(&f, line, 0), 0);
 	assert_int_equal(iommu_fault_format(&f, line, 5), 4);
 	assert_string_equal(line, "00:0");
-	assert_int_equal(iommu_irq_free(r.iommu, &irq), IOMMU_OK);
+	OK(iommu_irq_free(r.iommu, &irq));
 	rig_close(&r);
 }
 

@@ -37,8 +37,7 @@ static void prepare(const char *kind)
 
 static enum iommu_status read_table(void)
 {
-	assert_int_equal(
-		iommu_create(&rig.hooks, &rig.options, &rig.iommu), IOMMU_OK);
+	OK(iommu_create(&rig.hooks, &rig.options, &rig.iommu));
 	return iommu_discover(rig.iommu, table.bytes, table.size);
 }
 
@@ -50,8 +49,8 @@ static enum iommu_status discover(const char *kind)
 
 static void start(const char *kind)
 {
-	assert_int_equal(discover(kind), IOMMU_OK);
-	assert_int_equal(iommu_start(rig.iommu), IOMMU_OK);
+	OK(discover(kind));
+	OK(iommu_start(rig.iommu));
 }
 
 static void begin(void)
@@ -99,13 +98,13 @@ static void scopes_name_devices(void **state)
 	table_path(&table, DMAR_SCOPE_IOAPIC, 5, 0xf0, 1, straight);
 	table_close(&table);
 	start("plain");
-	assert_int_equal(state_of(MODEL_BDF(0, 3, 0)), IOMMU_OK);
+	OK(state_of(MODEL_BDF(0, 3, 0)));
 	assert_int_equal(state_of(MODEL_BDF(0, 4, 0)), IOMMU_UNCOVERED);
-	assert_int_equal(state_of(MODEL_BDF(0x20, 0, 2)), IOMMU_OK);
+	OK(state_of(MODEL_BDF(0x20, 0, 2)));
 	assert_int_equal(state_of(MODEL_BDF(0x20, 0, 0)), IOMMU_UNCOVERED);
 	/* All below a bridge that is named. */
-	assert_int_equal(state_of(MODEL_BDF(0x30, 0, 0)), IOMMU_OK);
-	assert_int_equal(state_of(MODEL_BDF(0x32, 0, 0)), IOMMU_OK);
+	OK(state_of(MODEL_BDF(0x30, 0, 0)));
+	OK(state_of(MODEL_BDF(0x32, 0, 0)));
 	assert_int_equal(state_of(MODEL_BDF(0x33, 0, 0)), IOMMU_UNCOVERED);
 	rig_close(&rig);
 }
@@ -126,7 +125,7 @@ static void paths_have_few_bits(void **state)
 	table_close(&table);
 	start("plain");
 	assert_int_equal(state_of(MODEL_BDF(0, 30, 0)), IOMMU_UNCOVERED);
-	assert_int_equal(state_of(MODEL_BDF(0, 30, 7)), IOMMU_OK);
+	OK(state_of(MODEL_BDF(0, 30, 7)));
 	rig_close(&rig);
 }
 
@@ -153,8 +152,8 @@ static void scopes_contradict_what_they_name(void **state)
 	table_path(&table, DMAR_SCOPE_IOAPIC, 1, 0, 1, port);
 	table_close(&table);
 	start("plain");
-	assert_int_equal(state_of(MODEL_BDF(0, 3, 0)), IOMMU_OK);
-	assert_int_equal(state_of(MODEL_BDF(0, 4, 0)), IOMMU_OK);
+	OK(state_of(MODEL_BDF(0, 3, 0)));
+	OK(state_of(MODEL_BDF(0, 4, 0)));
 	assert_int_equal(state_of(MODEL_BDF(0x20, 0, 0)), IOMMU_UNCOVERED);
 	words_start();
 	iommu_report_warnings(rig.iommu, words_sink, NULL);
@@ -190,9 +189,7 @@ static void unit_for_the_rest_may_stand_first(void **state)
 	start("plain");
 	assert_int_equal(iommu_unit_count(rig.iommu), 4);
 	assert_int_equal(state_of(MODEL_BDF(0, 3, 0)), IOMMU_UNCOVERED);
-	assert_int_equal(
-		iommu_device_info(rig.iommu, rig_id(MODEL_BDF(0, 4, 0)), &info),
-		IOMMU_OK);
+	OK(iommu_device_info(rig.iommu, rig_id(MODEL_BDF(0, 4, 0)), &info));
 	assert_int_equal(info.unit, 1);
 	words_start();
 	iommu_report_info(rig.iommu, words_sink, NULL);
@@ -221,12 +218,11 @@ static void tables_that_name_no_unit(void **state)
 	rig_close(&rig);
 	begin();
 	unit_for_all();
-	assert_int_equal(discover("plain"), IOMMU_OK);
+	OK(discover("plain"));
 	rig_close(&rig);
 	/* The length says less than the header needs. */
 	rig_open(&rig, "plain", MODEL_LAZY, 1);
-	assert_int_equal(
-		iommu_create(&rig.hooks, &rig.options, &rig.iommu), IOMMU_OK);
+	OK(iommu_create(&rig.hooks, &rig.options, &rig.iommu));
 	table_finish(&table);
 	table.bytes[4] = 40;
 	table.bytes[5] = 0;
@@ -249,7 +245,7 @@ static void tables_may_be_long(void **state)
 	}
 	start("plain");
 	assert_int_equal(iommu_unit_count(rig.iommu), 64);
-	assert_int_equal(state_of(MODEL_BDF(0, 3, 0)), IOMMU_OK);
+	OK(state_of(MODEL_BDF(0, 3, 0)));
 	rig_close(&rig);
 }
 
@@ -264,9 +260,7 @@ static void nth_page_of_discovery_is_missing(void **state)
 		begin();
 		unit_for_all();
 		prepare("plain");
-		assert_int_equal(
-			iommu_create(&rig.hooks, &rig.options, &rig.iommu),
-			IOMMU_OK);
+		OK(iommu_create(&rig.hooks, &rig.options, &rig.iommu));
 		model_fail_alloc(rig.m, n, false);
 		status = iommu_discover(rig.iommu, table.bytes, table.size);
 		if (status == IOMMU_OK)
@@ -282,7 +276,7 @@ static void nth_page_of_discovery_is_missing(void **state)
 					rig.iommu, table.bytes, table.size);
 			assert_true(again == IOMMU_OK ||
 				again == IOMMU_WRONG_STATE);
-			assert_int_equal(iommu_start(rig.iommu), IOMMU_OK);
+			OK(iommu_start(rig.iommu));
 		}
 		model_fail_alloc(rig.m, 0, false);
 		rig_close(&rig);
@@ -336,11 +330,10 @@ static void refused(const char *kind, const char *why)
 	rig.hooks.regs_map = regs_map;
 	if (!strcmp(kind, "non-coherent"))
 		rig.hooks.cache_flush = NULL;
-	assert_int_equal(
-		iommu_create(&rig.hooks, &rig.options, &rig.iommu), IOMMU_OK);
+	OK(iommu_create(&rig.hooks, &rig.options, &rig.iommu));
 	assert_int_equal(iommu_discover(rig.iommu, table.bytes, table.size),
 		why ? IOMMU_NO_UNIT : IOMMU_OK);
-	assert_int_equal(iommu_unit_info(rig.iommu, 0, &info), IOMMU_OK);
+	OK(iommu_unit_info(rig.iommu, 0, &info));
 	if (why) {
 		assert_int_equal(info.state, IOMMU_UNIT_REFUSED);
 		assert_string_equal(info.reason, why);
@@ -406,9 +399,8 @@ static void new_units_have_no_register_interface(void **state)
 		lie.version = n ? 0x60 : 0x50;
 		rig.hooks.reg_read = reg_read;
 		rig.options.interface = IOMMU_INTERFACE_REGISTERS;
-		assert_int_equal(read_table(), IOMMU_OK);
-		assert_int_equal(
-			iommu_unit_info(rig.iommu, 0, &info), IOMMU_OK);
+		OK(read_table());
+		OK(iommu_unit_info(rig.iommu, 0, &info));
 		assert_int_equal(info.queued, n);
 		rig_close(&rig);
 		memset(&lie, 0, sizeof(lie));
@@ -437,8 +429,7 @@ static void reserved_memory_is_listed(void **state)
 	table_close(&table);
 	start("plain");
 	assert_int_equal(iommu_reserved_count(rig.iommu), 2);
-	assert_int_equal(
-		iommu_reserved_region(rig.iommu, 1, &region), IOMMU_OK);
+	OK(iommu_reserved_region(rig.iommu, 1, &region));
 	assert_int_equal(region.segment, 0);
 	assert_int_equal(region.first.v, 0x800000);
 	assert_int_equal(region.last.v, 0x802fff);
@@ -446,13 +437,9 @@ static void reserved_memory_is_listed(void **state)
 		IOMMU_BAD_ARGUMENT);
 	assert_int_equal(
 		iommu_reserved_region(rig.iommu, 0, NULL), IOMMU_BAD_ARGUMENT);
-	assert_int_equal(
-		iommu_device_info(rig.iommu, rig_id(MODEL_BDF(0, 3, 0)), &info),
-		IOMMU_OK);
+	OK(iommu_device_info(rig.iommu, rig_id(MODEL_BDF(0, 3, 0)), &info));
 	assert_true(info.reserved_memory);
-	assert_int_equal(
-		iommu_device_info(rig.iommu, rig_id(MODEL_BDF(0, 4, 0)), &info),
-		IOMMU_OK);
+	OK(iommu_device_info(rig.iommu, rig_id(MODEL_BDF(0, 4, 0)), &info));
 	assert_false(info.reserved_memory);
 	rig_close(&rig);
 }
@@ -473,10 +460,9 @@ static void interrupt_sources_are_named(void **state)
 	table_path(&table, DMAR_SCOPE_HPET, 0, 0xf1, 2, hpet);
 	table_close(&table);
 	start("plain");
-	assert_int_equal(
-		iommu_irq_alloc_ioapic(rig.iommu, 8, 16, &irq), IOMMU_OK);
+	OK(iommu_irq_alloc_ioapic(rig.iommu, 8, 16, &irq));
 	assert_int_equal(irq.source, MODEL_BDF(0xf0, 0x1e, 7));
-	assert_int_equal(iommu_irq_alloc_hpet(rig.iommu, 0, 1, &irq), IOMMU_OK);
+	OK(iommu_irq_alloc_hpet(rig.iommu, 0, 1, &irq));
 	assert_int_equal(irq.source, MODEL_BDF(0xf1, 0x0f, 1));
 	assert_int_equal(irq.unit, 1);
 	assert_int_equal(
@@ -504,10 +490,9 @@ static void firmware_may_not_want_remapping(void **state)
 		unit_for_all();
 		prepare("plain");
 		rig.options.interrupt_remapping = choice[n];
-		assert_int_equal(read_table(), IOMMU_OK);
-		assert_int_equal(iommu_start(rig.iommu), IOMMU_OK);
-		assert_int_equal(
-			iommu_unit_info(rig.iommu, 0, &info), IOMMU_OK);
+		OK(read_table());
+		OK(iommu_start(rig.iommu));
+		OK(iommu_unit_info(rig.iommu, 0, &info));
 		assert_int_equal(info.interrupt_remapping, n == 1);
 		rig_close(&rig);
 	}
@@ -523,8 +508,7 @@ static void remapping_stays_off_without_wide_ids(void **state)
 		rig_open(&rig, "no-eim", MODEL_LAZY, 1);
 		rig.options.x2apic = n ? IOMMU_ON : IOMMU_AUTO;
 		rig_start_ok(&rig);
-		assert_int_equal(
-			iommu_unit_info(rig.iommu, 0, &info), IOMMU_OK);
+		OK(iommu_unit_info(rig.iommu, 0, &info));
 		assert_int_equal(info.interrupt_remapping, !n);
 		rig_close(&rig);
 	}
@@ -572,21 +556,17 @@ static void ats_needs_a_port_that_has_it(void **state)
 		if (n == 4)
 			rig.hooks.pci_write = NULL;
 		rig.options.ats = IOMMU_ON;
-		assert_int_equal(read_table(), IOMMU_OK);
-		assert_int_equal(iommu_start(rig.iommu), IOMMU_OK);
+		OK(read_table());
+		OK(iommu_start(rig.iommu));
 		domain = rig_mapped_domain(&rig);
 		for (unsigned k = 0; k < 4; k++) {
 			bool on = k == 3 || n == 1 || (n == 2 && k < 2);
 
-			assert_int_equal(iommu_attach(rig.iommu,
-						 rig_id(device[k]), domain),
-				IOMMU_OK);
+			OK(iommu_attach(rig.iommu, rig_id(device[k]), domain));
 			assert_int_equal(
 				board_get(device[k], at[k] + 6, 2) >> 15,
 				on && n != 4);
-			assert_int_equal(
-				iommu_detach(rig.iommu, rig_id(device[k])),
-				IOMMU_OK);
+			OK(iommu_detach(rig.iommu, rig_id(device[k])));
 			assert_int_equal(
 				board_get(device[k], at[k] + 6, 2) >> 15, 0);
 		}
@@ -594,7 +574,7 @@ static void ats_needs_a_port_that_has_it(void **state)
 		assert_int_equal(model_violations_of(rig.m, MODEL_V_ATS),
 			model_violation_count(rig.m));
 		model_violations_clear(rig.m);
-		assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+		OK(iommu_domain_destroy(domain));
 		rig_close(&rig);
 	}
 }
@@ -632,9 +612,7 @@ static void structures_in_words(void **state)
 	table_close(&table);
 	table_finish(&table);
 	words_start();
-	assert_int_equal(
-		iommu_decode_dmar(table.bytes, table.size, words_sink, NULL),
-		IOMMU_OK);
+	OK(iommu_decode_dmar(table.bytes, table.size, words_sink, NULL));
 	words_have("reserved 0x7f000000-0x7fffffff, segment 3");
 	words_have("unit at 0xfed90000 is near memory node 3");
 	words_have("ACPI device 9 is _.SBK??\n");
@@ -656,7 +634,7 @@ static unsigned unit_of(unsigned segment, uint16_t bdf)
 		.segment = (uint16_t)segment, .requester = bdf};
 	struct iommu_device_info info;
 
-	assert_int_equal(iommu_device_info(rig.iommu, id, &info), IOMMU_OK);
+	OK(iommu_device_info(rig.iommu, id, &info));
 	return info.unit;
 }
 
@@ -758,16 +736,14 @@ static void reserved_depth_is_not_believed(void **state)
 	rig_open_machine(
 		&rig, model_create_usual(&kind, MODEL_LAZY, 0, 1, false));
 	rig_start_ok(&rig);
-	assert_int_equal(iommu_attach(rig.iommu, rig_id(RIG_DEV),
-				 iommu_domain_identity(rig.iommu)),
-		IOMMU_OK);
+	OK(iommu_attach(
+		rig.iommu, rig_id(RIG_DEV), iommu_domain_identity(rig.iommu)));
 	assert_true(rig_can_write(&rig, RIG_DEV, 0x100000));
 	domain = rig_mapped_domain(&rig);
-	assert_int_equal(
-		iommu_attach(rig.iommu, rig_id(RIG_OTHER), domain), IOMMU_OK);
-	assert_int_equal(iommu_detach(rig.iommu, rig_id(RIG_DEV)), IOMMU_OK);
-	assert_int_equal(iommu_detach(rig.iommu, rig_id(RIG_OTHER)), IOMMU_OK);
-	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	OK(iommu_attach(rig.iommu, rig_id(RIG_OTHER), domain));
+	OK(iommu_detach(rig.iommu, rig_id(RIG_DEV)));
+	OK(iommu_detach(rig.iommu, rig_id(RIG_OTHER)));
+	OK(iommu_domain_destroy(domain));
 	rig_close(&rig);
 }
 
@@ -804,8 +780,7 @@ static void what_no_unit_covers_is_left_alone(void **state)
 		IOMMU_UNCOVERED);
 	assert_int_equal(iommu_device_revive(rig.iommu, rig_id(below)),
 		IOMMU_WRONG_STATE);
-	assert_int_equal(
-		iommu_device_removed(rig.iommu, rig_id(below)), IOMMU_OK);
+	OK(iommu_device_removed(rig.iommu, rig_id(below)));
 	rig_close(&rig);
 }
 
@@ -828,7 +803,7 @@ static void device_of_a_unit_too_many_is_uncovered(void **state)
 		table_close(&table);
 	}
 	start("plain");
-	assert_int_equal(state_of(RIG_DEV), IOMMU_OK);
+	OK(state_of(RIG_DEV));
 	assert_int_equal(state_of(RIG_OTHER), IOMMU_UNCOVERED);
 	rig_close(&rig);
 }
@@ -847,8 +822,8 @@ static void quirk_is_told_of_once(void **state)
 	unit_for_all();
 	start("plain");
 	before = rig.host.logged[IOMMU_LOG_WARNING];
-	assert_int_equal(state_of(RIG_DEV), IOMMU_OK);
-	assert_int_equal(state_of(RIG_OTHER), IOMMU_OK);
+	OK(state_of(RIG_DEV));
+	OK(state_of(RIG_OTHER));
 	assert_int_equal(rig.host.logged[IOMMU_LOG_WARNING], before + 1);
 	rig_close(&rig);
 }

@@ -61,14 +61,9 @@ static void leave(
 	rig_start_ok(&p->first);
 	p->page = rig_frame(&p->first, 9);
 	domain = rig_mapped_domain(&p->first);
-	assert_int_equal(iommu_map(domain, iommu_iova(AT), iommu_phys(p->page),
-				 4096, RW),
-		IOMMU_OK);
-	assert_int_equal(
-		iommu_attach(p->first.iommu, rig_id(RIG_OTHER), domain),
-		IOMMU_OK);
-	assert_int_equal(iommu_hand_over(p->first.iommu, IOMMU_HAND_OVER_KEPT),
-		IOMMU_OK);
+	OK(iommu_map(domain, iommu_iova(AT), iommu_phys(p->page), 4096, RW));
+	OK(iommu_attach(p->first.iommu, rig_id(RIG_OTHER), domain));
+	OK(iommu_hand_over(p->first.iommu, IOMMU_HAND_OVER_KEPT));
 	root = model_read64(p->m, model_unit_base(p->m, 0) + RTADDR);
 	p->context = model_ptr(p->m, root & ~0xfffull);
 	p->context = model_ptr(p->m, p->context[0] & ~0xfffull);
@@ -84,7 +79,7 @@ static void leave(
 /** Ends the next system; nothing of it is left. */
 static void end(struct play *p)
 {
-	assert_int_equal(iommu_destroy(p->next.iommu), IOMMU_OK);
+	OK(iommu_destroy(p->next.iommu));
 	assert_int_equal(
 		model_pages_in_use(p->m, MODEL_OWNER_DRIVER), p->pages);
 	assert_int_equal(model_violation_count(p->m), 0);
@@ -95,8 +90,7 @@ static uint16_t did_of(struct play *p, uint16_t bdf)
 {
 	struct iommu_device_info info;
 
-	assert_int_equal(
-		iommu_device_info(p->next.iommu, rig_id(bdf), &info), IOMMU_OK);
+	OK(iommu_device_info(p->next.iommu, rig_id(bdf), &info));
 	return info.did;
 }
 
@@ -136,15 +130,14 @@ static void ids_are_kept_until_the_end(void **state)
 			assert_int_equal(id, n);
 		}
 	assert_false(__did_take(&p.next.iommu->unit[0]->dids, &id));
-	assert_int_equal(iommu_inherited_end(p.next.iommu), IOMMU_OK);
+	OK(iommu_inherited_end(p.next.iommu));
 	assert_int_equal(iommu_inherited_count(p.next.iommu), 0);
 	/* What they leave is given to others once. */
 	domain = rig_mapped_domain(&p.next);
-	assert_int_equal(
-		iommu_attach(p.next.iommu, rig_id(RIG_DEV), domain), IOMMU_OK);
+	OK(iommu_attach(p.next.iommu, rig_id(RIG_DEV), domain));
 	id = did_of(&p, RIG_DEV);
 	assert_true(is_inherited_id(id));
-	assert_int_equal(iommu_inherited_end(p.next.iommu), IOMMU_OK);
+	OK(iommu_inherited_end(p.next.iommu));
 	for (unsigned n = 2; n < 150; n++)
 		if (is_inherited_id(n) && n != id) {
 			uint16_t more;
@@ -154,8 +147,8 @@ static void ids_are_kept_until_the_end(void **state)
 			assert_true(is_inherited_id(more));
 			assert_int_not_equal(more, id);
 		}
-	assert_int_equal(iommu_detach(p.next.iommu, rig_id(RIG_DEV)), IOMMU_OK);
-	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	OK(iommu_detach(p.next.iommu, rig_id(RIG_DEV)));
+	OK(iommu_domain_destroy(domain));
 	end(&p);
 }
 
@@ -201,12 +194,12 @@ static void interrupts_are_kept_until_the_end(void **state)
 	/* Not for a moment without remapping. */
 	assert_int_equal(unmapped, 0);
 	assert_int_equal(take_all(&p, taken), COUNT - kept);
-	assert_int_equal(iommu_inherited_end(p.next.iommu), IOMMU_OK);
+	OK(iommu_inherited_end(p.next.iommu));
 	for (unsigned n = 0; n < COUNT; n++)
 		taken[n] = !was_kept[n];
 	/* Each of them once, whatever is ended again. */
 	assert_int_equal(take_all(&p, taken), kept);
-	assert_int_equal(iommu_inherited_end(p.next.iommu), IOMMU_OK);
+	OK(iommu_inherited_end(p.next.iommu));
 	assert_int_equal(take_all(&p, taken), 0);
 	end(&p);
 }
@@ -248,7 +241,7 @@ static void unsound_entries_are_left_out(void **state)
 		assert_int_equal(
 			iommu_inherited_count(p.next.iommu), 1 + row[n].sound);
 		assert_true(rig_can_write(&p.next, RIG_OTHER, AT));
-		assert_int_equal(iommu_inherited_end(p.next.iommu), IOMMU_OK);
+		OK(iommu_inherited_end(p.next.iommu));
 		assert_false(rig_can_write(&p.next, RIG_OTHER, AT));
 		end(&p);
 	}
@@ -273,8 +266,7 @@ static void stopped_unit_is_told_of(void **state)
 		rig_start_ok(&p.next);
 		model_unit_hang(p.m, 0, n);
 		status = iommu_inherited_end(p.next.iommu);
-		assert_int_equal(
-			iommu_unit_info(p.next.iommu, 0, &info), IOMMU_OK);
+		OK(iommu_unit_info(p.next.iommu, 0, &info));
 		lost = info.state == IOMMU_UNIT_FAILED;
 		assert_int_equal(status, lost ? IOMMU_UNIT_LOST : IOMMU_OK);
 		rig_close_anyhow(&p.next);
@@ -301,8 +293,7 @@ static void blocked_hand_over_ends_the_heritage(void **state)
 		if (n)
 			model_unit_hang(p.m, 0, n - 1);
 		status = iommu_hand_over(p.next.iommu, IOMMU_HAND_OVER_BLOCKED);
-		assert_int_equal(
-			iommu_unit_info(p.next.iommu, 0, &info), IOMMU_OK);
+		OK(iommu_unit_info(p.next.iommu, 0, &info));
 		stopped = strcmp(info.reason, "handed over") != 0;
 		if (stopped) {
 			assert_int_equal(status, IOMMU_UNIT_LOST);
@@ -325,9 +316,8 @@ static void handed_over_unit_says_so(void **state)
 	(void)state;
 	rig_open(&r, "plain", MODEL_LAZY, 1);
 	rig_start_ok(&r);
-	assert_int_equal(
-		iommu_hand_over(r.iommu, IOMMU_HAND_OVER_BLOCKED), IOMMU_OK);
-	assert_int_equal(iommu_unit_info(r.iommu, 0, &info), IOMMU_OK);
+	OK(iommu_hand_over(r.iommu, IOMMU_HAND_OVER_BLOCKED));
+	OK(iommu_unit_info(r.iommu, 0, &info));
 	assert_int_equal(info.state, IOMMU_UNIT_FAILED);
 	assert_string_equal(info.reason, "handed over");
 	rig_close_anyhow(&r);
@@ -344,7 +334,7 @@ static void old_errors_are_cleared(void **state)
 	rig_start_ok(&p.next);
 	assert_int_equal(
 		model_read32(p.m, model_unit_base(p.m, 0) + FSTS) & 0x21, 0);
-	assert_int_equal(iommu_inherited_end(p.next.iommu), IOMMU_OK);
+	OK(iommu_inherited_end(p.next.iommu));
 	end(&p);
 }
 

@@ -22,8 +22,7 @@ static uint16_t id_of(struct rig *r, uint16_t bdf)
 {
 	struct iommu_device_info info;
 
-	assert_int_equal(
-		iommu_device_info(r->iommu, rig_id(bdf), &info), IOMMU_OK);
+	OK(iommu_device_info(r->iommu, rig_id(bdf), &info));
 	return info.did;
 }
 
@@ -32,17 +31,15 @@ static struct iommu_domain *attached(
 {
 	struct iommu_domain *domain = rig_mapped_domain(r);
 
-	assert_int_equal(iommu_attach(r->iommu, rig_id(bdf), domain), IOMMU_OK);
-	assert_int_equal(
-		iommu_map(domain, iommu_iova(AT), iommu_phys(frame), 4096, RW),
-		IOMMU_OK);
+	OK(iommu_attach(r->iommu, rig_id(bdf), domain));
+	OK(iommu_map(domain, iommu_iova(AT), iommu_phys(frame), 4096, RW));
 	return domain;
 }
 
 static void gone(struct rig *r, uint16_t bdf, struct iommu_domain *domain)
 {
-	assert_int_equal(iommu_detach(r->iommu, rig_id(bdf)), IOMMU_OK);
-	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	OK(iommu_detach(r->iommu, rig_id(bdf)));
+	OK(iommu_domain_destroy(domain));
 }
 
 static void every_owner_has_its_own(void **state)
@@ -135,8 +132,7 @@ static void are_wide_in_every_place(void **state)
 	assert_true(rig_can_write(&r, RIG_DEV, AT));
 	assert_true(rig_can_write(&r, RIG_OTHER, AT));
 	rig_check(&r);
-	assert_int_equal(
-		iommu_unmap_now(second, iommu_iova(AT), 4096), IOMMU_OK);
+	OK(iommu_unmap_now(second, iommu_iova(AT), 4096));
 	assert_true(rig_can_write(&r, RIG_DEV, AT));
 	assert_false(rig_can_write(&r, RIG_OTHER, AT));
 	rig_check(&r);
@@ -169,10 +165,8 @@ static void are_not_lost_when_memory_is(void **state)
 		status = iommu_attach(r.iommu, rig_id(RIG_BEHIND_PORT), domain);
 		model_fail_alloc(r.m, 0, false);
 		if (status == IOMMU_NO_MEMORY)
-			assert_int_equal(
-				iommu_attach(r.iommu, rig_id(RIG_BEHIND_PORT),
-					domain),
-				IOMMU_OK);
+			OK(iommu_attach(
+				r.iommu, rig_id(RIG_BEHIND_PORT), domain));
 		assert_int_equal(__builtin_popcountll(~*taken), free - 1);
 		gone(&r, RIG_BEHIND_PORT, domain);
 		assert_int_equal(__builtin_popcountll(~*taken), free);
@@ -263,8 +257,7 @@ static void take_one_now(struct rig *r)
 {
 	struct iommu_domain *domain = rig_mapped_domain(r);
 
-	assert_int_equal(
-		iommu_attach(r->iommu, rig_id(RIG_OTHER), domain), IOMMU_OK);
+	OK(iommu_attach(r->iommu, rig_id(RIG_OTHER), domain));
 	assert_int_not_equal(id_of(r, RIG_OTHER), other_cpu.leaving);
 	gone(r, RIG_OTHER, domain);
 }

@@ -50,21 +50,14 @@ static void leave(struct play *p, const char *kind, enum model_mode mode)
 	rig_start_ok(&p->first);
 	p->page = rig_frame(&p->first, 9);
 	domain = rig_mapped_domain(&p->first);
-	assert_int_equal(iommu_map(domain, iommu_iova(AT), iommu_phys(p->page),
-				 4096, RW),
-		IOMMU_OK);
-	assert_int_equal(iommu_attach(p->first.iommu, rig_id(RIG_DEV),
-				 iommu_domain_identity(p->first.iommu)),
-		IOMMU_OK);
-	assert_int_equal(
-		iommu_attach(p->first.iommu, rig_id(RIG_OTHER), domain),
-		IOMMU_OK);
-	assert_int_equal(iommu_attach(p->first.iommu, rig_id(RIG_ATS), domain),
-		IOMMU_OK);
+	OK(iommu_map(domain, iommu_iova(AT), iommu_phys(p->page), 4096, RW));
+	OK(iommu_attach(p->first.iommu, rig_id(RIG_DEV),
+		iommu_domain_identity(p->first.iommu)));
+	OK(iommu_attach(p->first.iommu, rig_id(RIG_OTHER), domain));
+	OK(iommu_attach(p->first.iommu, rig_id(RIG_ATS), domain));
 	assert_true(rig_can_write(&p->first, RIG_DEV, p->page));
 	assert_true(rig_can_write(&p->first, RIG_OTHER, AT));
-	assert_int_equal(iommu_hand_over(p->first.iommu, IOMMU_HAND_OVER_KEPT),
-		IOMMU_OK);
+	OK(iommu_hand_over(p->first.iommu, IOMMU_HAND_OVER_KEPT));
 	rig_open_machine(&p->next, p->m);
 	p->next.options.take_over = IOMMU_TAKE_OVER_KEPT;
 	p->next.options.ats = IOMMU_ON;
@@ -88,20 +81,16 @@ static void ids_of_both_are_kept_apart(void **state)
 		assert_true(rig_can_write(&p.next, RIG_OTHER, AT));
 		assert_false(rig_can_write(&p.next, RIG_BEHIND_PORT, AT));
 		/* The second's identity is not the first's. */
-		assert_int_equal(
-			iommu_attach(p.next.iommu, rig_id(RIG_BEHIND_PORT),
-				iommu_domain_identity(p.next.iommu)),
-			IOMMU_OK);
+		OK(iommu_attach(p.next.iommu, rig_id(RIG_BEHIND_PORT),
+			iommu_domain_identity(p.next.iommu)));
 		assert_true(rig_can_write(&p.next, RIG_BEHIND_PORT, p.page));
-		assert_int_equal(iommu_inherited_end(p.next.iommu), IOMMU_OK);
+		OK(iommu_inherited_end(p.next.iommu));
 		assert_int_equal(iommu_inherited_count(p.next.iommu), 0);
 		assert_false(rig_can_write(&p.next, RIG_DEV, p.page));
 		assert_false(rig_can_write(&p.next, RIG_OTHER, AT));
 		assert_true(rig_can_write(&p.next, RIG_BEHIND_PORT, p.page));
-		assert_int_equal(
-			iommu_detach(p.next.iommu, rig_id(RIG_BEHIND_PORT)),
-			IOMMU_OK);
-		assert_int_equal(iommu_destroy(p.next.iommu), IOMMU_OK);
+		OK(iommu_detach(p.next.iommu, rig_id(RIG_BEHIND_PORT)));
+		OK(iommu_destroy(p.next.iommu));
 		assert_int_equal(model_violation_count(p.m), 0);
 		model_destroy(p.m);
 	}
@@ -151,13 +140,12 @@ static void nth_page_is_missing(void **state)
 				status == IOMMU_NO_MEMORY);
 			assert_true(status != IOMMU_OK ||
 				!iommu_inherited_count(p.next.iommu));
-			assert_int_equal(
-				iommu_inherited_end(p.next.iommu), IOMMU_OK);
+			OK(iommu_inherited_end(p.next.iommu));
 			assert_false(rig_can_write(&p.next, RIG_DEV, p.page));
 		}
 		assert_int_equal(model_violation_count(p.m), 0);
 		if (p.next.iommu)
-			assert_int_equal(iommu_destroy(p.next.iommu), IOMMU_OK);
+			OK(iommu_destroy(p.next.iommu));
 		model_destroy(p.m);
 		if (!hit) {
 			n = 0;
@@ -178,19 +166,17 @@ static void first_device_of_the_next_bus_is_found(void **state)
 	rig_open_machine(&first, m);
 	rig_start_ok(&first);
 	page = rig_frame(&first, 9);
-	assert_int_equal(iommu_attach(first.iommu, rig_id(RIG_BEHIND_PORT),
-				 iommu_domain_identity(first.iommu)),
-		IOMMU_OK);
-	assert_int_equal(
-		iommu_hand_over(first.iommu, IOMMU_HAND_OVER_KEPT), IOMMU_OK);
+	OK(iommu_attach(first.iommu, rig_id(RIG_BEHIND_PORT),
+		iommu_domain_identity(first.iommu)));
+	OK(iommu_hand_over(first.iommu, IOMMU_HAND_OVER_KEPT));
 	rig_open_machine(&next, m);
 	next.options.take_over = IOMMU_TAKE_OVER_KEPT;
 	rig_start_ok(&next);
 	assert_int_equal(iommu_inherited_count(next.iommu), 1);
 	assert_true(rig_can_write(&next, RIG_BEHIND_PORT, page));
-	assert_int_equal(iommu_inherited_end(next.iommu), IOMMU_OK);
+	OK(iommu_inherited_end(next.iommu));
 	assert_false(rig_can_write(&next, RIG_BEHIND_PORT, page));
-	assert_int_equal(iommu_destroy(next.iommu), IOMMU_OK);
+	OK(iommu_destroy(next.iommu));
 	assert_int_equal(model_violation_count(m), 0);
 	model_destroy(m);
 }
@@ -214,9 +200,7 @@ static void silent_device_is_kept_back(void **state)
 		assert_true(status == IOMMU_OK || status == IOMMU_UNCONFIRMED ||
 			status == IOMMU_DEVICE_BROKEN);
 		assert_false(rig_can_write(&p.next, RIG_OTHER, AT));
-		assert_int_equal(
-			iommu_device_info(p.next.iommu, rig_id(RIG_ATS), &info),
-			IOMMU_OK);
+		OK(iommu_device_info(p.next.iommu, rig_id(RIG_ATS), &info));
 		assert_int_equal(info.state, IOMMU_DEVICE_QUARANTINED);
 		rig_close_anyhow(&p.next);
 	}
@@ -237,21 +221,16 @@ static void removed_device_is_not_asked(void **state)
 		rig_start_ok(&p.next);
 		model_device_remove(p.m, 0, RIG_ATS);
 		/* Nothing is inherited by this one, on any unit. */
-		assert_int_equal(iommu_device_removed(
-					 p.next.iommu, rig_id(RIG_BEHIND_PORT)),
-			IOMMU_OK);
+		OK(iommu_device_removed(p.next.iommu, rig_id(RIG_BEHIND_PORT)));
 		assert_int_equal(iommu_inherited_count(p.next.iommu), 3);
 		if (k & 1)
-			assert_int_equal(iommu_device_removed(
-						 p.next.iommu, rig_id(RIG_ATS)),
-				IOMMU_OK);
-		assert_int_equal(iommu_inherited_end(p.next.iommu), IOMMU_OK);
+			OK(iommu_device_removed(p.next.iommu, rig_id(RIG_ATS)));
+		OK(iommu_inherited_end(p.next.iommu));
 		assert_int_equal(iommu_inherited_count(p.next.iommu), 0);
-		assert_int_equal(
-			iommu_unit_stats(p.next.iommu, 0, &stats), IOMMU_OK);
+		OK(iommu_unit_stats(p.next.iommu, 0, &stats));
 		assert_int_equal(stats.device_timeouts, 0);
 		assert_int_equal(stats.device_tlb_flushes, 0);
-		assert_int_equal(iommu_destroy(p.next.iommu), IOMMU_OK);
+		OK(iommu_destroy(p.next.iommu));
 		assert_int_equal(model_violation_count(p.m), 0);
 		model_destroy(p.m);
 	}
@@ -267,8 +246,7 @@ static void removed_device_leaves_nothing_on_any_unit(void **state)
 	rig_start_ok(&p.next);
 	model_device_remove(p.m, 0, RIG_OTHER);
 	assert_int_equal(iommu_inherited_count(p.next.iommu), 3);
-	assert_int_equal(iommu_device_removed(p.next.iommu, rig_id(RIG_OTHER)),
-		IOMMU_OK);
+	OK(iommu_device_removed(p.next.iommu, rig_id(RIG_OTHER)));
 	assert_int_equal(iommu_inherited_count(p.next.iommu), 2);
 	rig_close_anyhow(&p.next);
 }
@@ -283,13 +261,11 @@ static void ids_without_a_function_end_with_their_bus(void **state)
 	leave(&p, "plain", MODEL_LAZY);
 	rig_start_ok(&p.next);
 	model_device_remove(p.m, 0, RIG_OTHER);
-	assert_int_equal(iommu_attach(p.next.iommu, rig_id(RIG_BEHIND_PORT),
-				 iommu_domain_identity(p.next.iommu)),
-		IOMMU_OK);
+	OK(iommu_attach(p.next.iommu, rig_id(RIG_BEHIND_PORT),
+		iommu_domain_identity(p.next.iommu)));
 	assert_int_equal(iommu_inherited_count(p.next.iommu), 3);
-	assert_int_equal(iommu_attach(p.next.iommu, rig_id(MODEL_BDF(0, 1, 0)),
-				 iommu_domain_identity(p.next.iommu)),
-		IOMMU_OK);
+	OK(iommu_attach(p.next.iommu, rig_id(MODEL_BDF(0, 1, 0)),
+		iommu_domain_identity(p.next.iommu)));
 	assert_int_equal(iommu_inherited_count(p.next.iommu), 2);
 	assert_true(rig_can_write(&p.next, RIG_DEV, p.page));
 	rig_close_anyhow(&p.next);
@@ -306,9 +282,9 @@ static void old_tlb_ends_while_translation_is_off(void **state)
 	leave(&p, "plain", MODEL_LAZY);
 	rig_start_ok(&p.next);
 	assert_true(model_ats_request(p.m, 0, RIG_ATS, AT, true));
-	assert_int_equal(iommu_power(p.next.iommu, false), IOMMU_OK);
-	assert_int_equal(iommu_detach(p.next.iommu, rig_id(RIG_ATS)), IOMMU_OK);
-	assert_int_equal(iommu_unit_stats(p.next.iommu, 0, &stats), IOMMU_OK);
+	OK(iommu_power(p.next.iommu, false));
+	OK(iommu_detach(p.next.iommu, rig_id(RIG_ATS)));
+	OK(iommu_unit_stats(p.next.iommu, 0, &stats));
 	assert_int_equal(stats.device_tlb_flushes, 0);
 	assert_int_equal(
 		model_pci_read(p.m, 0, 0, (uint8_t)RIG_ATS, 0x106, 2), 0);
@@ -337,7 +313,7 @@ static void without_a_free_id_nothing_is_taken_over(void **state)
 			(entry[2 * RIG_OTHER + 1] & 7) | (uint64_t)n << 8;
 	}
 	assert_int_equal(rig_start(&p.next), IOMMU_NO_DOMAIN_ID);
-	assert_int_equal(iommu_unit_info(p.next.iommu, 0, &info), IOMMU_OK);
+	OK(iommu_unit_info(p.next.iommu, 0, &info));
 	assert_int_equal(info.state, IOMMU_UNIT_FAILED);
 	assert_int_equal(iommu_attach(p.next.iommu, rig_id(RIG_DEV),
 				 iommu_domain_identity(p.next.iommu)),
@@ -357,9 +333,7 @@ static void interrupt_entries_outside_of_memory_are_left(void **state)
 	model_write64(p.m, model_unit_base(p.m, 0) + IRTA, 0x3fff00000000 | 7);
 	rig_start_ok(&p.next);
 	all_is_kept(&p);
-	assert_int_equal(
-		iommu_irq_alloc(p.next.iommu, rig_id(RIG_DEV), 1, &irq),
-		IOMMU_OK);
+	OK(iommu_irq_alloc(p.next.iommu, rig_id(RIG_DEV), 1, &irq));
 	assert_int_equal(irq.first, 0);
 	rig_close_anyhow(&p.next);
 }
@@ -376,8 +350,7 @@ static void lost_unit_is_left_out_of_the_next_hand_over(void **state)
 	assert_int_equal(
 		iommu_detach(p.next.iommu, rig_id(RIG_OTHER)), IOMMU_UNIT_LOST);
 	assert_int_equal(iommu_inherited_end(p.next.iommu), IOMMU_UNIT_LOST);
-	assert_int_equal(
-		iommu_hand_over(p.next.iommu, IOMMU_HAND_OVER_KEPT), IOMMU_OK);
+	OK(iommu_hand_over(p.next.iommu, IOMMU_HAND_OVER_KEPT));
 	assert_false(rig_can_write(&p.next, RIG_DEV, p.page));
 	rig_close_anyhow(&p.next);
 }
@@ -397,9 +370,7 @@ static void one_unconfirmed_entry_haunts_the_unit(void **state)
 	assert_int_equal(
 		iommu_detach(p.next.iommu, rig_id(RIG_DEV)), IOMMU_UNCONFIRMED);
 	refuse(false);
-	assert_int_equal(
-		iommu_device_info(p.next.iommu, rig_id(RIG_DEV), &info),
-		IOMMU_OK);
+	OK(iommu_device_info(p.next.iommu, rig_id(RIG_DEV), &info));
 	assert_int_equal(info.state, IOMMU_DEVICE_QUARANTINED);
 	assert_int_equal(iommu_inherited_end(p.next.iommu), IOMMU_UNCONFIRMED);
 	assert_int_equal(iommu_inherited_count(p.next.iommu), 0);
@@ -430,15 +401,10 @@ static void nth_page_of_an_attach_is_missing(void **state)
 			status == IOMMU_NOT_ATTACHED);
 		assert_true(rig_can_write(&p.next, RIG_OTHER, AT));
 		if (status == IOMMU_NO_MEMORY && n & 1)
-			assert_int_equal(
-				iommu_attach(p.next.iommu,
-					rig_id(RIG_BEHIND_PORT),
-					iommu_domain_identity(p.next.iommu)),
-				IOMMU_OK);
+			OK(iommu_attach(p.next.iommu, rig_id(RIG_BEHIND_PORT),
+				iommu_domain_identity(p.next.iommu)));
 		else if (status != IOMMU_OK && !(n & 1))
-			assert_int_equal(
-				iommu_detach(p.next.iommu, rig_id(RIG_DEV)),
-				IOMMU_OK);
+			OK(iommu_detach(p.next.iommu, rig_id(RIG_DEV)));
 		rig_close_anyhow(&p.next);
 		if (!hit && n & 1)
 			break;
@@ -458,8 +424,7 @@ static void removal_that_is_not_confirmed_is_told(void **state)
 	assert_int_equal(iommu_device_removed(p.next.iommu, rig_id(RIG_DEV)),
 		IOMMU_UNIT_LOST);
 	/* Behind the other one. */
-	assert_int_equal(iommu_device_removed(p.next.iommu, rig_id(RIG_OTHER)),
-		IOMMU_OK);
+	OK(iommu_device_removed(p.next.iommu, rig_id(RIG_OTHER)));
 	rig_close_anyhow(&p.next);
 }
 

@@ -295,7 +295,7 @@ static enum iommu_status switch_on(unsigned gone_after)
 	r.hooks.reg_read = count_read;
 	r.hooks.reg_write = count_write;
 	rig_start_ok(&r);
-	assert_int_equal(iommu_power(r.iommu, false), IOMMU_OK);
+	OK(iommu_power(r.iommu, false));
 	accesses = 0;
 	if (gone_after)
 		model_unit_gone(r.m, 0, gone_after);
@@ -314,7 +314,7 @@ static void unit_disappears_while_it_is_switched_on(void **state)
 	unsigned n, all;
 
 	(void)state;
-	assert_int_equal(switch_on(0), IOMMU_OK);
+	OK(switch_on(0));
 	all = accesses;
 	assert_true(all > 3);
 	/* The last only looks what else has changed. */
@@ -339,8 +339,8 @@ static void one_unit_of_two_fails(void **state)
 		rig_start_ok(&r);
 		frame = rig_frame(&r, OWNER);
 		rig_space_open(&space, &r);
-		assert_int_equal(rig_space_attach(&space, RIG_DEV), IOMMU_OK);
-		assert_int_equal(rig_space_attach(&space, RIG_OTHER), IOMMU_OK);
+		OK(rig_space_attach(&space, RIG_DEV));
+		OK(rig_space_attach(&space, RIG_OTHER));
 		rig_space_map(&space, 0x1000, frame, RW);
 		assert_true(rig_can_write(&r, RIG_DEV, 0x1000));
 		assert_true(rig_can_write(&r, RIG_OTHER, 0x1000));

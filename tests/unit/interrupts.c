@@ -26,8 +26,7 @@ static struct iommu_irq take(struct rig *r, uint16_t bdf, unsigned count)
 {
 	struct iommu_irq irq;
 
-	assert_int_equal(
-		iommu_irq_alloc(r->iommu, rig_id(bdf), count, &irq), IOMMU_OK);
+	OK(iommu_irq_alloc(r->iommu, rig_id(bdf), count, &irq));
 	assert_int_equal(irq.count, count);
 	assert_int_equal(irq.first % count, 0);
 	return irq;
@@ -38,7 +37,7 @@ static void point(struct rig *r, const struct iommu_irq *irq, unsigned n,
 {
 	struct iommu_irq_target target = {.vector = vector, .destination = cpu};
 
-	assert_int_equal(iommu_irq_set(r->iommu, irq, n, &target), IOMMU_OK);
+	OK(iommu_irq_set(r->iommu, irq, n, &target));
 }
 
 static bool sends(
@@ -46,14 +45,13 @@ static bool sends(
 {
 	struct iommu_msi_message message;
 
-	assert_int_equal(
-		iommu_irq_message(r->iommu, irq, n, &message), IOMMU_OK);
+	OK(iommu_irq_message(r->iommu, irq, n, &message));
 	return model_msi(r->m, 0, from, message.address, message.data);
 }
 
 static void free_block(struct rig *r, const struct iommu_irq *irq)
 {
-	assert_int_equal(iommu_irq_free(r->iommu, irq), IOMMU_OK);
+	OK(iommu_irq_free(r->iommu, irq));
 }
 
 static void owner_sends_and_nobody_else(void **state)
@@ -79,7 +77,7 @@ static void owner_sends_and_nobody_else(void **state)
 		assert_true(sends(&r, &irq, 2, RIG_DEV));
 		assert_int_equal(r.host.last_interrupt.vector, 0x62);
 		assert_int_equal(r.host.last_interrupt.destination, 5);
-		assert_int_equal(iommu_irq_clear(r.iommu, &irq, 2), IOMMU_OK);
+		OK(iommu_irq_clear(r.iommu, &irq, 2));
 		assert_false(sends(&r, &irq, 2, RIG_DEV));
 		point(&r, &irq, 0, 0x63, 1);
 		assert_true(sends(&r, &irq, 0, RIG_DEV));
@@ -105,7 +103,7 @@ static void every_field_arrives(void **state)
 	rig_start_ok(&r);
 	last = &r.host.last_interrupt;
 	irq = take(&r, RIG_DEV, 1);
-	assert_int_equal(iommu_irq_set(r.iommu, &irq, 0, &target), IOMMU_OK);
+	OK(iommu_irq_set(r.iommu, &irq, 0, &target));
 	assert_true(sends(&r, &irq, 0, RIG_DEV));
 	assert_int_equal(last->delivery, 1);
 	assert_true(last->logical);
@@ -113,14 +111,14 @@ static void every_field_arrives(void **state)
 	assert_int_equal(last->destination, 0xff);
 	target = (struct iommu_irq_target){
 		.vector = 2, .delivery = IOMMU_DELIVERY_NMI, .level = true};
-	assert_int_equal(iommu_irq_set(r.iommu, &irq, 0, &target), IOMMU_OK);
+	OK(iommu_irq_set(r.iommu, &irq, 0, &target));
 	assert_true(sends(&r, &irq, 0, RIG_DEV));
 	assert_int_equal(last->delivery, 4);
 	assert_false(last->logical);
 	assert_true(last->level);
 	/* Ids above 255 exist in x2APIC mode only. */
 	target.destination = 255;
-	assert_int_equal(iommu_irq_set(r.iommu, &irq, 0, &target), IOMMU_OK);
+	OK(iommu_irq_set(r.iommu, &irq, 0, &target));
 	target.destination = 256;
 	assert_int_equal(
 		iommu_irq_set(r.iommu, &irq, 0, &target), IOMMU_BAD_ARGUMENT);
@@ -129,7 +127,7 @@ static void every_field_arrives(void **state)
 	assert_int_equal(
 		iommu_irq_set(r.iommu, &irq, 0, &target), IOMMU_BAD_ARGUMENT);
 	target.delivery = IOMMU_DELIVERY_EXTINT;
-	assert_int_equal(iommu_irq_set(r.iommu, &irq, 0, &target), IOMMU_OK);
+	OK(iommu_irq_set(r.iommu, &irq, 0, &target));
 	free_block(&r, &irq);
 	rig_close(&r);
 }
@@ -316,9 +314,7 @@ static void without_remapping_there_are_no_entries(void **state)
 			r.options.interface = IOMMU_INTERFACE_REGISTERS;
 		rig_start_ok(&r);
 		remapped = true;
-		assert_int_equal(
-			iommu_irq_remapped(r.iommu, rig_id(RIG_DEV), &remapped),
-			IOMMU_OK);
+		OK(iommu_irq_remapped(r.iommu, rig_id(RIG_DEV), &remapped));
 		assert_false(remapped);
 		assert_int_equal(
 			iommu_irq_alloc(r.iommu, rig_id(RIG_DEV), 1, &irq),
@@ -400,8 +396,7 @@ static void ioapic_pins_have_entries(void **state)
 
 	(void)state;
 	open_with_ioapic(&r, 0);
-	assert_int_equal(
-		iommu_irq_alloc_ioapic(r.iommu, IOAPIC, 32, &irq), IOMMU_OK);
+	OK(iommu_irq_alloc_ioapic(r.iommu, IOAPIC, 32, &irq));
 	assert_int_equal(irq.source, IOAPIC_BDF);
 	assert_int_equal(irq.count, 32);
 	assert_int_equal(iommu_irq_alloc_ioapic(r.iommu, IOAPIC + 1, 32, &none),
@@ -410,22 +405,17 @@ static void ioapic_pins_have_entries(void **state)
 		iommu_irq_alloc_hpet(r.iommu, 0, 1, &none), IOMMU_UNCOVERED);
 	assert_int_equal(iommu_irq_alloc_ioapic(r.iommu, IOAPIC, 512, &none),
 		IOMMU_BAD_ARGUMENT);
-	assert_int_equal(
-		iommu_irq_alloc_ioapic(r.iommu, IOAPIC, 256, &none), IOMMU_OK);
+	OK(iommu_irq_alloc_ioapic(r.iommu, IOAPIC, 256, &none));
 	point(&r, &irq, 5, 0x70, 2);
 	assert_true(sends(&r, &irq, 5, IOAPIC_BDF));
 	/* VT-d 5.1.5.1: index in 63:49 and 11, format 48, trigger 15,
 	 * polarity 13, vector 7:0. */
-	assert_int_equal(iommu_irq_ioapic_entry(
-				 r.iommu, &irq, 5, 0x70, true, true, &pin),
-		IOMMU_OK);
+	OK(iommu_irq_ioapic_entry(r.iommu, &irq, 5, 0x70, true, true, &pin));
 	assert_int_equal(pin,
 		(irq.first + 5ull) << 49 | 1ull << 48 | 1 << 15 | 1 << 13 |
 			0x70);
 	irq.first = 0x8000;
-	assert_int_equal(iommu_irq_ioapic_entry(
-				 r.iommu, &irq, 1, 0x71, false, false, &pin),
-		IOMMU_OK);
+	OK(iommu_irq_ioapic_entry(r.iommu, &irq, 1, 0x71, false, false, &pin));
 	assert_int_equal(pin, 1ull << 49 | 1ull << 48 | 1 << 11 | 0x71);
 	rig_close(&r);
 }
@@ -480,8 +470,7 @@ static void flags_are_told_apart(void **state)
 		target.logical = n & 1;
 		target.redirection_hint = n & 2;
 		target.level = n & 4;
-		assert_int_equal(
-			iommu_irq_set(r.iommu, &irq, 0, &target), IOMMU_OK);
+		OK(iommu_irq_set(r.iommu, &irq, 0, &target));
 		assert_int_equal(irt->entry[irq.first].low & 0x1f,
 			1 | (n & 1) << 2 | (n & 2) << 2 | (n & 4) << 2);
 	}
@@ -595,7 +584,7 @@ static void only_interrupts(const char *kind)
 	assert_string_equal(iommu_reason(r.iommu),
 		"no I/O MMU translates, they only remap interrupts");
 	assert_false(iommu_is_on(r.iommu));
-	assert_int_equal(iommu_unit_info(r.iommu, 0, &info), IOMMU_OK);
+	OK(iommu_unit_info(r.iommu, 0, &info));
 	assert_int_equal(info.state, IOMMU_UNIT_OFF);
 	assert_true(info.interrupt_remapping);
 
@@ -603,20 +592,19 @@ static void only_interrupts(const char *kind)
 	point(&r, &irq, 1, 0x61, 3);
 	assert_true(sends(&r, &irq, 1, RIG_DEV));
 	assert_false(sends(&r, &irq, 1, RIG_OTHER));
-	assert_int_equal(
-		iommu_domain_create(r.iommu, &blocked, &domain), IOMMU_OK);
+	OK(iommu_domain_create(r.iommu, &blocked, &domain));
 	assert_int_equal(iommu_attach(r.iommu, rig_id(RIG_DEV), domain),
 		IOMMU_UNCOVERED);
 	assert_int_equal(
 		iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_NOT_ATTACHED);
-	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	OK(iommu_domain_destroy(domain));
 	assert_int_equal(iommu_power(r.iommu, true), IOMMU_NO_UNIT);
-	assert_int_equal(iommu_power(r.iommu, false), IOMMU_OK);
-	assert_int_equal(iommu_inherited_end(r.iommu), IOMMU_OK);
+	OK(iommu_power(r.iommu, false));
+	OK(iommu_inherited_end(r.iommu));
 
-	assert_int_equal(iommu_suspend(r.iommu), IOMMU_OK);
+	OK(iommu_suspend(r.iommu));
 	model_unit_reset(r.m, 0);
-	assert_int_equal(iommu_resume(r.iommu), IOMMU_OK);
+	OK(iommu_resume(r.iommu));
 	assert_true(sends(&r, &irq, 1, RIG_DEV));
 	free_block(&r, &irq);
 	assert_false(sends(&r, &irq, 1, RIG_DEV));

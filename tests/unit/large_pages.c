@@ -16,9 +16,7 @@
 
 static void join(struct pages *p, uint64_t iova, uint64_t size)
 {
-	assert_int_equal(
-		iommu_join(p->domain, iommu_iova(iova), size, &p->batch),
-		IOMMU_OK);
+	OK(iommu_join(p->domain, iommu_iova(iova), size, &p->batch));
 }
 
 static void small_pages_become_large(void **state)
@@ -49,9 +47,8 @@ static void small_pages_become_large(void **state)
 			before + 3);
 		/* Cut again, without an allocation. */
 		p.r.host.forbid_alloc = true;
-		assert_int_equal(iommu_unmap_now(p.domain,
-					 iommu_iova(3 * M2 + 0x5000), 4096),
-			IOMMU_OK);
+		OK(iommu_unmap_now(
+			p.domain, iommu_iova(3 * M2 + 0x5000), 4096));
 		p.r.host.forbid_alloc = false;
 		assert_false(rig_can_write(&p.r, RIG_DEV, 3 * M2 + 0x5000));
 		assert_true(rig_can_write(&p.r, RIG_DEV, 3 * M2 + 0x6000));
@@ -78,9 +75,7 @@ static void large_leaves_reach_memory(void **state)
 		pages_map(&p, 6 * M2, 5 * M2, M2, RW);
 		assert_int_equal(pages_size_at(&p.r, 6 * M2), M2);
 		assert_true(rig_can_write(&p.r, RIG_DEV, 6 * M2 + 0x3000));
-		assert_int_equal(
-			iommu_unmap_now(p.domain, iommu_iova(6 * M2), M2),
-			IOMMU_OK);
+		OK(iommu_unmap_now(p.domain, iommu_iova(6 * M2), M2));
 		assert_false(rig_can_read(&p.r, RIG_DEV, 6 * M2 + 0x3000));
 		/* Beside one that is there: its table is in memory. */
 		pages_map(&p, 7 * M2, 5 * M2, M2, RW);
@@ -185,9 +180,7 @@ static void no_memory_for_the_reserve_means_no_join(void **state)
 		pages_flush(&p);
 		/* Joined or not, it can be cut. */
 		p.r.host.forbid_alloc = true;
-		assert_int_equal(
-			iommu_unmap_now(p.domain, iommu_iova(M2 + 4096), 4096),
-			IOMMU_OK);
+		OK(iommu_unmap_now(p.domain, iommu_iova(M2 + 4096), 4096));
 		p.r.host.forbid_alloc = false;
 		assert_false(rig_can_write(&p.r, RIG_DEV, M2 + 4096));
 		assert_true(rig_can_write(&p.r, RIG_DEV, M2));
@@ -242,10 +235,8 @@ static void cuts_leave_the_rest(void **state)
 			assert_int_equal(pages_size_at(&p.r, G1), G1);
 			assert_true(
 				rig_can_write(&p.r, RIG_DEV, G1 + 0x100000));
-			assert_int_equal(
-				iommu_unmap(p.domain, iommu_iova(G1 + hole),
-					size, &p.batch, NULL),
-				IOMMU_OK);
+			OK(iommu_unmap(p.domain, iommu_iova(G1 + hole), size,
+				&p.batch, NULL));
 			assert_int_equal(p.batch.count, 1);
 			assert_true(p.batch.range[0].first == G1);
 			assert_true(p.batch.range[0].last == 2 * G1 - 1);
@@ -286,20 +277,17 @@ static void end_of_the_space_is_joined(void **state)
 
 	(void)state;
 	pages_open(&p, "plain", MODEL_LAZY);
-	assert_int_equal(iommu_detach(p.r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
-	assert_int_equal(iommu_domain_destroy(p.domain), IOMMU_OK);
-	assert_int_equal(
-		iommu_domain_create(p.r.iommu, &config, &p.domain), IOMMU_OK);
-	assert_int_equal(
-		iommu_attach(p.r.iommu, rig_id(RIG_DEV), p.domain), IOMMU_OK);
+	OK(iommu_detach(p.r.iommu, rig_id(RIG_DEV)));
+	OK(iommu_domain_destroy(p.domain));
+	OK(iommu_domain_create(p.r.iommu, &config, &p.domain));
+	OK(iommu_attach(p.r.iommu, rig_id(RIG_DEV), p.domain));
 	pages_map_small(&p, end - M2, 5 * M2, M2, RW);
 	iommu_batch_init(&batch, p.domain);
 	assert_int_equal(
 		iommu_join(p.domain, iommu_iova(end - M2), 2 * M2, &batch),
 		IOMMU_BAD_ARGUMENT);
-	assert_int_equal(iommu_join(p.domain, iommu_iova(end - M2), M2, &batch),
-		IOMMU_OK);
-	assert_int_equal(iommu_batch_flush(&batch), IOMMU_OK);
+	OK(iommu_join(p.domain, iommu_iova(end - M2), M2, &batch));
+	OK(iommu_batch_flush(&batch));
 	assert_int_equal(pages_size_at(&p.r, end - M2), M2);
 	assert_int_equal(
 		iommu_map(p.domain, iommu_iova(end), iommu_phys(0), 4096, RW),
@@ -331,17 +319,13 @@ static void tables_of_what_is_still_mapped_come_back(void **state)
 			n = set & 1 ? i : 5 - i;
 			if (!(set >> n & 1))
 				continue;
-			assert_int_equal(
-				iommu_map(domain, iommu_iova(at[n]),
-					iommu_phys(16 * G1), n ? M2 : 4096, RW),
-				IOMMU_OK);
+			OK(iommu_map(domain, iommu_iova(at[n]),
+				iommu_phys(16 * G1), n ? M2 : 4096, RW));
 			if (n)
-				assert_int_equal(
-					iommu_unmap_now(domain,
-						iommu_iova(at[n] + 4096), 4096),
-					IOMMU_OK);
+				OK(iommu_unmap_now(domain,
+					iommu_iova(at[n] + 4096), 4096));
 		}
-		assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+		OK(iommu_domain_destroy(domain));
 		rig_close(&r);
 	}
 }

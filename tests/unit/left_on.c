@@ -255,30 +255,28 @@ static void what_ran_meanwhile_is_switched_off(void **state)
 		m = r.m;
 		base = model_unit_base(m, 0);
 		rig_start_ok(&r);
-		assert_int_equal(iommu_power(r.iommu, on), IOMMU_OK);
-		assert_int_equal(iommu_suspend(r.iommu), IOMMU_OK);
+		OK(iommu_power(r.iommu, on));
+		OK(iommu_suspend(r.iommu));
 		model_unit_reset(m, 0);
 		rig_open_machine(&meanwhile, m);
 		rig_start_ok(&meanwhile);
-		assert_int_equal(
-			iommu_attach(meanwhile.iommu, rig_id(RIG_DEV),
-				iommu_domain_identity(meanwhile.iommu)),
-			IOMMU_OK);
+		OK(iommu_attach(meanwhile.iommu, rig_id(RIG_DEV),
+			iommu_domain_identity(meanwhile.iommu)));
 		assert_true(rig_can_write(&meanwhile, RIG_DEV, 0x400000));
 		/* Emulated units know no such bit. */
 		if (k / 2 < 2)
 			command(CFI, true);
 		model_violations_clear(m);
-		assert_int_equal(iommu_resume(r.iommu), IOMMU_OK);
+		OK(iommu_resume(r.iommu));
 		assert_int_equal(iommu_is_on(r.iommu), on);
 		assert_int_equal(!!(get(GSTS) & TE), on);
 		assert_int_equal(get(GSTS) & CFI, 0);
 		/* Untranslated is open to all. */
 		assert_int_equal(rig_can_write(&r, RIG_DEV, 0x400000), !on);
-		assert_int_equal(iommu_power(r.iommu, true), IOMMU_OK);
+		OK(iommu_power(r.iommu, true));
 		assert_false(rig_can_write(&r, RIG_DEV, 0x400000));
 		rig_check(&r);
-		assert_int_equal(iommu_destroy(r.iommu), IOMMU_OK);
+		OK(iommu_destroy(r.iommu));
 		model_destroy(m);
 	}
 }
@@ -373,11 +371,10 @@ static void protected_memory_opens(void **state)
 		assert_true(n < 100000);
 	start(&r);
 	assert_int_equal(get(PMEN) & (PRS | EPM), 0);
-	assert_int_equal(iommu_attach(r.iommu, rig_id(RIG_DEV),
-				 iommu_domain_identity(r.iommu)),
-		IOMMU_OK);
+	OK(iommu_attach(
+		r.iommu, rig_id(RIG_DEV), iommu_domain_identity(r.iommu)));
 	assert_true(rig_can_write(&r, RIG_DEV, 0x400000));
-	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
+	OK(iommu_detach(r.iommu, rig_id(RIG_DEV)));
 	rig_close(&r);
 }
 
@@ -406,7 +403,7 @@ static void memory_that_stays_protected_is_told(void **state)
 	real = r.hooks;
 	r.hooks.reg_write = write_all_but_pmen;
 	assert_int_equal(rig_start(&r), IOMMU_UNIT_LOST);
-	assert_int_equal(iommu_unit_info(r.iommu, 0, &info), IOMMU_OK);
+	OK(iommu_unit_info(r.iommu, 0, &info));
 	assert_int_equal(info.state, IOMMU_UNIT_FAILED);
 	assert_non_null(strstr(info.reason, "protected memory"));
 	rig_close_anyhow(&r);
@@ -428,7 +425,7 @@ static void other_modes_are_left_first(void **state)
 		base = model_unit_base(m, 0);
 		if (resumed) {
 			start(&r);
-			assert_int_equal(iommu_suspend(r.iommu), IOMMU_OK);
+			OK(iommu_suspend(r.iommu));
 			model_unit_reset(m, 0);
 		}
 		page = model_page_alloc(m, 0, 9);
@@ -438,7 +435,7 @@ static void other_modes_are_left_first(void **state)
 		command(TE, true);
 		model_violations_clear(m);
 		if (resumed)
-			assert_int_equal(iommu_resume(r.iommu), IOMMU_OK);
+			OK(iommu_resume(r.iommu));
 		else
 			start(&r);
 		assert_int_equal(model_violations_of(m, MODEL_V_COMMAND), 0);
@@ -481,15 +478,14 @@ static void register_flushes_are_counted(void **state)
 	(void)state;
 	rig_open(&r, "no-qi", MODEL_LAZY, 1);
 	rig_start_ok(&r);
-	assert_int_equal(iommu_unit_stats(r.iommu, 0, &before), IOMMU_OK);
+	OK(iommu_unit_stats(r.iommu, 0, &before));
 	/* The start flushes both as a whole. */
 	assert_true(before.context_flushes > 0);
 	assert_int_equal(before.global_flushes, before.context_flushes);
-	assert_int_equal(iommu_attach(r.iommu, rig_id(RIG_DEV),
-				 iommu_domain_identity(r.iommu)),
-		IOMMU_OK);
-	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
-	assert_int_equal(iommu_unit_stats(r.iommu, 0, &after), IOMMU_OK);
+	OK(iommu_attach(
+		r.iommu, rig_id(RIG_DEV), iommu_domain_identity(r.iommu)));
+	OK(iommu_detach(r.iommu, rig_id(RIG_DEV)));
+	OK(iommu_unit_stats(r.iommu, 0, &after));
 	assert_int_equal(after.context_flushes, before.context_flushes + 1);
 	assert_int_equal(after.domain_flushes, before.domain_flushes + 1);
 	assert_true(after.waits > before.waits);

@@ -55,9 +55,8 @@ static uint64_t buffer_at(unsigned n)
 
 static void map(uint64_t iova, uint64_t phys)
 {
-	assert_int_equal(iommu_map(domain, iommu_iova(iova), iommu_phys(phys),
-				 MODEL_PAGE, RW),
-		IOMMU_OK);
+	OK(iommu_map(
+		domain, iommu_iova(iova), iommu_phys(phys), MODEL_PAGE, RW));
 }
 
 static unsigned reg(unsigned queue, unsigned offset)
@@ -93,8 +92,7 @@ static void open_world(const char *kind, enum model_mode mode)
 	rig.options.fault_storm = 0;
 	rig_start_ok(&rig);
 	domain = rig_mapped_domain(&rig);
-	assert_int_equal(
-		iommu_attach(rig.iommu, rig_id(RIG_DEV), domain), IOMMU_OK);
+	OK(iommu_attach(rig.iommu, rig_id(RIG_DEV), domain));
 	model_device_expect(rig.m, 0, RIG_DEV, OWNER);
 	model_many_init(&many, rig.m, 0, RIG_DEV, seed);
 	for (unsigned q = 0; q < MODEL_MANY_QUEUES; q++) {
@@ -161,9 +159,7 @@ static void replace_page(void)
 	if (many.queue[q].head != many.queue[q].tail)
 		n = job[q][many.queue[q].head].to;
 	note_cut(n);
-	assert_int_equal(
-		iommu_unmap_now(domain, iommu_iova(buffer_at(n)), MODEL_PAGE),
-		IOMMU_OK);
+	OK(iommu_unmap_now(domain, iommu_iova(buffer_at(n)), MODEL_PAGE));
 	model_page_free(rig.m, frame[n], 0);
 	model_many_work(&many, any(300));
 	frame[n] = rig_frame(&rig, OWNER);
@@ -173,19 +169,17 @@ static void replace_page(void)
 /* The driver dies with work in every queue; the next owner starts afresh. */
 static void die(void)
 {
-	assert_int_equal(iommu_detach(rig.iommu, rig_id(RIG_DEV)), IOMMU_OK);
+	OK(iommu_detach(rig.iommu, rig_id(RIG_DEV)));
 	model_many_work(&many, 50);
 	assert_int_equal(model_posted(rig.m), 0);
 	for (unsigned n = 0; n < BUFFERS; n++) {
-		assert_int_equal(iommu_unmap_now(domain,
-					 iommu_iova(buffer_at(n)), MODEL_PAGE),
-			IOMMU_OK);
+		OK(iommu_unmap_now(
+			domain, iommu_iova(buffer_at(n)), MODEL_PAGE));
 		model_page_free(rig.m, frame[n], 0);
 		frame[n] = rig_frame(&rig, OWNER);
 		map(buffer_at(n), frame[n]);
 	}
-	assert_int_equal(
-		iommu_attach(rig.iommu, rig_id(RIG_DEV), domain), IOMMU_OK);
+	OK(iommu_attach(rig.iommu, rig_id(RIG_DEV), domain));
 	queues_on();
 	memset(job, 0, sizeof job);
 }
@@ -243,8 +237,8 @@ static void play(const char *kind, enum model_mode mode, unsigned rounds)
 		else
 			finish();
 	}
-	assert_int_equal(iommu_detach(rig.iommu, rig_id(RIG_DEV)), IOMMU_OK);
-	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	OK(iommu_detach(rig.iommu, rig_id(RIG_DEV)));
+	OK(iommu_domain_destroy(domain));
 	rig_close(&rig);
 }
 

@@ -34,24 +34,20 @@ static void map_and_unmap(struct rig *r, struct iommu_domain *dom)
 	iommu_phys_t phys;
 
 	assert_false(rig_can_write(r, RIG_DEV, 0x100000));
-	assert_int_equal(iommu_map(dom, iommu_iova(0x100000), iommu_phys(a),
-				 4096, IOMMU_READ | IOMMU_WRITE),
-		IOMMU_OK);
-	assert_int_equal(iommu_map(dom, iommu_iova(0x101000), iommu_phys(b),
-				 4096, IOMMU_READ),
-		IOMMU_OK);
+	OK(iommu_map(dom, iommu_iova(0x100000), iommu_phys(a), 4096,
+		IOMMU_READ | IOMMU_WRITE));
+	OK(iommu_map(
+		dom, iommu_iova(0x101000), iommu_phys(b), 4096, IOMMU_READ));
 	rig_check(r);
 	assert_true(rig_can_write(r, RIG_DEV, 0x100ff8));
 	assert_true(rig_can_read(r, RIG_DEV, 0x101000));
 	assert_false(rig_can_write(r, RIG_DEV, 0x101000));
-	assert_int_equal(
-		iommu_iova_to_phys(dom, iommu_iova(0x101234), &phys), IOMMU_OK);
+	OK(iommu_iova_to_phys(dom, iommu_iova(0x101234), &phys));
 	assert_true(phys.v == b + 0x234);
 	assert_int_equal(iommu_map(dom, iommu_iova(0x101000), iommu_phys(a),
 				 4096, IOMMU_READ),
 		IOMMU_MAPPED);
-	assert_int_equal(
-		iommu_unmap_now(dom, iommu_iova(0x100000), 0x2000), IOMMU_OK);
+	OK(iommu_unmap_now(dom, iommu_iova(0x100000), 0x2000));
 	rig_check(r);
 	assert_false(rig_can_read(r, RIG_DEV, 0x100000));
 	assert_false(rig_can_read(r, RIG_DEV, 0x101000));
@@ -65,20 +61,17 @@ static void large_ranges(struct rig *r, struct iommu_domain *dom)
 	uint64_t run = model_page_alloc(r->m, 10, OWNER);
 
 	assert_true(run != MODEL_NONE);
-	assert_int_equal(iommu_map(dom, iommu_iova(0x40000000), iommu_phys(run),
-				 0x400000, IOMMU_READ | IOMMU_WRITE),
-		IOMMU_OK);
+	OK(iommu_map(dom, iommu_iova(0x40000000), iommu_phys(run), 0x400000,
+		IOMMU_READ | IOMMU_WRITE));
 	assert_true(rig_can_write(r, RIG_DEV, 0x40000000));
 	assert_true(rig_can_write(r, RIG_DEV, 0x403ffff8 - 0x2000));
 	/* A hole in the middle of what may be a large page. */
-	assert_int_equal(
-		iommu_unmap_now(dom, iommu_iova(0x40100000), 0x1000), IOMMU_OK);
+	OK(iommu_unmap_now(dom, iommu_iova(0x40100000), 0x1000));
 	rig_check(r);
 	assert_false(rig_can_write(r, RIG_DEV, 0x40100000));
 	assert_true(rig_can_write(r, RIG_DEV, 0x40101000));
 	assert_true(rig_can_write(r, RIG_DEV, 0x400ff000));
-	assert_int_equal(iommu_unmap_now(dom, iommu_iova(0x40000000), 0x400000),
-		IOMMU_OK);
+	OK(iommu_unmap_now(dom, iommu_iova(0x40000000), 0x400000));
 	rig_check(r);
 	assert_false(rig_can_write(r, RIG_DEV, 0x40101000));
 	model_page_free(r->m, run, 10);
@@ -89,22 +82,20 @@ static void power(struct rig *r, struct iommu_domain *dom)
 {
 	uint64_t a = rig_frame(r, OWNER);
 
-	assert_int_equal(iommu_map(dom, iommu_iova(0x100000), iommu_phys(a),
-				 4096, IOMMU_READ | IOMMU_WRITE),
-		IOMMU_OK);
-	assert_int_equal(iommu_power(r->iommu, false), IOMMU_OK);
+	OK(iommu_map(dom, iommu_iova(0x100000), iommu_phys(a), 4096,
+		IOMMU_READ | IOMMU_WRITE));
+	OK(iommu_power(r->iommu, false));
 	assert_false(iommu_is_on(r->iommu));
 	assert_true(rig_can_write(r, RIG_OTHER, a));
-	assert_int_equal(iommu_power(r->iommu, true), IOMMU_OK);
+	OK(iommu_power(r->iommu, true));
 	assert_false(rig_can_write(r, RIG_OTHER, a));
 	assert_true(rig_can_write(r, RIG_DEV, 0x100000));
-	assert_int_equal(iommu_suspend(r->iommu), IOMMU_OK);
+	OK(iommu_suspend(r->iommu));
 	model_unit_reset(r->m, 0);
-	assert_int_equal(iommu_resume(r->iommu), IOMMU_OK);
+	OK(iommu_resume(r->iommu));
 	assert_true(rig_can_write(r, RIG_DEV, 0x100000));
 	assert_false(rig_can_write(r, RIG_OTHER, a));
-	assert_int_equal(
-		iommu_unmap_now(dom, iommu_iova(0x100000), 4096), IOMMU_OK);
+	OK(iommu_unmap_now(dom, iommu_iova(0x100000), 4096));
 	model_page_free(r->m, a, 0);
 	rig_check(r);
 }
@@ -116,24 +107,21 @@ static void interrupts(struct rig *r)
 	struct iommu_irq irq;
 	bool remapped = false;
 
-	assert_int_equal(
-		iommu_irq_remapped(r->iommu, rig_id(RIG_DEV), &remapped),
-		IOMMU_OK);
+	OK(iommu_irq_remapped(r->iommu, rig_id(RIG_DEV), &remapped));
 	if (!remapped)
 		return;
-	assert_int_equal(
-		iommu_irq_alloc(r->iommu, rig_id(RIG_DEV), 2, &irq), IOMMU_OK);
-	assert_int_equal(iommu_irq_set(r->iommu, &irq, 1, &target), IOMMU_OK);
-	assert_int_equal(iommu_irq_message(r->iommu, &irq, 1, &msg), IOMMU_OK);
+	OK(iommu_irq_alloc(r->iommu, rig_id(RIG_DEV), 2, &irq));
+	OK(iommu_irq_set(r->iommu, &irq, 1, &target));
+	OK(iommu_irq_message(r->iommu, &irq, 1, &msg));
 	assert_true(model_msi(r->m, 0, RIG_DEV, msg.address, msg.data));
 	assert_int_equal(r->host.last_interrupt.vector, 0x61);
 	assert_int_equal(r->host.last_interrupt.destination, 3);
 	assert_false(model_msi(r->m, 0, RIG_OTHER, msg.address, msg.data));
 	target.vector = 0x62;
-	assert_int_equal(iommu_irq_set(r->iommu, &irq, 1, &target), IOMMU_OK);
+	OK(iommu_irq_set(r->iommu, &irq, 1, &target));
 	assert_true(model_msi(r->m, 0, RIG_DEV, msg.address, msg.data));
 	assert_int_equal(r->host.last_interrupt.vector, 0x62);
-	assert_int_equal(iommu_irq_free(r->iommu, &irq), IOMMU_OK);
+	OK(iommu_irq_free(r->iommu, &irq));
 	assert_false(model_msi(r->m, 0, RIG_DEV, msg.address, msg.data));
 	rig_check(r);
 }
@@ -147,8 +135,7 @@ static void one_life(struct rig *r)
 	rig_check(r);
 	assert_false(rig_can_read(r, RIG_DEV, 0x1000));
 	dom = rig_mapped_domain(r);
-	assert_int_equal(
-		iommu_attach(r->iommu, rig_id(RIG_DEV), dom), IOMMU_OK);
+	OK(iommu_attach(r->iommu, rig_id(RIG_DEV), dom));
 	assert_int_equal(
 		iommu_attach(r->iommu, rig_id(RIG_DEV), dom), IOMMU_BUSY);
 	rig_check(r);
@@ -159,10 +146,10 @@ static void one_life(struct rig *r)
 	drain_faults(r, &faults);
 	assert_true(faults > 0);
 	assert_int_equal(iommu_domain_destroy(dom), IOMMU_IN_USE);
-	assert_int_equal(iommu_detach(r->iommu, rig_id(RIG_DEV)), IOMMU_OK);
+	OK(iommu_detach(r->iommu, rig_id(RIG_DEV)));
 	rig_check(r);
 	assert_false(rig_can_read(r, RIG_DEV, 0x100000));
-	assert_int_equal(iommu_domain_destroy(dom), IOMMU_OK);
+	OK(iommu_domain_destroy(dom));
 	drain_faults(r, &faults);
 	rig_check(r);
 }

@@ -101,18 +101,14 @@ static void open_play(struct play *p, const char *kind, enum model_mode mode)
 	rig_start_ok(&p->r);
 	p->page = rig_frame(&p->r, 9);
 	p->domain = rig_mapped_domain(&p->r);
-	assert_int_equal(
-		iommu_attach(p->r.iommu, rig_id(RIG_DEV), p->domain), IOMMU_OK);
-	assert_int_equal(iommu_map(p->domain, iommu_iova(AT),
-				 iommu_phys(p->page), 4096, RW),
-		IOMMU_OK);
+	OK(iommu_attach(p->r.iommu, rig_id(RIG_DEV), p->domain));
+	OK(iommu_map(p->domain, iommu_iova(AT), iommu_phys(p->page), 4096, RW));
 	assert_true(rig_can_write(&p->r, RIG_DEV, AT));
 }
 
 static void attach_ats(struct play *p, enum model_ats_answer answer)
 {
-	assert_int_equal(
-		iommu_attach(p->r.iommu, rig_id(RIG_ATS), p->domain), IOMMU_OK);
+	OK(iommu_attach(p->r.iommu, rig_id(RIG_ATS), p->domain));
 	model_ats_behave(p->r.m, 0, RIG_ATS, answer);
 }
 
@@ -121,8 +117,8 @@ static void close_play(struct play *p)
 	enum iommu_status status = iommu_detach(p->r.iommu, rig_id(RIG_ATS));
 
 	assert_true(status == IOMMU_OK || status == IOMMU_NOT_ATTACHED);
-	assert_int_equal(iommu_detach(p->r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
-	assert_int_equal(iommu_domain_destroy(p->domain), IOMMU_OK);
+	OK(iommu_detach(p->r.iommu, rig_id(RIG_DEV)));
+	OK(iommu_domain_destroy(p->domain));
 	model_page_free(p->r.m, p->page, 0);
 	rig_close(&p->r);
 }
@@ -131,7 +127,7 @@ static struct iommu_stats stats_of(struct play *p)
 {
 	struct iommu_stats stats;
 
-	assert_int_equal(iommu_unit_stats(p->r.iommu, 0, &stats), IOMMU_OK);
+	OK(iommu_unit_stats(p->r.iommu, 0, &stats));
 	return stats;
 }
 
@@ -161,7 +157,7 @@ static void spoilt_descriptor_is_repeated(void **state)
 		open_play(&p, kinds[k / 4], k & 1 ? MODEL_LAZY : MODEL_RANDOM);
 		line.waits = k & 2;
 		line.times = 1;
-		assert_int_equal(unmap(&p), IOMMU_OK);
+		OK(unmap(&p));
 		assert_int_equal(line.times, 0);
 		forgive(&p);
 		assert_false(rig_can_read(&p.r, RIG_DEV, AT));
@@ -172,11 +168,10 @@ static void spoilt_descriptor_is_repeated(void **state)
 		iommu_report_queue(p.r.iommu, words_sink, NULL);
 		words_have(" last refused: ");
 		/* The queue goes on as before. */
-		assert_int_equal(iommu_map(p.domain, iommu_iova(AT),
-					 iommu_phys(p.page), 4096, RW),
-			IOMMU_OK);
+		OK(iommu_map(p.domain, iommu_iova(AT), iommu_phys(p.page), 4096,
+			RW));
 		assert_true(rig_can_read(&p.r, RIG_DEV, AT));
-		assert_int_equal(unmap(&p), IOMMU_OK);
+		OK(unmap(&p));
 		assert_false(rig_can_read(&p.r, RIG_DEV, AT));
 		assert_int_equal(stats_of(&p).queue_errors, 1);
 		close_play(&p);
@@ -209,7 +204,7 @@ static void fewer_than_the_repeats_is_done(void **state)
 	(void)state;
 	open_play(&p, "plain", MODEL_LAZY);
 	line.times = 3;
-	assert_int_equal(unmap(&p), IOMMU_OK);
+	OK(unmap(&p));
 	assert_int_equal(stats_of(&p).queue_errors, 3);
 	forgive(&p);
 	assert_false(rig_can_read(&p.r, RIG_DEV, AT));
@@ -229,10 +224,9 @@ static void old_loss_is_not_forgotten(void **state)
 	open_play(&p, "plain", MODEL_LAZY);
 	unit = vtd_of(p.r.iommu->unit[0]);
 	line.times = 1;
-	assert_int_equal(vtd_submit(unit, &everything, 1, &ticket), IOMMU_OK);
+	OK(vtd_submit(unit, &everything, 1, &ticket));
 	for (unsigned n = 0; n < 20; n++) {
-		assert_int_equal(
-			iommu_flush_all(p.domain, IOMMU_REMOVED), IOMMU_OK);
+		OK(iommu_flush_all(p.domain, IOMMU_REMOVED));
 		line.times = 1;
 	}
 	line.times = 0;
@@ -263,27 +257,21 @@ static void refusal_of_one_unit_of_two_is_repeated(void **state)
 		rig_start_ok(&p.r);
 		p.page = rig_frame(&p.r, 9);
 		p.domain = rig_mapped_domain(&p.r);
-		assert_int_equal(
-			iommu_attach(p.r.iommu, rig_id(RIG_DEV), p.domain),
-			IOMMU_OK);
-		assert_int_equal(
-			iommu_attach(p.r.iommu, rig_id(RIG_OTHER), p.domain),
-			IOMMU_OK);
-		assert_int_equal(iommu_map(p.domain, iommu_iova(AT),
-					 iommu_phys(p.page), 4096, RW),
-			IOMMU_OK);
+		OK(iommu_attach(p.r.iommu, rig_id(RIG_DEV), p.domain));
+		OK(iommu_attach(p.r.iommu, rig_id(RIG_OTHER), p.domain));
+		OK(iommu_map(p.domain, iommu_iova(AT), iommu_phys(p.page), 4096,
+			RW));
 		assert_true(rig_can_write(&p.r, RIG_DEV, AT));
 		assert_true(rig_can_write(&p.r, RIG_OTHER, AT));
 		line.waits = k & 2;
 		line.times = 1;
-		assert_int_equal(unmap(&p), IOMMU_OK);
+		OK(unmap(&p));
 		assert_int_equal(line.times, 0);
 		forgive(&p);
 		assert_int_equal(stats_of(&p).queue_errors, 1);
 		assert_false(rig_can_write(&p.r, RIG_DEV, AT));
 		assert_false(rig_can_write(&p.r, RIG_OTHER, AT));
-		assert_int_equal(
-			iommu_detach(p.r.iommu, rig_id(RIG_OTHER)), IOMMU_OK);
+		OK(iommu_detach(p.r.iommu, rig_id(RIG_OTHER)));
 		close_play(&p);
 	}
 }
@@ -309,7 +297,7 @@ static void unasked_completion_is_noted(void **state)
 	attach_ats(&p, MODEL_ATS_LATE);
 	errors_left = 1;
 	p.r.host.on_relax = completion_error;
-	assert_int_equal(unmap(&p), IOMMU_OK);
+	OK(unmap(&p));
 	p.r.host.on_relax = NULL;
 	assert_int_equal(errors_left, 0);
 	assert_non_null(
@@ -331,7 +319,7 @@ static void long_waits_are_in_the_histogram(void **state)
 	(void)state;
 	open_play(&p, "plain", MODEL_LAZY);
 	attach_ats(&p, MODEL_ATS_LATE);
-	assert_int_equal(unmap(&p), IOMMU_OK);
+	OK(unmap(&p));
 	stats = stats_of(&p);
 	/* 900 us: below 1024 us, not below 512 us. */
 	for (unsigned n = 0; n < IOMMU_LATENCY_SLOTS; n++)
@@ -384,7 +372,7 @@ static void full_ring_is_waited_for(void **state)
 		open_play(&p, kinds[k], MODEL_LAZY);
 		attach_ats(&p, MODEL_ATS_LATE);
 		come_together(&p, 200);
-		assert_int_equal(unmap(&p), IOMMU_OK);
+		OK(unmap(&p));
 		p.r.host.on_relax = NULL;
 		assert_int_equal(deepest, 200);
 		assert_int_equal(worst, IOMMU_OK);
@@ -440,7 +428,7 @@ static void others_go_on_without_the_one_refused(void **state)
 		second = IOMMU_UNCONFIRMED;
 		line.times = 1;
 		p.r.host.on_relax = second_one;
-		assert_int_equal(unmap(&p), IOMMU_OK);
+		OK(unmap(&p));
 		p.r.host.on_relax = NULL;
 		assert_true(looks > 1);
 		assert_int_equal(second, IOMMU_OK);
@@ -467,21 +455,17 @@ static void silence_harms_nobody_else(void **state)
 		open_play(&p, kinds[k % 3], k & 1 ? MODEL_LAZY : MODEL_RANDOM);
 		attach_ats(&p, MODEL_ATS_NEVER);
 		come_together(&p, 1 + k);
-		assert_int_equal(unmap(&p), IOMMU_OK);
+		OK(unmap(&p));
 		p.r.host.on_relax = NULL;
 		assert_int_equal(worst, IOMMU_OK);
 		assert_int_equal(deepest, most);
 		assert_true(line.cleared > 0);
 		assert_int_equal(stats_of(&p).device_timeouts, line.cleared);
-		assert_int_equal(
-			iommu_device_info(p.r.iommu, rig_id(RIG_ATS), &info),
-			IOMMU_OK);
+		OK(iommu_device_info(p.r.iommu, rig_id(RIG_ATS), &info));
 		assert_int_equal(info.state, IOMMU_DEVICE_QUARANTINED);
 		assert_false(rig_can_read(&p.r, RIG_DEV, AT));
 		model_ats_behave(p.r.m, 0, RIG_ATS, MODEL_ATS_PROMPT);
-		assert_int_equal(
-			iommu_device_revive(p.r.iommu, rig_id(RIG_ATS)),
-			IOMMU_OK);
+		OK(iommu_device_revive(p.r.iommu, rig_id(RIG_ATS)));
 		close_play(&p);
 	}
 }
@@ -496,19 +480,17 @@ static void queue_runs_in_laps(void **state)
 	(void)state;
 	open_play(&p, "plain", MODEL_LAZY);
 	for (unsigned n = 0; n < 3000; n++) {
-		assert_int_equal(unmap(&p), IOMMU_OK);
-		assert_int_equal(iommu_map(p.domain, iommu_iova(AT),
-					 iommu_phys(p.page), 4096, RW),
-			IOMMU_OK);
+		OK(unmap(&p));
+		OK(iommu_map(p.domain, iommu_iova(AT), iommu_phys(p.page), 4096,
+			RW));
 	}
-	assert_int_equal(unmap(&p), IOMMU_OK);
+	OK(unmap(&p));
 	assert_false(rig_can_read(&p.r, RIG_DEV, AT));
-	assert_int_equal(iommu_suspend(p.r.iommu), IOMMU_OK);
+	OK(iommu_suspend(p.r.iommu));
 	model_unit_reset(p.r.m, 0);
-	assert_int_equal(iommu_resume(p.r.iommu), IOMMU_OK);
+	OK(iommu_resume(p.r.iommu));
 	for (unsigned n = 0; n < 600; n++)
-		assert_int_equal(
-			iommu_flush_all(p.domain, IOMMU_REMOVED), IOMMU_OK);
+		OK(iommu_flush_all(p.domain, IOMMU_REMOVED));
 	close_play(&p);
 }
 
@@ -527,22 +509,17 @@ static void flush_all_reaches_everything(void **state)
 		iommu_batch_init(&batch, p.domain);
 		for (unsigned n = 0; n < 4; n++) {
 			if (far[n] != AT)
-				assert_int_equal(
-					iommu_map(p.domain, iommu_iova(far[n]),
-						iommu_phys(p.page), 4096, RW),
-					IOMMU_OK);
+				OK(iommu_map(p.domain, iommu_iova(far[n]),
+					iommu_phys(p.page), 4096, RW));
 			assert_true(rig_can_read(&p.r, RIG_DEV, far[n]));
 		}
 		for (unsigned n = 0; n < 4; n++)
-			assert_int_equal(
-				iommu_unmap(p.domain, iommu_iova(far[n]), 4096,
-					&batch, NULL),
-				IOMMU_OK);
-		assert_int_equal(
-			iommu_flush_all(p.domain, IOMMU_REMOVED), IOMMU_OK);
+			OK(iommu_unmap(p.domain, iommu_iova(far[n]), 4096,
+				&batch, NULL));
+		OK(iommu_flush_all(p.domain, IOMMU_REMOVED));
 		for (unsigned n = 0; n < 4; n++)
 			assert_false(rig_can_read(&p.r, RIG_DEV, far[n]));
-		assert_int_equal(iommu_batch_flush(&batch), IOMMU_OK);
+		OK(iommu_batch_flush(&batch));
 		close_play(&p);
 	}
 }
@@ -579,26 +556,23 @@ static void full_ring_is_not_written_on(void **state)
 	(void)state;
 	open_play(&p, "plain", MODEL_LAZY);
 	crowded = rig_mapped_domain(&p.r);
-	assert_int_equal(
-		iommu_attach(p.r.iommu, rig_id(RIG_OTHER), crowded), IOMMU_OK);
+	OK(iommu_attach(p.r.iommu, rig_id(RIG_OTHER), crowded));
 	for (unsigned n = 1; n <= CROWD; n++) {
-		assert_int_equal(
-			iommu_map(crowded, iommu_iova(AT + 4096ull * n),
-				iommu_phys(p.page), 4096, RW),
-			IOMMU_OK);
+		OK(iommu_map(crowded, iommu_iova(AT + 4096ull * n),
+			iommu_phys(p.page), 4096, RW));
 		assert_true(rig_can_read(&p.r, RIG_OTHER, AT + 4096ull * n));
 	}
 	attach_ats(&p, MODEL_ATS_LATE);
 	come_together(&p, 0);
 	p.r.host.on_relax = next_page;
-	assert_int_equal(unmap(&p), IOMMU_OK);
+	OK(unmap(&p));
 	p.r.host.on_relax = NULL;
 	assert_int_equal(deepest, CROWD);
 	assert_int_equal(worst, IOMMU_OK);
 	for (unsigned n = 1; n <= CROWD; n++)
 		assert_false(rig_can_read(&p.r, RIG_OTHER, AT + 4096ull * n));
-	assert_int_equal(iommu_detach(p.r.iommu, rig_id(RIG_OTHER)), IOMMU_OK);
-	assert_int_equal(iommu_domain_destroy(crowded), IOMMU_OK);
+	OK(iommu_detach(p.r.iommu, rig_id(RIG_OTHER)));
+	OK(iommu_domain_destroy(crowded));
 	close_play(&p);
 }
 
@@ -660,17 +634,12 @@ static void drains_are_asked_for_where_there_are(void **state)
 		iotlb_seen = 0;
 		rig_start_ok(&p.r);
 		domain = rig_mapped_domain(&p.r);
-		assert_int_equal(
-			iommu_attach(p.r.iommu, rig_id(RIG_DEV), domain),
-			IOMMU_OK);
-		assert_int_equal(iommu_map(domain, iommu_iova(AT),
-					 iommu_phys(0x100000), 4096, RW),
-			IOMMU_OK);
-		assert_int_equal(iommu_unmap_now(domain, iommu_iova(AT), 4096),
-			IOMMU_OK);
-		assert_int_equal(
-			iommu_detach(p.r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
-		assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+		OK(iommu_attach(p.r.iommu, rig_id(RIG_DEV), domain));
+		OK(iommu_map(domain, iommu_iova(AT), iommu_phys(0x100000), 4096,
+			RW));
+		OK(iommu_unmap_now(domain, iommu_iova(AT), 4096));
+		OK(iommu_detach(p.r.iommu, rig_id(RIG_DEV)));
+		OK(iommu_domain_destroy(domain));
 		assert_true(iotlb_seen >= 3);
 		rig_close(&p.r);
 	}
@@ -691,14 +660,12 @@ static void one_unconfirmed_id_is_enough(void **state)
 		struct play p;
 
 		open_play(&p, "plain", MODEL_LAZY);
-		assert_int_equal(iommu_attach(p.r.iommu,
-					 rig_id(RIG_BEHIND_BRIDGE), p.domain),
-			IOMMU_OK);
+		OK(iommu_attach(
+			p.r.iommu, rig_id(RIG_BEHIND_BRIDGE), p.domain));
 		line.times = times;
 		status = iommu_detach(p.r.iommu, rig_id(RIG_BEHIND_BRIDGE));
-		assert_int_equal(iommu_device_info(p.r.iommu,
-					 rig_id(RIG_BEHIND_BRIDGE), &info),
-			IOMMU_OK);
+		OK(iommu_device_info(
+			p.r.iommu, rig_id(RIG_BEHIND_BRIDGE), &info));
 		if (times < 4) {
 			assert_int_equal(status, IOMMU_OK);
 			assert_int_equal(info.state, IOMMU_DEVICE_BLOCKED);
@@ -788,9 +755,8 @@ static bool is_done(enum hidden what, unsigned n, unsigned *out_looks)
 	r.hooks.reg_write = write_and_hide;
 	r.hooks.reg_read = read_hidden;
 	rig_start_ok(&r);
-	assert_int_equal(iommu_attach(r.iommu, rig_id(RIG_DEV),
-				 iommu_domain_identity(r.iommu)),
-		IOMMU_OK);
+	OK(iommu_attach(
+		r.iommu, rig_id(RIG_DEV), iommu_domain_identity(r.iommu)));
 	away.until = n;
 	status = what == A_COMMAND ? iommu_power(r.iommu, false)
 				   : iommu_detach(r.iommu, rig_id(RIG_DEV));

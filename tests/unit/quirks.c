@@ -74,16 +74,14 @@ static void hidden_write_buffer_is_flushed(void **state)
 	rig_start_ok(&r);
 	assert_non_null(strstr(quirks(&r), "in effect: chipset that does not"));
 	domain = rig_mapped_domain(&r);
-	assert_int_equal(
-		iommu_attach(r.iommu, rig_id(RIG_DEV), domain), IOMMU_OK);
+	OK(iommu_attach(r.iommu, rig_id(RIG_DEV), domain));
 	assert_int_equal(iommu_domain_duties(domain) & IOMMU_DUTY_FLUSH_PRESENT,
 		IOMMU_DUTY_FLUSH_PRESENT);
-	assert_int_equal(iommu_map(domain, iommu_iova(0x5000),
-				 iommu_phys(0x100000), 4096, RW),
-		IOMMU_OK);
+	OK(iommu_map(
+		domain, iommu_iova(0x5000), iommu_phys(0x100000), 4096, RW));
 	assert_true(rig_can_write(&r, RIG_DEV, 0x5000));
-	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
-	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	OK(iommu_detach(r.iommu, rig_id(RIG_DEV)));
+	OK(iommu_domain_destroy(domain));
 	rig_close(&r);
 }
 
@@ -96,7 +94,7 @@ static bool remapped_on(uint32_t id, uint32_t rev, uint32_t off)
 	revision = rev;
 	r.options.quirks_off = off;
 	rig_start_ok(&r);
-	assert_int_equal(iommu_unit_info(r.iommu, 0, &info), IOMMU_OK);
+	OK(iommu_unit_info(r.iommu, 0, &info));
 	if (off)
 		assert_non_null(strstr(quirks(&r), "switched off: "));
 	rig_close(&r);
@@ -135,19 +133,16 @@ static bool lingers(uint32_t id, uint32_t control, uint32_t off)
 	r.options.quirks_off = off;
 	rig_start_ok(&r);
 	domain = rig_mapped_domain(&r);
-	assert_int_equal(
-		iommu_attach(r.iommu, rig_id(RIG_DEV), domain), IOMMU_OK);
-	assert_int_equal(iommu_dma_create(domain, &config, &dma), IOMMU_OK);
-	assert_int_equal(iommu_dma_map(dma, iommu_phys(0x100000), 4096, ~0ull,
-				 IOMMU_BOTH_WAYS, &iova),
-		IOMMU_OK);
+	OK(iommu_attach(r.iommu, rig_id(RIG_DEV), domain));
+	OK(iommu_dma_create(domain, &config, &dma));
+	OK(iommu_dma_map(dma, iommu_phys(0x100000), 4096, ~0ull,
+		IOMMU_BOTH_WAYS, &iova));
 	assert_true(rig_can_write(&r, RIG_DEV, iova.v));
-	assert_int_equal(
-		iommu_dma_unmap(dma, iova, 4096, IOMMU_BOTH_WAYS), IOMMU_OK);
+	OK(iommu_dma_unmap(dma, iova, 4096, IOMMU_BOTH_WAYS));
 	still = rig_can_write(&r, RIG_DEV, iova.v);
-	assert_int_equal(iommu_dma_destroy(dma), IOMMU_OK);
-	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
-	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	OK(iommu_dma_destroy(dma));
+	OK(iommu_detach(r.iommu, rig_id(RIG_DEV)));
+	OK(iommu_domain_destroy(domain));
 	rig_close(&r);
 	graphics_control = 0;
 	return still;
@@ -173,15 +168,12 @@ static uint64_t large_flushes(uint32_t id, uint32_t off)
 	r.options.quirks_off = off;
 	rig_start_ok(&r);
 	domain = rig_mapped_domain(&r);
-	assert_int_equal(
-		iommu_attach(r.iommu, rig_id(RIG_DEV), domain), IOMMU_OK);
-	assert_int_equal(iommu_unit_stats(r.iommu, 0, &before), IOMMU_OK);
-	assert_int_equal(
-		iommu_flush(domain, IOMMU_REMOVED, iommu_iova(0), 1024 * 4096),
-		IOMMU_OK);
-	assert_int_equal(iommu_unit_stats(r.iommu, 0, &after), IOMMU_OK);
-	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
-	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	OK(iommu_attach(r.iommu, rig_id(RIG_DEV), domain));
+	OK(iommu_unit_stats(r.iommu, 0, &before));
+	OK(iommu_flush(domain, IOMMU_REMOVED, iommu_iova(0), 1024 * 4096));
+	OK(iommu_unit_stats(r.iommu, 0, &after));
+	OK(iommu_detach(r.iommu, rig_id(RIG_DEV)));
+	OK(iommu_domain_destroy(domain));
 	rig_close(&r);
 	return after.page_flushes - before.page_flushes;
 }
@@ -212,23 +204,20 @@ static void count_flushes(
 	r.options.quirks_off = off;
 	rig_start_ok(&r);
 	domain = rig_mapped_domain(&r);
-	assert_int_equal(
-		iommu_attach(r.iommu, rig_id(RIG_ATS), domain), IOMMU_OK);
-	assert_int_equal(iommu_map(domain, iommu_iova(0x5000),
-				 iommu_phys(0x100000), 4096, RW),
-		IOMMU_OK);
+	OK(iommu_attach(r.iommu, rig_id(RIG_ATS), domain));
+	OK(iommu_map(
+		domain, iommu_iova(0x5000), iommu_phys(0x100000), 4096, RW));
 	assert_true(model_ats_request(r.m, 0, RIG_ATS, 0x5000, true));
 	model_counters(r.m, &before);
-	assert_int_equal(
-		iommu_unmap_now(domain, iommu_iova(0x5000), 4096), IOMMU_OK);
+	OK(iommu_unmap_now(domain, iommu_iova(0x5000), 4096));
 	model_counters(r.m, &between);
-	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_ATS)), IOMMU_OK);
+	OK(iommu_detach(r.iommu, rig_id(RIG_ATS)));
 	model_counters(r.m, &after);
 	*out_unmap = between.device_flushes - before.device_flushes;
 	*out_detach = after.device_flushes - between.device_flushes;
 	assert_int_equal(
 		!!strstr(quirks(&r), "in effect: device that lets"), !off);
-	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	OK(iommu_domain_destroy(domain));
 	rig_close(&r);
 	odd_id = 0;
 }
@@ -259,16 +248,14 @@ static bool second_id_passes(uint32_t id, uint32_t off)
 	r.options.quirks_off = off;
 	rig_start_ok(&r);
 	domain = rig_mapped_domain(&r);
-	assert_int_equal(iommu_map(domain, iommu_iova(0x5000),
-				 iommu_phys(0x100000), 4096, RW),
-		IOMMU_OK);
-	assert_int_equal(
-		iommu_attach(r.iommu, rig_id(RIG_DEV), domain), IOMMU_OK);
+	OK(iommu_map(
+		domain, iommu_iova(0x5000), iommu_phys(0x100000), 4096, RW));
+	OK(iommu_attach(r.iommu, rig_id(RIG_DEV), domain));
 	assert_true(rig_can_write(&r, RIG_DEV, 0x5000));
 	passes = rig_can_write(&r, second, 0x5000);
-	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
+	OK(iommu_detach(r.iommu, rig_id(RIG_DEV)));
 	assert_false(rig_can_write(&r, second, 0x5000));
-	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	OK(iommu_domain_destroy(domain));
 	rig_close(&r);
 	odd_id = 0;
 	return passes;
@@ -300,13 +287,11 @@ static unsigned effects(struct rig *r, uint32_t id, uint32_t control)
 
 	bridge = id;
 	graphics_control = control;
-	assert_int_equal(
-		iommu_create(&r->hooks, &r->options, &r->iommu), IOMMU_OK);
-	assert_int_equal(
-		iommu_discover(r->iommu, r->dmar, r->dmar_size), IOMMU_OK);
+	OK(iommu_create(&r->hooks, &r->options, &r->iommu));
+	OK(iommu_discover(r->iommu, r->dmar, r->dmar_size));
 	for (at = quirks(r); *at; at = strchr(at, '\n') + 1, line++)
 		found |= (unsigned)!strncmp(at, "in effect", 9) << line;
-	assert_int_equal(iommu_destroy(r->iommu), IOMMU_OK);
+	OK(iommu_destroy(r->iommu));
 	graphics_control = 0;
 	return found;
 }

@@ -123,8 +123,7 @@ static void run(const struct race *race)
 			race->both(&r);
 			met = disarm();
 			race->after(&r);
-			assert_int_equal(
-				iommu_domain_destroy(domain), IOMMU_OK);
+			OK(iommu_domain_destroy(domain));
 			rig_close(&r);
 			assert_true(n < 200);
 			assert_true(met || n > 1);
@@ -138,8 +137,7 @@ static void look(struct rig *r)
 {
 	struct iommu_device_info info;
 
-	assert_int_equal(
-		iommu_device_info(r->iommu, rig_id(RIG_DEV), &info), IOMMU_OK);
+	OK(iommu_device_info(r->iommu, rig_id(RIG_DEV), &info));
 	assert_int_equal(info.state, IOMMU_DEVICE_BLOCKED);
 }
 
@@ -170,9 +168,8 @@ static void map_one(struct rig *r)
 {
 	(void)r;
 	attached = busy = 0;
-	assert_int_equal(iommu_map(domain, iommu_iova(0x5000),
-				 iommu_phys(0x100000), 4096, RW),
-		IOMMU_OK);
+	OK(iommu_map(
+		domain, iommu_iova(0x5000), iommu_phys(0x100000), 4096, RW));
 }
 
 static void one_is_attached(struct rig *r)
@@ -180,7 +177,7 @@ static void one_is_attached(struct rig *r)
 	assert_int_equal(attached, 1);
 	assert_true(busy <= 1);
 	assert_true(rig_can_write(r, RIG_DEV, 0x5000));
-	assert_int_equal(iommu_detach(r->iommu, rig_id(RIG_DEV)), IOMMU_OK);
+	OK(iommu_detach(r->iommu, rig_id(RIG_DEV)));
 	assert_false(rig_can_write(r, RIG_DEV, 0x5000));
 }
 
@@ -200,7 +197,7 @@ static void attach_next(struct rig *r)
 {
 	uint16_t bdf = next_device[devices++ % 2];
 
-	assert_int_equal(iommu_attach(r->iommu, rig_id(bdf), domain), IOMMU_OK);
+	OK(iommu_attach(r->iommu, rig_id(bdf), domain));
 }
 
 static void map_two(struct rig *r)
@@ -215,8 +212,7 @@ static void both_reach_the_page(struct rig *r)
 		attach_next(r);
 	for (unsigned n = 0; n < 2; n++) {
 		assert_true(rig_can_write(r, next_device[n], 0x5000));
-		assert_int_equal(iommu_detach(r->iommu, rig_id(next_device[n])),
-			IOMMU_OK);
+		OK(iommu_detach(r->iommu, rig_id(next_device[n])));
 	}
 }
 
@@ -292,9 +288,7 @@ static void identity_tables_are_made_once(void **state)
 		for (unsigned k = 0; k < devices; k++) {
 			assert_true(
 				rig_can_write(&r, next_device[k], 0x100000));
-			assert_int_equal(
-				iommu_detach(r.iommu, rig_id(next_device[k])),
-				IOMMU_OK);
+			OK(iommu_detach(r.iommu, rig_id(next_device[k])));
 		}
 		rig_close(&r);
 		if (!met)
@@ -315,16 +309,14 @@ static void map_next(struct rig *r)
 
 	(void)r;
 	pages_mapped[maps++ % 2] = at;
-	assert_int_equal(iommu_map(domain, iommu_iova(at),
-				 iommu_phys(0x100000 + at), 4096, RW),
-		IOMMU_OK);
+	OK(iommu_map(
+		domain, iommu_iova(at), iommu_phys(0x100000 + at), 4096, RW));
 }
 
 static void attach_first(struct rig *r)
 {
 	maps = 0;
-	assert_int_equal(
-		iommu_attach(r->iommu, rig_id(RIG_DEV), domain), IOMMU_OK);
+	OK(iommu_attach(r->iommu, rig_id(RIG_DEV), domain));
 }
 
 static void pages_are_there(struct rig *r)
@@ -332,16 +324,13 @@ static void pages_are_there(struct rig *r)
 	iommu_phys_t phys;
 
 	for (unsigned n = 0; n < maps; n++) {
-		assert_int_equal(iommu_iova_to_phys(domain,
-					 iommu_iova(pages_mapped[n]), &phys),
-			IOMMU_OK);
+		OK(iommu_iova_to_phys(
+			domain, iommu_iova(pages_mapped[n]), &phys));
 		assert_int_equal(phys.v, 0x100000 + pages_mapped[n]);
 	}
-	assert_int_equal(
-		iommu_unmap_now(domain, iommu_iova(0x40000000), 0x40000000),
-		IOMMU_OK);
+	OK(iommu_unmap_now(domain, iommu_iova(0x40000000), 0x40000000));
 	rig_check(r);
-	assert_int_equal(iommu_detach(r->iommu, rig_id(RIG_DEV)), IOMMU_OK);
+	OK(iommu_detach(r->iommu, rig_id(RIG_DEV)));
 }
 
 static void tables_are_made_once(void **state)
@@ -367,19 +356,15 @@ static void map_and_use(struct rig *r)
 {
 	uint64_t at = 0x40000000 + 0x1000ull * maps++;
 
-	assert_int_equal(
-		iommu_map(domain, iommu_iova(at), iommu_phys(used), 4096, RW),
-		IOMMU_OK);
+	OK(iommu_map(domain, iommu_iova(at), iommu_phys(used), 4096, RW));
 	assert_true(rig_can_read(r, RIG_DEV, at));
 }
 
 static void unmap_used(struct rig *r)
 {
-	assert_int_equal(
-		iommu_unmap_now(domain, iommu_iova(0x40000000), 0x40000000),
-		IOMMU_OK);
+	OK(iommu_unmap_now(domain, iommu_iova(0x40000000), 0x40000000));
 	rig_check(r);
-	assert_int_equal(iommu_detach(r->iommu, rig_id(RIG_DEV)), IOMMU_OK);
+	OK(iommu_detach(r->iommu, rig_id(RIG_DEV)));
 	model_page_free(r->m, used, 0);
 }
 
@@ -396,19 +381,16 @@ static void mapped_is_reachable_at_once(void **state)
 static void map_large(struct rig *r)
 {
 	attach_first(r);
-	assert_int_equal(iommu_map(domain, iommu_iova(0x40000000),
-				 iommu_phys(0x200000), 0x200000, RW),
-		IOMMU_OK);
+	OK(iommu_map(domain, iommu_iova(0x40000000), iommu_phys(0x200000),
+		0x200000, RW));
 }
 
 static void cut_next(struct rig *r)
 {
 	(void)r;
 	pages_mapped[maps % 2] = 0x40000000 + 0x7000ull * maps;
-	assert_int_equal(
-		iommu_unmap_now(domain,
-			iommu_iova(0x40000000 + 0x7000ull * maps++), 4096),
-		IOMMU_OK);
+	OK(iommu_unmap_now(
+		domain, iommu_iova(0x40000000 + 0x7000ull * maps++), 4096));
 }
 
 static void holes_are_there(struct rig *r)
@@ -418,10 +400,8 @@ static void holes_are_there(struct rig *r)
 		assert_true(
 			rig_can_write(r, RIG_DEV, pages_mapped[n] + 0x1000));
 	}
-	assert_int_equal(
-		iommu_unmap_now(domain, iommu_iova(0x40000000), 0x200000),
-		IOMMU_OK);
-	assert_int_equal(iommu_detach(r->iommu, rig_id(RIG_DEV)), IOMMU_OK);
+	OK(iommu_unmap_now(domain, iommu_iova(0x40000000), 0x200000));
+	OK(iommu_detach(r->iommu, rig_id(RIG_DEV)));
 }
 
 static void large_pages_are_split_once(void **state)
@@ -437,9 +417,8 @@ static void map_two_of_small_pages(struct rig *r)
 {
 	attach_first(r);
 	for (uint64_t at = 0; at < 0x400000; at += 4096)
-		assert_int_equal(iommu_map(domain, iommu_iova(0x40000000 + at),
-					 iommu_phys(0x400000 + at), 4096, RW),
-			IOMMU_OK);
+		OK(iommu_map(domain, iommu_iova(0x40000000 + at),
+			iommu_phys(0x400000 + at), 4096, RW));
 }
 
 static void join_next(struct rig *r)
@@ -448,23 +427,19 @@ static void join_next(struct rig *r)
 
 	(void)r;
 	iommu_batch_init(&batch, domain);
-	assert_int_equal(
-		iommu_join(domain,
-			iommu_iova(0x40000000 + 0x200000ull * (maps++ % 2)),
-			0x200000, &batch),
-		IOMMU_OK);
-	assert_int_equal(iommu_batch_flush(&batch), IOMMU_OK);
+	OK(iommu_join(domain,
+		iommu_iova(0x40000000 + 0x200000ull * (maps++ % 2)), 0x200000,
+		&batch));
+	OK(iommu_batch_flush(&batch));
 }
 
 static void joined_pages_are_there(struct rig *r)
 {
 	assert_true(rig_can_write(r, RIG_DEV, 0x40000000));
 	assert_true(rig_can_write(r, RIG_DEV, 0x403ff000));
-	assert_int_equal(
-		iommu_unmap_now(domain, iommu_iova(0x40000000), 0x400000),
-		IOMMU_OK);
+	OK(iommu_unmap_now(domain, iommu_iova(0x40000000), 0x400000));
 	assert_false(rig_can_write(r, RIG_DEV, 0x40000000));
-	assert_int_equal(iommu_detach(r->iommu, rig_id(RIG_DEV)), IOMMU_OK);
+	OK(iommu_detach(r->iommu, rig_id(RIG_DEV)));
 }
 
 static void reserve_is_not_overfilled(void **state)
@@ -493,8 +468,7 @@ static void detach(struct rig *r)
 static void map_and_attach(struct rig *r)
 {
 	map_one(r);
-	assert_int_equal(
-		iommu_attach(r->iommu, rig_id(RIG_DEV), domain), IOMMU_OK);
+	OK(iommu_attach(r->iommu, rig_id(RIG_DEV), domain));
 	assert_true(rig_can_write(r, RIG_DEV, 0x5000));
 }
 
@@ -529,14 +503,13 @@ static void come_or_leave(struct rig *r)
 static void map_and_attach_member(struct rig *r)
 {
 	map_two(r);
-	assert_int_equal(
-		iommu_attach(r->iommu, rig_id(member[0]), domain), IOMMU_OK);
+	OK(iommu_attach(r->iommu, rig_id(member[0]), domain));
 }
 
 static void the_other_member_is_there(struct rig *r)
 {
 	assert_true(rig_can_write(r, member[1], 0x5000));
-	assert_int_equal(iommu_detach(r->iommu, rig_id(member[1])), IOMMU_OK);
+	OK(iommu_detach(r->iommu, rig_id(member[1])));
 	assert_int_equal(iommu_detach(r->iommu, rig_id(member[0])),
 		devices == 2 && !busy ? IOMMU_NOT_ATTACHED : IOMMU_OK);
 	assert_false(rig_can_write(r, member[0], 0x5000));
@@ -587,8 +560,7 @@ static void nobody_is_told_done_before_the_silent_is_blocked(void **state)
 		r.options.timeout_ns = r.options.device_timeout_ns = 1000000;
 		rig_start_ok(&r);
 		domain = rig_mapped_domain(&r);
-		assert_int_equal(iommu_attach(r.iommu, rig_id(RIG_ATS), domain),
-			IOMMU_OK);
+		OK(iommu_attach(r.iommu, rig_id(RIG_ATS), domain));
 		model_ats_behave(r.m, 0, RIG_ATS, MODEL_ATS_NEVER);
 		flushes = 0;
 		flushed[1] = IOMMU_OK;
@@ -600,11 +572,9 @@ static void nobody_is_told_done_before_the_silent_is_blocked(void **state)
 				flushed[k] == IOMMU_UNCONFIRMED);
 			unconfirmed |= flushed[k] == IOMMU_UNCONFIRMED;
 		}
-		assert_int_equal(
-			iommu_device_info(r.iommu, rig_id(RIG_ATS), &info),
-			IOMMU_OK);
+		OK(iommu_device_info(r.iommu, rig_id(RIG_ATS), &info));
 		assert_int_equal(info.state, IOMMU_DEVICE_QUARANTINED);
-		assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+		OK(iommu_domain_destroy(domain));
 		rig_close(&r);
 		if (!met)
 			break;

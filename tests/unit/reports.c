@@ -27,17 +27,14 @@ static void ask(struct rig *r, report *report)
 static void ask_walk(struct rig *r, uint16_t bdf, uint64_t iova)
 {
 	words_start();
-	assert_int_equal(iommu_report_walk(r->iommu, rig_id(bdf),
-				 iommu_iova(iova), words_sink, NULL),
-		IOMMU_OK);
+	OK(iommu_report_walk(
+		r->iommu, rig_id(bdf), iommu_iova(iova), words_sink, NULL));
 }
 
 static void ask_tables(struct rig *r, uint16_t bdf, unsigned most)
 {
 	words_start();
-	assert_int_equal(iommu_report_tables(
-				 r->iommu, rig_id(bdf), most, words_sink, NULL),
-		IOMMU_OK);
+	OK(iommu_report_tables(r->iommu, rig_id(bdf), most, words_sink, NULL));
 }
 
 static void has_line(const char *format, ...)
@@ -55,22 +52,20 @@ static struct iommu_domain *mapped_device(struct rig *r, uint16_t bdf)
 {
 	struct iommu_domain *domain = rig_mapped_domain(r);
 
-	assert_int_equal(iommu_attach(r->iommu, rig_id(bdf), domain), IOMMU_OK);
+	OK(iommu_attach(r->iommu, rig_id(bdf), domain));
 	return domain;
 }
 
 static void map(struct iommu_domain *domain, uint64_t iova, uint64_t phys,
 	uint64_t size, unsigned rights)
 {
-	assert_int_equal(iommu_map(domain, iommu_iova(iova), iommu_phys(phys),
-				 size, rights),
-		IOMMU_OK);
+	OK(iommu_map(domain, iommu_iova(iova), iommu_phys(phys), size, rights));
 }
 
 static void end(struct rig *r, uint16_t bdf, struct iommu_domain *domain)
 {
-	assert_int_equal(iommu_detach(r->iommu, rig_id(bdf)), IOMMU_OK);
-	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	OK(iommu_detach(r->iommu, rig_id(bdf)));
+	OK(iommu_domain_destroy(domain));
 	rig_close(r);
 }
 
@@ -83,17 +78,15 @@ static void info_follows_the_unit(void **state)
 
 	(void)state;
 	rig_open(&r, "plain", MODEL_LAZY, 1);
-	assert_int_equal(
-		iommu_create(&r.hooks, &r.options, &r.iommu), IOMMU_OK);
+	OK(iommu_create(&r.hooks, &r.options, &r.iommu));
 	ask(&r, iommu_report_info);
 	words_have("driver info:\n default did = 1\n status = disabled\n");
 	words_have_not("iommu@");
-	assert_int_equal(
-		iommu_discover(r.iommu, r.dmar, r.dmar_size), IOMMU_OK);
+	OK(iommu_discover(r.iommu, r.dmar, r.dmar_size));
 	ask(&r, iommu_report_info);
 	words_have(" translation: disabled\n root table: not set\n");
 	words_have(" or 0x0000000000000000 (vir)\n");
-	assert_int_equal(iommu_start(r.iommu), IOMMU_OK);
+	OK(iommu_start(r.iommu));
 	domain = mapped_device(&r, RIG_DEV);
 	ask(&r, iommu_report_info);
 	words_have(" status = enabled\n");
@@ -108,11 +101,11 @@ static void info_follows_the_unit(void **state)
 		   " fault records: 8 at 0x220\n"
 		   " posted interrupts: no\n scalable mode: no\n"
 		   " state: in order\n");
-	assert_int_equal(iommu_power(r.iommu, false), IOMMU_OK);
+	OK(iommu_power(r.iommu, false));
 	ask(&r, iommu_report_info);
 	words_have(" status = disabled\n");
 	words_have(" translation: disabled\n root table: set\n");
-	assert_int_equal(iommu_power(r.iommu, true), IOMMU_OK);
+	OK(iommu_power(r.iommu, true));
 	end(&r, RIG_DEV, domain);
 }
 
@@ -168,8 +161,7 @@ static void without_a_table_it_says_so(void **state)
 
 	(void)state;
 	rig_open(&r, "plain", MODEL_LAZY, 1);
-	assert_int_equal(
-		iommu_create(&r.hooks, &r.options, &r.iommu), IOMMU_OK);
+	OK(iommu_create(&r.hooks, &r.options, &r.iommu));
 	assert_int_equal(
 		iommu_discover(r.iommu, NULL, r.dmar_size), IOMMU_NO_TABLE);
 	assert_string_equal(
@@ -218,7 +210,7 @@ static void lost_unit_says_why(void **state)
 	assert_int_equal(
 		iommu_unmap_now(domain, iommu_iova(0x200000), 0x200000),
 		IOMMU_UNIT_LOST);
-	assert_int_equal(iommu_unit_info(r.iommu, 0, &info), IOMMU_OK);
+	OK(iommu_unit_info(r.iommu, 0, &info));
 	assert_int_equal(info.state, IOMMU_UNIT_FAILED);
 	assert_string_equal(info.reason, "the invalidation queue stands still");
 	ask(&r, iommu_report_info);
@@ -247,9 +239,8 @@ static void stats_are_the_counters(void **state)
 	rig_start_ok(&r);
 	domain = mapped_device(&r, RIG_DEV);
 	map(domain, 0x5000, 0x100000, 4096, RW);
-	assert_int_equal(
-		iommu_unmap_now(domain, iommu_iova(0x5000), 4096), IOMMU_OK);
-	assert_int_equal(iommu_unit_stats(r.iommu, 0, &stats), IOMMU_OK);
+	OK(iommu_unmap_now(domain, iommu_iova(0x5000), 4096));
+	OK(iommu_unit_stats(r.iommu, 0, &stats));
 	assert_int_equal(stats.attaches, 1);
 	assert_int_equal(stats.page_flushes, 1);
 	assert_true(stats.waits > 0 && stats.doorbells > 0);
@@ -295,25 +286,21 @@ static void interrupt_entries_are_listed(void **state)
 		rig_open(&r, "plain", MODEL_LAZY, 1);
 		r.options.x2apic = x2apic[n];
 		rig_start_ok(&r);
-		assert_int_equal(
-			iommu_irq_alloc(r.iommu, rig_id(RIG_DEV), 2, &irq),
-			IOMMU_OK);
+		OK(iommu_irq_alloc(r.iommu, rig_id(RIG_DEV), 2, &irq));
 		ask(&r, iommu_report_interrupts);
 		words_have_not("vector");
 		target.level = false;
 		target.destination = 3;
-		assert_int_equal(
-			iommu_irq_set(r.iommu, &irq, 0, &target), IOMMU_OK);
+		OK(iommu_irq_set(r.iommu, &irq, 0, &target));
 		target.level = true;
 		target.destination = n ? 0x1003 : 7;
-		assert_int_equal(
-			iommu_irq_set(r.iommu, &irq, 1, &target), IOMMU_OK);
+		OK(iommu_irq_set(r.iommu, &irq, 1, &target));
 		ask(&r, iommu_report_interrupts);
 		words_have(" source 00:03.0 vector 0x51 cpu 3\n");
 		words_have(n ? " source 00:03.0 vector 0x51 cpu 4099 level\n"
 			     : " source 00:03.0 vector 0x51 cpu 7 level\n");
 		assert_int_equal(words_count("vector"), 2);
-		assert_int_equal(iommu_irq_free(r.iommu, &irq), IOMMU_OK);
+		OK(iommu_irq_free(r.iommu, &irq));
 		ask(&r, iommu_report_interrupts);
 		words_have_not("vector");
 		rig_close(&r);
@@ -362,15 +349,14 @@ static void identity_walk_needs_no_table(void **state)
 	(void)state;
 	rig_open(&r, "plain", MODEL_LAZY, 1);
 	rig_start_ok(&r);
-	assert_int_equal(iommu_attach(r.iommu, rig_id(RIG_DEV),
-				 iommu_domain_identity(r.iommu)),
-		IOMMU_OK);
+	OK(iommu_attach(
+		r.iommu, rig_id(RIG_DEV), iommu_domain_identity(r.iommu)));
 	ask_walk(&r, RIG_DEV, 0x123456);
 	words_have(" page 0x123456, 4096 bytes, rw\n");
 	words_have_not(" level ");
 	ask_tables(&r, RIG_DEV, 9);
 	words_have(" identity, domain id 1\n");
-	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
+	OK(iommu_detach(r.iommu, rig_id(RIG_DEV)));
 	rig_close(&r);
 }
 
@@ -419,10 +405,8 @@ static void last_stretch_ends_with_the_table(void **state)
 	(void)state;
 	rig_open(&r, "plain", MODEL_LAZY, 1);
 	rig_start_ok(&r);
-	assert_int_equal(
-		iommu_domain_create(r.iommu, &config, &domain), IOMMU_OK);
-	assert_int_equal(
-		iommu_attach(r.iommu, rig_id(RIG_DEV), domain), IOMMU_OK);
+	OK(iommu_domain_create(r.iommu, &config, &domain));
+	OK(iommu_attach(r.iommu, rig_id(RIG_DEV), domain));
 	map(domain, 0x7ffffff000, 0x100000, 0x1000, RW);
 	ask_tables(&r, RIG_DEV, 9);
 	words_have(" 3 levels, domain id 2\n");
@@ -458,10 +442,8 @@ static void walk_before_the_start_shows_nothing(void **state)
 
 	(void)state;
 	rig_open(&r, "plain", MODEL_BENIGN, 1);
-	assert_int_equal(
-		iommu_create(&r.hooks, &r.options, &r.iommu), IOMMU_OK);
-	assert_int_equal(
-		iommu_discover(r.iommu, r.dmar, r.dmar_size), IOMMU_OK);
+	OK(iommu_create(&r.hooks, &r.options, &r.iommu));
+	OK(iommu_discover(r.iommu, r.dmar, r.dmar_size));
 	ask_walk(&r, RIG_DEV, 0x1000);
 	has_line(" not mapped");
 	ask_tables(&r, RIG_DEV, 4);
@@ -482,12 +464,11 @@ static void who_has_no_entry_is_blocked(void **state)
 	has_line(" not mapped");
 	ask_tables(&r, RIG_BEHIND_PORT, 4);
 	has_line(" blocked");
-	assert_int_equal(iommu_attach(r.iommu, rig_id(RIG_DEV),
-				 iommu_domain_identity(r.iommu)),
-		IOMMU_OK);
+	OK(iommu_attach(
+		r.iommu, rig_id(RIG_DEV), iommu_domain_identity(r.iommu)));
 	ask_tables(&r, RIG_OTHER, 4);
 	has_line(" blocked");
-	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
+	OK(iommu_detach(r.iommu, rig_id(RIG_DEV)));
 	rig_close(&r);
 }
 
@@ -548,22 +529,19 @@ static void pages_are_booked(void **state)
 	rig_open(&r, "plain", MODEL_BENIGN, 1);
 	rig_start_ok(&r);
 	domain = rig_mapped_domain(&r);
-	assert_int_equal(iommu_dma_create(domain, &config, &dma), IOMMU_OK);
+	OK(iommu_dma_create(domain, &config, &dma));
 	for (unsigned order = 0; order < 4; order++) {
-		assert_int_equal(
-			iommu_dma_alloc(dma, order, ~0ull, &virt, &iova),
-			IOMMU_OK);
+		OK(iommu_dma_alloc(dma, order, ~0ull, &virt, &iova));
 		ask(&r, iommu_report_stats);
 		has_line("pages: %zu, withheld: 0",
 			model_pages_in_use(r.m, MODEL_OWNER_DRIVER));
-		assert_int_equal(
-			iommu_dma_free(dma, order, virt, iova), IOMMU_OK);
+		OK(iommu_dma_free(dma, order, virt, iova));
 		ask(&r, iommu_report_stats);
 		has_line("pages: %zu, withheld: 0",
 			model_pages_in_use(r.m, MODEL_OWNER_DRIVER));
 	}
-	assert_int_equal(iommu_dma_destroy(dma), IOMMU_OK);
-	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	OK(iommu_dma_destroy(dma));
+	OK(iommu_domain_destroy(domain));
 	rig_close(&r);
 }
 

@@ -36,14 +36,13 @@ static void open_rig(uint64_t ram_base)
 	rig_open_machine(&r, model_create(&desc));
 	rig_start_ok(&r);
 	domain = rig_mapped_domain(&r);
-	assert_int_equal(
-		iommu_attach(r.iommu, rig_id(RIG_DEV), domain), IOMMU_OK);
+	OK(iommu_attach(r.iommu, rig_id(RIG_DEV), domain));
 }
 
 static void close_rig(void)
 {
-	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
-	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	OK(iommu_detach(r.iommu, rig_id(RIG_DEV)));
+	OK(iommu_domain_destroy(domain));
 	rig_close(&r);
 }
 
@@ -56,8 +55,7 @@ static enum iommu_status map(
 
 static void unmap(uint64_t iova, uint64_t size)
 {
-	assert_int_equal(
-		iommu_unmap_now(domain, iommu_iova(iova), size), IOMMU_OK);
+	OK(iommu_unmap_now(domain, iommu_iova(iova), size));
 }
 
 static void are_those_asked_for(void **state)
@@ -73,7 +71,7 @@ static void are_those_asked_for(void **state)
 			IOMMU_WRITE, IOMMU_READ, IOMMU_READ | IOMMU_WRITE};
 		unsigned rights = order[n % 3];
 
-		assert_int_equal(map(AT, frame, 4096, rights), IOMMU_OK);
+		OK(map(AT, frame, 4096, rights));
 		assert_int_equal(
 			rig_can_read(&r, RIG_DEV, AT), !!(rights & IOMMU_READ));
 		assert_int_equal(rig_can_write(&r, RIG_DEV, AT),
@@ -90,14 +88,12 @@ static void nothing_is_mapped_twice(void **state)
 
 	(void)state;
 	open_rig(0);
-	assert_int_equal(map(AT + 0x3000, 0x7000, 0x1000, 1), IOMMU_OK);
+	OK(map(AT + 0x3000, 0x7000, 0x1000, 1));
 	/* In one table, over several, and as a large page. */
 	assert_int_equal(map(AT, 0x10000, 0x8000, 3), IOMMU_MAPPED);
 	assert_int_equal(map(AT - LARGE, LARGE, 2 * LARGE, 3), IOMMU_MAPPED);
 	assert_int_equal(map(AT, LARGE, LARGE, 3), IOMMU_MAPPED);
-	assert_int_equal(
-		iommu_iova_to_phys(domain, iommu_iova(AT + 0x3abc), &phys),
-		IOMMU_OK);
+	OK(iommu_iova_to_phys(domain, iommu_iova(AT + 0x3abc), &phys));
 	assert_int_equal(phys.v, 0x7abc);
 	assert_int_equal(iommu_iova_to_phys(domain, iommu_iova(AT), &phys),
 		IOMMU_NOT_MAPPED);
@@ -115,7 +111,7 @@ static void reach_far_memory(void **state)
 	frame = rig_frame(&r, 9);
 	assert_true(frame >> 32);
 	model_device_expect(r.m, 0, RIG_DEV, 9);
-	assert_int_equal(map(AT, frame, 4096, 3), IOMMU_OK);
+	OK(map(AT, frame, 4096, 3));
 	assert_true(rig_can_write(&r, RIG_DEV, AT));
 	unmap(AT, 4096);
 	assert_false(rig_can_write(&r, RIG_DEV, AT));

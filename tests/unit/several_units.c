@@ -81,9 +81,7 @@ static void reg_write(
 
 static void map(uint64_t iova)
 {
-	assert_int_equal(
-		iommu_map(domain, iommu_iova(iova), iommu_phys(page), 4096, RW),
-		IOMMU_OK);
+	OK(iommu_map(domain, iommu_iova(iova), iommu_phys(page), 4096, RW));
 }
 
 static bool reaches(unsigned n, uint64_t iova)
@@ -104,9 +102,7 @@ static void open_play(const char *kind, const char *odd, unsigned which)
 	domain = rig_mapped_domain(&rig);
 	map(AT);
 	for (unsigned n = 0; n < UNITS; n++) {
-		assert_int_equal(
-			iommu_attach(rig.iommu, rig_id(device(n)), domain),
-			IOMMU_OK);
+		OK(iommu_attach(rig.iommu, rig_id(device(n)), domain));
 		assert_true(reaches(n, AT));
 	}
 }
@@ -114,9 +110,8 @@ static void open_play(const char *kind, const char *odd, unsigned which)
 static void close_play(void)
 {
 	for (unsigned n = 0; n < UNITS; n++)
-		assert_int_equal(
-			iommu_detach(rig.iommu, rig_id(device(n))), IOMMU_OK);
-	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+		OK(iommu_detach(rig.iommu, rig_id(device(n))));
+	OK(iommu_domain_destroy(domain));
 	rig_close(&rig);
 }
 
@@ -136,16 +131,12 @@ static void every_unit_forgets(void **state)
 	for (unsigned k = 0; k < sizeof(odd) / sizeof(*odd); k++)
 		for (unsigned n = 0; n < UNITS; n++) {
 			open_play("plain", odd[k], n);
-			assert_int_equal(
-				iommu_unmap_now(domain, iommu_iova(AT), 4096),
-				IOMMU_OK);
+			OK(iommu_unmap_now(domain, iommu_iova(AT), 4096));
 			nobody_reaches(AT);
 			map(AT);
 			for (unsigned i = 0; i < UNITS; i++)
 				assert_true(reaches(i, AT));
-			assert_int_equal(iommu_unmap_now(domain, iommu_iova(AT),
-						 0x400000),
-				IOMMU_OK);
+			OK(iommu_unmap_now(domain, iommu_iova(AT), 0x400000));
 			nobody_reaches(AT);
 			close_play();
 		}
@@ -160,12 +151,10 @@ static void lost_flush_is_repeated(void **state)
 
 		open_play("plain", "plain", 0);
 		spoilt = (int)n;
-		assert_int_equal(iommu_unmap_now(domain, iommu_iova(AT), 4096),
-			IOMMU_OK);
+		OK(iommu_unmap_now(domain, iommu_iova(AT), 4096));
 		nobody_reaches(AT);
 		for (unsigned i = 0; i < UNITS; i++) {
-			assert_int_equal(iommu_unit_stats(rig.iommu, i, &stats),
-				IOMMU_OK);
+			OK(iommu_unit_stats(rig.iommu, i, &stats));
 			assert_int_equal(stats.queue_errors, i == n);
 		}
 		model_violations_clear(rig.m);
@@ -193,8 +182,7 @@ static void lost_unit_is_told_of(void **state)
 				assert_true(i == n || !reaches(i, at));
 		}
 		for (unsigned i = 0; i < UNITS; i++) {
-			assert_int_equal(
-				iommu_unit_info(rig.iommu, i, &info), IOMMU_OK);
+			OK(iommu_unit_info(rig.iommu, i, &info));
 			assert_int_equal(info.state,
 				i == n ? IOMMU_UNIT_FAILED : IOMMU_UNIT_ON);
 		}
@@ -220,23 +208,21 @@ static void deferred_flush_is_for_every_unit(void **state)
 
 	(void)state;
 	open_play("plain", "no-qi", 2);
-	assert_int_equal(iommu_dma_create(domain, &config, &dma), IOMMU_OK);
+	OK(iommu_dma_create(domain, &config, &dma));
 	for (unsigned n = 0; n < 8; n++) {
-		assert_int_equal(iommu_dma_map(dma, iommu_phys(page), 4096,
-					 ~0ull, IOMMU_BOTH_WAYS, &iova[n]),
-			IOMMU_OK);
+		OK(iommu_dma_map(dma, iommu_phys(page), 4096, ~0ull,
+			IOMMU_BOTH_WAYS, &iova[n]));
 		for (unsigned i = 0; i < UNITS; i++)
 			assert_true(reaches(i, iova[n].v));
 	}
 	released = 0;
 	for (unsigned n = 0; n < 8; n++)
-		assert_int_equal(iommu_dma_unmap_later(dma, iova[n], 4096,
-					 IOMMU_BOTH_WAYS, &iova[n].v),
-			IOMMU_OK);
+		OK(iommu_dma_unmap_later(
+			dma, iova[n], 4096, IOMMU_BOTH_WAYS, &iova[n].v));
 	assert_true(released >= 4);
-	assert_int_equal(iommu_dma_flush(dma), IOMMU_OK);
+	OK(iommu_dma_flush(dma));
 	assert_int_equal(released, 8);
-	assert_int_equal(iommu_dma_destroy(dma), IOMMU_OK);
+	OK(iommu_dma_destroy(dma));
 	close_play();
 }
 
@@ -251,29 +237,24 @@ static void lost_deferred_flush_is_repeated(void **state)
 	(void)state;
 	open_play("plain", "plain", 0);
 	for (unsigned n = 1; n < UNITS; n++)
-		assert_int_equal(
-			iommu_detach(rig.iommu, rig_id(device(n))), IOMMU_OK);
-	assert_int_equal(iommu_dma_create(domain, &config, &dma), IOMMU_OK);
+		OK(iommu_detach(rig.iommu, rig_id(device(n))));
+	OK(iommu_dma_create(domain, &config, &dma));
 	for (unsigned n = 0; n < 8; n++) {
-		assert_int_equal(iommu_dma_map(dma, iommu_phys(page), 4096,
-					 ~0ull, IOMMU_BOTH_WAYS, &iova[n]),
-			IOMMU_OK);
+		OK(iommu_dma_map(dma, iommu_phys(page), 4096, ~0ull,
+			IOMMU_BOTH_WAYS, &iova[n]));
 		assert_true(reaches(0, iova[n].v));
 	}
 	released = 0;
 	spoilt = 0;
 	for (unsigned n = 0; n < 8; n++)
-		assert_int_equal(iommu_dma_unmap_later(dma, iova[n], 4096,
-					 IOMMU_BOTH_WAYS, &iova[n].v),
-			IOMMU_OK);
-	assert_int_equal(iommu_dma_flush(dma), IOMMU_OK);
+		OK(iommu_dma_unmap_later(
+			dma, iova[n], 4096, IOMMU_BOTH_WAYS, &iova[n].v));
+	OK(iommu_dma_flush(dma));
 	assert_int_equal(spoilt, -1);
 	assert_int_equal(released, 8);
-	assert_int_equal(iommu_dma_destroy(dma), IOMMU_OK);
+	OK(iommu_dma_destroy(dma));
 	for (unsigned n = 1; n < UNITS; n++)
-		assert_int_equal(
-			iommu_attach(rig.iommu, rig_id(device(n)), domain),
-			IOMMU_OK);
+		OK(iommu_attach(rig.iommu, rig_id(device(n)), domain));
 	model_violations_clear(rig.m);
 	close_play();
 }
@@ -331,15 +312,12 @@ static void every_unit_is_told_of(void **state)
 	assert_int_equal(words_count(" domain ids: 3 of "), UNITS);
 	/* Only the last has a device. */
 	for (unsigned n = 0; n < UNITS - 1; n++)
-		assert_int_equal(
-			iommu_detach(rig.iommu, rig_id(device(n))), IOMMU_OK);
+		OK(iommu_detach(rig.iommu, rig_id(device(n))));
 	assert_int_equal(iommu_destroy(rig.iommu), IOMMU_IN_USE);
 	assert_int_equal(iommu_hand_over(rig.iommu, IOMMU_HAND_OVER_BLOCKED),
 		IOMMU_IN_USE);
 	for (unsigned n = 0; n < UNITS - 1; n++)
-		assert_int_equal(
-			iommu_attach(rig.iommu, rig_id(device(n)), domain),
-			IOMMU_OK);
+		OK(iommu_attach(rig.iommu, rig_id(device(n)), domain));
 	close_play();
 }
 
@@ -354,12 +332,10 @@ static void every_unit_is_asked_for_tlbs(void **state)
 	rig_start_ok(&rig);
 	domain = rig_mapped_domain(&rig);
 	for (unsigned n = 0; n < UNITS; n++) {
-		assert_int_equal(
-			iommu_attach(rig.iommu, rig_id(device(n)), domain),
-			IOMMU_OK);
+		OK(iommu_attach(rig.iommu, rig_id(device(n)), domain));
 		assert_int_equal(iommu_power(rig.iommu, false),
 			n == UNITS - 1 ? IOMMU_IN_USE : IOMMU_OK);
-		assert_int_equal(iommu_power(rig.iommu, true), IOMMU_OK);
+		OK(iommu_power(rig.iommu, true));
 	}
 	close_play();
 }

@@ -43,14 +43,12 @@ static void map_and_unmap(struct rig *r, struct rig_space *s)
 	assert_true(rig_can_read(r, RIG_DEV, 0x101000));
 	assert_false(rig_can_write(r, RIG_DEV, 0x101000));
 	rig_space_set(s, 0x101000, b | 0x60 | RW);
-	assert_int_equal(iommu_flush(s->domain, IOMMU_RIGHTS_RAISED,
-				 iommu_iova(0x101000), 4096),
-		IOMMU_OK);
+	OK(iommu_flush(
+		s->domain, IOMMU_RIGHTS_RAISED, iommu_iova(0x101000), 4096));
 	assert_true(rig_can_write(r, RIG_DEV, 0x101000));
 	rig_space_set(s, 0x101000, b | 0x60 | IOMMU_READ);
-	assert_int_equal(iommu_flush(s->domain, IOMMU_RIGHTS_CUT,
-				 iommu_iova(0x101000), 4096),
-		IOMMU_OK);
+	OK(iommu_flush(
+		s->domain, IOMMU_RIGHTS_CUT, iommu_iova(0x101000), 4096));
 	assert_false(rig_can_write(r, RIG_DEV, 0x101000));
 	rig_space_unmap(s, 0x100000);
 	rig_space_unmap(s, 0x101000);
@@ -84,7 +82,7 @@ static void flush_ranges(struct rig *r, struct rig_space *s)
 			rig_space_set(s, at, 0);
 		iommu_batch_init(&batch, s->domain);
 		iommu_batch_add(&batch, IOMMU_REMOVED, iommu_iova(first), size);
-		assert_int_equal(iommu_batch_flush(&batch), IOMMU_OK);
+		OK(iommu_batch_flush(&batch));
 		rig_check(r);
 	}
 	model_page_free(r->m, a, 0);
@@ -107,7 +105,7 @@ static void many_ranges_in_one_batch(struct rig *r, struct rig_space *s)
 		rig_space_set(s, at, 0);
 		iommu_batch_add(&batch, IOMMU_REMOVED, iommu_iova(at), 4096);
 	}
-	assert_int_equal(iommu_batch_flush(&batch), IOMMU_OK);
+	OK(iommu_batch_flush(&batch));
 	rig_check(r);
 	model_page_free(r->m, a, 0);
 }
@@ -126,10 +124,8 @@ static void table_removed(struct rig *r, struct rig_space *s)
 	/* The whole lowest table goes at once. */
 	*middle = 0;
 	model_cache_flush(r->m, *top & ~0xfffull, 8);
-	assert_int_equal(
-		iommu_flush(s->domain, IOMMU_REMOVED | IOMMU_TABLE_CHANGED,
-			iommu_iova(0x40000000), 0x200000),
-		IOMMU_OK);
+	OK(iommu_flush(s->domain, IOMMU_REMOVED | IOMMU_TABLE_CHANGED,
+		iommu_iova(0x40000000), 0x200000));
 	rig_check(r);
 	model_page_free(r->m, lower, 0);
 	model_page_free(r->m, a, 0);
@@ -142,15 +138,15 @@ static void power(struct rig *r, struct rig_space *s)
 	uint64_t a = rig_frame(r, OWNER);
 
 	rig_space_map(s, 0x100000, a, RW);
-	assert_int_equal(iommu_power(r->iommu, false), IOMMU_OK);
+	OK(iommu_power(r->iommu, false));
 	assert_false(iommu_is_on(r->iommu));
 	assert_true(rig_can_write(r, RIG_OTHER, a));
-	assert_int_equal(iommu_power(r->iommu, true), IOMMU_OK);
+	OK(iommu_power(r->iommu, true));
 	assert_false(rig_can_write(r, RIG_OTHER, a));
 	assert_true(rig_can_write(r, RIG_DEV, 0x100000));
-	assert_int_equal(iommu_suspend(r->iommu), IOMMU_OK);
+	OK(iommu_suspend(r->iommu));
 	model_unit_reset(r->m, 0);
-	assert_int_equal(iommu_resume(r->iommu), IOMMU_OK);
+	OK(iommu_resume(r->iommu));
 	assert_true(rig_can_write(r, RIG_DEV, 0x100000));
 	assert_false(rig_can_write(r, RIG_OTHER, a));
 	rig_space_unmap(s, 0x100000);
@@ -165,26 +161,23 @@ static void interrupts(struct rig *r)
 	struct iommu_irq irq;
 	bool remapped = false;
 
-	assert_int_equal(
-		iommu_irq_remapped(r->iommu, rig_id(RIG_DEV), &remapped),
-		IOMMU_OK);
+	OK(iommu_irq_remapped(r->iommu, rig_id(RIG_DEV), &remapped));
 	if (!remapped)
 		return;
-	assert_int_equal(
-		iommu_irq_alloc(r->iommu, rig_id(RIG_DEV), 2, &irq), IOMMU_OK);
-	assert_int_equal(iommu_irq_message(r->iommu, &irq, 1, &msg), IOMMU_OK);
+	OK(iommu_irq_alloc(r->iommu, rig_id(RIG_DEV), 2, &irq));
+	OK(iommu_irq_message(r->iommu, &irq, 1, &msg));
 	assert_false(model_msi(r->m, 0, RIG_DEV, msg.address, msg.data));
-	assert_int_equal(iommu_irq_set(r->iommu, &irq, 1, &target), IOMMU_OK);
+	OK(iommu_irq_set(r->iommu, &irq, 1, &target));
 	assert_true(model_msi(r->m, 0, RIG_DEV, msg.address, msg.data));
 	assert_int_equal(r->host.last_interrupt.vector, 0x61);
 	assert_int_equal(r->host.last_interrupt.destination, 3);
 	assert_false(model_msi(r->m, 0, RIG_OTHER, msg.address, msg.data));
 	target.vector = 0x62;
-	assert_int_equal(iommu_irq_set(r->iommu, &irq, 1, &target), IOMMU_OK);
+	OK(iommu_irq_set(r->iommu, &irq, 1, &target));
 	assert_true(model_msi(r->m, 0, RIG_DEV, msg.address, msg.data));
 	assert_int_equal(r->host.last_interrupt.vector, 0x62);
 	rig_check(r);
-	assert_int_equal(iommu_irq_free(r->iommu, &irq), IOMMU_OK);
+	OK(iommu_irq_free(r->iommu, &irq));
 	assert_false(model_msi(r->m, 0, RIG_DEV, msg.address, msg.data));
 	rig_check(r);
 }
@@ -198,8 +191,7 @@ static void one_life(struct rig *r)
 	assert_false(rig_can_read(r, RIG_DEV, 0x1000));
 	rig_space_open(&s, r);
 	rig_space_open(&t, r);
-	assert_int_equal(
-		iommu_attach(r->iommu, rig_id(RIG_DEV), s.domain), IOMMU_OK);
+	OK(iommu_attach(r->iommu, rig_id(RIG_DEV), s.domain));
 	assert_int_equal(
 		iommu_attach(r->iommu, rig_id(RIG_DEV), s.domain), IOMMU_BUSY);
 	rig_check(r);
@@ -212,16 +204,15 @@ static void one_life(struct rig *r)
 	assert_true(drain_faults(r) > 0);
 
 	assert_int_equal(iommu_domain_destroy(s.domain), IOMMU_IN_USE);
-	assert_int_equal(iommu_detach(r->iommu, rig_id(RIG_DEV)), IOMMU_OK);
+	OK(iommu_detach(r->iommu, rig_id(RIG_DEV)));
 	rig_check(r);
 	assert_false(rig_can_read(r, RIG_DEV, 0x100000));
 	/* Into another space, while the first one's tables go. */
-	assert_int_equal(
-		iommu_attach(r->iommu, rig_id(RIG_DEV), t.domain), IOMMU_OK);
+	OK(iommu_attach(r->iommu, rig_id(RIG_DEV), t.domain));
 	rig_space_close(&s);
 	rig_check(r);
 	map_and_unmap(r, &t);
-	assert_int_equal(iommu_detach(r->iommu, rig_id(RIG_DEV)), IOMMU_OK);
+	OK(iommu_detach(r->iommu, rig_id(RIG_DEV)));
 	rig_space_close(&t);
 	drain_faults(r);
 	rig_check(r);

@@ -98,22 +98,14 @@ static void live_earlier(struct earlier *e, struct model *m)
 	e->frame = rig_frame(r, 9);
 	rig_space_open(&e->space, r);
 	rig_space_set(&e->space, AT, e->frame | RW);
-	assert_int_equal(rig_space_attach(&e->space, RIG_DEV), IOMMU_OK);
-	assert_int_equal(
-		rig_space_attach(&e->space, RIG_BEHIND_BRIDGE), IOMMU_OK);
+	OK(rig_space_attach(&e->space, RIG_DEV));
+	OK(rig_space_attach(&e->space, RIG_BEHIND_BRIDGE));
 	assert_true(rig_can_write(r, RIG_DEV, AT));
-	assert_int_equal(
-		iommu_irq_remapped(r->iommu, rig_id(RIG_DEV), &e->remapped),
-		IOMMU_OK);
+	OK(iommu_irq_remapped(r->iommu, rig_id(RIG_DEV), &e->remapped));
 	if (e->remapped) {
-		assert_int_equal(
-			iommu_irq_alloc(r->iommu, rig_id(RIG_DEV), 1, &e->irq),
-			IOMMU_OK);
-		assert_int_equal(
-			iommu_irq_set(r->iommu, &e->irq, 0, &target), IOMMU_OK);
-		assert_int_equal(
-			iommu_irq_message(r->iommu, &e->irq, 0, &e->message),
-			IOMMU_OK);
+		OK(iommu_irq_alloc(r->iommu, rig_id(RIG_DEV), 1, &e->irq));
+		OK(iommu_irq_set(r->iommu, &e->irq, 0, &target));
+		OK(iommu_irq_message(r->iommu, &e->irq, 0, &e->message));
 	}
 	send(e, r, true);
 }
@@ -149,8 +141,7 @@ static enum iommu_device_state state_of(struct rig *r, uint16_t bdf)
 {
 	struct iommu_device_info info;
 
-	assert_int_equal(
-		iommu_device_info(r->iommu, rig_id(bdf), &info), IOMMU_OK);
+	OK(iommu_device_info(r->iommu, rig_id(bdf), &info));
 	return info.state;
 }
 
@@ -164,7 +155,7 @@ static void no_violation(struct rig *r)
 /** Ends the last system and the machine. */
 static void end_next(struct rig *r)
 {
-	assert_int_equal(iommu_destroy(r->iommu), IOMMU_OK);
+	OK(iommu_destroy(r->iommu));
 	no_violation(r);
 	model_destroy(r->m);
 }
@@ -180,9 +171,7 @@ static void succeed(const struct model_personality *kind, enum model_mode mode,
 
 	live_earlier(&e, m);
 	if (handed_over) {
-		assert_int_equal(
-			iommu_hand_over(e.r.iommu, IOMMU_HAND_OVER_KEPT),
-			IOMMU_OK);
+		OK(iommu_hand_over(e.r.iommu, IOMMU_HAND_OVER_KEPT));
 		no_violation(&e.r);
 		assert_true(rig_can_write(&e.r, RIG_DEV, AT));
 		send(&e, &e.r, true);
@@ -197,22 +186,18 @@ static void succeed(const struct model_personality *kind, enum model_mode mode,
 
 	/* A new owner: nothing of the old one is left, nor for the group. */
 	domain = rig_mapped_domain(&r);
-	assert_int_equal(
-		iommu_attach(r.iommu, rig_id(RIG_DEV), domain), IOMMU_OK);
+	OK(iommu_attach(r.iommu, rig_id(RIG_DEV), domain));
 	assert_false(rig_can_read(&r, RIG_DEV, AT));
 	assert_true(rig_can_read(&r, RIG_BEHIND_BRIDGE, AT));
-	assert_int_equal(
-		iommu_attach(r.iommu, rig_id(MODEL_BDF(2, 0, 0)), domain),
-		IOMMU_OK);
+	OK(iommu_attach(r.iommu, rig_id(MODEL_BDF(2, 0, 0)), domain));
 	assert_false(rig_can_read(&r, RIG_BEHIND_BRIDGE, AT));
 	assert_int_equal(iommu_inherited_count(r.iommu), 0);
 	send(&e, &r, true);
-	assert_int_equal(iommu_inherited_end(r.iommu), IOMMU_OK);
+	OK(iommu_inherited_end(r.iommu));
 	send(&e, &r, false);
-	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
-	assert_int_equal(
-		iommu_detach(r.iommu, rig_id(MODEL_BDF(2, 0, 0))), IOMMU_OK);
-	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	OK(iommu_detach(r.iommu, rig_id(RIG_DEV)));
+	OK(iommu_detach(r.iommu, rig_id(MODEL_BDF(2, 0, 0))));
+	OK(iommu_domain_destroy(domain));
 	/* The old owner's memory is free: the model would know better. */
 	rig_space_free(&e.space);
 	model_page_free(m, e.frame, 0);
@@ -260,11 +245,11 @@ static void detach_ends_what_was_inherited(void **state)
 
 	(void)state;
 	live_earlier(&e, m);
-	assert_int_equal(rig_space_attach(&e.space, RIG_BEHIND_PORT), IOMMU_OK);
+	OK(rig_space_attach(&e.space, RIG_BEHIND_PORT));
 	start_next(&r, m, IOMMU_TAKE_OVER_KEPT);
 	assert_int_equal(
 		iommu_detach(r.iommu, rig_id(RIG_OTHER)), IOMMU_NOT_ATTACHED);
-	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
+	OK(iommu_detach(r.iommu, rig_id(RIG_DEV)));
 	assert_int_equal(
 		iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_NOT_ATTACHED);
 	assert_false(rig_can_read(&r, RIG_DEV, AT));
@@ -273,17 +258,16 @@ static void detach_ends_what_was_inherited(void **state)
 	 * nothing. */
 	assert_true(rig_can_read(&r, RIG_BEHIND_PORT, AT));
 	model_device_remove(m, 0, RIG_BEHIND_PORT);
-	assert_int_equal(iommu_device_removed(r.iommu, rig_id(RIG_BEHIND_PORT)),
-		IOMMU_OK);
+	OK(iommu_device_removed(r.iommu, rig_id(RIG_BEHIND_PORT)));
 	assert_int_equal(iommu_inherited_count(r.iommu), 2);
-	assert_int_equal(iommu_suspend(r.iommu), IOMMU_OK);
+	OK(iommu_suspend(r.iommu));
 	assert_int_equal(iommu_inherited_end(r.iommu), IOMMU_WRONG_STATE);
 	model_unit_reset(m, 0);
-	assert_int_equal(iommu_resume(r.iommu), IOMMU_OK);
+	OK(iommu_resume(r.iommu));
 	/* A sleep does not end it. */
 	assert_true(rig_can_read(&r, RIG_BEHIND_BRIDGE, AT));
 	assert_int_equal(iommu_inherited_count(r.iommu), 2);
-	assert_int_equal(iommu_inherited_end(r.iommu), IOMMU_OK);
+	OK(iommu_inherited_end(r.iommu));
 	assert_int_equal(iommu_inherited_count(r.iommu), 0);
 	assert_false(rig_can_read(&r, RIG_BEHIND_BRIDGE, AT));
 	end_next(&r);
@@ -309,7 +293,7 @@ static void nothing_comes_back_while_it_ends(void **state)
 	follow(&e, &r, m, IOMMU_TAKE_OVER_KEPT);
 	trying = &r;
 	r.host.on_relax = try_meanwhile;
-	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
+	OK(iommu_detach(r.iommu, rig_id(RIG_DEV)));
 	r.host.on_relax = NULL;
 	assert_false(rig_can_read(&r, RIG_DEV, AT));
 	end_next(&r);
@@ -327,23 +311,20 @@ static void old_identity_has_another_id(void **state)
 	(void)state;
 	live_earlier(&e, m);
 	frame = rig_frame(&e.r, 9);
-	assert_int_equal(iommu_attach(e.r.iommu, rig_id(RIG_OTHER),
-				 iommu_domain_identity(e.r.iommu)),
-		IOMMU_OK);
+	OK(iommu_attach(e.r.iommu, rig_id(RIG_OTHER),
+		iommu_domain_identity(e.r.iommu)));
 	start_next(&r, m, IOMMU_TAKE_OVER_KEPT);
 	words_start();
 	iommu_report_stats(r.iommu, words_sink, NULL);
 	/* 0 and 1, the old device's, and the one in place of the old 1. */
 	words_have(" domain ids: 4 of 65536\n");
-	assert_int_equal(iommu_attach(r.iommu, rig_id(MODEL_BDF(0, 1, 0)),
-				 iommu_domain_identity(r.iommu)),
-		IOMMU_OK);
+	OK(iommu_attach(r.iommu, rig_id(MODEL_BDF(0, 1, 0)),
+		iommu_domain_identity(r.iommu)));
 	assert_true(rig_can_read(&r, RIG_OTHER, frame));
 	assert_true(rig_can_read(&r, MODEL_BDF(0, 1, 0), frame));
-	assert_int_equal(
-		iommu_detach(r.iommu, rig_id(MODEL_BDF(0, 1, 0))), IOMMU_OK);
+	OK(iommu_detach(r.iommu, rig_id(MODEL_BDF(0, 1, 0))));
 	assert_true(rig_can_read(&r, RIG_OTHER, frame));
-	assert_int_equal(iommu_inherited_end(r.iommu), IOMMU_OK);
+	OK(iommu_inherited_end(r.iommu));
 	assert_false(rig_can_read(&r, RIG_OTHER, frame));
 	words_start();
 	iommu_report_stats(r.iommu, words_sink, NULL);
@@ -370,9 +351,8 @@ static void kept_interrupts_are_taken(void **state)
 	assert_int_equal(iommu_irq_alloc_ioapic(r.iommu, 2, 128, &irq[7]),
 		IOMMU_NO_ENTRY);
 	send(&e, &r, true);
-	assert_int_equal(iommu_inherited_end(r.iommu), IOMMU_OK);
-	assert_int_equal(
-		iommu_irq_alloc_ioapic(r.iommu, 2, 128, &irq[7]), IOMMU_OK);
+	OK(iommu_inherited_end(r.iommu));
+	OK(iommu_irq_alloc_ioapic(r.iommu, 2, 128, &irq[7]));
 	send(&e, &r, false);
 	end_next(&r);
 }
@@ -402,7 +382,7 @@ static void old_tlb_is_emptied_and_switched_off(void **state)
 	(void)state;
 	e.ats = true;
 	live_earlier(&e, m);
-	assert_int_equal(rig_space_attach(&e.space, RIG_ATS), IOMMU_OK);
+	OK(rig_space_attach(&e.space, RIG_ATS));
 	assert_true(model_ats_request(m, 0, RIG_ATS, AT, false));
 	rig_open_machine(&r, m);
 	r.options.take_over = IOMMU_TAKE_OVER_KEPT;
@@ -410,7 +390,7 @@ static void old_tlb_is_emptied_and_switched_off(void **state)
 	assert_int_equal(model_ats_dma(m, 0, RIG_ATS, AT, &word, 8, false),
 		MODEL_DMA_OK);
 	assert_int_equal(model_pci_read(m, 0, 0, RIG_ATS, 0x106, 2), 0x8000);
-	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_ATS)), IOMMU_OK);
+	OK(iommu_detach(r.iommu, rig_id(RIG_ATS)));
 	assert_int_equal(model_pci_read(m, 0, 0, RIG_ATS, 0x106, 2), 0);
 	assert_int_not_equal(model_ats_dma(m, 0, RIG_ATS, AT, &word, 8, false),
 		MODEL_DMA_OK);
@@ -441,7 +421,7 @@ static void busy_queue_is_waited_for(void **state)
 	(void)state;
 	e.ats = true;
 	live_earlier(&e, m);
-	assert_int_equal(rig_space_attach(&e.space, RIG_ATS), IOMMU_OK);
+	OK(rig_space_attach(&e.space, RIG_ATS));
 	model_ats_behave(m, 0, RIG_ATS, MODEL_ATS_LATE);
 	for (n = 0; n < 2; n++) {
 		/* The device's TLB, then a wait that stores. */
@@ -451,7 +431,7 @@ static void busy_queue_is_waited_for(void **state)
 	rig_open_machine(&r, m);
 	rig_start_ok(&r);
 	assert_int_equal(*(uint32_t *)model_ptr(m, word), 6);
-	assert_int_equal(iommu_destroy(r.iommu), IOMMU_OK);
+	OK(iommu_destroy(r.iommu));
 	model_page_free(m, word, 0);
 	no_violation(&r);
 	model_destroy(m);
@@ -492,10 +472,10 @@ static void what_is_not_confirmed_has_not_ended(void **state)
 
 	(void)state;
 	follow(&e, &r, m, IOMMU_TAKE_OVER_KEPT);
-	assert_int_equal(iommu_power(r.iommu, false), IOMMU_OK);
+	OK(iommu_power(r.iommu, false));
 	assert_int_equal(
 		iommu_hand_over(r.iommu, IOMMU_HAND_OVER_BLOCKED), IOMMU_OFF);
-	assert_int_equal(iommu_power(r.iommu, true), IOMMU_OK);
+	OK(iommu_power(r.iommu, true));
 	model_unit_hang(m, 0, 0);
 	assert_int_equal(
 		iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_UNIT_LOST);
@@ -516,9 +496,9 @@ static void kept_ends_while_off(void **state)
 
 	(void)state;
 	follow(&e, &r, m, IOMMU_TAKE_OVER_KEPT);
-	assert_int_equal(iommu_power(r.iommu, false), IOMMU_OK);
-	assert_int_equal(iommu_inherited_end(r.iommu), IOMMU_OK);
-	assert_int_equal(iommu_power(r.iommu, true), IOMMU_OK);
+	OK(iommu_power(r.iommu, false));
+	OK(iommu_inherited_end(r.iommu));
+	OK(iommu_power(r.iommu, true));
 	assert_false(rig_can_read(&r, RIG_DEV, AT));
 	end_next(&r);
 }
@@ -544,17 +524,13 @@ static void left_blocked(void **state)
 		rig_open_machine(&r, m);
 		rig_start_ok(&r);
 		domain = rig_mapped_domain(&r);
-		assert_int_equal(iommu_attach(r.iommu, rig_id(RIG_DEV), domain),
-			IOMMU_OK);
+		OK(iommu_attach(r.iommu, rig_id(RIG_DEV), domain));
 		assert_int_equal(
 			iommu_hand_over(r.iommu, IOMMU_HAND_OVER_BLOCKED),
 			IOMMU_IN_USE);
-		assert_int_equal(
-			iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
-		assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
-		assert_int_equal(
-			iommu_hand_over(r.iommu, IOMMU_HAND_OVER_BLOCKED),
-			IOMMU_OK);
+		OK(iommu_detach(r.iommu, rig_id(RIG_DEV)));
+		OK(iommu_domain_destroy(domain));
+		OK(iommu_hand_over(r.iommu, IOMMU_HAND_OVER_BLOCKED));
 		assert_false(iommu_is_on(r.iommu));
 		no_violation(&r);
 		assert_false(rig_can_read(&r, RIG_DEV, AT));
@@ -568,12 +544,10 @@ static void left_blocked(void **state)
 		no_violation(&r);
 
 		start_next(&next, m, IOMMU_TAKE_OVER_BLOCKED);
-		assert_int_equal(iommu_attach(next.iommu, rig_id(RIG_DEV),
-					 iommu_domain_identity(next.iommu)),
-			IOMMU_OK);
-		assert_int_equal(
-			iommu_detach(next.iommu, rig_id(RIG_DEV)), IOMMU_OK);
-		assert_int_equal(iommu_destroy(next.iommu), IOMMU_OK);
+		OK(iommu_attach(next.iommu, rig_id(RIG_DEV),
+			iommu_domain_identity(next.iommu)));
+		OK(iommu_detach(next.iommu, rig_id(RIG_DEV)));
+		OK(iommu_destroy(next.iommu));
 		no_violation(&next);
 		model_destroy(m);
 	}
@@ -589,8 +563,7 @@ static void handed_over_is_hands_off(void **state)
 	live_earlier(&e, m);
 	assert_int_equal(iommu_hand_over(r->iommu, (enum iommu_hand_over)2),
 		IOMMU_BAD_ARGUMENT);
-	assert_int_equal(
-		iommu_hand_over(r->iommu, IOMMU_HAND_OVER_KEPT), IOMMU_OK);
+	OK(iommu_hand_over(r->iommu, IOMMU_HAND_OVER_KEPT));
 	assert_int_equal(iommu_hand_over(r->iommu, IOMMU_HAND_OVER_KEPT),
 		IOMMU_WRONG_STATE);
 	assert_int_equal(
@@ -649,9 +622,9 @@ static void garbage_is_survived(void **state)
 		rig_open_machine(&r, m);
 		r.options.take_over = IOMMU_TAKE_OVER_KEPT;
 		rig_start_ok(&r);
-		assert_int_equal(iommu_inherited_end(r.iommu), IOMMU_OK);
+		OK(iommu_inherited_end(r.iommu));
 		assert_int_equal(iommu_inherited_count(r.iommu), 0);
-		assert_int_equal(iommu_destroy(r.iommu), IOMMU_OK);
+		OK(iommu_destroy(r.iommu));
 		model_destroy(m);
 	}
 }

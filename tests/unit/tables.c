@@ -36,9 +36,7 @@ static void gaps_are_filled_exactly(void **state)
 			8 * G1 + sizes[n] - 1);
 		assert_int_equal(pages_lead_to(&p, 2 * G1 + sizes[n]), 0x2000);
 		/* Only that goes again. */
-		assert_int_equal(
-			iommu_unmap_now(p.domain, iommu_iova(2 * G1), sizes[n]),
-			IOMMU_OK);
+		OK(iommu_unmap_now(p.domain, iommu_iova(2 * G1), sizes[n]));
 		assert_int_equal(pages_lead_to(&p, 2 * G1 - 1), 0x1fff);
 		assert_int_equal(pages_lead_to(&p, 2 * G1 + sizes[n]), 0x2000);
 		pages_close(&p);
@@ -81,12 +79,10 @@ static void occupied_ranges_are_refused(void **state)
 		}
 		assert_int_equal(pages_size_at(&p.r, there), had);
 		/* With the tables gone too, it is a page of its size. */
-		assert_int_equal(iommu_unmap_now(p.domain, iommu_iova(G1), G1),
-			IOMMU_OK);
+		OK(iommu_unmap_now(p.domain, iommu_iova(G1), G1));
 		pages_map(&p, from, 0, size, RW);
 		assert_int_equal(pages_size_at(&p.r, from), size);
-		assert_int_equal(iommu_unmap_now(p.domain, iommu_iova(G1), G1),
-			IOMMU_OK);
+		OK(iommu_unmap_now(p.domain, iommu_iova(G1), G1));
 		pages_close(&p);
 	}
 }
@@ -143,9 +139,8 @@ static void what_is_wrong_is_wrong_next_to_others(void **state)
 				if (row[n].want == IOMMU_OK)
 					assert_int_equal(pages_lead_to(&p, at),
 						row[n].phys);
-				assert_int_equal(iommu_unmap_now(p.domain,
-							 iommu_iova(M2), M2),
-					IOMMU_OK);
+				OK(iommu_unmap_now(
+					p.domain, iommu_iova(M2), M2));
 				pages_map(&p, M2 + 0x2000, 0x1000, 4096, RW);
 			}
 			assert_int_equal(
@@ -156,10 +151,8 @@ static void what_is_wrong_is_wrong_next_to_others(void **state)
 			if (row[n].want == IOMMU_OK)
 				assert_int_equal(pages_lead_to(&p, row[n].iova),
 					row[n].phys);
-			assert_int_equal(
-				iommu_unmap_now(p.domain,
-					iommu_iova(0xfe000000), 0x2000000),
-				IOMMU_OK);
+			OK(iommu_unmap_now(
+				p.domain, iommu_iova(0xfe000000), 0x2000000));
 			pages_map(&p, 0xfef02000, 0x1000, 4096, RW);
 		}
 		pages_close(&p);
@@ -178,9 +171,8 @@ static void addresses_are_told_apart_by_every_bit(void **state)
 		iommu_phys_t phys;
 
 		pages_map(&p, 0x1000, 0x100000, 4096, RW);
-		assert_int_equal(iommu_unmap(p.domain, iommu_iova(at + 0x1000),
-					 4096, &p.batch, &removed),
-			IOMMU_OK);
+		OK(iommu_unmap(p.domain, iommu_iova(at + 0x1000), 4096,
+			&p.batch, &removed));
 		assert_int_equal(removed, 0);
 		pages_map(&p, at + 0x2000, 0x200000, 4096, RW);
 		pages_map(&p, at + 0x4000, 0x300000, 8192, RW);
@@ -193,11 +185,8 @@ static void addresses_are_told_apart_by_every_bit(void **state)
 					iommu_iova(page * 0x1000), &phys),
 				IOMMU_NOT_MAPPED);
 		pages_flush(&p);
-		assert_int_equal(iommu_unmap_now(p.domain, iommu_iova(at), M2),
-			IOMMU_OK);
-		assert_int_equal(
-			iommu_unmap_now(p.domain, iommu_iova(0x1000), 4096),
-			IOMMU_OK);
+		OK(iommu_unmap_now(p.domain, iommu_iova(at), M2));
+		OK(iommu_unmap_now(p.domain, iommu_iova(0x1000), 4096));
 	}
 	pages_close(&p);
 }
@@ -215,11 +204,10 @@ static void large_sizes_are_counted_whole(void **state)
 	pages_open(&p, "plain", MODEL_LAZY);
 	pages_map(&p, 512 * G1, 1024 * G1, 512 * G1, RW);
 	iommu_batch_init(&batch, p.domain);
-	assert_int_equal(iommu_unmap(p.domain, iommu_iova(512 * G1), 512 * G1,
-				 &batch, &removed),
-		IOMMU_OK);
+	OK(iommu_unmap(
+		p.domain, iommu_iova(512 * G1), 512 * G1, &batch, &removed));
 	assert_int_equal(removed, 512 * G1);
-	assert_int_equal(iommu_batch_flush(&batch), IOMMU_OK);
+	OK(iommu_batch_flush(&batch));
 	pages_close(&p);
 }
 
@@ -234,9 +222,8 @@ static void small_pages_are_counted_one_by_one(void **state)
 	pages_map_small(&p, 4 * M2, 0x100000, 5 * 4096, RW);
 	pages_map_small(&p, 6 * M2 - 4096, 0x100000, 2 * 4096, RW);
 	pages_map(&p, 7 * M2, 0, M2, RW);
-	assert_int_equal(iommu_unmap(p.domain, iommu_iova(4 * M2), 4 * M2,
-				 &p.batch, &removed),
-		IOMMU_OK);
+	OK(iommu_unmap(
+		p.domain, iommu_iova(4 * M2), 4 * M2, &p.batch, &removed));
 	assert_int_equal(removed, M2 + 7 * 4096);
 	pages_flush(&p);
 	pages_close(&p);
@@ -278,9 +265,8 @@ static void cleared_entries_reach_memory(void **state)
 				assert_true(rig_can_write(
 					&p.r, RIG_DEV, at + n * M2 + 0x100000));
 			}
-			assert_int_equal(iommu_unmap_now(p.domain,
-						 iommu_iova(at), count * M2),
-				IOMMU_OK);
+			OK(iommu_unmap_now(
+				p.domain, iommu_iova(at), count * M2));
 			for (unsigned n = 0; n < count; n++)
 				assert_false(rig_can_write(
 					&p.r, RIG_DEV, at + n * M2 + 0x100000));
@@ -292,7 +278,7 @@ static uint64_t waits(struct pages *p)
 {
 	struct iommu_stats stats;
 
-	assert_int_equal(iommu_unit_stats(p->r.iommu, 0, &stats), IOMMU_OK);
+	OK(iommu_unit_stats(p->r.iommu, 0, &stats));
 	return stats.waits;
 }
 
@@ -305,9 +291,7 @@ static void flushed_batch_is_empty(void **state)
 	(void)state;
 	pages_open(&p, "plain", MODEL_LAZY);
 	pages_map(&p, 0x5000, 0x100000, 4096, RW);
-	assert_int_equal(
-		iommu_unmap(p.domain, iommu_iova(0x5000), 4096, &p.batch, NULL),
-		IOMMU_OK);
+	OK(iommu_unmap(p.domain, iommu_iova(0x5000), 4096, &p.batch, NULL));
 	before = waits(&p);
 	pages_flush(&p);
 	assert_int_equal(waits(&p), before + 1);
@@ -328,12 +312,10 @@ static void both_pages_of_an_odd_range_are_flushed(void **state)
 		pages_map(&p, at, 0x100000, 0x2000, RW);
 		assert_true(rig_can_write(&p.r, RIG_DEV, at));
 		assert_true(rig_can_write(&p.r, RIG_DEV, at + 0x1000));
-		assert_int_equal(iommu_unmap(p.domain, iommu_iova(at), 0x2000,
-					 &p.batch, NULL),
-			IOMMU_OK);
-		assert_int_equal(iommu_flush(p.domain, IOMMU_REMOVED,
-					 iommu_iova(at + 0x800), 4096),
-			IOMMU_OK);
+		OK(iommu_unmap(
+			p.domain, iommu_iova(at), 0x2000, &p.batch, NULL));
+		OK(iommu_flush(
+			p.domain, IOMMU_REMOVED, iommu_iova(at + 0x800), 4096));
 		assert_false(rig_can_write(&p.r, RIG_DEV, at));
 		assert_false(rig_can_write(&p.r, RIG_DEV, at + 0x1000));
 		pages_flush(&p);

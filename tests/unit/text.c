@@ -113,11 +113,9 @@ static void optional_hooks_may_be_missing(void **state)
 	r.options.timeout_ns = r.options.device_timeout_ns = 1000000;
 	rig_start_ok(&r);
 	domain = rig_mapped_domain(&r);
-	assert_int_equal(
-		iommu_attach(r.iommu, rig_id(RIG_ATS), domain), IOMMU_OK);
-	assert_int_equal(iommu_map(domain, iommu_iova(0x5000),
-				 iommu_phys(0x100000), 4096, IOMMU_READ),
-		IOMMU_OK);
+	OK(iommu_attach(r.iommu, rig_id(RIG_ATS), domain));
+	OK(iommu_map(domain, iommu_iova(0x5000), iommu_phys(0x100000), 4096,
+		IOMMU_READ));
 	assert_true(rig_can_read(&r, RIG_ATS, 0x5000));
 	for (unsigned n = 0; n < 4; n++) {
 		rig_can_read(&r, RIG_OTHER, 0x1000 * n);
@@ -127,8 +125,7 @@ static void optional_hooks_may_be_missing(void **state)
 		while (iommu_fault_next(r.iommu, &fault))
 			;
 	}
-	assert_int_equal(
-		iommu_unmap_now(domain, iommu_iova(0x5000), 4096), IOMMU_OK);
+	OK(iommu_unmap_now(domain, iommu_iova(0x5000), 4096));
 	model_unit_hang(r.m, 0, 0);
 	assert_int_equal(
 		iommu_flush_all(domain, IOMMU_REMOVED), IOMMU_UNIT_LOST);

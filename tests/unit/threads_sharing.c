@@ -127,15 +127,14 @@ static struct iommu_domain *domain_of(uint16_t device)
 {
 	struct iommu_domain *domain = rig_mapped_domain(&rig);
 
-	assert_int_equal(
-		iommu_attach(rig.iommu, rig_id(device), domain), IOMMU_OK);
+	OK(iommu_attach(rig.iommu, rig_id(device), domain));
 	return domain;
 }
 
 static void end_domain(uint16_t device, struct iommu_domain *domain)
 {
-	assert_int_equal(iommu_detach(rig.iommu, rig_id(device)), IOMMU_OK);
-	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	OK(iommu_detach(rig.iommu, rig_id(device)));
+	OK(iommu_domain_destroy(domain));
 }
 
 static void share(const char *kind, unsigned defer_count)
@@ -151,7 +150,7 @@ static void share(const char *kind, unsigned defer_count)
 	rig_start_ok(&rig);
 	shared = domain_of(RIG_DEV);
 	buffers = domain_of(RIG_OTHER);
-	assert_int_equal(iommu_dma_create(buffers, &config, &dma), IOMMU_OK);
+	OK(iommu_dma_create(buffers, &config, &dma));
 	for (unsigned i = 0; i < THREADS; i++) {
 		w[i].number = i;
 		/* 8 spans apart. */
@@ -162,14 +161,14 @@ static void share(const char *kind, unsigned defer_count)
 	}
 	for (unsigned i = 0; i < THREADS; i++)
 		pthread_join(w[i].thread, NULL);
-	assert_int_equal(iommu_dma_flush(dma), IOMMU_OK);
+	OK(iommu_dma_flush(dma));
 	for (unsigned i = 0; i < THREADS; i++) {
 		if (w[i].wrong)
 			fail_msg("%s, CPU %u: %s", kind, i, w[i].wrong);
 		assert_int_equal(w[i].released, w[i].rounds);
 		model_page_free(rig.m, w[i].block, BLOCK_ORDER);
 	}
-	assert_int_equal(iommu_dma_destroy(dma), IOMMU_OK);
+	OK(iommu_dma_destroy(dma));
 	end_domain(RIG_DEV, shared);
 	end_domain(RIG_OTHER, buffers);
 	rig_close(&rig);

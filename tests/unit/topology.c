@@ -60,9 +60,7 @@ static void group_is(uint16_t bdf, unsigned count, ...)
 	unsigned found = 0, n, k;
 	va_list values;
 
-	assert_int_equal(
-		iommu_device_group(rig.iommu, rig_id(bdf), id, 64, &found),
-		IOMMU_OK);
+	OK(iommu_device_group(rig.iommu, rig_id(bdf), id, 64, &found));
 	assert_int_equal(found, count + 1);
 	assert_int_equal(id[0].requester, bdf);
 	va_start(values, count);
@@ -148,11 +146,8 @@ static void low_bits_of_pointers_mean_nothing(void **state)
 		assert_int_equal(
 			alias_of(MODEL_BDF(2, 4, 0)), MODEL_BDF(2, 0, 0));
 		domain = rig_mapped_domain(&rig);
-		assert_int_equal(iommu_attach(rig.iommu, rig_id(disk), domain),
-			IOMMU_OK);
-		assert_int_equal(
-			iommu_device_info(rig.iommu, rig_id(disk), &info),
-			IOMMU_OK);
+		OK(iommu_attach(rig.iommu, rig_id(disk), domain));
+		OK(iommu_device_info(rig.iommu, rig_id(disk), &info));
 		assert_true(info.tlb_on);
 		rig_close_anyhow(&rig);
 	}
@@ -325,10 +320,8 @@ static void group_list_is_cut(void **state)
 	look();
 	for (unsigned max = 0; max < 4; max++) {
 		memset(id, 0xee, sizeof(id));
-		assert_int_equal(
-			iommu_device_group(rig.iommu,
-				rig_id(MODEL_BDF(0, 1, 7)), id, max, &count),
-			IOMMU_OK);
+		OK(iommu_device_group(rig.iommu, rig_id(MODEL_BDF(0, 1, 7)), id,
+			max, &count));
 		assert_int_equal(count, 8);
 		if (max)
 			assert_int_equal(id[0].requester, MODEL_BDF(0, 1, 7));
@@ -378,10 +371,10 @@ static void virtual_functions_are_found(void **state)
 			n == 8 || n == 10 || n == 12 ? IOMMU_OK
 						     : IOMMU_NO_DEVICE);
 	}
-	assert_int_equal(state_of(MODEL_BDF(2, 1, 0)), IOMMU_OK);
-	assert_int_equal(state_of(MODEL_BDF(2, 3, 0)), IOMMU_OK);
+	OK(state_of(MODEL_BDF(2, 1, 0)));
+	OK(state_of(MODEL_BDF(2, 3, 0)));
 	assert_int_equal(state_of(MODEL_BDF(2, 5, 0)), IOMMU_NO_DEVICE);
-	assert_int_equal(state_of(MODEL_BDF(1, 18, 0)), IOMMU_OK);
+	OK(state_of(MODEL_BDF(1, 18, 0)));
 	assert_int_equal(state_of(MODEL_BDF(1, 18, 1)), IOMMU_NO_DEVICE);
 	assert_int_equal(state_of(MODEL_BDF(1, 21, 0)), IOMMU_NO_DEVICE);
 	assert_int_equal(state_of(MODEL_BDF(0, 31, 0)), IOMMU_NO_DEVICE);
@@ -404,16 +397,14 @@ static void virtual_functions_share_a_bad_port(void **state)
 	look();
 	one = rig_mapped_domain(&rig);
 	two = rig_mapped_domain(&rig);
-	assert_int_equal(
-		iommu_attach(rig.iommu, rig_id(pf + 8), one), IOMMU_OK);
+	OK(iommu_attach(rig.iommu, rig_id(pf + 8), one));
 	assert_int_equal(
 		iommu_attach(rig.iommu, rig_id(pf), two), IOMMU_GROUP_BUSY);
-	assert_int_equal(
-		iommu_attach(rig.iommu, rig_id(pf + 16), one), IOMMU_OK);
-	assert_int_equal(iommu_detach(rig.iommu, rig_id(pf + 16)), IOMMU_OK);
-	assert_int_equal(iommu_detach(rig.iommu, rig_id(pf + 8)), IOMMU_OK);
-	assert_int_equal(iommu_domain_destroy(one), IOMMU_OK);
-	assert_int_equal(iommu_domain_destroy(two), IOMMU_OK);
+	OK(iommu_attach(rig.iommu, rig_id(pf + 16), one));
+	OK(iommu_detach(rig.iommu, rig_id(pf + 16)));
+	OK(iommu_detach(rig.iommu, rig_id(pf + 8)));
+	OK(iommu_domain_destroy(one));
+	OK(iommu_domain_destroy(two));
 	end();
 }
 
@@ -437,22 +428,18 @@ static void phantoms_reach_the_domain(void **state)
 		board_put(bdf, BOARD_PCIE + 8, 2, on ? 1 << 9 : 0);
 		look();
 		domain = rig_mapped_domain(&rig);
-		assert_int_equal(iommu_map(domain, iommu_iova(0x5000),
-					 iommu_phys(0x100000), 4096,
-					 IOMMU_READ | IOMMU_WRITE),
-			IOMMU_OK);
-		assert_int_equal(
-			iommu_attach(rig.iommu, rig_id(bdf), domain), IOMMU_OK);
+		OK(iommu_map(domain, iommu_iova(0x5000), iommu_phys(0x100000),
+			4096, IOMMU_READ | IOMMU_WRITE));
+		OK(iommu_attach(rig.iommu, rig_id(bdf), domain));
 		for (unsigned fn = 0; fn < 8; fn++)
 			assert_int_equal(rig_can_write(&rig,
 						 (uint16_t)(bdf + fn), 0x5000),
 				!fn || (on && !(fn & ~mask[n & 3])));
-		assert_int_equal(
-			iommu_detach(rig.iommu, rig_id(bdf)), IOMMU_OK);
+		OK(iommu_detach(rig.iommu, rig_id(bdf)));
 		for (unsigned fn = 0; fn < 8; fn++)
 			assert_false(rig_can_write(
 				&rig, (uint16_t)(bdf + fn), 0x5000));
-		assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+		OK(iommu_domain_destroy(domain));
 		end();
 	}
 }
@@ -493,7 +480,7 @@ static void looping_lists_end(void **state)
 		}
 		look();
 		before = board_reads();
-		assert_int_equal(state_of(bdf), IOMMU_OK);
+		OK(state_of(bdf));
 		assert_true(board_reads() - before < 10000);
 		end();
 	}
@@ -523,7 +510,7 @@ static void looping_bridges_end(void **state)
 		}
 		look();
 		before = board_reads();
-		assert_int_equal(state_of(MODEL_BDF(40, 1, 0)), IOMMU_OK);
+		OK(state_of(MODEL_BDF(40, 1, 0)));
 		assert_true(board_reads() - before < 1000000);
 		end();
 	}
@@ -551,14 +538,10 @@ static void nth_page_for_an_alias_is_missing(void **state)
 		model_fail_alloc(rig.m, 0, false);
 		assert_int_equal(status, hit ? IOMMU_NO_MEMORY : IOMMU_OK);
 		if (hit)
-			assert_int_equal(
-				iommu_attach(rig.iommu,
-					rig_id(MODEL_BDF(1, 3, 0)), domain),
-				IOMMU_OK);
-		assert_int_equal(
-			iommu_detach(rig.iommu, rig_id(MODEL_BDF(1, 3, 0))),
-			IOMMU_OK);
-		assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+			OK(iommu_attach(
+				rig.iommu, rig_id(MODEL_BDF(1, 3, 0)), domain));
+		OK(iommu_detach(rig.iommu, rig_id(MODEL_BDF(1, 3, 0))));
+		OK(iommu_domain_destroy(domain));
 		end();
 		if (!hit)
 			break;
@@ -577,18 +560,16 @@ static void functions_are_read_once(void **state)
 	board_add(MODEL_BDF(2, 0, 0), BOARD_PCI);
 	board_add(MODEL_BDF(2, 4, 0), BOARD_PCI);
 	look();
-	assert_int_equal(iommu_attach(rig.iommu, rig_id(MODEL_BDF(2, 4, 0)),
-				 iommu_domain_identity(rig.iommu)),
-		IOMMU_OK);
-	assert_int_equal(state_of(MODEL_BDF(2, 0, 0)), IOMMU_OK);
+	OK(iommu_attach(rig.iommu, rig_id(MODEL_BDF(2, 4, 0)),
+		iommu_domain_identity(rig.iommu)));
+	OK(state_of(MODEL_BDF(2, 0, 0)));
 	before = board_reads();
 	for (unsigned n = 0; n < 3; n++) {
-		assert_int_equal(state_of(MODEL_BDF(2, 4, 0)), IOMMU_OK);
-		assert_int_equal(state_of(MODEL_BDF(2, 0, 0)), IOMMU_OK);
+		OK(state_of(MODEL_BDF(2, 4, 0)));
+		OK(state_of(MODEL_BDF(2, 0, 0)));
 	}
 	assert_int_equal(board_reads(), before);
-	assert_int_equal(
-		iommu_detach(rig.iommu, rig_id(MODEL_BDF(2, 4, 0))), IOMMU_OK);
+	OK(iommu_detach(rig.iommu, rig_id(MODEL_BDF(2, 4, 0))));
 	end();
 }
 
@@ -610,19 +591,19 @@ static void borrowed_id_is_kept_on_its_own_bus(void **state)
 	look();
 	one = rig_mapped_domain(&rig);
 	two = rig_mapped_domain(&rig);
-	assert_int_equal(iommu_attach(rig.iommu, rig_id(deep), one), IOMMU_OK);
+	OK(iommu_attach(rig.iommu, rig_id(deep), one));
 	assert_int_equal(alias_of(deep), lender);
 	assert_int_equal(
 		iommu_attach(rig.iommu, rig_id(near), two), IOMMU_GROUP_BUSY);
-	assert_int_equal(iommu_attach(rig.iommu, rig_id(near), one), IOMMU_OK);
-	assert_int_equal(iommu_attach(rig.iommu, rig_id(other), two), IOMMU_OK);
-	assert_int_equal(iommu_detach(rig.iommu, rig_id(deep)), IOMMU_OK);
-	assert_int_equal(iommu_detach(rig.iommu, rig_id(near)), IOMMU_OK);
-	assert_int_equal(iommu_attach(rig.iommu, rig_id(near), two), IOMMU_OK);
-	assert_int_equal(iommu_detach(rig.iommu, rig_id(near)), IOMMU_OK);
-	assert_int_equal(iommu_detach(rig.iommu, rig_id(other)), IOMMU_OK);
-	assert_int_equal(iommu_domain_destroy(one), IOMMU_OK);
-	assert_int_equal(iommu_domain_destroy(two), IOMMU_OK);
+	OK(iommu_attach(rig.iommu, rig_id(near), one));
+	OK(iommu_attach(rig.iommu, rig_id(other), two));
+	OK(iommu_detach(rig.iommu, rig_id(deep)));
+	OK(iommu_detach(rig.iommu, rig_id(near)));
+	OK(iommu_attach(rig.iommu, rig_id(near), two));
+	OK(iommu_detach(rig.iommu, rig_id(near)));
+	OK(iommu_detach(rig.iommu, rig_id(other)));
+	OK(iommu_domain_destroy(one));
+	OK(iommu_domain_destroy(two));
 	end();
 }
 
@@ -643,9 +624,8 @@ static void group_is_cut_off_at_the_end_of_the_array(void **state)
 
 		for (unsigned n = 0; n < 10; n++)
 			id[n] = rig_id(asked);
-		assert_int_equal(iommu_device_group(rig.iommu, rig_id(asked),
-					 id, max, &found),
-			IOMMU_OK);
+		OK(iommu_device_group(
+			rig.iommu, rig_id(asked), id, max, &found));
 		/* The bridge too. */
 		assert_in_range(found, 5, 6);
 		for (unsigned n = max; n < 10; n++)

@@ -33,23 +33,20 @@ static void open_traced(struct rig *r, const char *kind, bool trace)
 
 static void map_unmap(struct iommu_domain *domain, uint64_t size)
 {
-	assert_int_equal(iommu_map(domain, iommu_iova(0x200000),
-				 iommu_phys(0x400000), size, IOMMU_READ),
-		IOMMU_OK);
-	assert_int_equal(
-		iommu_unmap_now(domain, iommu_iova(0x200000), size), IOMMU_OK);
+	OK(iommu_map(domain, iommu_iova(0x200000), iommu_phys(0x400000), size,
+		IOMMU_READ));
+	OK(iommu_unmap_now(domain, iommu_iova(0x200000), size));
 }
 
 static void a_life(struct rig *r)
 {
 	struct iommu_domain *domain = rig_mapped_domain(r);
 
-	assert_int_equal(
-		iommu_attach(r->iommu, rig_id(RIG_DEV), domain), IOMMU_OK);
+	OK(iommu_attach(r->iommu, rig_id(RIG_DEV), domain));
 	map_unmap(domain, 0x1000);
 	map_unmap(domain, 0x3000);
-	assert_int_equal(iommu_detach(r->iommu, rig_id(RIG_DEV)), IOMMU_OK);
-	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	OK(iommu_detach(r->iommu, rig_id(RIG_DEV)));
+	OK(iommu_domain_destroy(domain));
 }
 
 static void lines_say_what_was_asked(void **state)
@@ -91,22 +88,18 @@ static void flushes_begun_and_awaited_are_told(void **state)
 	(void)state;
 	open_traced(&r, "plain", true);
 	domain = rig_mapped_domain(&r);
-	assert_int_equal(
-		iommu_attach(r.iommu, rig_id(RIG_DEV), domain), IOMMU_OK);
-	assert_int_equal(iommu_dma_create(domain, &config, &dma), IOMMU_OK);
+	OK(iommu_attach(r.iommu, rig_id(RIG_DEV), domain));
+	OK(iommu_dma_create(domain, &config, &dma));
 	for (unsigned n = 0; n < 4; n++) {
-		assert_int_equal(iommu_dma_map(dma, iommu_phys(0x100000), 4096,
-					 ~0ull, IOMMU_TO_DEVICE, &iova),
-			IOMMU_OK);
-		assert_int_equal(
-			iommu_dma_unmap(dma, iova, 4096, IOMMU_TO_DEVICE),
-			IOMMU_OK);
+		OK(iommu_dma_map(dma, iommu_phys(0x100000), 4096, ~0ull,
+			IOMMU_TO_DEVICE, &iova));
+		OK(iommu_dma_unmap(dma, iova, 4096, IOMMU_TO_DEVICE));
 	}
 	words_have(" removed: begun\n");
-	assert_int_equal(iommu_dma_destroy(dma), IOMMU_OK);
+	OK(iommu_dma_destroy(dma));
 	words_have("unit 0: flushes begun so far: done\n");
-	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
-	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	OK(iommu_detach(r.iommu, rig_id(RIG_DEV)));
+	OK(iommu_domain_destroy(domain));
 	rig_close(&r);
 }
 
@@ -148,15 +141,13 @@ static void flushes_of_two_units_are_told(void **state)
 	r.options.trace = true;
 	rig_start_ok(&r);
 	domain = rig_mapped_domain(&r);
-	assert_int_equal(
-		iommu_attach(r.iommu, rig_id(RIG_DEV), domain), IOMMU_OK);
-	assert_int_equal(
-		iommu_attach(r.iommu, rig_id(RIG_OTHER), domain), IOMMU_OK);
+	OK(iommu_attach(r.iommu, rig_id(RIG_DEV), domain));
+	OK(iommu_attach(r.iommu, rig_id(RIG_OTHER), domain));
 	map_unmap(domain, 0x3000);
 	words_have("unit 0: flush domain id 2, 0x200000..0x202fff removed: "
 		   "begun\n");
 	words_have("unit 1: flushes begun so far: done\n");
-	assert_int_equal(iommu_suspend(r.iommu), IOMMU_OK);
+	OK(iommu_suspend(r.iommu));
 	assert_int_equal(
 		iommu_flush_all(domain, IOMMU_REMOVED), IOMMU_UNCONFIRMED);
 	words_have(" removed: the hardware did not confirm that it "
@@ -172,11 +163,10 @@ static void interrupts_are_told(void **state)
 
 	(void)state;
 	open_traced(&r, "plain", true);
-	assert_int_equal(
-		iommu_irq_alloc(r.iommu, rig_id(RIG_DEV), 2, &irq), IOMMU_OK);
-	assert_int_equal(iommu_irq_set(r.iommu, &irq, 1, &target), IOMMU_OK);
-	assert_int_equal(iommu_irq_clear(r.iommu, &irq, 1), IOMMU_OK);
-	assert_int_equal(iommu_irq_free(r.iommu, &irq), IOMMU_OK);
+	OK(iommu_irq_alloc(r.iommu, rig_id(RIG_DEV), 2, &irq));
+	OK(iommu_irq_set(r.iommu, &irq, 1, &target));
+	OK(iommu_irq_clear(r.iommu, &irq, 1));
+	OK(iommu_irq_free(r.iommu, &irq));
 	words_have("interrupt entry 1 set, vector 0x61, CPU 0x3: done\n");
 	words_have("interrupt entry 1 cleared, vector 0x00, CPU 0x0: done\n");
 	words_have("interrupt entries from 0, 2 of them freed: done\n");
@@ -191,8 +181,7 @@ static void failures_are_told(void **state)
 	(void)state;
 	open_traced(&r, "plain", true);
 	domain = rig_mapped_domain(&r);
-	assert_int_equal(
-		iommu_attach(r.iommu, rig_id(RIG_DEV), domain), IOMMU_OK);
+	OK(iommu_attach(r.iommu, rig_id(RIG_DEV), domain));
 	model_unit_hang(r.m, 0, 0);
 	assert_int_equal(
 		iommu_flush_all(domain, IOMMU_REMOVED), IOMMU_UNIT_LOST);

@@ -52,7 +52,7 @@ static void map_and_attach(uint16_t bdf)
 		iommu_map(domain, iommu_iova(AT), iommu_phys(page), 4096, RW);
 
 	assert_true(status == IOMMU_OK || status == IOMMU_MAPPED);
-	assert_int_equal(iommu_attach(r.iommu, rig_id(bdf), domain), IOMMU_OK);
+	OK(iommu_attach(r.iommu, rig_id(bdf), domain));
 }
 
 /* ---- a silent device ---- */
@@ -75,7 +75,7 @@ static enum iommu_status unmap(void)
 static void be_blocked(const char *kind)
 {
 	fall_silent(kind);
-	assert_int_equal(unmap(), IOMMU_OK);
+	OK(unmap());
 	model_ats_behave(r.m, 0, RIG_ATS, MODEL_ATS_PROMPT);
 }
 
@@ -134,15 +134,14 @@ static enum iommu_status attach_blocked(void)
 	struct iommu_domain_config config = {.kind = IOMMU_DOMAIN_BLOCKED};
 
 	if (domain && iommu_domain_kind(domain) != IOMMU_DOMAIN_BLOCKED)
-		assert_int_equal(iommu_domain_create(r.iommu, &config, &domain),
-			IOMMU_OK);
+		OK(iommu_domain_create(r.iommu, &config, &domain));
 	return attach();
 }
 
 static void leave_blocked(const char *kind)
 {
 	park(kind);
-	assert_int_equal(attach_blocked(), IOMMU_OK);
+	OK(attach_blocked());
 }
 
 static enum iommu_status hand_over(void)
@@ -163,17 +162,11 @@ static void inherit(const char *kind)
 	first.options.ats = IOMMU_ON;
 	rig_start_ok(&first);
 	old = rig_mapped_domain(&first);
-	assert_int_equal(
-		iommu_attach(first.iommu, rig_id(RIG_BEHIND_BRIDGE), old),
-		IOMMU_OK);
-	assert_int_equal(
-		iommu_attach(first.iommu, rig_id(RIG_DEV), old), IOMMU_OK);
-	assert_int_equal(
-		iommu_attach(first.iommu, rig_id(RIG_ATS), old), IOMMU_OK);
-	assert_int_equal(iommu_irq_alloc(first.iommu, rig_id(RIG_DEV), 1, &irq),
-		IOMMU_OK);
-	assert_int_equal(
-		iommu_irq_set(first.iommu, &irq, 0, &target), IOMMU_OK);
+	OK(iommu_attach(first.iommu, rig_id(RIG_BEHIND_BRIDGE), old));
+	OK(iommu_attach(first.iommu, rig_id(RIG_DEV), old));
+	OK(iommu_attach(first.iommu, rig_id(RIG_ATS), old));
+	OK(iommu_irq_alloc(first.iommu, rig_id(RIG_DEV), 1, &irq));
+	OK(iommu_irq_set(first.iommu, &irq, 0, &target));
 	rig_open_machine(&r, m);
 	r.options.take_over = IOMMU_TAKE_OVER_KEPT;
 	start();
@@ -214,7 +207,7 @@ static void occupy(const char *kind)
 	rig_open(&r, kind, MODEL_LAZY, 1);
 	start();
 	map_and_attach(RIG_DEV);
-	assert_int_equal(iommu_dma_create(domain, &config, &dma), IOMMU_OK);
+	OK(iommu_dma_create(domain, &config, &dma));
 }
 
 /** The last piece cannot be reached by the unit. */

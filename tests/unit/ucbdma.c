@@ -64,16 +64,13 @@ static void open_bench(struct bench *b)
 	rig_open(&b->r, "skylake-sp", MODEL_LAZY, 1);
 	rig_start_ok(&b->r);
 	b->domain = rig_mapped_domain(&b->r);
-	assert_int_equal(
-		iommu_attach(b->r.iommu, rig_id(RIG_DEV), b->domain), IOMMU_OK);
+	OK(iommu_attach(b->r.iommu, rig_id(RIG_DEV), b->domain));
 	b->frames = model_page_alloc(b->r.m, ORDER, OWNER);
 	assert_true(b->frames != MODEL_NONE);
 	b->memory = model_ptr(b->r.m, b->frames);
 	memset(b->memory, 0, ROOM);
-	assert_int_equal(
-		iommu_map(b->domain, iommu_iova((uintptr_t)b->memory),
-			iommu_phys(b->frames), ROOM, IOMMU_READ | IOMMU_WRITE),
-		IOMMU_OK);
+	OK(iommu_map(b->domain, iommu_iova((uintptr_t)b->memory),
+		iommu_phys(b->frames), ROOM, IOMMU_READ | IOMMU_WRITE));
 	model_cbdma_init(&b->engine, b->r.m, 0, RIG_DEV);
 }
 
@@ -89,14 +86,12 @@ static void close_bench(struct bench *b)
 {
 	struct iommu_fault f;
 
-	assert_int_equal(iommu_unmap_now(b->domain,
-				 iommu_iova((uintptr_t)b->memory), ROOM),
-		IOMMU_OK);
-	assert_int_equal(iommu_detach(b->r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
+	OK(iommu_unmap_now(b->domain, iommu_iova((uintptr_t)b->memory), ROOM));
+	OK(iommu_detach(b->r.iommu, rig_id(RIG_DEV)));
 	iommu_interrupt_all(b->r.iommu);
 	while (iommu_fault_next(b->r.iommu, &f))
 		;
-	assert_int_equal(iommu_domain_destroy(b->domain), IOMMU_OK);
+	OK(iommu_domain_destroy(b->domain));
 	model_page_free(b->r.m, b->frames, ORDER);
 	rig_close(&b->r);
 }
@@ -213,11 +208,9 @@ static void interrupt_comes_once_until_rearmed(void **state)
 	(void)state;
 	open_bench(&b);
 	start(&b);
-	assert_int_equal(
-		iommu_irq_alloc(b.r.iommu, rig_id(RIG_DEV), 1, &irq), IOMMU_OK);
-	assert_int_equal(iommu_irq_set(b.r.iommu, &irq, 0, &target), IOMMU_OK);
-	assert_int_equal(
-		iommu_irq_message(b.r.iommu, &irq, 0, &message), IOMMU_OK);
+	OK(iommu_irq_alloc(b.r.iommu, rig_id(RIG_DEV), 1, &irq));
+	OK(iommu_irq_set(b.r.iommu, &irq, 0, &target));
+	OK(iommu_irq_message(b.r.iommu, &irq, 0, &message));
 	b.engine.msi_address = message.address;
 	b.engine.msi_data = message.data;
 	bus_write(&b, MODEL_CBDMA_INTRCTRL, 1, 1);
@@ -233,7 +226,7 @@ static void interrupt_comes_once_until_rearmed(void **state)
 	bus_write(&b, CHANCTRL, 2, 1);
 	bus_write(&b, DMACOUNT, 2, 3);
 	assert_int_equal(b.r.host.last_interrupt.vector, 0x51);
-	assert_int_equal(iommu_irq_free(b.r.iommu, &irq), IOMMU_OK);
+	OK(iommu_irq_free(b.r.iommu, &irq));
 	close_bench(&b);
 }
 

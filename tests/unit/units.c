@@ -76,32 +76,26 @@ static void units_are_waited_for_together(void **state)
 	r.hooks.relax = relax_noting;
 	rig_start_ok(&r);
 	domain = rig_mapped_domain(&r);
-	assert_int_equal(iommu_map(domain, iommu_iova(0x5000),
-				 iommu_phys(0x100000), 0x2000, RW),
-		IOMMU_OK);
-	assert_int_equal(
-		iommu_attach(r.iommu, rig_id(RIG_DEV), domain), IOMMU_OK);
-	assert_int_equal(
-		iommu_attach(r.iommu, rig_id(RIG_OTHER), domain), IOMMU_OK);
+	OK(iommu_map(
+		domain, iommu_iova(0x5000), iommu_phys(0x100000), 0x2000, RW));
+	OK(iommu_attach(r.iommu, rig_id(RIG_DEV), domain));
+	OK(iommu_attach(r.iommu, rig_id(RIG_OTHER), domain));
 	assert_true(rig_can_write(&r, RIG_DEV, 0x5000));
 	assert_true(rig_can_write(&r, RIG_OTHER, 0x5000));
 	for (n = 0; n < 2; n++) {
-		assert_int_equal(
-			iommu_unit_stats(r.iommu, n, &before), IOMMU_OK);
+		OK(iommu_unit_stats(r.iommu, n, &before));
 		memset(events, 0, sizeof events);
-		assert_int_equal(iommu_unmap_now(domain,
-					 iommu_iova(0x5000 + n * 0x1000), 4096),
-			IOMMU_OK);
+		OK(iommu_unmap_now(
+			domain, iommu_iova(0x5000 + n * 0x1000), 4096));
 		/* Two doorbells, and only then the first wait. */
 		assert_memory_equal(events, "ddw", 3);
 		assert_null(strchr(events + 2, 'd'));
-		assert_int_equal(
-			iommu_unit_stats(r.iommu, n, &after), IOMMU_OK);
+		OK(iommu_unit_stats(r.iommu, n, &after));
 		assert_int_equal(after.doorbells, before.doorbells + 1);
 	}
-	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
-	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_OTHER)), IOMMU_OK);
-	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	OK(iommu_detach(r.iommu, rig_id(RIG_DEV)));
+	OK(iommu_detach(r.iommu, rig_id(RIG_OTHER)));
+	OK(iommu_domain_destroy(domain));
 	rig_close(&r);
 }
 
@@ -153,11 +147,10 @@ static void protected_memory_opens_behind_translation(void **state)
 	machine = NULL;
 	assert_true(reg(&r, GSTS) & TES);
 	assert_false(reg(&r, PMEN) & (PRS | EPM));
-	assert_int_equal(iommu_attach(r.iommu, rig_id(RIG_OTHER),
-				 iommu_domain_identity(r.iommu)),
-		IOMMU_OK);
+	OK(iommu_attach(
+		r.iommu, rig_id(RIG_OTHER), iommu_domain_identity(r.iommu)));
 	assert_true(rig_can_write(&r, RIG_OTHER, frame));
-	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_OTHER)), IOMMU_OK);
+	OK(iommu_detach(r.iommu, rig_id(RIG_OTHER)));
 	model_page_free(r.m, frame, 0);
 	rig_close(&r);
 }
@@ -224,19 +217,13 @@ static void shared_registers_are_written_under_a_lock(void **state)
 		writes_seen = 0;
 		rig_start_ok(&r);
 		domain = rig_mapped_domain(&r);
-		assert_int_equal(iommu_attach(r.iommu, rig_id(RIG_DEV), domain),
-			IOMMU_OK);
-		assert_int_equal(
-			iommu_map(domain, iommu_iova(0x1000),
-				iommu_phys(0x100000), 4096, IOMMU_READ),
-			IOMMU_OK);
-		assert_int_equal(
-			iommu_unmap_now(domain, iommu_iova(0x1000), 4096),
-			IOMMU_OK);
-		assert_int_equal(
-			iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
-		assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
-		assert_int_equal(iommu_power(r.iommu, false), IOMMU_OK);
+		OK(iommu_attach(r.iommu, rig_id(RIG_DEV), domain));
+		OK(iommu_map(domain, iommu_iova(0x1000), iommu_phys(0x100000),
+			4096, IOMMU_READ));
+		OK(iommu_unmap_now(domain, iommu_iova(0x1000), 4096));
+		OK(iommu_detach(r.iommu, rig_id(RIG_DEV)));
+		OK(iommu_domain_destroy(domain));
+		OK(iommu_power(r.iommu, false));
 		assert_true(writes_seen > 3);
 		rig_close(&r);
 	}
@@ -291,12 +278,9 @@ static void refused_flush_is_made_wider(void **state)
 		r.hooks.reg_read = read_refusal;
 		rig_start_ok(&r);
 		domain = rig_mapped_domain(&r);
-		assert_int_equal(iommu_attach(r.iommu, rig_id(RIG_DEV), domain),
-			IOMMU_OK);
-		assert_int_equal(iommu_map(domain, iommu_iova(0x1000),
-					 iommu_phys(0x100000), 4096,
-					 IOMMU_READ | IOMMU_WRITE),
-			IOMMU_OK);
+		OK(iommu_attach(r.iommu, rig_id(RIG_DEV), domain));
+		OK(iommu_map(domain, iommu_iova(0x1000), iommu_phys(0x100000),
+			4096, IOMMU_READ | IOMMU_WRITE));
 		assert_true(rig_can_write(&r, RIG_DEV, 0x1000));
 		/* Pages, the domain, everything. */
 		refusal.refused = pattern & 7;
@@ -333,20 +317,17 @@ static void queue_starts_at_its_first_slot(void **state)
 		rig_open(&r, "plain", MODEL_LAZY, 1);
 		rig_start_ok(&r);
 		domain = rig_mapped_domain(&r);
-		assert_int_equal(iommu_attach(r.iommu, rig_id(RIG_DEV), domain),
-			IOMMU_OK);
+		OK(iommu_attach(r.iommu, rig_id(RIG_DEV), domain));
 		for (unsigned i = 0; i < 40 * n; i++)
-			assert_int_equal(iommu_flush_all(domain, IOMMU_REMOVED),
-				IOMMU_OK);
-		assert_int_equal(iommu_power(r.iommu, false), IOMMU_OK);
-		assert_int_equal(iommu_suspend(r.iommu), IOMMU_OK);
-		assert_int_equal(iommu_resume(r.iommu), IOMMU_OK);
-		assert_int_equal(iommu_power(r.iommu, true), IOMMU_OK);
+			OK(iommu_flush_all(domain, IOMMU_REMOVED));
+		OK(iommu_power(r.iommu, false));
+		OK(iommu_suspend(r.iommu));
+		OK(iommu_resume(r.iommu));
+		OK(iommu_power(r.iommu, true));
 		tail = model_read64(r.m, model_unit_base(r.m, 0) + IQT);
 		assert_in_range(tail >> 4, 1, 16);
-		assert_int_equal(
-			iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
-		assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+		OK(iommu_detach(r.iommu, rig_id(RIG_DEV)));
+		OK(iommu_domain_destroy(domain));
 		rig_close(&r);
 	}
 }
@@ -383,17 +364,14 @@ static void registers_ask_for_draining(void **state)
 		command_at = (uint32_t)(kind.ecap >> 8 & 0x3ff) * 16 + 8;
 		rig_start_ok(&r);
 		domain = rig_mapped_domain(&r);
-		assert_int_equal(iommu_attach(r.iommu, rig_id(RIG_DEV), domain),
-			IOMMU_OK);
+		OK(iommu_attach(r.iommu, rig_id(RIG_DEV), domain));
 		command_seen = 0;
-		assert_int_equal(
-			iommu_flush_all(domain, IOMMU_REMOVED), IOMMU_OK);
+		OK(iommu_flush_all(domain, IOMMU_REMOVED));
 		assert_true(command_seen >> 63);
 		assert_int_equal(command_seen >> 48 & 1, n & 1);
 		assert_int_equal(command_seen >> 49 & 1, n >> 1);
-		assert_int_equal(
-			iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
-		assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+		OK(iommu_detach(r.iommu, rig_id(RIG_DEV)));
+		OK(iommu_domain_destroy(domain));
 		rig_close(&r);
 	}
 }

@@ -16,25 +16,22 @@ void pages_open(struct pages *p, const char *kind, enum model_mode mode)
 	rig_start_ok(&p->r);
 	p->domain = rig_mapped_domain(&p->r);
 	iommu_batch_init(&p->batch, p->domain);
-	assert_int_equal(
-		iommu_attach(p->r.iommu, rig_id(RIG_DEV), p->domain), IOMMU_OK);
+	OK(iommu_attach(p->r.iommu, rig_id(RIG_DEV), p->domain));
 }
 
 void pages_close(struct pages *p)
 {
-	assert_int_equal(iommu_unmap_now(p->domain, iommu_iova(0), 1ull << 39),
-		IOMMU_OK);
-	assert_int_equal(iommu_detach(p->r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
-	assert_int_equal(iommu_domain_destroy(p->domain), IOMMU_OK);
+	OK(iommu_unmap_now(p->domain, iommu_iova(0), 1ull << 39));
+	OK(iommu_detach(p->r.iommu, rig_id(RIG_DEV)));
+	OK(iommu_domain_destroy(p->domain));
 	rig_close(&p->r);
 }
 
 void pages_map(struct pages *p, uint64_t iova, uint64_t phys, uint64_t size,
 	unsigned rights)
 {
-	assert_int_equal(iommu_map(p->domain, iommu_iova(iova),
-				 iommu_phys(phys), size, rights),
-		IOMMU_OK);
+	OK(iommu_map(
+		p->domain, iommu_iova(iova), iommu_phys(phys), size, rights));
 }
 
 void pages_map_small(struct pages *p, uint64_t iova, uint64_t phys,
@@ -46,7 +43,7 @@ void pages_map_small(struct pages *p, uint64_t iova, uint64_t phys,
 
 void pages_flush(struct pages *p)
 {
-	assert_int_equal(iommu_batch_flush(&p->batch), IOMMU_OK);
+	OK(iommu_batch_flush(&p->batch));
 	rig_check(&p->r);
 }
 
@@ -54,8 +51,7 @@ uint64_t pages_lead_to(struct pages *p, uint64_t iova)
 {
 	iommu_phys_t phys;
 
-	assert_int_equal(iommu_iova_to_phys(p->domain, iommu_iova(iova), &phys),
-		IOMMU_OK);
+	OK(iommu_iova_to_phys(p->domain, iommu_iova(iova), &phys));
 	return phys.v;
 }
 
@@ -64,9 +60,8 @@ uint64_t pages_size_at(struct rig *r, uint64_t iova)
 	const char *at;
 
 	words_start();
-	assert_int_equal(iommu_report_walk(r->iommu, rig_id(RIG_DEV),
-				 iommu_iova(iova), words_sink, NULL),
-		IOMMU_OK);
+	OK(iommu_report_walk(
+		r->iommu, rig_id(RIG_DEV), iommu_iova(iova), words_sink, NULL));
 	at = strstr(words, " bytes");
 	while (at && at > words && at[-1] != ' ')
 		at--;

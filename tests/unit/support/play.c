@@ -35,31 +35,28 @@ void play_open_domain(struct play *p, const char *kind,
 	rig_start_ok(&p->r);
 	p->memory = model_page_alloc(p->r.m, PLAY_ORDER, 9);
 	memset(model_ptr(p->r.m, p->memory), 0, (size_t)PAGE << PLAY_ORDER);
-	assert_int_equal(
-		iommu_domain_create(p->r.iommu, &config, &p->domain), IOMMU_OK);
-	assert_int_equal(
-		iommu_attach(p->r.iommu, rig_id(RIG_DEV), p->domain), IOMMU_OK);
+	OK(iommu_domain_create(p->r.iommu, &config, &p->domain));
+	OK(iommu_attach(p->r.iommu, rig_id(RIG_DEV), p->domain));
 }
 
 void play_open(struct play *p, const char *kind, enum iommu_domain_kind what,
 	const struct iommu_dma_config *config, unsigned cpus)
 {
 	play_open_domain(p, kind, what, cpus);
-	assert_int_equal(
-		iommu_dma_create(p->domain, config, &p->dma), IOMMU_OK);
+	OK(iommu_dma_create(p->domain, config, &p->dma));
 }
 
 void play_close_domain(struct play *p)
 {
-	assert_int_equal(iommu_detach(p->r.iommu, rig_id(RIG_DEV)), IOMMU_OK);
-	assert_int_equal(iommu_domain_destroy(p->domain), IOMMU_OK);
+	OK(iommu_detach(p->r.iommu, rig_id(RIG_DEV)));
+	OK(iommu_domain_destroy(p->domain));
 	model_page_free(p->r.m, p->memory, PLAY_ORDER);
 	rig_close(&p->r);
 }
 
 void play_close(struct play *p)
 {
-	assert_int_equal(iommu_dma_destroy(p->dma), IOMMU_OK);
+	OK(iommu_dma_destroy(p->dma));
 	play_close_domain(p);
 }
 

@@ -61,7 +61,7 @@ void rig_check(struct rig *r)
 void rig_close(struct rig *r)
 {
 	rig_check(r);
-	assert_int_equal(iommu_destroy(r->iommu), IOMMU_OK);
+	OK(iommu_destroy(r->iommu));
 	model_host_check_leaks(&r->host);
 	if (model_violation_count(r->m))
 		model_report(r->m, stderr);
@@ -109,8 +109,7 @@ struct iommu_domain *rig_mapped_domain(struct rig *r)
 	struct iommu_domain_config config = {.kind = IOMMU_DOMAIN_MAPPED};
 	struct iommu_domain *domain = NULL;
 
-	assert_int_equal(
-		iommu_domain_create(r->iommu, &config, &domain), IOMMU_OK);
+	OK(iommu_domain_create(r->iommu, &config, &domain));
 	return domain;
 }
 
@@ -181,8 +180,7 @@ void rig_space_open(struct rig_space *s, struct rig *r)
 	config.roots.levels3 = iommu_phys(s->root[3]);
 	config.roots.levels4 = iommu_phys(s->root[4]);
 	config.roots.levels5 = iommu_phys(s->root[5]);
-	assert_int_equal(
-		iommu_domain_create(r->iommu, &config, &s->domain), IOMMU_OK);
+	OK(iommu_domain_create(r->iommu, &config, &s->domain));
 }
 
 static void space_set_level(
@@ -218,17 +216,14 @@ void rig_space_map(
 	/* Accessed and dirty as a CPU would have them. */
 	rig_space_set(s, iova, pa | 0x60 | rights);
 	if (iommu_domain_duties(s->domain) & IOMMU_DUTY_FLUSH_PRESENT)
-		assert_int_equal(iommu_flush(s->domain, IOMMU_MADE_PRESENT,
-					 iommu_iova(iova), 4096),
-			IOMMU_OK);
+		OK(iommu_flush(
+			s->domain, IOMMU_MADE_PRESENT, iommu_iova(iova), 4096));
 }
 
 void rig_space_unmap(struct rig_space *s, uint64_t iova)
 {
 	rig_space_set(s, iova, 0);
-	assert_int_equal(
-		iommu_flush(s->domain, IOMMU_REMOVED, iommu_iova(iova), 4096),
-		IOMMU_OK);
+	OK(iommu_flush(s->domain, IOMMU_REMOVED, iommu_iova(iova), 4096));
 }
 
 static void space_free(struct rig_space *s, uint64_t table, unsigned level)
@@ -293,6 +288,6 @@ void rig_space_free(struct rig_space *s)
 
 void rig_space_close(struct rig_space *s)
 {
-	assert_int_equal(iommu_domain_destroy(s->domain), IOMMU_OK);
+	OK(iommu_domain_destroy(s->domain));
 	rig_space_free(s);
 }

@@ -16,6 +16,9 @@
 #define RIG_BEHIND_PORT MODEL_BDF(1, 0, 0)
 #define RIG_BEHIND_BRIDGE MODEL_BDF(2, 1, 0)
 
+/** A call of the library that has to succeed. */
+#define OK(call) assert_int_equal(call, IOMMU_OK)
+
 struct rig {
 	struct model *m;
 	struct model_host host;
