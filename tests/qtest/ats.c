@@ -182,22 +182,20 @@ static void start(void)
 	size = qemu_dmar(&q, dmar, sizeof(dmar));
 	iommu_options_default(&options);
 	options.ats = IOMMU_ON;
-	assert_int_equal(iommu_create(&host, &options, &iommu), IOMMU_OK);
-	assert_int_equal(iommu_discover(iommu, dmar, size), IOMMU_OK);
-	assert_int_equal(iommu_start(iommu), IOMMU_OK);
+	OK(iommu_create(&host, &options, &iommu));
+	OK(iommu_discover(iommu, dmar, size));
+	OK(iommu_start(iommu));
 }
 
 static struct iommu_stats stats(void)
 {
 	struct iommu_stats s;
 
-	assert_int_equal(iommu_unit_stats(iommu, 0, &s), IOMMU_OK);
+	OK(iommu_unit_stats(iommu, 0, &s));
 	assert_int_equal(s.queue_errors, 0);
 	assert_int_equal(s.device_timeouts, 0);
 	return s;
 }
-
-#define OK(call) assert_int_equal(call, IOMMU_OK)
 
 static void a_device_with_a_tlb_works_and_is_flushed(void **state)
 {

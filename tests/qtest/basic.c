@@ -58,12 +58,10 @@ static void identity_reaches_everything(void **state)
 
 	start(&r, state);
 	page = qemu_pages(&r.q, 0);
-	assert_int_equal(
-		iommu_attach(r.iommu, r.edu[0], iommu_domain_identity(r.iommu)),
-		IOMMU_OK);
+	OK(iommu_attach(r.iommu, r.edu[0], iommu_domain_identity(r.iommu)));
 	assert_true(rig_reaches(&r, 0, page, page));
 	assert_false(rig_reaches(&r, 1, page, page));
-	assert_int_equal(iommu_detach(r.iommu, r.edu[0]), IOMMU_OK);
+	OK(iommu_detach(r.iommu, r.edu[0]));
 	assert_false(rig_reaches(&r, 0, page, page));
 	rig_stop(&r);
 }
@@ -82,7 +80,7 @@ static void shared_tables_are_walked_and_forgotten(void **state)
 	/* Present, writable, user, accessed, dirty, no-execute. */
 	entry = rig_map(&r, root, LOW_IOVA, page, 0x8000000000000067ull);
 	domain = rig_domain(&r, root, &r);
-	assert_int_equal(iommu_attach(r.iommu, r.edu[0], domain), IOMMU_OK);
+	OK(iommu_attach(r.iommu, r.edu[0], domain));
 	assert_int_equal(iommu_attach(r.iommu, r.edu[0], domain), IOMMU_BUSY);
 	assert_true(rig_reaches(&r, 0, LOW_IOVA, page));
 	assert_false(rig_reaches(&r, 0, page, page));
@@ -90,16 +88,12 @@ static void shared_tables_are_walked_and_forgotten(void **state)
 	/* Points elsewhere: the old page until flushed, then the new one. */
 	*entry = other | 7;
 	assert_false(rig_reaches(&r, 0, LOW_IOVA, other));
-	assert_int_equal(
-		iommu_flush(domain, IOMMU_REMOVED, iommu_iova(LOW_IOVA), 4096),
-		IOMMU_OK);
+	OK(iommu_flush(domain, IOMMU_REMOVED, iommu_iova(LOW_IOVA), 4096));
 	assert_true(rig_reaches(&r, 0, LOW_IOVA, other));
 
 	/* Read-only, then gone. */
 	*entry = other | CPU_READ;
-	assert_int_equal(iommu_flush(domain, IOMMU_RIGHTS_CUT,
-				 iommu_iova(LOW_IOVA), 4096),
-		IOMMU_OK);
+	OK(iommu_flush(domain, IOMMU_RIGHTS_CUT, iommu_iova(LOW_IOVA), 4096));
 	while (iommu_interrupt_all(r.iommu))
 		while (iommu_fault_next(r.iommu, &fault))
 			;
@@ -110,23 +104,19 @@ static void shared_tables_are_walked_and_forgotten(void **state)
 	assert_true(fault.walk.mapped);
 	assert_int_equal(fault.walk.rights, IOMMU_READ);
 	*entry = 0;
-	assert_int_equal(
-		iommu_flush(domain, IOMMU_REMOVED, iommu_iova(LOW_IOVA), 4096),
-		IOMMU_OK);
+	OK(iommu_flush(domain, IOMMU_REMOVED, iommu_iova(LOW_IOVA), 4096));
 	assert_false(rig_reaches(&r, 0, LOW_IOVA, other));
 
 	/* Present again: rights raised from nothing. */
 	*entry = page | 7;
-	assert_int_equal(iommu_flush(domain, IOMMU_MADE_PRESENT,
-				 iommu_iova(LOW_IOVA), 4096),
-		IOMMU_OK);
+	OK(iommu_flush(domain, IOMMU_MADE_PRESENT, iommu_iova(LOW_IOVA), 4096));
 	assert_true(rig_reaches(&r, 0, LOW_IOVA, page));
 
 	assert_int_equal(iommu_domain_destroy(domain), IOMMU_IN_USE);
-	assert_int_equal(iommu_detach(r.iommu, r.edu[0]), IOMMU_OK);
+	OK(iommu_detach(r.iommu, r.edu[0]));
 	assert_int_equal(iommu_detach(r.iommu, r.edu[0]), IOMMU_NOT_ATTACHED);
 	assert_false(rig_reaches(&r, 0, LOW_IOVA, page));
-	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	OK(iommu_domain_destroy(domain));
 	rig_stop(&r);
 }
 
@@ -147,22 +137,19 @@ static void device_changes_owner(void **state)
 	first = rig_domain(&r, root[0], NULL);
 	second = rig_domain(&r, root[1], NULL);
 	for (n = 0; n < 3; n++) {
-		assert_int_equal(
-			iommu_attach(r.iommu, r.edu[0], first), IOMMU_OK);
-		assert_int_equal(
-			iommu_attach(r.iommu, r.edu[1], second), IOMMU_OK);
+		OK(iommu_attach(r.iommu, r.edu[0], first));
+		OK(iommu_attach(r.iommu, r.edu[1], second));
 		assert_true(rig_reaches(&r, 0, LOW_IOVA, page[0]));
 		assert_true(rig_reaches(&r, 1, LOW_IOVA, page[1]));
-		assert_int_equal(iommu_detach(r.iommu, r.edu[0]), IOMMU_OK);
-		assert_int_equal(iommu_detach(r.iommu, r.edu[1]), IOMMU_OK);
-		assert_int_equal(
-			iommu_attach(r.iommu, r.edu[0], second), IOMMU_OK);
+		OK(iommu_detach(r.iommu, r.edu[0]));
+		OK(iommu_detach(r.iommu, r.edu[1]));
+		OK(iommu_attach(r.iommu, r.edu[0], second));
 		assert_true(rig_reaches(&r, 0, LOW_IOVA, page[1]));
 		assert_false(rig_reaches(&r, 0, LOW_IOVA, page[0]));
-		assert_int_equal(iommu_detach(r.iommu, r.edu[0]), IOMMU_OK);
+		OK(iommu_detach(r.iommu, r.edu[0]));
 	}
-	assert_int_equal(iommu_domain_destroy(first), IOMMU_OK);
-	assert_int_equal(iommu_domain_destroy(second), IOMMU_OK);
+	OK(iommu_domain_destroy(first));
+	OK(iommu_domain_destroy(second));
 	rig_stop(&r);
 }
 
@@ -177,25 +164,25 @@ static void power_comes_back_as_it_was(void **state)
 	root = rig_table(&r);
 	rig_map(&r, root, LOW_IOVA, page, 7);
 	domain = rig_domain(&r, root, NULL);
-	assert_int_equal(iommu_attach(r.iommu, r.edu[0], domain), IOMMU_OK);
-	assert_int_equal(iommu_power(r.iommu, false), IOMMU_OK);
+	OK(iommu_attach(r.iommu, r.edu[0], domain));
+	OK(iommu_power(r.iommu, false));
 	assert_false(iommu_is_on(r.iommu));
 	assert_false(rig_reaches(&r, 0, LOW_IOVA, page));
 	assert_true(rig_reaches(&r, 0, page, page));
 	assert_int_equal(iommu_attach(r.iommu, r.edu[1], domain), IOMMU_OFF);
-	assert_int_equal(iommu_power(r.iommu, true), IOMMU_OK);
+	OK(iommu_power(r.iommu, true));
 	assert_true(rig_reaches(&r, 0, LOW_IOVA, page));
 	assert_false(rig_reaches(&r, 0, page, page));
-	assert_int_equal(iommu_suspend(r.iommu), IOMMU_OK);
+	OK(iommu_suspend(r.iommu));
 	/* Nobody is there to flush, and nobody is lost for that. */
 	assert_int_equal(
 		iommu_flush_all(domain, IOMMU_REMOVED), IOMMU_UNCONFIRMED);
-	assert_int_equal(iommu_resume(r.iommu), IOMMU_OK);
-	assert_int_equal(iommu_flush_all(domain, IOMMU_REMOVED), IOMMU_OK);
+	OK(iommu_resume(r.iommu));
+	OK(iommu_flush_all(domain, IOMMU_REMOVED));
 	assert_true(rig_reaches(&r, 0, LOW_IOVA, page));
 	assert_false(rig_reaches(&r, 0, page, page));
-	assert_int_equal(iommu_detach(r.iommu, r.edu[0]), IOMMU_OK);
-	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	OK(iommu_detach(r.iommu, r.edu[0]));
+	OK(iommu_domain_destroy(domain));
 	rig_stop(&r);
 }
 
@@ -235,7 +222,7 @@ static void reserved_memory_is_kept(void **state)
 	size_t size;
 
 	start(&r, state);
-	assert_int_equal(iommu_destroy(r.iommu), IOMMU_OK);
+	OK(iommu_destroy(r.iommu));
 	page = qemu_pages(&r.q, 0);
 	own = qemu_pages(&r.q, 0);
 	size = dmar_with_reserved_page(&r, dmar, page);
@@ -243,24 +230,21 @@ static void reserved_memory_is_kept(void **state)
 	options.interface = ((const struct kind *)*state)->interface;
 	options.keep_reserved_memory = true;
 	options.allow_reserved_memory = true;
-	assert_int_equal(iommu_create(&r.host, &options, &r.iommu), IOMMU_OK);
-	assert_int_equal(iommu_discover(r.iommu, dmar, size), IOMMU_OK);
-	assert_int_equal(iommu_start(r.iommu), IOMMU_OK);
+	OK(iommu_create(&r.host, &options, &r.iommu));
+	OK(iommu_discover(r.iommu, dmar, size));
+	OK(iommu_start(r.iommu));
 	assert_true(rig_reaches(&r, 0, page, page));
 	assert_false(rig_reaches(&r, 0, own, own));
-	assert_int_equal(
-		iommu_domain_create(r.iommu, &config, &domain), IOMMU_OK);
-	assert_int_equal(
-		iommu_map(domain, iommu_iova(LOW_IOVA), iommu_phys(own), 4096,
-			IOMMU_READ | IOMMU_WRITE),
-		IOMMU_OK);
-	assert_int_equal(iommu_attach(r.iommu, r.edu[0], domain), IOMMU_OK);
+	OK(iommu_domain_create(r.iommu, &config, &domain));
+	OK(iommu_map(domain, iommu_iova(LOW_IOVA), iommu_phys(own), 4096,
+		IOMMU_READ | IOMMU_WRITE));
+	OK(iommu_attach(r.iommu, r.edu[0], domain));
 	assert_true(rig_reaches(&r, 0, page, page));
 	assert_true(rig_reaches(&r, 0, LOW_IOVA, own));
-	assert_int_equal(iommu_detach(r.iommu, r.edu[0]), IOMMU_OK);
+	OK(iommu_detach(r.iommu, r.edu[0]));
 	assert_true(rig_reaches(&r, 0, page, page));
 	assert_false(rig_reaches(&r, 0, LOW_IOVA, own));
-	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	OK(iommu_domain_destroy(domain));
 	rig_stop(&r);
 }
 
@@ -277,20 +261,16 @@ static void running_unit_is_taken_over(void **state)
 	start(&r, state);
 	page = qemu_pages(&r.q, 0);
 	size = qemu_dmar(&r.q, dmar, sizeof(dmar));
-	assert_int_equal(
-		iommu_attach(r.iommu, r.edu[0], iommu_domain_identity(r.iommu)),
-		IOMMU_OK);
+	OK(iommu_attach(r.iommu, r.edu[0], iommu_domain_identity(r.iommu)));
 	assert_true(rig_reaches(&r, 0, page, page));
-	assert_int_equal(iommu_create(&r.host, NULL, &second), IOMMU_OK);
-	assert_int_equal(iommu_discover(second, dmar, size), IOMMU_OK);
-	assert_int_equal(iommu_start(second), IOMMU_OK);
+	OK(iommu_create(&r.host, NULL, &second));
+	OK(iommu_discover(second, dmar, size));
+	OK(iommu_start(second));
 	assert_false(rig_reaches(&r, 0, page, page));
-	assert_int_equal(
-		iommu_attach(second, r.edu[1], iommu_domain_identity(second)),
-		IOMMU_OK);
+	OK(iommu_attach(second, r.edu[1], iommu_domain_identity(second)));
 	assert_true(rig_reaches(&r, 1, page, page));
-	assert_int_equal(iommu_detach(second, r.edu[1]), IOMMU_OK);
-	assert_int_equal(iommu_destroy(second), IOMMU_OK);
+	OK(iommu_detach(second, r.edu[1]));
+	OK(iommu_destroy(second));
 	/* The first instance's world is gone; only its memory matters. */
 	qemu_stop(&r.q);
 }

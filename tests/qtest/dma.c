@@ -12,7 +12,6 @@
 #include "support/rig.h"
 
 #define PAGE 4096ull
-#define OK(call) assert_int_equal(call, IOMMU_OK)
 
 static struct rig r;
 static struct iommu_domain *domain;

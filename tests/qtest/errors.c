@@ -62,7 +62,7 @@ static void open_with(struct rig *r, const char *unit, write_register *write,
 	size_t size;
 
 	rig_start(r, unit, NULL);
-	assert_int_equal(iommu_destroy(r->iommu), IOMMU_OK);
+	OK(iommu_destroy(r->iommu));
 	plain_write = r->host.reg_write;
 	plain_read = r->host.reg_read;
 	r->host.reg_write = write;
@@ -73,9 +73,9 @@ static void open_with(struct rig *r, const char *unit, write_register *write,
 	/* QEMU never waits; what it does not do at once it does not do. */
 	options.timeout_ns = options.device_timeout_ns = 20000000;
 	size = qemu_dmar(&r->q, dmar, sizeof(dmar));
-	assert_int_equal(iommu_create(&r->host, &options, &r->iommu), IOMMU_OK);
-	assert_int_equal(iommu_discover(r->iommu, dmar, size), IOMMU_OK);
-	assert_int_equal(iommu_start(r->iommu), IOMMU_OK);
+	OK(iommu_create(&r->host, &options, &r->iommu));
+	OK(iommu_discover(r->iommu, dmar, size));
+	OK(iommu_start(r->iommu));
 }
 
 static char text[8192];
@@ -90,7 +90,7 @@ static uint64_t queue_errors(struct rig *r)
 {
 	struct iommu_stats stats;
 
-	assert_int_equal(iommu_unit_stats(r->iommu, 0, &stats), IOMMU_OK);
+	OK(iommu_unit_stats(r->iommu, 0, &stats));
 	return stats.queue_errors;
 }
 
@@ -123,7 +123,7 @@ static void damaged_descriptor_is_replaced(void **state)
 	root = rig_table(&r);
 	entry = rig_map(&r, root, AT, page, 7);
 	domain = rig_domain(&r, root, NULL);
-	assert_int_equal(iommu_attach(r.iommu, r.edu[0], domain), IOMMU_OK);
+	OK(iommu_attach(r.iommu, r.edu[0], domain));
 	for (n = 0; n < sizeof(damages) / sizeof(*damages); n++) {
 		uint64_t errors = queue_errors(&r);
 
@@ -131,9 +131,7 @@ static void damaged_descriptor_is_replaced(void **state)
 		*entry = 0;
 		damage = damages[n];
 		damaged = 1;
-		assert_int_equal(iommu_flush(domain, IOMMU_REMOVED,
-					 iommu_iova(AT), 4096),
-			IOMMU_OK);
+		OK(iommu_flush(domain, IOMMU_REMOVED, iommu_iova(AT), 4096));
 		assert_int_equal(damaged, 0);
 		assert_int_equal(queue_errors(&r), errors + 1);
 		expect_evidence(&r, damage);
@@ -141,22 +139,19 @@ static void damaged_descriptor_is_replaced(void **state)
 		/* The flush was done all the same. */
 		assert_false(rig_reaches(&r, 0, AT, page));
 		*entry = page | 7;
-		assert_int_equal(iommu_flush(domain, IOMMU_MADE_PRESENT,
-					 iommu_iova(AT), 4096),
-			IOMMU_OK);
+		OK(iommu_flush(
+			domain, IOMMU_MADE_PRESENT, iommu_iova(AT), 4096));
 	}
 	/* Two in a row; then the detach's own. */
 	assert_true(rig_reaches(&r, 0, AT, page));
 	*entry = 0;
 	damaged = 2;
-	assert_int_equal(
-		iommu_flush(domain, IOMMU_REMOVED, iommu_iova(AT), 4096),
-		IOMMU_OK);
+	OK(iommu_flush(domain, IOMMU_REMOVED, iommu_iova(AT), 4096));
 	assert_false(rig_reaches(&r, 0, AT, page));
 	damaged = 1;
-	assert_int_equal(iommu_detach(r.iommu, r.edu[0]), IOMMU_OK);
+	OK(iommu_detach(r.iommu, r.edu[0]));
 	assert_int_equal(damaged, 0);
-	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	OK(iommu_domain_destroy(domain));
 	rig_stop(&r);
 }
 
@@ -167,30 +162,24 @@ static void endless_damage_ends_with_a_status(void **state)
 	struct rig r;
 
 	open_with(&r, *state, spoil_and_ring, NULL);
-	assert_int_equal(
-		iommu_attach(r.iommu, r.edu[0], iommu_domain_identity(r.iommu)),
-		IOMMU_OK);
+	OK(iommu_attach(r.iommu, r.edu[0], iommu_domain_identity(r.iommu)));
 	damage = 0xf;
 	damaged = 1000;
 	assert_int_equal(iommu_detach(r.iommu, r.edu[0]), IOMMU_UNCONFIRMED);
 	/* Once, and three times more. */
 	assert_int_equal(damaged, 996);
 	damaged = 0;
-	assert_int_equal(iommu_device_info(r.iommu, r.edu[0], &info), IOMMU_OK);
+	OK(iommu_device_info(r.iommu, r.edu[0], &info));
 	assert_int_equal(info.state, IOMMU_DEVICE_QUARANTINED);
 	assert_int_equal(
 		iommu_attach(r.iommu, r.edu[0], iommu_domain_identity(r.iommu)),
 		IOMMU_DEVICE_BROKEN);
 	/* The unit itself is well: others go on, and so does the device. */
-	assert_int_equal(
-		iommu_attach(r.iommu, r.edu[1], iommu_domain_identity(r.iommu)),
-		IOMMU_OK);
-	assert_int_equal(iommu_detach(r.iommu, r.edu[1]), IOMMU_OK);
-	assert_int_equal(iommu_device_revive(r.iommu, r.edu[0]), IOMMU_OK);
-	assert_int_equal(
-		iommu_attach(r.iommu, r.edu[0], iommu_domain_identity(r.iommu)),
-		IOMMU_OK);
-	assert_int_equal(iommu_detach(r.iommu, r.edu[0]), IOMMU_OK);
+	OK(iommu_attach(r.iommu, r.edu[1], iommu_domain_identity(r.iommu)));
+	OK(iommu_detach(r.iommu, r.edu[1]));
+	OK(iommu_device_revive(r.iommu, r.edu[0]));
+	OK(iommu_attach(r.iommu, r.edu[0], iommu_domain_identity(r.iommu)));
+	OK(iommu_detach(r.iommu, r.edu[0]));
 	rig_stop(&r);
 }
 
@@ -219,12 +208,10 @@ static void unit_that_is_gone_is_reported(void **state)
 
 	gone = false;
 	open_with(&r, *state, write_or_nothing, read_or_nothing);
-	assert_int_equal(
-		iommu_attach(r.iommu, r.edu[0], iommu_domain_identity(r.iommu)),
-		IOMMU_OK);
+	OK(iommu_attach(r.iommu, r.edu[0], iommu_domain_identity(r.iommu)));
 	gone = true;
 	assert_int_equal(iommu_detach(r.iommu, r.edu[0]), IOMMU_UNIT_LOST);
-	assert_int_equal(iommu_unit_info(r.iommu, 0, &info), IOMMU_OK);
+	OK(iommu_unit_info(r.iommu, 0, &info));
 	assert_int_equal(info.state, IOMMU_UNIT_FAILED);
 	assert_int_equal(
 		iommu_attach(r.iommu, r.edu[1], iommu_domain_identity(r.iommu)),

@@ -19,8 +19,7 @@ static struct iommu_domain *mapped_domain(struct rig *r)
 	struct iommu_domain_config config = {.kind = IOMMU_DOMAIN_MAPPED};
 	struct iommu_domain *domain;
 
-	assert_int_equal(
-		iommu_domain_create(r->iommu, &config, &domain), IOMMU_OK);
+	OK(iommu_domain_create(r->iommu, &config, &domain));
 	return domain;
 }
 
@@ -45,32 +44,24 @@ static void pages_of_all_sizes(void **state)
 	start(&r, state);
 	block = qemu_pages(&r.q, 9);
 	domain = mapped_domain(&r);
-	assert_int_equal(iommu_attach(r.iommu, r.edu[0], domain), IOMMU_OK);
-	assert_int_equal(iommu_map(domain, iommu_iova(0x40000000),
-				 iommu_phys(block), 0x200000, RW),
-		IOMMU_OK);
+	OK(iommu_attach(r.iommu, r.edu[0], domain));
+	OK(iommu_map(domain, iommu_iova(0x40000000), iommu_phys(block),
+		0x200000, RW));
 	assert_true(rig_reaches(&r, 0, 0x40000000, block));
 	assert_true(rig_reaches(&r, 0, 0x401ff000, block + 0x1ff000));
-	assert_int_equal(
-		iommu_unmap_now(domain, iommu_iova(0x40005000), 0x1000),
-		IOMMU_OK);
+	OK(iommu_unmap_now(domain, iommu_iova(0x40005000), 0x1000));
 	assert_false(rig_reaches(&r, 0, 0x40005000, block + 0x5000));
 	assert_true(rig_reaches(&r, 0, 0x40006000, block + 0x6000));
-	assert_int_equal(iommu_map(domain, iommu_iova(0x40005000),
-				 iommu_phys(block + 0x5000), 0x1000, RW),
-		IOMMU_OK);
+	OK(iommu_map(domain, iommu_iova(0x40005000), iommu_phys(block + 0x5000),
+		0x1000, RW));
 	iommu_batch_init(&batch, domain);
-	assert_int_equal(
-		iommu_join(domain, iommu_iova(0x40000000), 0x200000, &batch),
-		IOMMU_OK);
-	assert_int_equal(iommu_batch_flush(&batch), IOMMU_OK);
+	OK(iommu_join(domain, iommu_iova(0x40000000), 0x200000, &batch));
+	OK(iommu_batch_flush(&batch));
 	assert_true(rig_reaches(&r, 0, 0x40005000, block + 0x5000));
-	assert_int_equal(
-		iommu_unmap_now(domain, iommu_iova(0x40000000), 0x200000),
-		IOMMU_OK);
+	OK(iommu_unmap_now(domain, iommu_iova(0x40000000), 0x200000));
 	assert_false(rig_reaches(&r, 0, 0x40005000, block + 0x5000));
-	assert_int_equal(iommu_detach(r.iommu, r.edu[0]), IOMMU_OK);
-	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	OK(iommu_detach(r.iommu, r.edu[0]));
+	OK(iommu_domain_destroy(domain));
 	rig_stop(&r);
 }
 
@@ -87,27 +78,24 @@ static void buffers_by_the_dma_interface(void **state)
 	page = qemu_pages(&r.q, 0);
 	word = qemu_at(&r.q, page);
 	domain = mapped_domain(&r);
-	assert_int_equal(iommu_attach(r.iommu, r.edu[0], domain), IOMMU_OK);
-	assert_int_equal(iommu_dma_create(domain, &config, &dma), IOMMU_OK);
+	OK(iommu_attach(r.iommu, r.edu[0], domain));
+	OK(iommu_dma_create(domain, &config, &dma));
 	for (unsigned n = 0; n < 3; n++) {
 		word[7] = word[9] = 1;
 		word[8] = 2;
-		assert_int_equal(iommu_dma_map(dma, iommu_phys(page + 64), 8,
-					 0xffffffff, IOMMU_FROM_DEVICE, &iova),
-			IOMMU_OK);
+		OK(iommu_dma_map(dma, iommu_phys(page + 64), 8, 0xffffffff,
+			IOMMU_FROM_DEVICE, &iova));
 		edu_dma(&r.q, r.bar[0], true, iova.v - 8, 0, 24);
 		assert_int_equal(word[8], 2);
-		assert_int_equal(
-			iommu_dma_unmap(dma, iova, 8, IOMMU_FROM_DEVICE),
-			IOMMU_OK);
+		OK(iommu_dma_unmap(dma, iova, 8, IOMMU_FROM_DEVICE));
 		/* The device's zeros have arrived, and nothing around. */
 		assert_int_equal(word[8], 0);
 		assert_int_equal(word[7], 1);
 		assert_int_equal(word[9], 1);
 	}
-	assert_int_equal(iommu_dma_destroy(dma), IOMMU_OK);
-	assert_int_equal(iommu_detach(r.iommu, r.edu[0]), IOMMU_OK);
-	assert_int_equal(iommu_domain_destroy(domain), IOMMU_OK);
+	OK(iommu_dma_destroy(dma));
+	OK(iommu_detach(r.iommu, r.edu[0]));
+	OK(iommu_domain_destroy(domain));
 	rig_stop(&r);
 }
 
@@ -165,11 +153,9 @@ static void flushes_come_in_order(void **state)
 
 	(void)state;
 	rig_start(&r, "aw-bits=48", NULL);
-	assert_int_equal(
-		iommu_attach(r.iommu, r.edu[0], iommu_domain_identity(r.iommu)),
-		IOMMU_OK);
+	OK(iommu_attach(r.iommu, r.edu[0], iommu_domain_identity(r.iommu)));
 	traced(&r, before, sizeof(before));
-	assert_int_equal(iommu_detach(r.iommu, r.edu[0]), IOMMU_OK);
+	OK(iommu_detach(r.iommu, r.edu[0]));
 	traced(&r, after, sizeof(after));
 	assert_int_equal(strncmp(before, after, strlen(before)), 0);
 	assert_string_equal(after + strlen(before), "ciw");
@@ -177,19 +163,15 @@ static void flushes_come_in_order(void **state)
 
 	/* Caching mode: the entry that was absent is forgotten, too. */
 	rig_start(&r, "aw-bits=48,caching-mode=on", NULL);
-	assert_int_equal(
-		iommu_attach(r.iommu, r.edu[0], iommu_domain_identity(r.iommu)),
-		IOMMU_OK);
+	OK(iommu_attach(r.iommu, r.edu[0], iommu_domain_identity(r.iommu)));
 	traced(&r, before, sizeof(before));
-	assert_int_equal(iommu_detach(r.iommu, r.edu[0]), IOMMU_OK);
+	OK(iommu_detach(r.iommu, r.edu[0]));
 	traced(&r, after, sizeof(after));
 	assert_string_equal(after + strlen(before), "cciw");
-	assert_int_equal(
-		iommu_attach(r.iommu, r.edu[0], iommu_domain_identity(r.iommu)),
-		IOMMU_OK);
+	OK(iommu_attach(r.iommu, r.edu[0], iommu_domain_identity(r.iommu)));
 	traced(&r, before, sizeof(before));
 	assert_string_equal(before + strlen(after), "ciw");
-	assert_int_equal(iommu_detach(r.iommu, r.edu[0]), IOMMU_OK);
+	OK(iommu_detach(r.iommu, r.edu[0]));
 	rig_stop(&r);
 }
 
@@ -204,30 +186,27 @@ static void interrupt_entries_are_flushed(void **state)
 
 	(void)state;
 	rig_start(&r, "aw-bits=48,intremap=on", NULL);
-	assert_int_equal(
-		iommu_irq_remapped(r.iommu, r.edu[0], &remapped), IOMMU_OK);
+	OK(iommu_irq_remapped(r.iommu, r.edu[0], &remapped));
 	assert_true(remapped);
-	assert_int_equal(iommu_irq_alloc(r.iommu, r.edu[0], 4, &irq), IOMMU_OK);
+	OK(iommu_irq_alloc(r.iommu, r.edu[0], 4, &irq));
 	assert_int_equal(irq.first % 4, 0);
 	traced(&r, before, sizeof(before));
-	assert_int_equal(iommu_irq_set(r.iommu, &irq, 2, &target), IOMMU_OK);
+	OK(iommu_irq_set(r.iommu, &irq, 2, &target));
 	traced(&r, after, sizeof(after));
 	assert_string_equal(before, after);
 	target.vector = 0x52;
-	assert_int_equal(iommu_irq_set(r.iommu, &irq, 2, &target), IOMMU_OK);
+	OK(iommu_irq_set(r.iommu, &irq, 2, &target));
 	traced(&r, after, sizeof(after));
 	assert_string_equal(after + strlen(before), "ew");
-	assert_int_equal(
-		iommu_irq_message(r.iommu, &irq, 2, &message), IOMMU_OK);
+	OK(iommu_irq_message(r.iommu, &irq, 2, &message));
 	assert_int_equal(message.address & 0xfff00018, 0xfee00018);
 	assert_int_equal(message.data, 2);
 	assert_int_equal(
 		iommu_irq_set(r.iommu, &irq, 4, &target), IOMMU_BAD_ARGUMENT);
-	assert_int_equal(iommu_irq_free(r.iommu, &irq), IOMMU_OK);
+	OK(iommu_irq_free(r.iommu, &irq));
 	assert_int_equal(iommu_irq_free(r.iommu, &irq), IOMMU_BAD_ARGUMENT);
-	assert_int_equal(
-		iommu_irq_alloc_ioapic(r.iommu, 0, 32, &irq), IOMMU_OK);
-	assert_int_equal(iommu_irq_free(r.iommu, &irq), IOMMU_OK);
+	OK(iommu_irq_alloc_ioapic(r.iommu, 0, 32, &irq));
+	OK(iommu_irq_free(r.iommu, &irq));
 	assert_int_equal(
 		iommu_irq_alloc_ioapic(r.iommu, 9, 32, &irq), IOMMU_UNCOVERED);
 	rig_stop(&r);

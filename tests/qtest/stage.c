@@ -50,9 +50,9 @@ static struct iommu *next_system(struct rig *r, enum iommu_interface interface,
 	plain_write = host.reg_write;
 	host.reg_write = write_and_look;
 	accesses = 0;
-	assert_int_equal(iommu_create(&host, &options, &next), IOMMU_OK);
-	assert_int_equal(iommu_discover(next, dmar, size), IOMMU_OK);
-	assert_int_equal(iommu_start(next), IOMMU_OK);
+	OK(iommu_create(&host, &options, &next));
+	OK(iommu_discover(next, dmar, size));
+	OK(iommu_start(next));
 	assert_true(accesses > 3);
 	return next;
 }
@@ -77,8 +77,7 @@ static void live_earlier(
 	root = rig_table(&e->r);
 	rig_map(&e->r, root, AT, e->page, 7);
 	e->domain = rig_domain(&e->r, root, NULL);
-	assert_int_equal(
-		iommu_attach(e->r.iommu, e->r.edu[0], e->domain), IOMMU_OK);
+	OK(iommu_attach(e->r.iommu, e->r.edu[0], e->domain));
 	assert_true(rig_reaches(&e->r, 0, AT, e->page));
 }
 
@@ -91,27 +90,23 @@ static void kept(void **state, enum iommu_interface first,
 
 	live_earlier(&e, state, first);
 	if (handed_over) {
-		assert_int_equal(
-			iommu_hand_over(e.r.iommu, IOMMU_HAND_OVER_KEPT),
-			IOMMU_OK);
+		OK(iommu_hand_over(e.r.iommu, IOMMU_HAND_OVER_KEPT));
 		assert_true(rig_reaches(&e.r, 0, AT, e.page));
 	}
 	next = next_system(&e.r, second, IOMMU_TAKE_OVER_KEPT);
 	assert_true(rig_reaches(&e.r, 0, AT, e.page));
 	assert_false(rig_reaches(&e.r, 1, AT, e.page));
 	assert_int_equal(iommu_inherited_count(next), 1);
-	assert_int_equal(iommu_device_info(next, e.r.edu[0], &info), IOMMU_OK);
+	OK(iommu_device_info(next, e.r.edu[0], &info));
 	assert_int_equal(info.state, IOMMU_DEVICE_INHERITED);
 
 	/* Its new owner sees physical addresses, not the old tables. */
-	assert_int_equal(
-		iommu_attach(next, e.r.edu[0], iommu_domain_identity(next)),
-		IOMMU_OK);
+	OK(iommu_attach(next, e.r.edu[0], iommu_domain_identity(next)));
 	assert_false(rig_reaches(&e.r, 0, AT, e.page));
 	assert_true(rig_reaches(&e.r, 0, e.page, e.page));
 	assert_int_equal(iommu_inherited_count(next), 0);
-	assert_int_equal(iommu_inherited_end(next), IOMMU_OK);
-	assert_int_equal(iommu_detach(next, e.r.edu[0]), IOMMU_OK);
+	OK(iommu_inherited_end(next));
+	OK(iommu_detach(next, e.r.edu[0]));
 	assert_false(rig_reaches(&e.r, 0, e.page, e.page));
 	qemu_stop(&e.r.q);
 }
@@ -149,11 +144,9 @@ static void system_that_crashed_in_its_queue(void **state)
 	next = next_system(&e.r, IOMMU_INTERFACE_AUTO, IOMMU_TAKE_OVER_BLOCKED);
 	assert_false(qemu_read(&e.r.q, QEMU_UNIT + FSTS, 4) & IQE);
 	assert_false(rig_reaches(&e.r, 0, AT, e.page));
-	assert_int_equal(
-		iommu_attach(next, e.r.edu[0], iommu_domain_identity(next)),
-		IOMMU_OK);
+	OK(iommu_attach(next, e.r.edu[0], iommu_domain_identity(next)));
 	assert_true(rig_reaches(&e.r, 0, e.page, e.page));
-	assert_int_equal(iommu_detach(next, e.r.edu[0]), IOMMU_OK);
+	OK(iommu_detach(next, e.r.edu[0]));
 	qemu_stop(&e.r.q);
 }
 
@@ -165,10 +158,9 @@ static void left_blocked(void **state)
 	live_earlier(&e, state, IOMMU_INTERFACE_AUTO);
 	assert_int_equal(iommu_hand_over(e.r.iommu, IOMMU_HAND_OVER_BLOCKED),
 		IOMMU_IN_USE);
-	assert_int_equal(iommu_detach(e.r.iommu, e.r.edu[0]), IOMMU_OK);
-	assert_int_equal(iommu_domain_destroy(e.domain), IOMMU_OK);
-	assert_int_equal(
-		iommu_hand_over(e.r.iommu, IOMMU_HAND_OVER_BLOCKED), IOMMU_OK);
+	OK(iommu_detach(e.r.iommu, e.r.edu[0]));
+	OK(iommu_domain_destroy(e.domain));
+	OK(iommu_hand_over(e.r.iommu, IOMMU_HAND_OVER_BLOCKED));
 	assert_true(qemu_read(&e.r.q, QEMU_UNIT + GSTS, 4) & TES);
 	assert_false(rig_reaches(&e.r, 0, AT, e.page));
 	assert_false(rig_reaches(&e.r, 0, e.page, e.page));
@@ -177,9 +169,7 @@ static void left_blocked(void **state)
 	assert_true(e.r.q.pages_out > 0);
 	next = next_system(&e.r, IOMMU_INTERFACE_AUTO, IOMMU_TAKE_OVER_BLOCKED);
 	assert_false(rig_reaches(&e.r, 0, e.page, e.page));
-	assert_int_equal(
-		iommu_attach(next, e.r.edu[1], iommu_domain_identity(next)),
-		IOMMU_OK);
+	OK(iommu_attach(next, e.r.edu[1], iommu_domain_identity(next)));
 	assert_true(rig_reaches(&e.r, 1, e.page, e.page));
 	qemu_stop(&e.r.q);
 }

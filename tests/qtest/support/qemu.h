@@ -13,6 +13,9 @@
 #include <sys/types.h>
 #include <iommu/iommu.h>
 
+/** A call of the library that has to succeed. */
+#define OK(call) assert_int_equal(call, IOMMU_OK)
+
 enum {
 	QEMU_MEMORY = 64 << 20,
 	QEMU_UNIT = 0xfed90000,

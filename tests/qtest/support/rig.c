@@ -27,15 +27,15 @@ void rig_start(
 	}
 	size = qemu_dmar(&r->q, dmar, sizeof(dmar));
 	assert_true(size > 48);
-	assert_int_equal(iommu_create(&r->host, options, &r->iommu), IOMMU_OK);
-	assert_int_equal(iommu_discover(r->iommu, dmar, size), IOMMU_OK);
-	assert_int_equal(iommu_start(r->iommu), IOMMU_OK);
+	OK(iommu_create(&r->host, options, &r->iommu));
+	OK(iommu_discover(r->iommu, dmar, size));
+	OK(iommu_start(r->iommu));
 	assert_true(iommu_is_on(r->iommu));
 }
 
 void rig_stop(struct rig *r)
 {
-	assert_int_equal(iommu_destroy(r->iommu), IOMMU_OK);
+	OK(iommu_destroy(r->iommu));
 	assert_int_equal(r->q.pages_out, 0);
 	qemu_stop(&r->q);
 }
@@ -81,8 +81,7 @@ struct iommu_domain *rig_domain(struct rig *r, uint64_t root, void *owner)
 	};
 	struct iommu_domain *domain;
 
-	assert_int_equal(
-		iommu_domain_create(r->iommu, &config, &domain), IOMMU_OK);
+	OK(iommu_domain_create(r->iommu, &config, &domain));
 	return domain;
 }
 

@@ -293,11 +293,8 @@ static void make_shared(struct side *s)
 	config.roots.levels3 = iommu_phys(lower);
 	*side_at(s, s->table[0]) = lower | 7;
 	stored(s, side_at(s, s->table[0]), 8);
-	assert_int_equal(
-		iommu_domain_create(s->iommu, &config, &s->domain[SHARED]),
-		IOMMU_OK);
-	assert_int_equal(
-		side_store(s, SCRATCH_AT, false, s->scratch | 3), IOMMU_OK);
+	OK(iommu_domain_create(s->iommu, &config, &s->domain[SHARED]));
+	OK(side_store(s, SCRATCH_AT, false, s->scratch | 3));
 }
 
 void side_open(struct side *s, const struct iommu_options *options)
@@ -311,18 +308,15 @@ void side_open(struct side *s, const struct iommu_options *options)
 	memset(s->irq, 0, sizeof(s->irq));
 	for (n = 0; n < IRQS; n++)
 		s->message[n] = (struct iommu_msi_message){0xfee00000, 0x40};
-	assert_int_equal(iommu_create(&s->hooks, options, &s->iommu), IOMMU_OK);
-	assert_int_equal(iommu_discover(s->iommu, dmar, size), IOMMU_OK);
-	assert_int_equal(iommu_start(s->iommu), IOMMU_OK);
+	OK(iommu_create(&s->hooks, options, &s->iommu));
+	OK(iommu_discover(s->iommu, dmar, size));
+	OK(iommu_start(s->iommu));
 	s->domain[IDENTITY] = iommu_domain_identity(s->iommu);
 	for (n = IDENTITY + 1; n < SHARED; n++) {
-		assert_int_equal(
-			iommu_domain_create(s->iommu, &config, &s->domain[n]),
-			IOMMU_OK);
-		assert_int_equal(iommu_map(s->domain[n], iommu_iova(SCRATCH_AT),
-					 iommu_phys(s->scratch), PAGE,
-					 IOMMU_READ | IOMMU_WRITE),
-			IOMMU_OK);
+		OK(iommu_domain_create(s->iommu, &config, &s->domain[n]));
+		OK(iommu_map(s->domain[n], iommu_iova(SCRATCH_AT),
+			iommu_phys(s->scratch), PAGE,
+			IOMMU_READ | IOMMU_WRITE));
 	}
 	make_shared(s);
 	(void)side_arrived(s);
@@ -337,15 +331,14 @@ void side_close(struct side *s)
 	assert_int_equal(status, IOMMU_OK);
 	for (n = 0; n < IRQS; n++)
 		if (s->irq[n].count)
-			assert_int_equal(
-				iommu_irq_free(s->iommu, &s->irq[n]), IOMMU_OK);
+			OK(iommu_irq_free(s->iommu, &s->irq[n]));
 	for (n = 0; n < DEVICES; n++) {
 		status = iommu_detach(s->iommu, side_device(n));
 		assert_true(status == IOMMU_OK || status == IOMMU_NOT_ATTACHED);
 	}
 	for (n = IDENTITY + 1; n < DOMAINS; n++)
-		assert_int_equal(iommu_domain_destroy(s->domain[n]), IOMMU_OK);
-	assert_int_equal(iommu_destroy(s->iommu), IOMMU_OK);
+		OK(iommu_domain_destroy(s->domain[n]));
+	OK(iommu_destroy(s->iommu));
 	for (n = 0; s->model && n < s->tables; n++)
 		model_page_free(s->model, s->table[n], 0);
 }
