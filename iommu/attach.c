@@ -123,7 +123,7 @@ static enum iommu_status __enter(
 }
 
 /** Takes it out of a domain that the unit has forgotten, or should have. */
-static void __leave(
+static void __depart(
 	struct device *dev, struct iommu_domain *domain, bool confirmed)
 {
 	__domain_leave(domain, dev->unit, confirmed);
@@ -183,7 +183,7 @@ static enum iommu_status __reserve(
 static void __release(struct device *dev, bool confirmed)
 {
 	__ats_leave(dev);
-	__leave(dev, dev->domain, confirmed);
+	__depart(dev, dev->domain, confirmed);
 	__atomic_store_n(&dev->domain, NULL, __ATOMIC_RELEASE);
 	__count_user(dev, -1);
 	dev->leader->group_users--;
@@ -274,7 +274,7 @@ static enum iommu_status move(struct device *dev, struct iommu_domain *domain)
 	entry.did = dev->did;
 	status = dev->unit->ops->redirect(dev->unit, &entry, old_did);
 	state = core_lock(iommu, &iommu->lock);
-	__leave(dev, old, status == IOMMU_OK);
+	__depart(dev, old, status == IOMMU_OK);
 	if (status == IOMMU_OK)
 		settle(dev, IOMMU_DEVICE_ATTACHED);
 	else

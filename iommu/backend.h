@@ -280,7 +280,7 @@ bool vtd_acpi_device(const struct iommu *iommu, const char *name,
 /** Whether an id is that of an ACPI device, not of a PCI function. */
 bool vtd_is_acpi_device(const struct iommu *iommu, struct iommu_device_id id);
 /** Whether a quirk has taken effect. */
-bool vtd_quirk(const struct iommu *iommu, enum iommu_quirk bit);
+bool vtd_quirk(const struct iommu *iommu, uint32_t bit);
 /** The quirks (enum iommu_quirk) that concern a device. */
 unsigned vtd_quirks_of(struct iommu *iommu, struct iommu_device_id id);
 /** A set of enum iommu_property. */

@@ -160,8 +160,9 @@ enum iommu_status iommu_dma_map(struct iommu_dma *dma, iommu_phys_t phys,
 		return IOMMU_BAD_ARGUMENT;
 	if (!dma->plain)
 		return map_specially(
-			dma, phys.v, size, mask, direction, out_iova);
-	return core_dma_map_pages(dma, phys.v, size, mask, direction, out_iova);
+			dma, phys.v, size, mask, (unsigned)direction, out_iova);
+	return core_dma_map_pages(
+		dma, phys.v, size, mask, (unsigned)direction, out_iova);
 }
 
 /* Not inlined where it is the end of a path: it would have that save registers
@@ -210,7 +211,7 @@ static __attribute__((noinline)) enum iommu_status unmap_specially(
 }
 
 static inline enum iommu_status unmap(struct iommu_dma *dma, iommu_iova_t iova,
-	size_t size, unsigned direction, bool tell, void *cookie)
+	size_t size, enum iommu_direction direction, bool tell, void *cookie)
 {
 	if (!is_request(iova.v, size, direction))
 		return IOMMU_BAD_ARGUMENT;

@@ -137,7 +137,7 @@ enum iommu_status iommu_dma_map_list(struct iommu_dma *dma,
 	page = core_iova_get(&dma->space, reach(dma, n), mask);
 	if (!page)
 		return IOMMU_WIDTH;
-	status = map_run(dma, page, pieces, count, whole, direction);
+	status = map_run(dma, page, pieces, count, whole, (unsigned)direction);
 	if (status != IOMMU_OK)
 		return core_dma_give(dma, page, n, status);
 	for (n = 0; n < ranges; n++)

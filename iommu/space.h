@@ -99,10 +99,11 @@ enum {
 	LARGEST_REQUEST = CHUNK_PAGES / 2 * PAGE_SIZE,
 };
 
-static inline bool is_request(uint64_t at, size_t size, unsigned direction)
+static inline bool is_request(
+	uint64_t at, size_t size, enum iommu_direction direction)
 {
 	return size - 1 < LARGEST_REQUEST && at + size > at &&
-		direction - 1 < IOMMU_BOTH_WAYS;
+		(unsigned)direction - 1 < IOMMU_BOTH_WAYS;
 }
 
 /** Whether the hardware may still reach what a call with this status left. */

@@ -7,7 +7,8 @@
 #include "unit.h"
 
 struct quirk {
-	enum iommu_quirk bit;
+	/** An enum iommu_quirk. */
+	uint32_t bit;
 	const char *what;
 	const char *effect;
 	bool (*found)(const struct iommu *iommu);
@@ -179,7 +180,7 @@ static void take_effect(struct iommu *iommu, const struct quirk *quirk)
 		iommu, IOMMU_LOG_WARNING, "%s: %s", quirk->what, quirk->effect);
 }
 
-bool vtd_quirk(const struct iommu *iommu, enum iommu_quirk bit)
+bool vtd_quirk(const struct iommu *iommu, uint32_t bit)
 {
 	return iommu->dmar && iommu->dmar->quirks & bit;
 }
