@@ -36,7 +36,7 @@ package-targets := $(addprefix packages-,build run iso test check models prove f
 packages-build: ; @$(packages) $(PACKAGES_BUILD)
 packages-run: ; @$(packages) $(PACKAGES_BUILD) run
 packages-iso: ; @$(packages) $(PACKAGES_BUILD) iso
-packages-test: ; @$(packages) $(PACKAGES_BUILD) run iso test models
+packages-test: ; @$(packages) $(PACKAGES_BUILD) run iso efi test models
 packages-models: ; @$(packages) $(PACKAGES_BUILD) models
 packages-prove: ; @$(packages) $(PACKAGES_BUILD) prove
 packages-check: ; @$(packages) $(PACKAGES_BUILD) check
@@ -154,12 +154,13 @@ $(O)/iommu.iso: $(O)/kernel.elf $(O)/initramfs.cpio $(S)/tools/make-iso \
 		'$(APPEND)'
 
 clean:
-	rm -rf $(addprefix $(O)/,kernel user user.d host test run lib size \
+	rm -rf $(addprefix $(O)/,kernel user user.d host test run lib efi size \
 		tools iommu-decode coverage fuzz bench kernel.elf kernel.map \
 		initramfs.cpio iommu.iso iommu.iso.log libiommu.a coverage.txt)
 
 include $(S)/tests/tests.mk
 include $(S)/tests/more.mk
+include $(S)/examples/efi/efi.mk
 include $(S)/bench/host/host.mk
 include $(S)/tools/iommu-decode/tools.mk
 include $(S)/bench/bench.mk

@@ -73,7 +73,7 @@ include $(S)/tests/rules/tests.mk
 test-programs: packages-test $(all-test-programs)
 
 run-tests := $(PYTHON) $(S)/tools/run-tests
-test: packages-test all iso bench-kernel $(all-test-programs) \
+test: packages-test all iso efi bench-kernel $(all-test-programs) \
 		$(replay-program) $(rules-program)
 	@$(run-tests) $(all-test-programs) $(replay-program) $(rules-program) \
 		--pytest $(S)/tests/qemu
@@ -85,7 +85,7 @@ endef
 $(foreach k,$(kinds),$(eval $(call test-kind-rule,$k)))
 
 # ONLY='-k name' chooses among the tests in QEMU.
-test-qemu: packages-test all iso bench-kernel
+test-qemu: packages-test all iso efi bench-kernel
 	@$(run-tests) --pytest $(S)/tests/qemu $(ONLY)
 
 check: check-format check-headers

@@ -26,7 +26,7 @@ FIRST_UNIT = 'intremap=off,caching-mode=on,device-iotlb=on,aw-bits=48'
 ICOUNT = ['-icount', 'shift=4,sleep=off']
 VARIABLES = ('SMP', 'MEM', 'ACCEL', 'QEMU', 'IOMMU', 'DEVICES', 'PASSTHROUGH',
              'TRACE', 'FILES', 'SCRIPT', 'APPEND', 'RUN', 'BOOT', 'FIRMWARE',
-             'MACHINE')
+             'MACHINE', 'KERNEL')
 
 
 def environment(variables):
