@@ -1,19 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who is attached where: visits, ids that run out, units that differ, devices
- * that are known before they are seen, reserved memory that cannot be had.
+ * Who is attached where: visits, domains in several units, ids that run out,
+ * devices that are known before they are seen.
  */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include <stdio.h>
-#include <string.h>
-#include <iommu/version.h>
-#include <iommu/dma.h>
 #include "support/board.h"
-#include "support/table.h"
 
 #define RW (IOMMU_READ | IOMMU_WRITE)
 
@@ -190,6 +185,8 @@ static void all_buses_are_visited(void **state)
 	rig_close(&r);
 }
 
+/* ---- domains ---- */
+
 /** A domain lives in several units, each with an id of its own. */
 static void one_domain_in_three_units(void **state)
 {
@@ -311,8 +308,6 @@ static void blocked_domain_owns_and_blocks(void **state)
 	}
 }
 
-/* ---- ids ---- */
-
 /** A unit of 16 ids, two of which are taken, and more devices than that. */
 static void ids_run_out_and_come_back(void **state)
 {
@@ -370,212 +365,6 @@ static void ids_run_out_and_come_back(void **state)
 	rig_close(&r);
 }
 
-/* ---- units that differ ---- */
-
-/** Domains are made for the first unit alone. */
-static void without_second_unit(
-	const struct model_personality *second, enum iommu_unit_state expected)
-{
-	bool refused = expected == IOMMU_UNIT_REFUSED;
-	struct iommu_domain *domain;
-	struct iommu_unit_info info;
-	struct rig r;
-
-	rig_open_machine(&r,
-		model_create_pair(model_personality_find("57-bit"), second,
-			MODEL_LAZY, 0, 1, false));
-	rig_start_ok(&r);
-	OK(iommu_unit_info(r.iommu, 1, &info));
-	assert_int_equal(info.state, expected);
-	domain = rig_mapped_domain(&r);
-	OK(iommu_map(domain, iommu_iova(1ull << 56), iommu_phys(0x100000), 4096,
-		RW));
-	OK(iommu_attach(r.iommu, rig_id(RIG_DEV), domain));
-	assert_true(rig_can_write(&r, RIG_DEV, 1ull << 56));
-	assert_int_equal(iommu_attach(r.iommu, rig_id(RIG_OTHER), domain),
-		IOMMU_UNCOVERED);
-	assert_int_equal(
-		iommu_detach(r.iommu, rig_id(RIG_OTHER)), IOMMU_NOT_ATTACHED);
-	OK(iommu_device_removed(r.iommu, rig_id(RIG_OTHER)));
-	assert_int_equal(iommu_device_revive(r.iommu, rig_id(RIG_OTHER)),
-		IOMMU_WRONG_STATE);
-	OK(iommu_suspend(r.iommu));
-	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_OTHER)),
-		refused ? IOMMU_NOT_ATTACHED : IOMMU_OFF);
-	OK(iommu_resume(r.iommu));
-	OK(iommu_detach(r.iommu, rig_id(RIG_DEV)));
-	OK(iommu_domain_destroy(domain));
-	rig_close(&r);
-}
-
-static void units_that_do_not_translate_do_not_limit_the_others(void **state)
-{
-	struct model_personality nothing =
-		*model_personality_find("first-stage-only");
-
-	(void)state;
-	without_second_unit(
-		model_personality_find("interrupts-only"), IOMMU_UNIT_OFF);
-	nothing.ecap &= ~0x18ull; /* no interrupt remapping */
-	without_second_unit(&nothing, IOMMU_UNIT_REFUSED);
-}
-
-/** No unit at all: no mapped domain, the others are only refused devices. */
-static void without_units_nothing_is_mapped(void **state)
-{
-	struct iommu_domain_config config = {.kind = IOMMU_DOMAIN_MAPPED};
-	struct iommu_domain *domain = NULL;
-	struct rig r;
-
-	(void)state;
-	rig_open(&r, "plain", MODEL_LAZY, 1);
-	OK(iommu_create(&r.hooks, &r.options, &r.iommu));
-	assert_int_equal(iommu_discover(r.iommu, NULL, 0), IOMMU_NO_TABLE);
-	assert_int_equal(
-		iommu_domain_create(r.iommu, &config, &domain), IOMMU_NO_UNIT);
-	config.kind = IOMMU_DOMAIN_BLOCKED;
-	OK(iommu_domain_create(r.iommu, &config, &domain));
-	assert_int_equal(
-		iommu_attach(r.iommu, rig_id(RIG_DEV), domain), IOMMU_NO_UNIT);
-	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_NO_UNIT);
-	OK(iommu_domain_destroy(domain));
-	rig_close(&r);
-}
-
-/** A shared domain whose host offers no root that the unit can use. */
-static void shared_roots_must_fit(void **state)
-{
-	static const struct {
-		const char *kind;
-		unsigned offered;
-		bool fits;
-	} row[] = {{"39-bit", 3, true}, {"39-bit", 4, false},
-		{"39-bit", 5, false}, {"48-bit", 4, true}, {"48-bit", 5, false},
-		{"57-bit", 5, true}, {"plain", 3, true}, {"plain", 4, true}};
-
-	(void)state;
-	for (unsigned n = 0; n < 8; n++) {
-		struct iommu_domain_config config = {
-			.kind = IOMMU_DOMAIN_SHARED};
-		struct iommu_domain *domain;
-		struct rig_space space;
-		struct rig r;
-
-		rig_open(&r, row[n].kind, MODEL_LAZY, 1);
-		rig_start_ok(&r);
-		rig_space_open(&space, &r);
-		if (row[n].offered == 3)
-			config.roots.levels3 = iommu_phys(space.root[3]);
-		if (row[n].offered == 4)
-			config.roots.levels4 = iommu_phys(space.root[4]);
-		if (row[n].offered == 5)
-			config.roots.levels5 = iommu_phys(space.root[5]);
-		OK(iommu_domain_create(r.iommu, &config, &domain));
-		assert_int_equal(iommu_attach(r.iommu, rig_id(RIG_DEV), domain),
-			row[n].fits ? IOMMU_OK : IOMMU_WIDTH);
-		assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_DEV)),
-			row[n].fits ? IOMMU_OK : IOMMU_NOT_ATTACHED);
-		OK(iommu_domain_destroy(domain));
-		/* A root above what the unit can address. */
-		config.roots.levels3 = config.roots.levels4 =
-			config.roots.levels5 = iommu_phys(1ull << 52);
-		OK(iommu_domain_create(r.iommu, &config, &domain));
-		assert_int_equal(iommu_attach(r.iommu, rig_id(RIG_DEV), domain),
-			IOMMU_WIDTH);
-		OK(iommu_domain_destroy(domain));
-		rig_space_close(&space);
-		rig_close(&r);
-	}
-}
-
-static void formats_are_checked_by_bit(void **state)
-{
-	const struct iommu_entry_format sound = {.leaf_bits = 0x63,
-		.large_leaf_bits = 0xe3,
-		.table_bits = 0x67,
-		.absent_bits = 0xff0,
-		.large_2m = true,
-		.phys_bits = 40};
-
-	(void)state;
-	for (unsigned n = 0; n < 16; n++) {
-		struct iommu_entry_format f = sound;
-		enum iommu_status wanted = IOMMU_FORMAT;
-		const char *kind = "plain", *why = NULL;
-		struct rig r;
-
-		switch (n) {
-		case 0:
-			wanted = IOMMU_OK;
-			break;
-		case 1:
-			f.absent_bits |= 1;
-			break;
-		case 2:
-			f.absent_bits |= 2;
-			break;
-		case 3:
-			f.leaf_bits |= 1 << 11;
-			kind = "no-snoop-control";
-			break;
-		case 4:
-			f.leaf_bits |= 1 << 11;
-			wanted = IOMMU_OK;
-			break;
-		case 5:
-			f.table_bits |= 1ull << 62;
-			break;
-		case 6:
-			f.leaf_bits |= 1ull << 62;
-			break;
-		case 7:
-			f.large_leaf_bits |= 1ull << 62;
-			break;
-		case 8:
-			kind = "small-pages";
-			break;
-		case 9:
-			f.large_1g = true;
-			kind = "no-gigabyte";
-			break;
-		case 10:
-			f.large_1g = true;
-			wanted = IOMMU_OK;
-			break;
-		case 11:
-			f.large_leaf_bits |= 1 << 12;
-			break;
-		case 12:
-			f.large_leaf_bits |= 1 << 20;
-			break;
-		case 13:
-			f.table_bits |= 1 << 7;
-			break;
-		case 14:
-			f.phys_bits = 47;
-			wanted = IOMMU_WIDTH;
-			break;
-		case 15:
-			f.phys_bits = 46;
-			wanted = IOMMU_OK;
-			break;
-		}
-		rig_open(&r, kind, MODEL_BENIGN, 1);
-		rig_start_ok(&r);
-		assert_int_equal(
-			iommu_shared_check(r.iommu, 0, &f, &why), wanted);
-		if (wanted == IOMMU_OK)
-			assert_true(!why || !*why);
-		else
-			assert_true(why && strlen(why) > 10);
-		assert_int_equal(
-			iommu_shared_check(r.iommu, 0, &f, NULL), wanted);
-		rig_close(&r);
-	}
-}
-
-/* ---- a unit that is lost ---- */
-
 static void lost_unit_takes_no_devices(void **state)
 {
 	struct iommu_domain *domain;
@@ -612,17 +401,10 @@ static void what_comes_after_a_removal_is_looked_at(void **state)
 	struct rig r;
 
 	(void)state;
-	board_start();
-	board_add(0, BOARD_PCI);
+	board_begin(&table);
 	board_add(slot, BOARD_PCI);
-	table_start(&table);
-	table_unit_of(&table, DMAR_INCLUDE_ALL, 0, 0xfed90000);
-	table_close(&table);
-	table_finish(&table);
-	rig_open(&r, "plain", MODEL_LAZY, 1);
-	board_install(&r);
-	memcpy(r.dmar, table.bytes, table.size);
-	r.dmar_size = table.size;
+	table_unit_for_all(&table);
+	board_open(&r, "plain", &table);
 	rig_start_ok(&r);
 	domain = rig_mapped_domain(&r);
 	OK(iommu_attach(r.iommu, rig_id(slot), domain));
@@ -645,18 +427,11 @@ static void stand_ins_become_devices(void **state)
 	struct rig r;
 
 	(void)state;
-	board_start();
-	board_add(0, BOARD_PCI);
+	board_begin(&table);
 	board_bridge(MODEL_BDF(0, 2, 0), BOARD_PCIE_TO_PCI, 1, 1);
 	board_add(behind, BOARD_PCI);
-	table_start(&table);
-	table_unit_of(&table, DMAR_INCLUDE_ALL, 0, 0xfed90000);
-	table_close(&table);
-	table_finish(&table);
-	rig_open(&r, "plain", MODEL_LAZY, 1);
-	board_install(&r);
-	memcpy(r.dmar, table.bytes, table.size);
-	r.dmar_size = table.size;
+	table_unit_for_all(&table);
+	board_open(&r, "plain", &table);
 	rig_start_ok(&r);
 	domain = rig_mapped_domain(&r);
 	OK(iommu_attach(r.iommu, rig_id(behind), domain));
@@ -672,241 +447,6 @@ static void stand_ins_become_devices(void **state)
 	rig_close(&r);
 }
 
-/* ---- reserved memory ---- */
-
-static void open_reserved(struct rig *r, uint64_t base, bool allow)
-{
-	const uint8_t one[] = {3, 0}, two[] = {4, 0};
-	struct builder table;
-
-	board_start();
-	board_add(0, BOARD_PCI);
-	board_add(RIG_DEV, BOARD_INTEGRATED);
-	board_add(RIG_OTHER, BOARD_INTEGRATED);
-	table_start(&table);
-	table_unit_of(&table, DMAR_INCLUDE_ALL, 0, 0xfed90000);
-	table_close(&table);
-	table_reserved(&table, 0, base, base + 0x1fff);
-	table_path(&table, DMAR_SCOPE_ENDPOINT, 0, 0, 1, one);
-	table_path(&table, DMAR_SCOPE_ENDPOINT, 0, 0, 1, two);
-	table_close(&table);
-	table_finish(&table);
-	rig_open(r, "plain", MODEL_LAZY, 1);
-	board_install(r);
-	memcpy(r->dmar, table.bytes, table.size);
-	r->dmar_size = table.size;
-	r->options.keep_reserved_memory = true;
-	r->options.allow_reserved_memory = allow;
-}
-
-static void reserved_memory_of_two_is_mapped_once(void **state)
-{
-	struct iommu_domain *domain;
-	struct rig r;
-
-	(void)state;
-	open_reserved(&r, 0x800000, true);
-	rig_start_ok(&r);
-	domain = rig_mapped_domain(&r);
-	OK(iommu_attach(r.iommu, rig_id(RIG_DEV), domain));
-	OK(iommu_attach(r.iommu, rig_id(RIG_OTHER), domain));
-	assert_true(rig_can_write(&r, RIG_DEV, 0x800000));
-	assert_true(rig_can_write(&r, RIG_OTHER, 0x801ff8));
-	OK(iommu_detach(r.iommu, rig_id(RIG_DEV)));
-	OK(iommu_detach(r.iommu, rig_id(RIG_OTHER)));
-	OK(iommu_domain_destroy(domain));
-	/* The host mapped something else there: refused, and still kept. */
-	domain = rig_mapped_domain(&r);
-	OK(iommu_map(
-		domain, iommu_iova(0x801000), iommu_phys(0x100000), 4096, RW));
-	assert_int_equal(iommu_attach(r.iommu, rig_id(RIG_DEV), domain),
-		IOMMU_RESERVED_RANGE);
-	assert_true(rig_can_write(&r, RIG_DEV, 0x800000));
-	OK(iommu_domain_destroy(domain));
-	rig_close(&r);
-}
-
-/** Parked devices and domains of other kinds. */
-static void parked_devices_move_to_any_domain(void **state)
-{
-	(void)state;
-	for (unsigned allow = 0; allow < 2; allow++) {
-		struct rig_space space;
-		struct rig r;
-
-		open_reserved(&r, 0x800000, allow);
-		rig_start_ok(&r);
-		rig_space_open(&space, &r);
-		assert_int_equal(
-			iommu_attach(r.iommu, rig_id(RIG_DEV), space.domain),
-			allow ? IOMMU_OK : IOMMU_RESERVED_MEMORY);
-		assert_int_equal(rig_can_write(&r, RIG_DEV, 0x800000), !allow);
-		assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_DEV)),
-			allow ? IOMMU_OK : IOMMU_NOT_ATTACHED);
-		assert_true(rig_can_write(&r, RIG_DEV, 0x800000));
-		OK(iommu_attach(r.iommu, rig_id(RIG_DEV),
-			iommu_domain_identity(r.iommu)));
-		assert_true(rig_can_write(&r, RIG_DEV, 0x100000));
-		OK(iommu_detach(r.iommu, rig_id(RIG_DEV)));
-		assert_false(rig_can_write(&r, RIG_DEV, 0x100000));
-		OK(iommu_device_removed(r.iommu, rig_id(RIG_DEV)));
-		rig_space_close(&space);
-		rig_close(&r);
-	}
-}
-
-/** What cannot be attached elsewhere goes back to its reserved memory. */
-static void parked_devices_come_back_from_a_refusal(void **state)
-{
-	struct iommu_domain_config config = {.kind = IOMMU_DOMAIN_SHARED};
-	struct iommu_domain *domain;
-	struct rig r;
-
-	(void)state;
-	open_reserved(&r, 0x800000, true);
-	rig_start_ok(&r);
-	config.roots.levels3 = config.roots.levels4 = config.roots.levels5 =
-		iommu_phys(1ull << 52);
-	OK(iommu_domain_create(r.iommu, &config, &domain));
-	assert_int_equal(
-		iommu_attach(r.iommu, rig_id(RIG_DEV), domain), IOMMU_WIDTH);
-	assert_true(rig_can_write(&r, RIG_DEV, 0x800000));
-	OK(iommu_domain_destroy(domain));
-	rig_close(&r);
-}
-
-/** A region that cannot be mapped: the device stays blocked, with a line. */
-static void unmappable_reserved_memory_is_told(void **state)
-{
-	struct iommu_device_info info;
-	struct rig r;
-
-	(void)state;
-	open_reserved(&r, 0xfee00000, true); /* the interrupt window */
-	rig_start_ok(&r);
-	assert_true(r.host.logged[IOMMU_LOG_WARNING] >= 1);
-	assert_non_null(strstr(r.host.last_line, "reserved memory of"));
-	OK(iommu_device_info(r.iommu, rig_id(RIG_DEV), &info));
-	assert_int_equal(info.state, IOMMU_DEVICE_BLOCKED);
-	assert_false(rig_can_write(&r, RIG_DEV, 0x800000));
-	rig_close(&r);
-}
-
-static void nth_page_for_reserved_memory_is_missing(void **state)
-{
-	(void)state;
-	for (unsigned n = 1;; n++) {
-		enum iommu_status status;
-		struct iommu_domain *domain;
-		bool hit;
-		struct rig r;
-
-		open_reserved(&r, 0x800000, true);
-		model_fail_alloc(r.m, n, false);
-		status = rig_start(&r);
-		assert_true(status == IOMMU_OK || status == IOMMU_NO_MEMORY);
-		if (status == IOMMU_OK) {
-			domain = NULL;
-			status = iommu_domain_create(r.iommu,
-				&(struct iommu_domain_config){
-					.kind = IOMMU_DOMAIN_MAPPED},
-				&domain);
-			if (status == IOMMU_OK)
-				status = iommu_attach(
-					r.iommu, rig_id(RIG_DEV), domain);
-			assert_true(status == IOMMU_OK ||
-				status == IOMMU_NO_MEMORY);
-			if (status == IOMMU_OK)
-				status = iommu_detach(r.iommu, rig_id(RIG_DEV));
-			assert_true(status == IOMMU_OK ||
-				status == IOMMU_NO_MEMORY);
-			OK(iommu_domain_destroy(domain));
-		}
-		hit = model_failures(r.m);
-		model_fail_alloc(r.m, 0, false);
-		if (r.iommu)
-			rig_close(&r);
-		else
-			model_destroy(r.m);
-		if (!hit)
-			break;
-		assert_true(n < 60);
-	}
-}
-
-static void version_is_told(void **state)
-{
-	(void)state;
-	assert_string_equal(iommu_version(), IOMMU_VERSION);
-}
-
-/** Of two regions each is for its own device. */
-static void reserved_memory_is_for_whom_it_names(void **state)
-{
-	const uint8_t three[] = {3, 0}, four[] = {4, 0};
-	struct builder table;
-	struct rig r;
-
-	(void)state;
-	board_start();
-	board_add(0, BOARD_PCI);
-	board_add(RIG_DEV, BOARD_INTEGRATED);
-	board_add(RIG_OTHER, BOARD_INTEGRATED);
-	table_start(&table);
-	table_unit_of(&table, DMAR_INCLUDE_ALL, 0, 0xfed90000);
-	table_close(&table);
-	table_reserved(&table, 0, 0x800000, 0x800fff);
-	table_path(&table, DMAR_SCOPE_ENDPOINT, 0, 0, 1, three);
-	table_close(&table);
-	table_reserved(&table, 0, 0x900000, 0x900fff);
-	table_path(&table, DMAR_SCOPE_ENDPOINT, 0, 0, 1, four);
-	table_close(&table);
-	table_finish(&table);
-	rig_open(&r, "plain", MODEL_LAZY, 1);
-	board_install(&r);
-	memcpy(r.dmar, table.bytes, table.size);
-	r.dmar_size = table.size;
-	r.options.keep_reserved_memory = true;
-	rig_start_ok(&r);
-	assert_true(rig_can_write(&r, RIG_DEV, 0x800000));
-	assert_false(rig_can_write(&r, RIG_DEV, 0x900000));
-	assert_false(rig_can_write(&r, RIG_OTHER, 0x800000));
-	assert_true(rig_can_write(&r, RIG_OTHER, 0x900000));
-	/* Both are the library's affair. */
-	visit(&r);
-	assert_int_equal(visits, 0);
-	rig_close(&r);
-}
-
-static void nth_page_of_a_space_is_missing(void **state)
-{
-	struct iommu_dma_config config = {0};
-	bool hit = true;
-
-	(void)state;
-	for (unsigned n = 1; hit; n++) {
-		struct iommu_domain *domain;
-		enum iommu_status status;
-		struct iommu_dma *dma;
-		struct rig r;
-
-		/* Far from the addresses that are looked at first. */
-		open_reserved(&r, 0x40000000, false);
-		rig_start_ok(&r);
-		domain = rig_mapped_domain(&r);
-		model_fail_alloc(r.m, n, false);
-		status = iommu_dma_create(domain, &config, &dma);
-		hit = model_failures(r.m);
-		model_fail_alloc(r.m, 0, false);
-		assert_int_equal(status, hit ? IOMMU_NO_MEMORY : IOMMU_OK);
-		if (!hit)
-			OK(iommu_dma_destroy(dma));
-		OK(iommu_domain_destroy(domain));
-		rig_close(&r);
-		assert_true(n < 20);
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -916,22 +456,9 @@ int main(void)
 		cmocka_unit_test(one_domain_in_many_units),
 		cmocka_unit_test(blocked_domain_owns_and_blocks),
 		cmocka_unit_test(ids_run_out_and_come_back),
-		cmocka_unit_test(
-			units_that_do_not_translate_do_not_limit_the_others),
-		cmocka_unit_test(without_units_nothing_is_mapped),
-		cmocka_unit_test(shared_roots_must_fit),
-		cmocka_unit_test(formats_are_checked_by_bit),
 		cmocka_unit_test(lost_unit_takes_no_devices),
 		cmocka_unit_test(what_comes_after_a_removal_is_looked_at),
 		cmocka_unit_test(stand_ins_become_devices),
-		cmocka_unit_test(reserved_memory_of_two_is_mapped_once),
-		cmocka_unit_test(parked_devices_move_to_any_domain),
-		cmocka_unit_test(parked_devices_come_back_from_a_refusal),
-		cmocka_unit_test(unmappable_reserved_memory_is_told),
-		cmocka_unit_test(nth_page_for_reserved_memory_is_missing),
-		cmocka_unit_test(version_is_told),
-		cmocka_unit_test(reserved_memory_is_for_whom_it_names),
-		cmocka_unit_test(nth_page_of_a_space_is_missing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

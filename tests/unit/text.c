@@ -10,6 +10,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 #include <string.h>
+#include <iommu/version.h>
 #include "iommu/internal.h"
 #include "support/rig.h"
 #include "support/words.h"
@@ -132,6 +133,12 @@ static void optional_hooks_may_be_missing(void **state)
 	rig_close_anyhow(&r);
 }
 
+static void version_is_told(void **state)
+{
+	(void)state;
+	assert_string_equal(iommu_version(), IOMMU_VERSION);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -139,6 +146,7 @@ int main(void)
 		cmocka_unit_test(text_is_cut_to_its_room),
 		cmocka_unit_test(long_texts_come_in_pieces),
 		cmocka_unit_test(optional_hooks_may_be_missing),
+		cmocka_unit_test(version_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -88,23 +88,15 @@ static enum iommu_status revive(void)
 
 static void park(const char *kind)
 {
-	const uint8_t path[] = {3, 0};
 	struct builder table;
 
-	board_start();
-	board_add(0, BOARD_PCI);
+	board_begin(&table);
 	board_add(RIG_DEV, BOARD_INTEGRATED);
-	table_start(&table);
-	table_unit_of(&table, DMAR_INCLUDE_ALL, 0, 0xfed90000);
-	table_close(&table);
+	table_unit_for_all(&table);
 	table_reserved(&table, 0, REGION, REGION + 0x1fff);
-	table_path(&table, DMAR_SCOPE_ENDPOINT, 0, 0, 1, path);
+	table_endpoint(&table, RIG_DEV);
 	table_close(&table);
-	table_finish(&table);
-	rig_open(&r, kind, MODEL_LAZY, 1);
-	board_install(&r);
-	memcpy(r.dmar, table.bytes, table.size);
-	r.dmar_size = table.size;
+	board_open(&r, kind, &table);
 	r.options.keep_reserved_memory = true;
 	r.options.allow_reserved_memory = true;
 	start();

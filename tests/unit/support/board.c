@@ -145,3 +145,19 @@ void board_install(struct rig *r)
 	r->hooks.pci_read = pci_read;
 	r->hooks.pci_write = pci_write;
 }
+
+void board_begin(struct builder *table)
+{
+	board_start();
+	board_add(0, BOARD_PCI);
+	table_start(table);
+}
+
+void board_open(struct rig *r, const char *kind, struct builder *table)
+{
+	table_finish(table);
+	rig_open(r, kind, MODEL_LAZY, 1);
+	board_install(r);
+	memcpy(r->dmar, table->bytes, table->size);
+	r->dmar_size = table->size;
+}

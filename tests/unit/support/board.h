@@ -7,6 +7,7 @@
 #define TESTS_UNIT_BOARD_H
 
 #include "rig.h"
+#include "table.h"
 
 /** Types of PCIe ports, as in the capability; BOARD_PCI has none. */
 enum board_type {
@@ -28,6 +29,12 @@ enum {
 
 /** Empties the board. */
 void board_start(void);
+/** Makes the board one of a host bridge, and the table one that names nothing
+ *  yet. */
+void board_begin(struct builder *table);
+/** Finishes the table, and opens a lazy machine of this kind that has the
+ *  board's functions and whose firmware says what the table says. */
+void board_open(struct rig *r, const char *kind, struct builder *table);
 /** Makes the library read and write the board instead of the machine. */
 void board_install(struct rig *r);
 /** Adds a function and returns its 4096 bytes. */

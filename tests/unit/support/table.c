@@ -62,6 +62,13 @@ void table_path(struct builder *b, unsigned type, unsigned id, unsigned bus,
 		table_put(b, 1, path[n]);
 }
 
+void table_endpoint(struct builder *b, uint16_t bdf)
+{
+	const uint8_t hop[] = {bdf >> 3 & 31, bdf & 7};
+
+	table_path(b, DMAR_SCOPE_ENDPOINT, 0, bdf >> 8, 1, hop);
+}
+
 void table_scope(struct builder *b, unsigned type, unsigned id, unsigned bus,
 	unsigned hops)
 {
@@ -80,6 +87,12 @@ void table_unit_of(
 	table_put(b, 1, 3);
 	table_put(b, 2, segment);
 	table_put(b, 8, base);
+}
+
+void table_unit_for_all(struct builder *b)
+{
+	table_unit_of(b, DMAR_INCLUDE_ALL, 0, TABLE_UNIT);
+	table_close(b);
 }
 
 void table_unit(struct builder *b, unsigned flags, uint64_t base)
