@@ -36,13 +36,6 @@ static void end(void)
 	rig_close(&rig);
 }
 
-static enum iommu_status state_of(uint16_t bdf)
-{
-	struct iommu_device_info info;
-
-	return iommu_device_info(rig.iommu, rig_id(bdf), &info);
-}
-
 static uint16_t alias_of(uint16_t bdf)
 {
 	struct iommu_device_info info;
@@ -112,8 +105,9 @@ static void bridges_lend_their_ids(void **state)
 	assert_int_equal(alias_of(MODEL_BDF(7, 0, 0)), MODEL_BDF(7, 0, 0));
 	assert_int_equal(alias_of(MODEL_BDF(8, 0, 0)), MODEL_BDF(0, 5, 0));
 	assert_int_equal(alias_of(MODEL_BDF(0, 2, 0)), MODEL_BDF(0, 2, 0));
-	assert_int_equal(state_of(MODEL_BDF(0, 5, 0)), IOMMU_BRIDGE);
-	assert_int_equal(state_of(MODEL_BDF(7, 1, 0)), IOMMU_NO_DEVICE);
+	assert_int_equal(rig_status_of(&rig, MODEL_BDF(0, 5, 0)), IOMMU_BRIDGE);
+	assert_int_equal(
+		rig_status_of(&rig, MODEL_BDF(7, 1, 0)), IOMMU_NO_DEVICE);
 	end();
 }
 
@@ -367,17 +361,21 @@ static void virtual_functions_are_found(void **state)
 
 		if (board_space(rid))
 			continue;
-		assert_int_equal(state_of(rid),
+		assert_int_equal(rig_status_of(&rig, rid),
 			n == 8 || n == 10 || n == 12 ? IOMMU_OK
 						     : IOMMU_NO_DEVICE);
 	}
-	OK(state_of(MODEL_BDF(2, 1, 0)));
-	OK(state_of(MODEL_BDF(2, 3, 0)));
-	assert_int_equal(state_of(MODEL_BDF(2, 5, 0)), IOMMU_NO_DEVICE);
-	OK(state_of(MODEL_BDF(1, 18, 0)));
-	assert_int_equal(state_of(MODEL_BDF(1, 18, 1)), IOMMU_NO_DEVICE);
-	assert_int_equal(state_of(MODEL_BDF(1, 21, 0)), IOMMU_NO_DEVICE);
-	assert_int_equal(state_of(MODEL_BDF(0, 31, 0)), IOMMU_NO_DEVICE);
+	OK(rig_status_of(&rig, MODEL_BDF(2, 1, 0)));
+	OK(rig_status_of(&rig, MODEL_BDF(2, 3, 0)));
+	assert_int_equal(
+		rig_status_of(&rig, MODEL_BDF(2, 5, 0)), IOMMU_NO_DEVICE);
+	OK(rig_status_of(&rig, MODEL_BDF(1, 18, 0)));
+	assert_int_equal(
+		rig_status_of(&rig, MODEL_BDF(1, 18, 1)), IOMMU_NO_DEVICE);
+	assert_int_equal(
+		rig_status_of(&rig, MODEL_BDF(1, 21, 0)), IOMMU_NO_DEVICE);
+	assert_int_equal(
+		rig_status_of(&rig, MODEL_BDF(0, 31, 0)), IOMMU_NO_DEVICE);
 	assert_int_equal(alias_of(pf + 16), pf + 16);
 	/* Alone in its group, which lists it. */
 	group_is(pf + 16, 0);
@@ -480,7 +478,7 @@ static void looping_lists_end(void **state)
 		}
 		look();
 		before = board_reads();
-		OK(state_of(bdf));
+		OK(rig_status_of(&rig, bdf));
 		assert_true(board_reads() - before < 10000);
 		end();
 	}
@@ -510,7 +508,7 @@ static void looping_bridges_end(void **state)
 		}
 		look();
 		before = board_reads();
-		OK(state_of(MODEL_BDF(40, 1, 0)));
+		OK(rig_status_of(&rig, MODEL_BDF(40, 1, 0)));
 		assert_true(board_reads() - before < 1000000);
 		end();
 	}
@@ -562,11 +560,11 @@ static void functions_are_read_once(void **state)
 	look();
 	OK(iommu_attach(rig.iommu, rig_id(MODEL_BDF(2, 4, 0)),
 		iommu_domain_identity(rig.iommu)));
-	OK(state_of(MODEL_BDF(2, 0, 0)));
+	OK(rig_status_of(&rig, MODEL_BDF(2, 0, 0)));
 	before = board_reads();
 	for (unsigned n = 0; n < 3; n++) {
-		OK(state_of(MODEL_BDF(2, 4, 0)));
-		OK(state_of(MODEL_BDF(2, 0, 0)));
+		OK(rig_status_of(&rig, MODEL_BDF(2, 4, 0)));
+		OK(rig_status_of(&rig, MODEL_BDF(2, 0, 0)));
 	}
 	assert_int_equal(board_reads(), before);
 	OK(iommu_detach(rig.iommu, rig_id(MODEL_BDF(2, 4, 0))));

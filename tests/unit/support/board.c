@@ -153,11 +153,22 @@ void board_begin(struct builder *table)
 	table_start(table);
 }
 
-void board_open(struct rig *r, const char *kind, struct builder *table)
+void board_open_machine(struct rig *r, struct model *m, struct builder *table)
 {
 	table_finish(table);
-	rig_open(r, kind, MODEL_LAZY, 1);
+	rig_open_machine(r, m);
 	board_install(r);
 	memcpy(r->dmar, table->bytes, table->size);
 	r->dmar_size = table->size;
+}
+
+void board_open(struct rig *r, const char *kind, struct builder *table)
+{
+	board_open_machine(r, model_create_simple(kind, MODEL_LAZY, 1), table);
+}
+
+void board_run(struct rig *r, const char *kind, struct builder *table)
+{
+	board_open(r, kind, table);
+	rig_start_ok(r);
 }

@@ -32,9 +32,13 @@ void board_start(void);
 /** Makes the board one of a host bridge, and the table one that names nothing
  *  yet. */
 void board_begin(struct builder *table);
-/** Finishes the table, and opens a lazy machine of this kind that has the
- *  board's functions and whose firmware says what the table says. */
+/** Finishes the table, and opens the rig on a machine that has the board's
+ *  functions then, and whose firmware says what the table says. */
+void board_open_machine(struct rig *r, struct model *m, struct builder *table);
+/** The same on a lazy machine of one unit of this kind. */
 void board_open(struct rig *r, const char *kind, struct builder *table);
+/** The same, started. */
+void board_run(struct rig *r, const char *kind, struct builder *table);
 /** Makes the library read and write the board instead of the machine. */
 void board_install(struct rig *r);
 /** Adds a function and returns its 4096 bytes. */

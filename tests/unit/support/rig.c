@@ -27,17 +27,21 @@ void rig_open(
 	rig_open_machine(r, model_create_simple(kind, mode, seed));
 }
 
-enum iommu_status rig_start(struct rig *r)
+enum iommu_status rig_discover(struct rig *r)
 {
 	enum iommu_status s;
 
 	s = iommu_create(&r->hooks, &r->options, &r->iommu);
 	if (s != IOMMU_OK)
 		return s;
-	s = iommu_discover(r->iommu, r->dmar, r->dmar_size);
-	if (s != IOMMU_OK)
-		return s;
-	return iommu_start(r->iommu);
+	return iommu_discover(r->iommu, r->dmar, r->dmar_size);
+}
+
+enum iommu_status rig_start(struct rig *r)
+{
+	enum iommu_status s = rig_discover(r);
+
+	return s == IOMMU_OK ? iommu_start(r->iommu) : s;
 }
 
 void rig_start_ok(struct rig *r)
@@ -102,6 +106,13 @@ size_t rig_take_unit_out(struct rig *r, uint8_t out[256])
 struct iommu_device_id rig_id(uint16_t bdf)
 {
 	return (struct iommu_device_id){.requester = bdf};
+}
+
+enum iommu_status rig_status_of(struct rig *r, uint16_t bdf)
+{
+	struct iommu_device_info info;
+
+	return iommu_device_info(r->iommu, rig_id(bdf), &info);
 }
 
 struct iommu_domain *rig_mapped_domain(struct rig *r)

@@ -35,8 +35,10 @@ void rig_open(
 	struct rig *r, const char *kind, enum model_mode mode, uint64_t seed);
 /** The same on a machine that exists; the rig owns it from now on. */
 void rig_open_machine(struct rig *r, struct model *m);
-/** Creates the instance, discovers, starts. Returns the first status that is
- *  not IOMMU_OK. */
+/** Creates the instance and discovers. Returns the first status that is not
+ *  IOMMU_OK. */
+enum iommu_status rig_discover(struct rig *r);
+/** The same, and starts. */
 enum iommu_status rig_start(struct rig *r);
 /** Starts, and fails the test if that fails. */
 void rig_start_ok(struct rig *r);
@@ -54,6 +56,8 @@ void rig_check(struct rig *r);
 size_t rig_take_unit_out(struct rig *r, uint8_t out[256]);
 
 struct iommu_device_id rig_id(uint16_t bdf);
+/** What the library says of a device of segment 0. */
+enum iommu_status rig_status_of(struct rig *r, uint16_t bdf);
 struct iommu_domain *rig_mapped_domain(struct rig *r);
 /** A page of somebody (owner >= 2). */
 uint64_t rig_frame(struct rig *r, unsigned owner);
