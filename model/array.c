@@ -13,6 +13,11 @@ void *needed(void *memory)
 	return memory;
 }
 
+void *array_of(size_t count, size_t size)
+{
+	return needed(calloc(count + !count, size));
+}
+
 void *room_for_one(void *array, size_t count, size_t *room, size_t size)
 {
 	if (count < *room)

@@ -13,9 +13,7 @@
 
 static bool in_range(uint64_t a, uint64_t base, uint64_t limit)
 {
-	uint64_t last = limit | 0x1fffff;
-
-	return base <= last && a >= base && a <= last;
+	return a >= base && a <= (limit | 0x1fffff);
 }
 
 /* Protected regions block all DMA on newer units, and untranslated DMA on
@@ -32,10 +30,10 @@ static bool protected_region(struct unit *u, uint64_t pa)
 			in_range(pa, u->r[R_PHMBASE], u->r[R_PHMLIMIT]));
 }
 
-static void check_owner(struct model *m, struct unit *u, uint16_t bdf,
-	uint64_t iova, uint64_t pa)
+static void check_owner(struct model *m, struct unit *u, uint16_t segment,
+	uint16_t bdf, uint64_t iova, uint64_t pa)
 {
-	struct function *f = function_at(m, u ? u->segment : 0, bdf);
+	struct function *f = function_at(m, segment, bdf);
 	struct page *p = page_of(m, pa);
 
 	if ((pa & PAGE_BASE) == m->secret) {
@@ -51,12 +49,12 @@ static void check_owner(struct model *m, struct unit *u, uint16_t bdf,
 			"device %04x reached page %#llx at iova %#llx, it is "
 			"nobody's",
 			bdf, (unsigned long long)pa, (unsigned long long)iova);
-	else if (!p || p->owner != f->expect)
+	else if (p->owner != f->expect)
 		blame(m, u, MODEL_V_OPEN, "6.5.3.3",
 			"device %04x reached page %#llx at iova %#llx, owner "
 			"%u instead of %u",
 			bdf, (unsigned long long)pa, (unsigned long long)iova,
-			p ? p->owner : 0, f->expect);
+			p->owner, f->expect);
 }
 
 static void blocked(struct model *m, struct unit *u, uint16_t sid,
@@ -74,8 +72,7 @@ static enum model_dma_status resolve(struct model *m, struct unit *u,
 	uint16_t sid, uint64_t iova, enum access acc, enum path path,
 	struct xlate *x)
 {
-	memset(x, 0, sizeof *x);
-	x->pa = iova;
+	*x = (struct xlate){.pa = iova};
 	m->n.dma++;
 	if (u && (u->r[R_GSTS] & G_TE)) {
 		translate(u, sid, iova, acc, path, x);
@@ -102,7 +99,8 @@ void posts_land(struct model *m, size_t i)
 	m->posts--;
 	memmove(&m->post[i], &m->post[i + 1], (m->posts - i) * sizeof *m->post);
 	page->post_refs--;
-	check_owner(m, &m->unit[p.unit], p.sid, p.iova, p.pa);
+	check_owner(m, &m->unit[p.unit], m->unit[p.unit].segment, p.sid, p.iova,
+		p.pa);
 	if (!page->owner)
 		blame(m, &m->unit[p.unit], MODEL_V_FREE, "6.5.4",
 			"a %s in flight met page %#llx after it was given back",
@@ -188,7 +186,7 @@ size_t model_posted(struct model *m)
 struct request {
 	struct model *m;
 	struct unit *u;
-	uint16_t bdf, sid;
+	uint16_t segment, bdf, sid;
 	enum access acc;
 	enum path path;
 	bool post;
@@ -200,8 +198,8 @@ static enum model_dma_status window_access(
 	struct model *m = r->m;
 	uint32_t data;
 
-	if (r->acc == ACC_WRITE && len == 4 && !(iova & 3)) {
-		memcpy(&data, buf, 4);
+	if (r->acc == ACC_WRITE && len == sizeof data && !(iova & 3)) {
+		memcpy(&data, buf, sizeof data);
 		return interrupt_request(r->u, r->sid, iova, data)
 			? MODEL_DMA_OK
 			: MODEL_DMA_BLOCKED;
@@ -237,7 +235,7 @@ static enum model_dma_status piece(
 			r->path == TRANSLATED);
 		return s;
 	}
-	check_owner(m, r->u, r->bdf, iova, x.pa);
+	check_owner(m, r->u, r->segment, r->bdf, iova, x.pa);
 	if (r->acc == ACC_WRITE)
 		device_store(m, x.pa, buf, len);
 	else if (buf)
@@ -249,10 +247,9 @@ static enum model_dma_status request(
 	struct request *r, uint64_t iova, void *buf, size_t len)
 {
 	enum model_dma_status worst = MODEL_DMA_OK;
-	struct function *f;
+	struct function *f = function_at(r->m, r->segment, r->bdf);
 	uint8_t *at = buf;
 
-	f = function_at(r->m, r->u ? r->u->segment : 0, r->bdf);
 	if (f && f->removed)
 		return MODEL_DMA_ABORT;
 	r->m->idle_polls = 0;
@@ -266,7 +263,7 @@ static enum model_dma_status request(
 
 		n = n < len ? n : len;
 		s = piece(r, iova, at, n);
-		worst = s > worst || worst == MODEL_DMA_OK ? s : worst;
+		worst = s > worst ? s : worst;
 		iova += n;
 		at = at ? at + n : NULL;
 		len -= n;
@@ -279,6 +276,7 @@ static struct request start(struct model *m, uint16_t segment, uint16_t bdf,
 {
 	return (struct request){.m = m,
 		.u = unit_for(m, segment, bdf),
+		.segment = segment,
 		.bdf = bdf,
 		.sid = requester_of(m, segment, bdf),
 		.acc = acc,
@@ -361,14 +359,14 @@ enum model_dma_status model_dma_atomic(struct model *m, uint16_t segment,
 	enter(m);
 	push(m, bdf);
 	if (r.u && in_window(iova))
-		s = window_access(&r, iova, &add, 8);
+		s = window_access(&r, iova, &add, sizeof add);
 	else
 		s = resolve(m, r.u, r.sid, iova, ACC_ATOMIC, UNTRANSLATED, &x);
 	if (s == MODEL_DMA_OK) {
-		check_owner(m, r.u, bdf, iova, x.pa);
+		check_owner(m, r.u, segment, bdf, iova, x.pa);
 		*old = ram_read64(m, x.pa);
 		sum = *old + add;
-		device_store(m, x.pa, &sum, 8);
+		device_store(m, x.pa, &sum, sizeof sum);
 	}
 	leave(m);
 	return s;

@@ -29,7 +29,7 @@ void event_send(struct unit *u, enum reg ctl)
 	irq.delivery = (uint8_t)bits(irq.data, 10, 8);
 	irq.destination = (uint32_t)(bits(irq.address, 19, 12) |
 		(u->r[ctl + 3] & ~0xffull));
-	if ((irq.address & 0xfff00000) != WINDOW) {
+	if (!in_window((uint32_t)irq.address)) {
 		blame(u->m, u, MODEL_V_FAULT, "5.1.6",
 			"the unit's interrupt goes to %#llx",
 			(unsigned long long)irq.address);
@@ -100,7 +100,6 @@ void fault_record(struct unit *u, uint16_t sid, uint64_t info, bool read,
 	if (u->frcd[i][1] >> 63) {
 		u->r[R_FSTS] |= FSTS_PFO;
 		u->m->n.faults_lost++;
-		fault_event(u, quiet);
 		return;
 	}
 	u->frcd[i][0] = info;
@@ -146,21 +145,21 @@ void fault_write_fsts(struct unit *u, uint32_t value)
 
 /* ---- the records as registers ------------------------------------------- */
 
-uint64_t frcd_read(struct unit *u, unsigned off, unsigned width)
+uint64_t frcd_read(struct unit *u, unsigned off, bool wide)
 {
 	uint64_t word = u->frcd[off / 16][off / 8 & 1];
 
-	if (width == 8)
+	if (wide)
 		return word;
 	return word >> (off & 4 ? 32 : 0) & 0xffffffff;
 }
 
-void frcd_write(struct unit *u, unsigned off, unsigned width, uint64_t value)
+void frcd_write(struct unit *u, unsigned off, bool wide, uint64_t value)
 {
 	uint64_t *word = &u->frcd[off / 16][off / 8 & 1];
-	bool top = (off & 8) && (width == 8 || (off & 4));
+	bool top = (off & 8) && (wide || (off & 4));
 
-	if (width == 4 && (off & 4))
+	if (off & 4)
 		value <<= 32;
 	if (!top || !(value & BIT(63))) {
 		blame(u->m, u, MODEL_V_FAULT, "11.4.7.6",

@@ -35,7 +35,7 @@ struct page {
 	uint8_t owner;       /* 0: free */
 	uint8_t role;        /* enum role, sticky until freed */
 	uint8_t level;       /* ROLE_TABLE: 1 is the lowest */
-	uint8_t watched;
+	bool watched;
 	uint8_t known; /* on the list of pages ever looked at */
 	uint16_t did;  /* ROLE_TABLE: the first domain seen with it */
 	uint8_t unit;
@@ -397,6 +397,8 @@ static inline uint8_t *ram_at(struct model *m, uint64_t pa)
 /* array.c */
 /* Ends the process if there is none. */
 void *needed(void *memory);
+/* Zeroed, and not NULL for none. */
+void *array_of(size_t count, size_t size);
 /* The array, with room for one more element of this size. */
 void *room_for_one(void *array, size_t count, size_t *room, size_t size);
 
@@ -544,8 +546,8 @@ void fault_event(struct unit *u, bool quiet_before);
 void fault_write_fsts(struct unit *u, uint32_t value);
 void event_unmask(struct unit *u, enum reg ctl);
 void event_send(struct unit *u, enum reg ctl);
-uint64_t frcd_read(struct unit *u, unsigned off, unsigned width);
-void frcd_write(struct unit *u, unsigned off, unsigned width, uint64_t value);
+uint64_t frcd_read(struct unit *u, unsigned off, bool wide);
+void frcd_write(struct unit *u, unsigned off, bool wide, uint64_t value);
 bool fault_quiet(struct unit *u);
 
 /* intremap.c */

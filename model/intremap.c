@@ -14,7 +14,7 @@ static void fault(struct unit *u, uint16_t sid, unsigned index, unsigned reason)
 static bool pass_unremapped(
 	struct unit *u, uint16_t sid, uint64_t address, uint32_t data)
 {
-	struct model_interrupt irq = {.unit = u ? u->index : 0,
+	struct model_interrupt irq = {.unit = u->index,
 		.source = sid,
 		.address = address,
 		.data = data,
@@ -38,10 +38,8 @@ static bool source_matches(uint64_t hi, uint16_t sid)
 		return true;
 	case 1:
 		return !((want ^ sid) & (uint16_t)~ignore[bits(hi, 17, 16)]);
-	case 2:
+	default: /* 2; an entry with 3 is not taken */
 		return sid >> 8 >= want >> 8 && sid >> 8 <= (want & 255);
-	default:
-		return false;
 	}
 }
 
@@ -182,7 +180,7 @@ bool interrupt_request(
 		index += data & 0xffff;
 	}
 	if (index >= u->irt_entries) {
-		fault(u, sid, index & 0xffff, F_IR_INDEX);
+		fault(u, sid, index, F_IR_INDEX);
 		return false;
 	}
 	irte_entry(u, index, &e);

@@ -327,7 +327,7 @@ struct model *model_create(const struct model_desc *d)
 	}
 	m->haw = m->haw ? m->haw : 46;
 	m->units = d->unit_count;
-	m->unit = needed(calloc(d->unit_count + 1, sizeof *m->unit));
+	m->unit = array_of(d->unit_count, sizeof *m->unit);
 	topology_init(m, d);
 	if (!memory_init(m, d))
 		goto fail;

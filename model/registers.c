@@ -22,7 +22,7 @@ static const struct def defs[R_COUNT] = {
 	[R_VER] = {VER, 4, RO, "VER"},
 	[R_CAP] = {CAP, 8, RO, "CAP"},
 	[R_ECAP] = {ECAP, 8, RO, "ECAP"},
-	[R_GCMD] = {GCMD, 4, LOW32, 0, 0, "GCMD"},
+	[R_GCMD] = {GCMD, 4, MASK(31, 23), 0, 0, "GCMD"},
 	[R_GSTS] = {GSTS, 4, RO, "GSTS"},
 	[R_RTADDR] = {RTADDR, 8, MASK(63, 10), 0, 0, "RTADDR"},
 	[R_CCMD] = {CCMD, 8, MASK(63, 61) | MASK(33, 0), 0, 0, "CCMD"},
@@ -99,8 +99,7 @@ void unit_registers_reset(struct unit *u)
 		u->r[R_PMEN] |= 0x00300000;
 		u->r[R_IOTLB] |= 0x00005a5a;
 	}
-	u->next_frcd = 0;
-	u->fsts_seen = 0;
+	u->fsts_seen = u->next_frcd = 0;
 	u->gcmd_due = u->cc_due = u->iotlb_due = u->pmen_due = 0;
 	u->root_set = u->irt_set = u->eime = false;
 	u->root = u->irt = u->ttm = 0;
@@ -154,20 +153,21 @@ static bool answers(struct unit *u)
 	return !u->gone;
 }
 
-static uint64_t read_one(struct unit *u, uint64_t off, unsigned width)
+static uint64_t read_one(struct unit *u, uint64_t off, bool wide)
 {
 	unsigned shift;
 	int r;
 
 	if (is_frcd(u, off))
 		return frcd_read(
-			u, (unsigned)(off - CAP_FRO(u->r[R_CAP])), width);
+			u, (unsigned)(off - CAP_FRO(u->r[R_CAP])), wide);
 	r = find(u, off, &shift);
 	if (r < 0)
 		return 0; /* reserved space reads as 0 */
-	if (width == 8 && (defs[r].width != 8 || shift)) {
+	if (wide && (defs[r].width != 8 || shift)) {
 		wrong_access(u, "8-byte read of 32-bit registers", off);
-		return read_one(u, off, 4) | read_one(u, off + 4, 4) << 32;
+		return read_one(u, off, false) |
+			read_one(u, off + 4, false) << 32;
 	}
 	if (r == R_GCMD) {
 		wrong_access(u, "read of the write-only GCMD", off);
@@ -179,7 +179,7 @@ static uint64_t read_one(struct unit *u, uint64_t off, unsigned width)
 		u->fsts_seen |= u->r[R_FSTS];
 	if (r == R_IQERCD && (u->quirks & MODEL_QUIRK_NO_IQERCD))
 		return 0;
-	return u->r[r] >> shift & (width == 8 ? ~0ull : LOW32);
+	return u->r[r] >> shift & (wide ? ~0ull : LOW32);
 }
 
 /* Bits that must be 0, or as read. */
@@ -196,14 +196,8 @@ static void check_bits(struct unit *u, int r, uint64_t value, uint64_t lanes)
 		ignored = MASK(58, 57);
 	else if (r == R_FECTL || r == R_IECTL)
 		ignored = CTL_IP;
-	else if (r == R_FSTS)
-		ignored = MASK(15, 8) | FSTS_PPF;
 	else if (r == R_PMEN)
 		ignored = PMEN_PRS;
-	if (r == R_GCMD && (value & MASK(22, 0)))
-		blame(u->m, u, MODEL_V_RESERVED, "11.4.4.1",
-			"GCMD written with reserved bits %#llx",
-			(unsigned long long)(value & MASK(22, 0)));
 	if (d->rw && (value & lanes & ~(defined | ignored)))
 		blame(u->m, u, MODEL_V_RESERVED, "11.2",
 			"%s written with reserved bits %#llx", d->name,
@@ -244,9 +238,9 @@ static void check_state(struct unit *u, int r)
 }
 
 static void set_off(
-	struct unit *u, int r, uint64_t value, unsigned shift, unsigned width)
+	struct unit *u, int r, uint64_t value, unsigned shift, bool wide)
 {
-	bool top = width == 8 || shift == 32;
+	bool top = wide || shift == 32;
 
 	if (r == R_GCMD)
 		command_global(u, (uint32_t)value);
@@ -262,16 +256,25 @@ static void set_off(
 		event_unmask(u, (enum reg)r);
 }
 
-static void write_one(
-	struct unit *u, uint64_t off, unsigned width, uint64_t value)
+static void store(struct unit *u, int r, uint64_t value, uint64_t lanes)
+{
+	uint64_t written = lanes & defs[r].rw;
+
+	u->r[r] = (u->r[r] & ~written) | (value & written);
+	u->r[r] &= ~(value & lanes & defs[r].w1c);
+	if (!(u->r[R_ICS] & ICS_IWC))
+		u->r[R_IECTL] &= ~CTL_IP;
+}
+
+static void write_one(struct unit *u, uint64_t off, bool wide, uint64_t value)
 {
 	unsigned shift;
-	uint64_t lanes, old;
+	uint64_t lanes;
 	int r;
 
 	if (is_frcd(u, off)) {
-		frcd_write(u, (unsigned)(off - CAP_FRO(u->r[R_CAP])), width,
-			value);
+		frcd_write(
+			u, (unsigned)(off - CAP_FRO(u->r[R_CAP])), wide, value);
 		return;
 	}
 	r = find(u, off, &shift);
@@ -279,76 +282,69 @@ static void write_one(
 		wrong_access(u, "write to a register that does not exist", off);
 		return;
 	}
-	if (width == 8 && (defs[r].width != 8 || shift)) {
+	if (wide && (defs[r].width != 8 || shift)) {
 		wrong_access(u, "8-byte write to 32-bit registers", off);
-		write_one(u, off, 4, value & LOW32);
-		write_one(u, off + 4, 4, value >> 32);
+		write_one(u, off, false, value & LOW32);
+		write_one(u, off + 4, false, value >> 32);
 		return;
 	}
-	lanes = width == 8 ? ~0ull : LOW32 << shift;
+	lanes = wide ? ~0ull : LOW32 << shift;
 	value <<= shift;
 	check_bits(u, r, value, lanes);
 	check_state(u, r);
-	if (r == R_FSTS) {
+	if (r == R_FSTS)
 		fault_write_fsts(u, (uint32_t)value);
-		return;
-	}
-	old = u->r[r];
-	u->r[r] = (old & ~(lanes & defs[r].rw)) | (value & lanes & defs[r].rw);
-	u->r[r] &= ~(value & lanes & defs[r].w1c);
-	if (!(u->r[R_ICS] & ICS_IWC))
-		u->r[R_IECTL] &= ~CTL_IP;
-	set_off(u, r, value, shift, width);
+	else
+		store(u, r, value, lanes);
+	set_off(u, r, value, shift, wide);
 }
 
-static struct unit *unit_at(struct model *m, uint64_t phys, uint64_t *off)
+static struct unit *unit_at(struct model *m, uint64_t phys)
 {
 	for (unsigned i = 0; i < m->units; i++) {
 		struct unit *u = &m->unit[i];
 
-		if (phys >= u->base && phys - u->base < u->size) {
-			*off = phys - u->base;
+		if (phys >= u->base && phys - u->base < u->size)
 			return u;
-		}
 	}
 	return NULL;
 }
 
-static uint64_t reg_read(struct model *m, uint64_t phys, unsigned width)
+static uint64_t reg_read(struct model *m, uint64_t phys, bool wide)
 {
-	uint64_t value = ~0ull, off = 0;
-	struct unit *u;
+	struct unit *u = unit_at(m, phys);
+	uint64_t value = ~0ull;
 
 	enter(m);
 	m->n.reg_reads++;
 	tick(m, poll_step(m, 200));
-	u = unit_at(m, phys, &off);
 	if (u && answers(u)) {
-		if (off & (width - 1))
+		uint64_t off = phys - u->base;
+
+		if (off & (wide ? 7 : 3))
 			wrong_access(u, "unaligned read", off);
 		else
-			value = read_one(u, off, width);
+			value = read_one(u, off, wide);
 	}
 	leave(m);
-	return width == 4 ? value & LOW32 : value;
+	return value;
 }
 
-static void reg_write(
-	struct model *m, uint64_t phys, unsigned width, uint64_t value)
+static void reg_write(struct model *m, uint64_t phys, bool wide, uint64_t value)
 {
-	uint64_t off = 0;
-	struct unit *u;
+	struct unit *u = unit_at(m, phys);
 
 	enter(m);
 	m->n.reg_writes++;
 	m->idle_polls = 0;
 	tick(m, 50);
-	u = unit_at(m, phys, &off);
 	if (u && answers(u)) {
-		if (off & (width - 1))
+		uint64_t off = phys - u->base;
+
+		if (off & (wide ? 7 : 3))
 			wrong_access(u, "unaligned write", off);
 		else
-			write_one(u, off, width, value);
+			write_one(u, off, wide, value);
 		if (m->mode == MODEL_BENIGN)
 			tick(m, 0);
 	}
@@ -357,20 +353,20 @@ static void reg_write(
 
 uint32_t model_read32(struct model *m, uint64_t phys)
 {
-	return (uint32_t)reg_read(m, phys, 4);
+	return (uint32_t)reg_read(m, phys, false);
 }
 
 uint64_t model_read64(struct model *m, uint64_t phys)
 {
-	return reg_read(m, phys, 8);
+	return reg_read(m, phys, true);
 }
 
 void model_write32(struct model *m, uint64_t phys, uint32_t value)
 {
-	reg_write(m, phys, 4, value);
+	reg_write(m, phys, false, value);
 }
 
 void model_write64(struct model *m, uint64_t phys, uint64_t value)
 {
-	reg_write(m, phys, 8, value);
+	reg_write(m, phys, true, value);
 }

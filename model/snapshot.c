@@ -264,7 +264,7 @@ static void page_renew(struct model *m, uint32_t i)
 	uint8_t *copy = p->copy;
 
 	if (p->watched) {
-		p->watched = 0;
+		p->watched = false;
 		watch_again(m, p);
 	}
 	memset(p, 0, sizeof *p);

@@ -137,11 +137,10 @@ static void config_fill(struct function *f)
 
 void topology_init(struct model *m, const struct model_desc *d)
 {
-	m->by_bdf = needed(calloc(65536, sizeof *m->by_bdf));
-	m->function =
-		needed(calloc(d->function_count + 1, sizeof *m->function));
-	m->rmrr = needed(calloc(d->rmrr_count + 1, sizeof *m->rmrr));
-	m->ioapic = needed(calloc(d->ioapic_count + 1, sizeof *m->ioapic));
+	m->by_bdf = array_of(65536, sizeof *m->by_bdf);
+	m->function = array_of(d->function_count, sizeof *m->function);
+	m->rmrr = array_of(d->rmrr_count, sizeof *m->rmrr);
+	m->ioapic = array_of(d->ioapic_count, sizeof *m->ioapic);
 	m->functions = d->function_count;
 	m->rmrrs = d->rmrr_count;
 	m->ioapics = d->ioapic_count;

@@ -42,11 +42,6 @@ static uint64_t page_address(struct model *m, struct page *p)
 
 /* ---- what a store means ------------------------------------------------- */
 
-static bool entry_present(enum role role, uint64_t lo)
-{
-	return lo & (role == ROLE_TABLE ? SS_R | SS_W : ENTRY_P);
-}
-
 /* Root, context and interrupt entries are 16 bytes. */
 static void check_wide(struct model *m, struct page *p, const uint64_t was[2],
 	const uint64_t is[2], uint64_t pa)
@@ -54,10 +49,9 @@ static void check_wide(struct model *m, struct page *p, const uint64_t was[2],
 	static const char *const names[] = {
 		"", "root", "context", "", "interrupt"};
 	struct unit *u = &m->unit[p->unit];
-	bool low = was[0] != is[0], high = was[1] != is[1];
 
 	/* A change within the low half is one store and atomic by itself. */
-	if (!(was[0] & ENTRY_P) || !(is[0] & ENTRY_P) || low || !high)
+	if (!(was[0] & ENTRY_P) || was[0] != is[0])
 		return;
 	/* Bits 70:67 of a context entry are software's own. */
 	if (p->role == ROLE_CONTEXT && !((was[1] ^ is[1]) & ~MASK(6, 3)))
@@ -72,17 +66,16 @@ static void check_wide(struct model *m, struct page *p, const uint64_t was[2],
 static bool same_translation(
 	struct model *m, uint64_t large, uint64_t table, unsigned level)
 {
-	uint64_t span = 1ull << (SHIFT + 9 * (level - 2));
-	uint64_t base = large & MASK(51, 12) & ~(span * 512 - 1);
-	uint64_t meaning = SS_R | SS_W | SS_SNP;
+	const uint64_t address = MASK(51, 12), meaning = SS_R | SS_W | SS_SNP;
+	const uint64_t span = span_of(level - 1);
 
-	table &= MASK(51, 12);
+	table &= address;
 	if (!ram_has(m, table, MODEL_PAGE))
 		return false;
 	for (unsigned i = 0; i < 512; i++) {
 		uint64_t raw = ram_read64(m, table + i * 8);
 
-		if ((raw & MASK(51, 12)) != base + i * span ||
+		if ((raw & address) != (large & address) + i * span ||
 			((raw ^ large) & meaning) ||
 			(level > 2 && !(raw & SS_PS)))
 			return false;
@@ -94,8 +87,7 @@ static void check_table(
 	struct model *m, struct page *p, uint64_t was, uint64_t is, uint64_t pa)
 {
 	struct unit *u = &m->unit[p->unit];
-	bool both =
-		entry_present(ROLE_TABLE, was) && entry_present(ROLE_TABLE, is);
+	bool both = (was & (SS_R | SS_W)) && (is & (SS_R | SS_W));
 
 	if (both && p->level > 1 && ((was ^ is) & SS_PS) &&
 		!same_translation(m, was & SS_PS ? was : is,
@@ -227,13 +219,13 @@ void watch_page(struct model *m, struct page *p)
 	if (!p->copy)
 		p->copy = needed(malloc(MODEL_PAGE));
 	memcpy(p->copy, ram_at(m, page_address(m, p)), MODEL_PAGE);
-	p->watched = 1;
+	p->watched = true;
 	mprotect(driver_page(m, p), MODEL_PAGE, PROT_READ);
 }
 
 void unwatch_page(struct model *m, struct page *p)
 {
-	p->watched = 0;
+	p->watched = false;
 	watch_again(m, p);
 }
 

@@ -323,13 +323,13 @@ static void page_split_and_joined(void **state)
 			table = mini_page(&d);
 			word = model_ptr(d.m, table);
 			for (unsigned i = 0; i < 512; i++)
-				word[i] = (0x400000 + i * 0x1000) | 3;
+				word[i] = (0x600000 + i * 0x1000) | 3;
 			word[cases[n].entry] ^= cases[n].flip;
 			mini_store(&d, slot,
-				join ? table | 3 : 0x400000 | SS_PS | 3);
+				join ? table | 3 : 0x600000 | SS_PS | 3);
 			can_write(DEV, 0x40000000);
 			mini_store(&d, slot,
-				join ? 0x400000 | SS_PS | 3 : table | 3);
+				join ? 0x600000 | SS_PS | 3 : table | 3);
 			assert_int_equal(
 				model_violations_of(d.m, MODEL_V_CHANGE),
 				cases[n].wrong);
@@ -348,10 +348,10 @@ static void gigabyte_split_and_joined(void **state)
 		table = mini_page(&d);
 		word = model_ptr(d.m, table);
 		for (uint64_t i = 0; i < 512; i++)
-			word[i] = i << 21 | SS_PS | 3;
+			word[i] = 0x40000000 | i << 21 | SS_PS | 3;
 		/* A table that only looks like a page of that place. */
 		word[7] ^= small ? SS_PS : 0;
-		mini_store(&d, slot, SS_PS | 3);
+		mini_store(&d, slot, 0x40000000 | SS_PS | 3);
 		can_write(DEV, 0x40000000);
 		mini_store(&d, slot, table | 3);
 		assert_int_equal(

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <string.h>
 #include "support/attached.h"
 
 #define IRTE(vector) ((uint64_t)(vector) << 16 | ENTRY_P)
@@ -82,6 +83,7 @@ static void entry_open_to_all(void **state)
 	mini_start_interrupts(&d);
 	entry(9, IRTE(0x77), 0);
 	assert_true(model_msi(d.m, 0, OTHER, MSI(9), 0));
+	assert_true(said("accepts any source (vector 119)"));
 	expect_at_checkpoint(MODEL_V_INTERRUPT);
 }
 
@@ -254,6 +256,9 @@ static void reserved_bits_of_interrupt_entries(void **state)
 			entry(9, IRTE(0x77) | bit, FROM(DEV));
 			assert_false(model_msi(d.m, 0, DEV, MSI(9), 0));
 			assert_int_equal(model_last_fault(d.m), F_IRTE_RSVD);
+			/* Whatever software has in its own bits. */
+			entry(9, IRTE(0x77) | bit | MASK(11, 8), FROM(DEV));
+			assert_false(model_msi(d.m, 0, DEV, MSI(9), 0));
 		}
 	for (unsigned b = 16; b < 64; b++) {
 		entry(9, IRTE(0x77), FROM(DEV) | BIT(b));
@@ -332,7 +337,8 @@ static void fields_of_a_remapped_interrupt(void **state)
 	mini_flush_irte(&d, true, 0);
 	mini_command(&d, G_IRE, true);
 	model_on_interrupt(d.m, keep, NULL);
-	entry(255, IRTE(0x91) | 0x89abcdefull << 32 | 4u << 5 | BIT(4),
+	/* Bits 11:8 are software's. */
+	entry(255, IRTE(0x91) | 0x89abcdefull << 32 | BIT(8) | 4u << 5 | BIT(4),
 		FROM(DEV));
 	assert_true(model_msi(d.m, 0, DEV, MSI(255), 0));
 	assert_int_equal(got.destination, 0x89abcdef);
@@ -362,14 +368,15 @@ static void fields_of_an_interrupt_as_it_came(void **state)
 	(void)state;
 	ready("plain");
 	model_on_interrupt(d.m, keep, NULL);
-	assert_true(model_msi(d.m, 0, DEV, 0xfeeab004, 0x8741));
+	assert_true(model_msi(d.m, 0, DEV, 0xfeeab004, 0x8d41));
 	assert_int_equal(got.vector, 0x41);
-	assert_int_equal(got.delivery, 7);
+	assert_int_equal(got.delivery, 5);
+	assert_int_equal(got.unit, 0);
 	assert_int_equal(got.destination, 0xab);
 	assert_true(got.logical && got.level && !got.remapped);
 	assert_int_equal(got.source, DEV);
 	assert_int_equal(got.address, 0xfeeab004);
-	assert_int_equal(got.data, 0x8741);
+	assert_int_equal(got.data, 0x8d41);
 	/* That is no interrupt. */
 	assert_false(model_msi(d.m, 0, DEV, 0xfef00000, 0x41));
 	mini_close(&d, true);
@@ -460,6 +467,77 @@ static void ioapic_has_the_unit_that_names_it(void **state)
 	mini_close(&d, true);
 }
 
+/* Those that nobody remembers have no user. */
+static void entry_of_two_requesters_is_forgiven(void **state)
+{
+	(void)state;
+	mini_open(&d, model_create_simple("plain", MODEL_BENIGN, 1));
+	mini_start(&d);
+	mini_start_interrupts(&d);
+	entry(9, IRTE(0x77), 3ull << 16 | FROM(DEV));
+	assert_true(model_msi(d.m, 0, DEV, MSI(9), 0));
+	assert_true(model_msi(d.m, 0, DEV | 1, MSI(9), 0));
+	mini_close(&d, true);
+}
+
+/* 65536 entries, and each has a number of its own (VT-d 5.1.2.2). */
+static void largest_table_of_interrupts(void **state)
+{
+	static const unsigned at[] = {0, 1, 0x7fff, 0x8000, 0x8001, 0xffff};
+
+	(void)state;
+	ready("plain");
+	d.irt = model_page_alloc(d.m, 8, MODEL_OWNER_DRIVER);
+	memset(model_ptr(d.m, d.irt), 0, 1 << 20);
+	mini_write64(&d, IRTA, d.irt | 15);
+	mini_command(&d, G_IRTP, true);
+	mini_flush_irte(&d, true, 0);
+	mini_command(&d, G_IRE, true);
+	model_on_interrupt(d.m, keep, NULL);
+	for (unsigned i = 0; i < 6; i++)
+		entry(at[i], IRTE(0x50 + i), FROM(DEV));
+	for (unsigned i = 0; i < 6; i++) {
+		uint64_t address = 0xfee00010 | (at[i] & 0x7fffull) << 5 |
+			(at[i] >> 15 ? BIT(2) : 0);
+
+		assert_true(model_msi(d.m, 0, DEV, address, 0));
+		assert_int_equal(got.vector, 0x50 + i);
+		/* Counted from the handle. */
+		assert_true(model_msi(d.m, 0, DEV, 0xfee00018, at[i]));
+		assert_int_equal(got.vector, 0x50 + i);
+	}
+	/* Beyond them, and so recorded (VT-d 5.1.4.1). */
+	assert_false(model_msi(d.m, 0, DEV, 0xfee0001c | 0x7fff << 5, 5));
+	assert_int_equal(model_last_fault(d.m), F_IR_INDEX);
+	assert_int_equal(mini_read64(&d, CAP_FRO(d.cap)), 4ull << 48);
+	mini_close(&d, true);
+}
+
+static void half_of_an_interrupt_entry(void **state)
+{
+	(void)state;
+	watched("plain", 0);
+	mini_start_interrupts(&d);
+	entry(9, IRTE(0x77), FROM(DEV));
+	assert_true(model_msi(d.m, 0, DEV, MSI(9), 0));
+	assert_int_equal(model_violation_count(d.m), 0);
+	mini_store(&d, d.irt + 9 * 16 + 8, FROM(OTHER));
+	assert_true(said("interrupt entry at 0x"));
+	expect(MODEL_V_CHANGE);
+}
+
+/* Without any unit there is nobody to take it. */
+static void interrupt_of_a_function_without_a_unit(void **state)
+{
+	struct model_unit_desc unit = {.kind = model_personality_find("plain")};
+	struct model_desc desc = {.units = &unit, .unit_count = 1};
+
+	(void)state;
+	mini_open(&d, model_create(&desc));
+	assert_false(model_msi(d.m, 0, 0, 0xfee00000, 0x41));
+	mini_close(&d, true);
+}
+
 #define T(f) cmocka_unit_test(f)
 
 int main(void)
@@ -489,6 +567,10 @@ int main(void)
 		T(refused_interrupts_are_recorded_unless_hushed),
 		T(what_is_no_interrupt_in_the_window),
 		T(ioapic_has_the_unit_that_names_it),
+		T(entry_of_two_requesters_is_forgiven),
+		T(largest_table_of_interrupts),
+		T(half_of_an_interrupt_entry),
+		T(interrupt_of_a_function_without_a_unit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -395,6 +395,136 @@ static void power_goes_while_a_command_runs(void **state)
 	}
 }
 
+static void reset_ends_what_is_in_flight(void **state)
+{
+	unsigned iotlb;
+	uint64_t v;
+
+	(void)state;
+	for (unsigned n = 0; n < 4; n++) {
+		struct model_personality kind =
+			*model_personality_find("protected-regions");
+
+		kind.ecap &= ~(ECAP_QI | ECAP_IR | ECAP_EIM | ECAP_DT);
+		mini_open(
+			&d, model_create_usual(&kind, MODEL_LAZY, 0, 1, false));
+		iotlb = ECAP_IRO(d.ecap) + 8;
+		v = mini_read64(&d, iotlb);
+		if (n == 0)
+			mini_write32(&d, GCMD, (uint32_t)G_RTP);
+		else if (n == 1)
+			mini_write64(&d, CCMD, CCMD_ICC | 1ull << 61);
+		else if (n == 2)
+			mini_write64(&d, iotlb, v | IOTLB_IVT | 1ull << 60);
+		else
+			mini_write32(&d, PMEN,
+				mini_read32(&d, PMEN) | (uint32_t)PMEN_EPM);
+		model_unit_reset(d.m, 0);
+		model_advance(d.m, 100000);
+		assert_int_equal(mini_read32(&d, GSTS), 0);
+		assert_int_equal(mini_read64(&d, CCMD), 0);
+		assert_int_equal(mini_read64(&d, iotlb), v);
+		assert_false(mini_read32(&d, PMEN) & PMEN_PRS);
+		mini_close(&d, false);
+	}
+}
+
+/* Whoever lost the power owes no flush of what was set before. */
+static void reset_forgives_flushes(void **state)
+{
+	(void)state;
+	cold("plain");
+	mini_set_root(&d);
+	mini_queue_on(&d);
+	mini_write64(&d, IRTA, d.irt | 7);
+	mini_command(&d, G_IRTP, true);
+	assert_true(mini_wait(&d));
+	mini_command(&d, G_QIE, false);
+	assert_int_equal(model_violation_count(d.m), 0);
+	model_unit_reset(d.m, 0);
+	mini_command(&d, G_TE, true);
+	mini_command(&d, G_IRE, true);
+	expect(MODEL_V_COMMAND);
+}
+
+/* The half with the bit that starts it, and no other register. */
+static void what_starts_a_flush(void **state)
+{
+	unsigned iotlb;
+
+	(void)state;
+	for (unsigned which = 0; which < 2; which++)
+		for (unsigned how = 0; how < 2; how++) {
+			uint64_t start, v;
+			unsigned at;
+
+			cold("no-qi");
+			iotlb = ECAP_IRO(d.ecap) + 8;
+			at = which ? iotlb : CCMD;
+			v = mini_read64(&d, at);
+			mini_write64(&d, at,
+				v | BIT(63) | 1ull << (which ? 60 : 61));
+			start = model_now(d.m);
+			/* It does not begin again. */
+			while (model_now(d.m) - start < 1500)
+				mini_write32(&d, how ? FEDATA : at,
+					how ? 0 : (uint32_t)v);
+			assert_false(mini_read64(&d, at) >> 63);
+			mini_close(&d, false);
+		}
+}
+
+static void upper_half_of_the_tail_rings_nothing(void **state)
+{
+	(void)state;
+	ready("plain");
+	mini_flush_context(&d, GRAN_GLOBAL, 0, 0);
+	mini_command(&d, G_QIE, false);
+	assert_int_not_equal(mini_read64(&d, IQT), 0);
+	mini_write32(&d, IQT + 4, 0);
+	mini_write32(&d, FEDATA, 0);
+	assert_int_equal(model_violation_count(d.m), 0);
+	mini_write32(&d, IQT, 0x10);
+	expect(MODEL_V_QUEUE);
+}
+
+static void preserved_bits_are_not_zero(void **state)
+{
+	static const unsigned at[] = {FECTL, IECTL, PMEN};
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		cold("protected-regions");
+		mini_write32(&d, at[i], 0);
+		expect(MODEL_V_RESERVED);
+		/* An emulator's are. */
+		mini_open(&d,
+			model_create_simple(
+				"protected-regions", MODEL_BENIGN, 1));
+		mini_write32(&d, at[i], 0);
+		mini_close(&d, true);
+	}
+}
+
+static void texts_name_the_place(void **state)
+{
+	(void)state;
+	cold("plain");
+	mini_write32(&d, VER, 0);
+	assert_true(said("write to a read-only register at offset 0"));
+	mini_write32(&d, GCMD, 0x5);
+	assert_true(said("GCMD written with reserved bits 0x5"));
+	mini_write32(&d, FECTL, (uint32_t)CTL_IM | 0x00050001);
+	assert_true(said("FECTL: bits to be preserved were changed from "
+			 "0x50000 to 0x50001"));
+	mini_write64(&d, RTADDR, d.root | 0x40);
+	assert_true(said("RTADDR written with reserved bits 0x40"));
+	mini_close(&d, false);
+	mini_open(&d, model_create_simple("plain", MODEL_BENIGN, 1));
+	assert_int_equal(mini_read32(&d, GCMD), 0);
+	expect(MODEL_V_ACCESS);
+}
+
 #define T(f) cmocka_unit_test(f)
 
 int main(void)
@@ -425,6 +555,12 @@ int main(void)
 		T(other_table_modes_are_refused),
 		T(leaf_hint_in_registers),
 		T(power_goes_while_a_command_runs),
+		T(reset_ends_what_is_in_flight),
+		T(reset_forgives_flushes),
+		T(what_starts_a_flush),
+		T(upper_half_of_the_tail_rings_nothing),
+		T(preserved_bits_are_not_zero),
+		T(texts_name_the_place),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,7 +11,9 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include "support/attached.h"
 
@@ -91,6 +93,67 @@ static void no_file_is_left_open(void **state)
 	mini_close(&d, true);
 }
 
+/* How a child ends that does this while stores are seen. */
+static int end_of_child(void (*act)(void))
+{
+	pid_t child = fork();
+	int how = 0;
+
+	if (!child) {
+		alarm(20);
+		signal(SIGSEGV, SIG_DFL);
+		signal(SIGTRAP, SIG_IGN);
+		watched("plain", 0);
+		act();
+		_exit(0);
+	}
+	assert_int_equal(waitpid(child, &how, 0), child);
+	return WIFSIGNALED(how) ? WTERMSIG(how) : 0;
+}
+
+static void store_to_nothing(void)
+{
+	*(volatile int *)mmap(
+		NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) = 1;
+}
+
+static void trap_once(void)
+{
+	raise(SIGTRAP);
+}
+
+static void programs_without_handlers_end_as_ever(void **state)
+{
+	(void)state;
+	assert_int_equal(end_of_child(store_to_nothing), SIGSEGV);
+	assert_int_equal(end_of_child(trap_once), 0);
+}
+
+/* A program that steps through itself goes on to do so. */
+static void steps_of_the_program_itself(void **state)
+{
+	struct sigaction trap = {.sa_handler = count_trap}, old;
+
+	(void)state;
+	sigaction(SIGTRAP, &trap, &old);
+	watched("plain", 0);
+	traps = 0;
+	/* Below the stack the compiler may have something. */
+	__asm__ volatile("leaq -128(%%rsp), %%rsp\n\t"
+			 "pushfq\n\t"
+			 "orq $0x100, (%%rsp)\n\t"
+			 "popfq\n\t"
+			 "nop\n\tnop\n\tnop\n\tnop\n\t"
+			 "pushfq\n\t"
+			 "andq $~0x100, (%%rsp)\n\t"
+			 "popfq\n\t"
+			 "leaq 128(%%rsp), %%rsp\n\t" ::
+				 : "memory", "cc");
+	assert_in_range(traps, 4, 16);
+	mini_close(&d, true);
+	sigaction(SIGTRAP, &old, NULL);
+}
+
 static void tear_a_context_entry(void)
 {
 	mini_store(&d, mini_context(&d, DEV) + 8, 6ull << 8 | 2);
@@ -136,6 +199,57 @@ static void page_that_is_a_table_again(void **state)
 	expect(MODEL_V_CHANGE);
 }
 
+/* One store may change the end of one table and the begin of the next. */
+static void store_across_two_tables(void **state)
+{
+	uint64_t table, slot;
+
+	(void)state;
+	watched("plain", MODEL_EAGER);
+	table = model_page_alloc(d.m, 1, MODEL_OWNER_DRIVER);
+	memset(model_ptr(d.m, table), 0, 0x2000);
+	for (unsigned n = 0; n < 2; n++) {
+		slot = mini_slot(&d, top, 4, 0x400000 + n * 0x200000, 2);
+		mini_store(&d, slot, (table + n * 0x1000) | 3);
+		assert_false(can_write(DEV, 0x400000 + n * 0x200000));
+	}
+	for (unsigned n = 0; n < 2; n++) {
+		size_t cached = model_cached(d.m, 0);
+		uint64_t v = (frame | 3) << 32;
+
+		/* Both are seen, the second one from its lower half on. */
+		memcpy((char *)model_ptr(d.m, table + 0xffc), &v, 8);
+		assert_int_equal(model_cached(d.m, 0), cached + !n);
+		/* And both are still watched. */
+		set_leaf(0x401000 + n * 0x1000, frame | 3);
+		set_leaf(0x601000 + n * 0x1000, frame | 3);
+		assert_int_equal(model_cached(d.m, 0), cached + 2 + !n);
+	}
+	mini_close(&d, false);
+}
+
+static void texts_name_the_entry(void **state)
+{
+	char text[100];
+	uint64_t slot;
+
+	(void)state;
+	watched("plain", 0);
+	slot = mini_slot(&d, top, mini_levels(&d), 0x40008000, 2);
+	mini_store(&d, slot + 24, 0x400000 | SS_PS | 3);
+	assert_true(can_write(DEV, 0x40000000 + 3 * 0x200000));
+	mini_store(&d, slot + 24, top | 3);
+	snprintf(text, sizeof text, "one step at %#llx (level 2)",
+		(unsigned long long)slot + 24);
+	assert_true(said(text));
+	slot = mini_context(&d, DEV);
+	mini_store(&d, slot + 8, 6ull << 8 | 2);
+	snprintf(text, sizeof text, "context entry at %#llx changed half",
+		(unsigned long long)slot);
+	assert_true(said(text));
+	mini_close(&d, false);
+}
+
 /* ---- walking ahead --------------------------------------------------------
  */
 
@@ -167,6 +281,30 @@ static void nothing_is_walked_for_pass_through(void **state)
 	model_prefetch(d.m);
 	assert_int_equal(model_checkpoint(d.m), 0);
 	mini_close(&d, true);
+}
+
+/* Every unit walks over what it has as a table. */
+static void second_unit_walks_at_once(void **state)
+{
+	const struct model_personality *kind = model_personality_find("plain");
+
+	(void)state;
+	for (unsigned unit = 0; unit < 2; unit++) {
+		uint16_t dev = unit ? OTHER : DEV;
+
+		mini_open(&d,
+			model_create_pair(kind, kind, MODEL_LAZY,
+				MODEL_WATCH | MODEL_EAGER, 1, false));
+		d.base = model_unit_base(d.m, unit);
+		mapped();
+		mini_attach(&d, dev, top, DID, TT_SS);
+		assert_true(can_write(dev, 0x10000));
+		assert_int_equal(model_cached(d.m, !unit), 0);
+		set_leaf(0x11000, frame | 3);
+		set_leaf(0x11000, 0);
+		assert_true(can_write(dev, 0x11000));
+		expect_at_checkpoint(MODEL_V_STALE);
+	}
 }
 
 /* What was forgotten comes back when it is changed, and it alone. */
@@ -275,7 +413,12 @@ int main(void)
 		T(faults_elsewhere_are_the_programs_own),
 		T(no_file_is_left_open),
 		T(several_machines_are_watched),
+		T(programs_without_handlers_end_as_ever),
+		T(steps_of_the_program_itself),
 		T(page_that_is_a_table_again),
+		T(store_across_two_tables),
+		T(texts_name_the_entry),
+		T(second_unit_walks_at_once),
 		T(new_context_entry_is_walked_at_once),
 		T(nothing_is_walked_for_pass_through),
 		T(one_store_is_one_entry),
