@@ -20,9 +20,6 @@
 #define AT 0x200000ull
 
 enum {
-	REG_GCMD = 0x18,
-	REG_GSTS = 0x1c,
-	REG_CCMD = 0x28,
 	REG_FSTS = 0x34,
 	REG_IQT = 0x88,
 	REG_IQA = 0x90,
@@ -680,107 +677,6 @@ static void one_unconfirmed_id_is_enough(void **state)
 	assert_true(unconfirmed);
 }
 
-/* ---- the last look ---- */
-
-enum hidden {
-	THE_QUEUE,
-	A_COMMAND,
-	A_REGISTER_FLUSH,
-};
-
-/** A CPU that is away for long whenever it asks for the time; what the unit did
- *  shows after it asked so many times. */
-static struct {
-	struct iommu_host real;
-	enum hidden what;
-	bool waiting;
-	unsigned asked, until;
-	uint64_t now, doorbell;
-	void *regs;
-} away;
-
-static uint64_t jumping_clock(void *ctx)
-{
-	away.now += 1000000000;
-	if (away.waiting && ++away.asked == away.until) {
-		away.waiting = false;
-		if (away.what == THE_QUEUE)
-			away.real.reg_write(
-				ctx, away.regs, REG_IQT, 8, away.doorbell);
-	}
-	return away.now;
-}
-
-static void write_and_hide(
-	void *ctx, void *regs, uint32_t offset, unsigned width, uint64_t value)
-{
-	static const uint32_t start[] = {REG_IQT, REG_GCMD, REG_CCMD};
-
-	if (away.until && offset == start[away.what]) {
-		away.waiting = true;
-		away.doorbell = value;
-		away.regs = regs;
-		if (away.what == THE_QUEUE)
-			return;
-	}
-	away.real.reg_write(ctx, regs, offset, width, value);
-}
-
-static uint64_t read_hidden(
-	void *ctx, void *regs, uint32_t offset, unsigned width)
-{
-	uint64_t value = away.real.reg_read(ctx, regs, offset, width);
-
-	if (away.waiting && away.what == A_COMMAND && offset == REG_GSTS)
-		return value | 1u << 31; /* TES: still on */
-	if (away.waiting && away.what == A_REGISTER_FLUSH &&
-		offset == REG_CCMD + 4)
-		return value | 1u << 31; /* ICC: still at it */
-	return value;
-}
-
-/** Whether it is done in time if it shows at the n-th look at the clock;
- *  *out_looks: how many there were. */
-static bool is_done(enum hidden what, unsigned n, unsigned *out_looks)
-{
-	enum iommu_status status;
-	struct rig r;
-
-	memset(&away, 0, sizeof(away));
-	away.what = what;
-	rig_open(&r, what == A_REGISTER_FLUSH ? "no-qi" : "plain", MODEL_BENIGN,
-		1);
-	away.real = r.hooks;
-	r.hooks.now_ns = jumping_clock;
-	r.hooks.reg_write = write_and_hide;
-	r.hooks.reg_read = read_hidden;
-	rig_start_ok(&r);
-	OK(iommu_attach(
-		r.iommu, rig_id(RIG_DEV), iommu_domain_identity(r.iommu)));
-	away.until = n;
-	status = what == A_COMMAND ? iommu_power(r.iommu, false)
-				   : iommu_detach(r.iommu, rig_id(RIG_DEV));
-	away.until = 0;
-	*out_looks = away.asked;
-	rig_close_anyhow(&r);
-	return status == IOMMU_OK;
-}
-
-/** Between the last look at the clock and the end lies one at the unit. */
-static void what_is_done_when_time_is_up_counts(void **state)
-{
-	(void)state;
-	for (enum hidden what = THE_QUEUE; what <= A_REGISTER_FLUSH; what++) {
-		unsigned most, looks;
-
-		assert_false(is_done(what, ~0u, &most));
-		assert_true(most > 10);
-		assert_true(is_done(what, 1, &looks));
-		assert_true(is_done(what, most, &looks));
-		assert_int_equal(looks, most);
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -800,7 +696,6 @@ int main(void)
 		cmocka_unit_test(full_ring_is_not_written_on),
 		cmocka_unit_test(drains_are_asked_for_where_there_are),
 		cmocka_unit_test(one_unconfirmed_id_is_enough),
-		cmocka_unit_test(what_is_done_when_time_is_up_counts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

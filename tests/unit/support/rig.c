@@ -108,6 +108,13 @@ struct iommu_device_id rig_id(uint16_t bdf)
 	return (struct iommu_device_id){.requester = bdf};
 }
 
+void rig_answers(enum iommu_status got, enum iommu_status wanted)
+{
+	if (got != wanted)
+		fail_msg("\"%s\" instead of \"%s\"", iommu_status_text(got),
+			iommu_status_text(wanted));
+}
+
 enum iommu_status rig_status_of(struct rig *r, uint16_t bdf)
 {
 	struct iommu_device_info info;

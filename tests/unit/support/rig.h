@@ -56,6 +56,9 @@ void rig_check(struct rig *r);
 size_t rig_take_unit_out(struct rig *r, uint8_t out[256]);
 
 struct iommu_device_id rig_id(uint16_t bdf);
+/** Fails, in words, unless a call answered as it had to. */
+void rig_answers(enum iommu_status got, enum iommu_status wanted);
+
 /** What the library says of a device of segment 0. */
 enum iommu_status rig_status_of(struct rig *r, uint16_t bdf);
 struct iommu_domain *rig_mapped_domain(struct rig *r);
