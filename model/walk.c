@@ -178,13 +178,14 @@ bool reserved_in_leaf(
 	return *bad;
 }
 
-/* Where a walk starts: the deepest table pointer remembered, or the top. */
+/* Where a walk starts: the deepest table pointer remembered, of that level at
+ * least, or the top. */
 static unsigned walk_start(struct unit *u, const struct cctx *c, uint64_t iova,
-	uint64_t *table, struct xlate *x)
+	unsigned least, uint64_t *table, struct xlate *x)
 {
 	unsigned top = levels_of(CE_AW(c->hi));
 
-	for (unsigned level = 1; level < top; level++) {
+	for (unsigned level = least; level < top; level++) {
 		struct centry *e =
 			cache_find(u, KIND_TABLE, level, x->did, iova);
 
@@ -362,7 +363,7 @@ static void second_stage(struct unit *u, const struct cctx *c, uint64_t iova,
 	}
 	if (!cached_leaf(u, x, iova)) {
 		u->m->n.walks++;
-		level = walk_start(u, c, iova, &table, x);
+		level = walk_start(u, c, iova, 1, &table, x);
 		while (!walk_step(u, x, iova, level, top, &table))
 			level--;
 	}
@@ -458,13 +459,64 @@ void prefetch_unit(struct unit *u)
 	}
 }
 
+static bool root_in_memory(struct unit *u, unsigned bus)
+{
+	uint64_t at = u->root + bus * 16;
+
+	return ram_has(u->m, at, 16) && (ram_read64(u->m, at) & ENTRY_P);
+}
+
+/* The context by which requests come to a domain, if there is one still. */
+static bool context_of(struct unit *u, uint16_t did, struct cctx *out)
+{
+	uint64_t e[2];
+
+	for (unsigned sid = 0; sid < 65536; sid++) {
+		struct cctx *bus = u->cctx[sid >> 8];
+
+		if (!bus && !root_in_memory(u, sid >> 8)) {
+			sid |= 255;
+			continue;
+		}
+		if (!(bus && bus[sid & 255].valid) &&
+			(!context_in_memory(u, (uint16_t)sid, e) ||
+				CE_DID(e[1]) != did))
+			continue;
+		context_entry(u, (uint16_t)sid, out);
+		if (!out->fault && out->tag == did && CE_TT(out->lo) != TT_PASS)
+			return true;
+	}
+	return false;
+}
+
+/* An entry of a second-stage table, come to as a request would: what nobody can
+ * reach any more is not remembered either. */
+static void prefetch_below(struct unit *u, const struct page *p, uint64_t pa)
+{
+	struct xlate x = {.perm = PERM_R | PERM_W, .did = p->did};
+	uint64_t iova = p->iova | (pa & 0xfff) / 8 * span_of(p->level), table;
+	unsigned level, top;
+	struct cctx c;
+
+	if (!context_of(u, x.did, &c) ||
+		cached_leaf(u, &(struct xlate){.did = x.did}, iova))
+		return;
+	top = levels_of(CE_AW(c.hi));
+	level = walk_start(u, &c, iova, p->level, &table, &x);
+	for (; level > p->level; level--) {
+		if (walk_step(u, &x, iova, level, top, &table))
+			return;
+	}
+	if (level == p->level && table == (pa & PAGE_BASE) &&
+		!walk_step(u, &x, iova, level, top, &table))
+		prefetch_table(u, &c, table, level - 1, top, &x, iova);
+}
+
 /* One entry of a watched table was stored: walk over it at once. */
 void prefetch_entry(struct unit *u, struct page *p, uint64_t pa)
 {
 	unsigned index = (pa & 0xfff) >> 3;
-	struct xlate x = {.perm = PERM_R | PERM_W, .did = p->did};
-	uint64_t iova, table = pa & PAGE_BASE;
-	struct centry *parent;
+	struct xlate x = {.perm = PERM_R | PERM_W};
 	struct cctx c;
 
 	if (!(u->r[R_GSTS] & G_TE) || u->ttm || u->gone)
@@ -481,19 +533,8 @@ void prefetch_entry(struct unit *u, struct page *p, uint64_t pa)
 				u, &c, c.lo & PAGE_BASE, top, top, &x, 0);
 		}
 	}
-	if (p->role != ROLE_TABLE)
-		return;
-	iova = p->iova | index * span_of(p->level);
-	parent = cache_find(u, KIND_TABLE, p->level, x.did, iova);
-	if (parent && parent->pa == table) {
-		x.perm = parent->perm;
-		x.steps = parent->steps;
-		memcpy(x.path, parent->path, sizeof parent->path);
-	}
-	if (cached_leaf(u, &(struct xlate){.did = x.did}, iova))
-		return;
-	if (!walk_step(u, &x, iova, p->level, 6, &table))
-		prefetch_table(u, NULL, table, p->level - 1, 6, &x, iova);
+	if (p->role == ROLE_TABLE)
+		prefetch_below(u, p, pa);
 }
 
 void model_prefetch(struct model *m)

@@ -307,7 +307,8 @@ static void second_unit_walks_at_once(void **state)
 	}
 }
 
-/* What was forgotten comes back when it is changed, and it alone. */
+/* What was forgotten comes back when it is changed, with the way to it and
+ * nothing else. */
 static void one_store_is_one_entry(void **state)
 {
 	(void)state;
@@ -318,9 +319,51 @@ static void one_store_is_one_entry(void **state)
 	mini_flush_context(&d, GRAN_GLOBAL, 0, 0);
 	assert_int_equal(model_cached(d.m, 0), 0);
 	set_leaf(0x40001000, frame | 3);
-	assert_int_equal(model_cached(d.m, 0), 1);
+	/* Root, context, the tables below the first, the page. */
+	assert_int_equal(model_cached(d.m, 0), 2 + mini_levels(&d));
 	set_leaf(0x40001000, 0);
 	assert_true(can_write(DEV, 0x40001000));
+	expect_at_checkpoint(MODEL_V_STALE);
+}
+
+/* A table that a domain without devices has kept: the unit cannot come there,
+ * so there is nothing that would have to be flushed (VT-d 6.5.3.3). */
+static void nothing_is_walked_for_a_domain_without_devices(void **state)
+{
+	size_t cached;
+
+	(void)state;
+	watched("plain", MODEL_EAGER);
+	mini_store(&d, mini_context(&d, DEV), 0);
+	mini_flush_context(&d, GRAN_NARROW, DID, DEV);
+	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
+	cached = model_cached(d.m, 0);
+	set_leaf(0x11000, frame | 3);
+	set_leaf(0x10000, 0);
+	assert_int_equal(model_cached(d.m, 0), cached);
+	mini_attach(&d, DEV, top, DID, TT_SS);
+	assert_false(can_write(DEV, 0x10000));
+	assert_true(can_write(DEV, 0x11000));
+	assert_int_equal(model_checkpoint(d.m), 0);
+	mini_close(&d, true);
+}
+
+/* With the pointers to it forgotten, a page is still of the domain's table. */
+static void new_page_is_reached_from_the_top(void **state)
+{
+	(void)state;
+	watched("plain", MODEL_EAGER);
+	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
+	set_leaf(0x11000, frame | 3);
+	mini_attach(&d, OTHER, top, DID, TT_SS);
+	assert_true(can_write(OTHER, 0x11000));
+	assert_int_equal(model_checkpoint(d.m), 0);
+	assert_int_equal(model_violation_count(d.m), 0);
+	/* Found also when no context is remembered. */
+	mini_flush_context(&d, GRAN_GLOBAL, 0, 0);
+	mini_flush_iotlb(&d, GRAN_GLOBAL, 0, 0, 0, false);
+	set_leaf(0x12000, frame | 3);
+	set_leaf(0x12000, 0);
 	expect_at_checkpoint(MODEL_V_STALE);
 }
 
@@ -422,6 +465,8 @@ int main(void)
 		T(new_context_entry_is_walked_at_once),
 		T(nothing_is_walked_for_pass_through),
 		T(one_store_is_one_entry),
+		T(nothing_is_walked_for_a_domain_without_devices),
+		T(new_page_is_reached_from_the_top),
 		T(lowest_entries_have_no_size),
 		T(large_page_becomes_a_table_that_is_not_memory),
 		T(rights_of_the_tables_above_count),
