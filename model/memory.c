@@ -437,6 +437,18 @@ static bool line_differs(
 	return false;
 }
 
+/* The driver did its part for the line; what is missing is GCMD.WBF. */
+static bool line_is_buffered(const struct unit *u, uint64_t pa)
+{
+	if (!u->buffered || (u->r[R_ECAP] & ECAP_C))
+		return u->buffered;
+	for (size_t i = u->line_count; i--;) {
+		if (u->lines[i].pa == pa)
+			return !memcmp(u->lines[i].data, ram_at(u->m, pa), 64);
+	}
+	return false;
+}
+
 /* One page of a table that the unit can reach. False: seen before. */
 static bool view_check_page(
 	struct unit *u, uint64_t pa, enum role role, unsigned *found)
@@ -459,12 +471,17 @@ static bool view_check_page(
 		first = lines++ ? first : off;
 	}
 	*found += lines;
-	if (lines)
-		blame(m, u, MODEL_V_STALE, u->buffered ? "6.8" : "6.2.1",
-			"%u lines of the table page %#llx are not written "
-			"back, "
-			"the first at %#x",
-			lines, (unsigned long long)pa, first);
+	if (lines) {
+		bool buffered = line_is_buffered(u, pa + first);
+
+		blame(m, u, MODEL_V_STALE, buffered ? "6.8" : "6.2.1",
+			"%u lines of the table page %#llx are %s, the first at "
+			"%#x",
+			lines, (unsigned long long)pa,
+			buffered ? "in a write buffer (GCMD.WBF)"
+				 : "not written back",
+			first);
+	}
 	return true;
 }
 

@@ -286,7 +286,33 @@ static void write_buffer_not_flushed(void **state)
 	ready("write-buffer");
 	set_leaf(0x20000, frame | 3);
 	assert_false(can_write(DEV, 0x20000));
-	expect_at_checkpoint(MODEL_V_STALE);
+	model_checkpoint(d.m);
+	assert_true(said("in a write buffer"));
+	expect(MODEL_V_STALE);
+}
+
+/* Of the two things that are missing, the driver is told the first. */
+static void neither_written_back_nor_the_buffer_flushed(void **state)
+{
+	uint64_t slot;
+
+	(void)state;
+	ready("worst-memory");
+	slot = mini_slot(&d, top, mini_levels(&d), 0x20000, 1);
+	mini_write_buffer(&d);
+	*(uint64_t *)model_ptr(d.m, slot) = frame | 3;
+	model_checkpoint(d.m);
+	assert_true(said("not written back"));
+	only(MODEL_V_STALE);
+	mini_store(&d, slot, frame | 3);
+	model_checkpoint(d.m);
+	assert_true(said("in a write buffer"));
+	/* Written back as it was, not as it is. */
+	model_violations_clear(d.m);
+	*(uint64_t *)model_ptr(d.m, slot) = frame | 1;
+	model_checkpoint(d.m);
+	assert_true(said("not written back"));
+	mini_close(&d, false);
 }
 
 static void write_buffer_flushed(void **state)
@@ -306,7 +332,9 @@ static void hidden_write_buffer(void **state)
 	attached();
 	/* CAP.RWBF says that nothing is needed. */
 	assert_false(can_write(DEV, 0x10000));
-	expect_at_checkpoint(MODEL_V_STALE);
+	model_checkpoint(d.m);
+	assert_true(said("in a write buffer"));
+	expect(MODEL_V_STALE);
 }
 
 static void root_set_without_global_flushes(void **state)
@@ -671,6 +699,7 @@ int main(void)
 		T(removal_not_written_back),
 		T(new_table_not_written_back),
 		T(write_buffer_not_flushed),
+		T(neither_written_back_nor_the_buffer_flushed),
 		T(write_buffer_flushed),
 		T(hidden_write_buffer),
 		T(root_set_without_global_flushes),
