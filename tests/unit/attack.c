@@ -25,15 +25,12 @@ struct siege {
 static void attack(struct siege *s, uint64_t hint)
 {
 	for (unsigned i = 0; i < ACTS; i++) {
-		struct iommu_fault fault;
-
 		model_attacker_act(&s->in, hint);
 		model_attacker_act(&s->out, hint);
 		if (i % 64)
 			continue;
 		iommu_interrupt_all(s->r.iommu);
-		while (iommu_fault_next(s->r.iommu, &fault))
-			;
+		rig_take_faults(&s->r);
 	}
 	rig_check(&s->r);
 	assert_int_equal(s->out.through, 0);

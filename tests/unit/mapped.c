@@ -10,23 +10,9 @@
 #include <cmocka.h>
 #include <string.h>
 #include "support/kinds.h"
+#include "support/life.h"
 
 #define OWNER 9
-
-static void drain_faults(struct rig *r, unsigned *count)
-{
-	struct iommu_fault f;
-
-	*count = 0;
-	iommu_interrupt_all(r->iommu);
-	while (iommu_fault_next(r->iommu, &f)) {
-		char line[200];
-
-		++*count;
-		iommu_fault_format(&f, line, sizeof line);
-		assert_non_null(f.text);
-	}
-}
 
 static void map_and_unmap(struct rig *r, struct iommu_domain *dom)
 {
@@ -84,52 +70,15 @@ static void power(struct rig *r, struct iommu_domain *dom)
 
 	OK(iommu_map(dom, iommu_iova(0x100000), iommu_phys(a), 4096,
 		IOMMU_READ | IOMMU_WRITE));
-	OK(iommu_power(r->iommu, false));
-	assert_false(iommu_is_on(r->iommu));
-	assert_true(rig_can_write(r, RIG_OTHER, a));
-	OK(iommu_power(r->iommu, true));
-	assert_false(rig_can_write(r, RIG_OTHER, a));
-	assert_true(rig_can_write(r, RIG_DEV, 0x100000));
-	OK(iommu_suspend(r->iommu));
-	model_unit_reset(r->m, 0);
-	OK(iommu_resume(r->iommu));
-	assert_true(rig_can_write(r, RIG_DEV, 0x100000));
-	assert_false(rig_can_write(r, RIG_OTHER, a));
+	life_power(r, 0x100000, a);
 	OK(iommu_unmap_now(dom, iommu_iova(0x100000), 4096));
 	model_page_free(r->m, a, 0);
-	rig_check(r);
-}
-
-static void interrupts(struct rig *r)
-{
-	struct iommu_irq_target target = {.destination = 3, .vector = 0x61};
-	struct iommu_msi_message msg;
-	struct iommu_irq irq;
-	bool remapped = false;
-
-	OK(iommu_irq_remapped(r->iommu, rig_id(RIG_DEV), &remapped));
-	if (!remapped)
-		return;
-	OK(iommu_irq_alloc(r->iommu, rig_id(RIG_DEV), 2, &irq));
-	OK(iommu_irq_set(r->iommu, &irq, 1, &target));
-	OK(iommu_irq_message(r->iommu, &irq, 1, &msg));
-	assert_true(model_msi(r->m, 0, RIG_DEV, msg.address, msg.data));
-	assert_int_equal(r->host.last_interrupt.vector, 0x61);
-	assert_int_equal(r->host.last_interrupt.destination, 3);
-	assert_false(model_msi(r->m, 0, RIG_OTHER, msg.address, msg.data));
-	target.vector = 0x62;
-	OK(iommu_irq_set(r->iommu, &irq, 1, &target));
-	assert_true(model_msi(r->m, 0, RIG_DEV, msg.address, msg.data));
-	assert_int_equal(r->host.last_interrupt.vector, 0x62);
-	OK(iommu_irq_free(r->iommu, &irq));
-	assert_false(model_msi(r->m, 0, RIG_DEV, msg.address, msg.data));
 	rig_check(r);
 }
 
 static void one_life(struct rig *r)
 {
 	struct iommu_domain *dom;
-	unsigned faults;
 
 	rig_start_ok(r);
 	rig_check(r);
@@ -142,56 +91,31 @@ static void one_life(struct rig *r)
 	map_and_unmap(r, dom);
 	large_ranges(r, dom);
 	power(r, dom);
-	interrupts(r);
-	drain_faults(r, &faults);
-	assert_true(faults > 0);
+	life_interrupts(r);
+	iommu_interrupt_all(r->iommu);
+	assert_true(rig_take_faults(r) > 0);
 	assert_int_equal(iommu_domain_destroy(dom), IOMMU_IN_USE);
 	OK(iommu_detach(r->iommu, rig_id(RIG_DEV)));
 	rig_check(r);
 	assert_false(rig_can_read(r, RIG_DEV, 0x100000));
 	OK(iommu_domain_destroy(dom));
-	drain_faults(r, &faults);
+	iommu_interrupt_all(r->iommu);
+	rig_take_faults(r);
 	rig_check(r);
 }
 
-static void every_kind_in_every_mode(void **state)
-{
-	(void)state;
-	kinds_in_every_mode(one_life);
-}
-
-static void registers_instead_of_the_queue(void **state)
-{
-	(void)state;
-	kinds_with_registers(one_life);
-}
-
-static void random_kinds(void **state)
-{
-	(void)state;
-	kinds_at_random(one_life, 300);
-}
-
-static void taken_over_from_an_earlier_owner(void **state)
-{
-	(void)state;
-	kinds_left_on(one_life);
-}
-
-static void every_store_watched(void **state)
-{
-	(void)state;
-	kinds_watched(one_life);
-}
+static struct kinds_test test = {.life = one_life, .seeds = 300};
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_kind_in_every_mode),
-		cmocka_unit_test(registers_instead_of_the_queue),
-		cmocka_unit_test(random_kinds),
-		cmocka_unit_test(taken_over_from_an_earlier_owner),
-		cmocka_unit_test(every_store_watched),
+		cmocka_unit_test_prestate(every_kind_in_every_mode, &test),
+		cmocka_unit_test_prestate(
+			registers_instead_of_the_queue, &test),
+		cmocka_unit_test_prestate(random_kinds, &test),
+		cmocka_unit_test_prestate(
+			taken_over_from_an_earlier_owner, &test),
+		cmocka_unit_test_prestate(every_store_watched, &test),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

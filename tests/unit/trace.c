@@ -22,13 +22,34 @@ static void keep(void *ctx, enum iommu_log_level level, const char *line)
 	words_sink(NULL, "\n", 1);
 }
 
-static void open_traced(struct rig *r, const char *kind, bool trace)
+/** From now on what the library says is kept, with its trace points or
+ *  without. */
+static void listen(struct rig *r, bool trace)
 {
 	words_start();
-	rig_open(r, kind, MODEL_LAZY, 1);
 	r->hooks.log = keep;
 	r->options.trace = trace;
+}
+
+static void open_traced(struct rig *r, const char *kind, bool trace)
+{
+	rig_open(r, kind, MODEL_LAZY, 1);
+	listen(r, trace);
 	rig_start_ok(r);
+}
+
+static struct iommu_domain *attached_domain(struct rig *r)
+{
+	struct iommu_domain *domain = rig_mapped_domain(r);
+
+	OK(iommu_attach(r->iommu, rig_id(RIG_DEV), domain));
+	return domain;
+}
+
+static void end_domain(struct rig *r, struct iommu_domain *domain)
+{
+	OK(iommu_detach(r->iommu, rig_id(RIG_DEV)));
+	OK(iommu_domain_destroy(domain));
 }
 
 static void map_unmap(struct iommu_domain *domain, uint64_t size)
@@ -40,13 +61,11 @@ static void map_unmap(struct iommu_domain *domain, uint64_t size)
 
 static void a_life(struct rig *r)
 {
-	struct iommu_domain *domain = rig_mapped_domain(r);
+	struct iommu_domain *domain = attached_domain(r);
 
-	OK(iommu_attach(r->iommu, rig_id(RIG_DEV), domain));
 	map_unmap(domain, 0x1000);
 	map_unmap(domain, 0x3000);
-	OK(iommu_detach(r->iommu, rig_id(RIG_DEV)));
-	OK(iommu_domain_destroy(domain));
+	end_domain(r, domain);
 }
 
 static void lines_say_what_was_asked(void **state)
@@ -87,8 +106,7 @@ static void flushes_begun_and_awaited_are_told(void **state)
 
 	(void)state;
 	open_traced(&r, "plain", true);
-	domain = rig_mapped_domain(&r);
-	OK(iommu_attach(r.iommu, rig_id(RIG_DEV), domain));
+	domain = attached_domain(&r);
 	OK(iommu_dma_create(domain, &config, &dma));
 	for (unsigned n = 0; n < 4; n++) {
 		OK(iommu_dma_map(dma, iommu_phys(0x100000), 4096, ~0ull,
@@ -98,29 +116,24 @@ static void flushes_begun_and_awaited_are_told(void **state)
 	words_have(" removed: begun\n");
 	OK(iommu_dma_destroy(dma));
 	words_have("unit 0: flushes begun so far: done\n");
-	OK(iommu_detach(r.iommu, rig_id(RIG_DEV)));
-	OK(iommu_domain_destroy(domain));
+	end_domain(&r, domain);
 	rig_close(&r);
 }
 
 /** A device that storms is blocked, and its faults are recorded no more. */
 static void storms_are_told(void **state)
 {
-	struct iommu_fault fault;
 	struct rig r;
 
 	(void)state;
-	words_start();
 	rig_open(&r, "plain", MODEL_LAZY, 1);
-	r.hooks.log = keep;
-	r.options.trace = true;
+	listen(&r, true);
 	r.options.fault_storm = 3;
 	rig_start_ok(&r);
 	for (unsigned n = 0; n < 8; n++) {
 		rig_can_read(&r, RIG_OTHER, 0x1000 * n);
 		(void)iommu_interrupt_all(r.iommu);
-		while (iommu_fault_next(r.iommu, &fault))
-			;
+		rig_take_faults(&r);
 	}
 	words_have(" record no more faults, domain id 0: done\n");
 	rig_close_anyhow(&r);
@@ -134,14 +147,11 @@ static void flushes_of_two_units_are_told(void **state)
 	struct rig r;
 
 	(void)state;
-	words_start();
 	rig_open_machine(
 		&r, model_create_pair(kind, kind, MODEL_LAZY, 0, 1, false));
-	r.hooks.log = keep;
-	r.options.trace = true;
+	listen(&r, true);
 	rig_start_ok(&r);
-	domain = rig_mapped_domain(&r);
-	OK(iommu_attach(r.iommu, rig_id(RIG_DEV), domain));
+	domain = attached_domain(&r);
 	OK(iommu_attach(r.iommu, rig_id(RIG_OTHER), domain));
 	map_unmap(domain, 0x3000);
 	words_have("unit 0: flush domain id 2, 0x200000..0x202fff removed: "
@@ -180,8 +190,7 @@ static void failures_are_told(void **state)
 
 	(void)state;
 	open_traced(&r, "plain", true);
-	domain = rig_mapped_domain(&r);
-	OK(iommu_attach(r.iommu, rig_id(RIG_DEV), domain));
+	domain = attached_domain(&r);
 	model_unit_hang(r.m, 0, 0);
 	assert_int_equal(
 		iommu_flush_all(domain, IOMMU_REMOVED), IOMMU_UNIT_LOST);

@@ -84,13 +84,10 @@ static void start(struct bench *b)
 
 static void close_bench(struct bench *b)
 {
-	struct iommu_fault f;
-
 	OK(iommu_unmap_now(b->domain, iommu_iova((uintptr_t)b->memory), ROOM));
 	OK(iommu_detach(b->r.iommu, rig_id(RIG_DEV)));
 	iommu_interrupt_all(b->r.iommu);
-	while (iommu_fault_next(b->r.iommu, &f))
-		;
+	rig_take_faults(&b->r);
 	OK(iommu_domain_destroy(b->domain));
 	model_page_free(b->r.m, b->frames, ORDER);
 	rig_close(&b->r);

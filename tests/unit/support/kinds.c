@@ -11,16 +11,16 @@ const struct model_personality *kinds_next(const struct model_personality *p)
 	return p->name ? p : NULL;
 }
 
-static void live_on(struct model *m, rig_life *life)
+static void live_on(struct model *m, const struct kinds_test *test)
 {
 	struct rig r;
 
 	rig_open_machine(&r, m);
-	life(&r);
+	test->life(&r);
 	rig_close(&r);
 }
 
-void kinds_in_every_mode(rig_life *life)
+void every_kind_in_every_mode(void **test)
 {
 	const struct model_personality *p = NULL;
 
@@ -28,12 +28,13 @@ void kinds_in_every_mode(rig_life *life)
 		for (int mode = MODEL_LAZY; mode <= MODEL_BENIGN; mode++)
 			live_on(model_create_usual(
 					p, (enum model_mode)mode, 0, 7, false),
-				life);
+				*test);
 }
 
-void kinds_with_registers(rig_life *life)
+void registers_instead_of_the_queue(void **test)
 {
 	const struct model_personality *p = NULL;
+	const struct kinds_test *t = *test;
 
 	while ((p = kinds_next(p))) {
 		struct rig r;
@@ -43,37 +44,39 @@ void kinds_with_registers(rig_life *life)
 		rig_open(&r, p->name, MODEL_LAZY, 7);
 		r.options.interface = IOMMU_INTERFACE_REGISTERS;
 		r.options.interrupt_remapping = IOMMU_OFF_ALWAYS;
-		life(&r);
+		t->life(&r);
 		rig_close(&r);
 	}
 }
 
-void kinds_at_random(rig_life *life, uint64_t count)
+void random_kinds(void **test)
 {
-	for (uint64_t seed = 0; seed < count; seed++) {
+	const struct kinds_test *t = *test;
+
+	for (uint64_t seed = 0; seed < t->seeds; seed++) {
 		struct model_personality p = model_personality_random(seed);
 
 		live_on(model_create_usual(&p,
 				seed & 1 ? MODEL_LAZY : MODEL_RANDOM, 0, seed,
 				false),
-			life);
+			t);
 	}
 }
 
-void kinds_left_on(rig_life *life)
+void taken_over_from_an_earlier_owner(void **test)
 {
 	const struct model_personality *p = NULL;
 
 	while ((p = kinds_next(p)))
-		live_on(model_create_usual(p, MODEL_LAZY, 0, 1, true), life);
+		live_on(model_create_usual(p, MODEL_LAZY, 0, 1, true), *test);
 }
 
-void kinds_watched(rig_life *life)
+void every_store_watched(void **test)
 {
 	const struct model_personality *p = NULL;
 
 	while ((p = kinds_next(p)))
 		live_on(model_create_usual(p, MODEL_LAZY,
 				MODEL_WATCH | MODEL_EAGER, 1, false),
-			life);
+			*test);
 }

@@ -81,6 +81,19 @@ void rig_close_anyhow(struct rig *r)
 	model_destroy(r->m);
 }
 
+unsigned rig_take_faults(struct rig *r)
+{
+	struct iommu_fault f;
+	unsigned count = 0;
+	char line[200];
+
+	for (; iommu_fault_next(r->iommu, &f); count++) {
+		assert_true(iommu_fault_format(&f, line, sizeof line) > 0);
+		assert_non_null(f.text);
+	}
+	return count;
+}
+
 size_t rig_take_unit_out(struct rig *r, uint8_t out[256])
 {
 	size_t at = 48, last = 0, size;

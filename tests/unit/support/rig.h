@@ -51,6 +51,10 @@ void rig_close_anyhow(struct rig *r);
 /** No rule was broken so far and nothing stale is cached. */
 void rig_check(struct rig *r);
 
+/** Takes all faults that are recorded, each of which has words; returns how
+ * many there were. */
+unsigned rig_take_faults(struct rig *r);
+
 /** Takes the structure of the last unit out of the table, before rig_start():
  *  for a unit that comes later. Returns its size. */
 size_t rig_take_unit_out(struct rig *r, uint8_t out[256]);
