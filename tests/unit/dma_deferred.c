@@ -18,6 +18,23 @@ enum {
 	PAGE = 4096,
 };
 
+static void open_deferred(struct play *p, unsigned cpus)
+{
+	const struct iommu_dma_config config = {.deferred = true};
+
+	play_open(p, "plain", IOMMU_DOMAIN_MAPPED, &config, cpus);
+}
+
+/** Maps a page and has the device read it: the unit remembers it then. */
+static uint64_t map_and_read(struct play *p)
+{
+	uint64_t iova;
+
+	OK(play_map(p, PAGE, ~0ull, &iova));
+	assert_true(rig_can_read(&p->r, RIG_DEV, iova));
+	return iova;
+}
+
 /* ---- one call interrupts another ---- */
 
 static struct play *interrupted;
@@ -43,14 +60,12 @@ static void interrupt(struct model_host *h)
  *  one is not deferred. */
 static void interrupted_flush_is_gone_around(void **state)
 {
-	struct iommu_dma_config config = {.deferred = true};
 	struct play p;
 
 	(void)state;
-	play_open(&p, "plain", IOMMU_DOMAIN_MAPPED, &config, 1);
+	open_deferred(&p, 1);
 	for (unsigned n = 0; n < 4; n++) {
-		OK(play_map(&p, PAGE, ~0ull, &spare[n]));
-		assert_true(rig_can_read(&p.r, RIG_DEV, spare[n]));
+		spare[n] = map_and_read(&p);
 	}
 	OK(play_unmap(&p, PAGE, spare[0]));
 	interrupted = &p;
@@ -77,11 +92,10 @@ static void map_meanwhile(struct model_host *h)
 /** An interrupt that maps while its CPU flushes gets an address, too. */
 static void interrupted_flush_does_not_keep_addresses(void **state)
 {
-	struct iommu_dma_config config = {.deferred = true};
 	struct play p;
 
 	(void)state;
-	play_open(&p, "plain", IOMMU_DOMAIN_MAPPED, &config, 1);
+	open_deferred(&p, 1);
 	OK(play_map(&p, PAGE, ~0ull, &spare[0]));
 	OK(play_map(&p, PAGE, ~0ull, &spare[1]));
 	assert_true(rig_can_read(&p.r, RIG_DEV, spare[0]));
@@ -105,22 +119,19 @@ static void interrupted_flush_does_not_keep_addresses(void **state)
 /** Deferred unmaps are flushed when the space ends, whatever their age. */
 static void end_flushes_what_was_deferred(void **state)
 {
-	struct iommu_dma_config config = {.deferred = true};
 	struct play p;
 	uint64_t iova;
 
 	(void)state;
-	play_open(&p, "plain", IOMMU_DOMAIN_MAPPED, &config, 1);
-	OK(play_map(&p, PAGE, ~0ull, &iova));
-	assert_true(rig_can_read(&p.r, RIG_DEV, iova));
+	open_deferred(&p, 1);
+	iova = map_and_read(&p);
 	OK(play_unmap(&p, PAGE, iova));
 	OK(iommu_dma_destroy(p.dma));
 	assert_false(rig_can_read(&p.r, RIG_DEV, iova));
 	play_close_domain(&p);
 
-	play_open(&p, "plain", IOMMU_DOMAIN_MAPPED, &config, 1);
-	OK(play_map(&p, PAGE, ~0ull, &iova));
-	assert_true(rig_can_read(&p.r, RIG_DEV, iova));
+	open_deferred(&p, 1);
+	iova = map_and_read(&p);
 	OK(play_unmap(&p, PAGE, iova));
 	OK(iommu_dma_flush(p.dma));
 	assert_false(rig_can_read(&p.r, RIG_DEV, iova));
@@ -131,14 +142,12 @@ static void end_flushes_what_was_deferred(void **state)
  * next flush is for that, too, and is waited for. */
 static void flush_is_for_parts_of_wrong_ranges_too(void **state)
 {
-	struct iommu_dma_config config = {.deferred = true};
 	struct play p;
 	uint64_t iova;
 
 	(void)state;
-	play_open(&p, "plain", IOMMU_DOMAIN_MAPPED, &config, 1);
-	OK(play_map(&p, PAGE, ~0ull, &iova));
-	assert_true(rig_can_read(&p.r, RIG_DEV, iova));
+	open_deferred(&p, 1);
+	iova = map_and_read(&p);
 	assert_int_equal(play_unmap(&p, 2 * PAGE, iova), IOMMU_BAD_ARGUMENT);
 	OK(iommu_dma_flush(p.dma));
 	assert_false(rig_can_read(&p.r, RIG_DEV, iova));
@@ -168,14 +177,12 @@ static void window_is_as_wide_as_is_said(void **state)
 /** A flush is for what any CPU deferred, not only the first one. */
 static void flush_is_for_every_cpu(void **state)
 {
-	struct iommu_dma_config config = {.deferred = true};
 	struct play p;
 	uint64_t iova;
 
 	(void)state;
-	play_open(&p, "plain", IOMMU_DOMAIN_MAPPED, &config, 2);
-	OK(play_map(&p, PAGE, ~0ull, &iova));
-	assert_true(rig_can_read(&p.r, RIG_DEV, iova));
+	open_deferred(&p, 2);
+	iova = map_and_read(&p);
 	play_cpu = 1;
 	OK(play_unmap(&p, PAGE, iova));
 	play_cpu = 0;
@@ -187,12 +194,11 @@ static void flush_is_for_every_cpu(void **state)
 /** What any CPU deferred is no buffer in use: it does not keep the space. */
 static void end_counts_what_every_cpu_deferred(void **state)
 {
-	struct iommu_dma_config config = {.deferred = true};
 	uint64_t iova[3];
 	struct play p;
 
 	(void)state;
-	play_open(&p, "plain", IOMMU_DOMAIN_MAPPED, &config, 3);
+	open_deferred(&p, 3);
 	for (play_cpu = 0; play_cpu < 3; play_cpu++)
 		OK(play_map(&p, PAGE, ~0ull, &iova[play_cpu]));
 	for (play_cpu = 0; play_cpu < 3; play_cpu++) {
@@ -220,8 +226,7 @@ static void sleep_waits_for_flushes_under_way(void **state)
 		play_open(&p, k & 1 ? "plain" : "qemu-7.2", IOMMU_DOMAIN_MAPPED,
 			&config, 1);
 		for (unsigned n = 0; n < 4 + k / 2; n++) {
-			OK(play_map(&p, PAGE, ~0ull, &iova));
-			assert_true(rig_can_read(&p.r, RIG_DEV, iova));
+			iova = map_and_read(&p);
 			OK(play_unmap(&p, PAGE, iova));
 		}
 		OK(iommu_suspend(p.r.iommu));
@@ -368,12 +373,11 @@ static void deferred_flushes_reach_whoever_is_there(void **state)
 /** A space that ends while its unit is lost says so. */
 static void lost_unit_is_told_at_the_end(void **state)
 {
-	struct iommu_dma_config config = {.deferred = true};
 	struct play p;
 	uint64_t iova;
 
 	(void)state;
-	play_open(&p, "plain", IOMMU_DOMAIN_MAPPED, &config, 2);
+	open_deferred(&p, 2);
 	OK(play_map(&p, PAGE, ~0ull, &iova));
 	OK(play_unmap(&p, PAGE, iova));
 	model_unit_hang(p.r.m, 0, 0);
@@ -433,12 +437,11 @@ static uint64_t stopped_clock(void *ctx)
 /** 10 ms, if the host does not say otherwise. */
 static void window_ends_after_its_time(void **state)
 {
-	struct iommu_dma_config config = {.deferred = true};
 	iommu_iova_t iova;
 	struct play p;
 
 	(void)state;
-	play_open(&p, "plain", IOMMU_DOMAIN_MAPPED, &config, 1);
+	open_deferred(&p, 1);
 	OK(iommu_dma_map(p.dma, iommu_phys(p.memory), PAGE, ~0ull,
 		IOMMU_BOTH_WAYS, &iova));
 	assert_true(rig_can_write(&p.r, RIG_DEV, iova.v));

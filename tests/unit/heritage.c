@@ -11,10 +11,9 @@
 #include <cmocka.h>
 #include <string.h>
 #include "iommu/backend.h"
-#include "support/rig.h"
+#include "support/systems.h"
 
-#define RW (IOMMU_READ | IOMMU_WRITE)
-#define AT 0x200000ull
+#define AT SYSTEMS_AT
 
 enum {
 	GCMD = 0x18,
@@ -27,9 +26,7 @@ enum {
 #define IRE (1u << 25)
 
 struct play {
-	struct rig first, next;
-	struct model *m;
-	uint64_t page;
+	struct systems s;
 	/** The context table of bus 0, the interrupt entries. */
 	uint64_t *context, *irte;
 	size_t pages;
@@ -51,46 +48,37 @@ static void write_and_look(
 static void leave(
 	struct play *p, const struct model_personality *kind, unsigned entries)
 {
-	struct iommu_domain *domain;
 	uint64_t root;
 
-	memset(p, 0, sizeof(*p));
-	p->m = model_create_usual(kind, MODEL_LAZY, 0, 1, false);
-	rig_open_machine(&p->first, p->m);
-	p->first.options.interrupt_entries = entries;
-	rig_start_ok(&p->first);
-	p->page = rig_frame(&p->first, 9);
-	domain = rig_mapped_domain(&p->first);
-	OK(iommu_map(domain, iommu_iova(AT), iommu_phys(p->page), 4096, RW));
-	OK(iommu_attach(p->first.iommu, rig_id(RIG_OTHER), domain));
-	OK(iommu_hand_over(p->first.iommu, IOMMU_HAND_OVER_KEPT));
-	root = model_read64(p->m, model_unit_base(p->m, 0) + RTADDR);
-	p->context = model_ptr(p->m, root & ~0xfffull);
-	p->context = model_ptr(p->m, p->context[0] & ~0xfffull);
-	root = model_read64(p->m, model_unit_base(p->m, 0) + IRTA);
-	p->irte = model_ptr(p->m, root & ~0xfffull);
-	rig_open_machine(&p->next, p->m);
-	p->next.options.take_over = IOMMU_TAKE_OVER_KEPT;
-	plain_write = p->next.hooks.reg_write;
-	p->next.hooks.reg_write = write_and_look;
-	p->pages = model_pages_in_use(p->m, MODEL_OWNER_DRIVER);
+	systems_open(&p->s, model_create_usual(kind, MODEL_LAZY, 0, 1, false));
+	p->s.first.options.interrupt_entries = entries;
+	systems_live(&p->s);
+	systems_hand_over(&p->s);
+	root = model_read64(p->s.m, model_unit_base(p->s.m, 0) + RTADDR);
+	p->context = model_ptr(p->s.m, root & ~0xfffull);
+	p->context = model_ptr(p->s.m, p->context[0] & ~0xfffull);
+	root = model_read64(p->s.m, model_unit_base(p->s.m, 0) + IRTA);
+	p->irte = model_ptr(p->s.m, root & ~0xfffull);
+	plain_write = p->s.next.hooks.reg_write;
+	p->s.next.hooks.reg_write = write_and_look;
+	p->pages = model_pages_in_use(p->s.m, MODEL_OWNER_DRIVER);
 }
 
 /** Ends the next system; nothing of it is left. */
 static void end(struct play *p)
 {
-	OK(iommu_destroy(p->next.iommu));
+	OK(iommu_destroy(p->s.next.iommu));
 	assert_int_equal(
-		model_pages_in_use(p->m, MODEL_OWNER_DRIVER), p->pages);
-	assert_int_equal(model_violation_count(p->m), 0);
-	model_destroy(p->m);
+		model_pages_in_use(p->s.m, MODEL_OWNER_DRIVER), p->pages);
+	assert_int_equal(model_violation_count(p->s.m), 0);
+	model_destroy(p->s.m);
 }
 
 static uint16_t did_of(struct play *p, uint16_t bdf)
 {
 	struct iommu_device_info info;
 
-	OK(iommu_device_info(p->next.iommu, rig_id(bdf), &info));
+	OK(iommu_device_info(p->s.next.iommu, rig_id(bdf), &info));
 	return info.did;
 }
 
@@ -120,34 +108,34 @@ static void ids_are_kept_until_the_end(void **state)
 	/* The very first id that a device can have. */
 	p.context[0] = other[0];
 	p.context[1] = other[1] | 2 << 8;
-	rig_start_ok(&p.next);
-	assert_int_equal(iommu_inherited_count(p.next.iommu), 100);
+	rig_start_ok(&p.s.next);
+	assert_int_equal(iommu_inherited_count(p.s.next.iommu), 100);
 	/* Every id that is free, and no other. */
 	for (unsigned n = 2; n < 256; n++)
 		if (!is_inherited_id(n)) {
-			assert_true(
-				__did_take(&p.next.iommu->unit[0]->dids, &id));
+			assert_true(__did_take(
+				&p.s.next.iommu->unit[0]->dids, &id));
 			assert_int_equal(id, n);
 		}
-	assert_false(__did_take(&p.next.iommu->unit[0]->dids, &id));
-	OK(iommu_inherited_end(p.next.iommu));
-	assert_int_equal(iommu_inherited_count(p.next.iommu), 0);
+	assert_false(__did_take(&p.s.next.iommu->unit[0]->dids, &id));
+	OK(iommu_inherited_end(p.s.next.iommu));
+	assert_int_equal(iommu_inherited_count(p.s.next.iommu), 0);
 	/* What they leave is given to others once. */
-	domain = rig_mapped_domain(&p.next);
-	OK(iommu_attach(p.next.iommu, rig_id(RIG_DEV), domain));
+	domain = rig_mapped_domain(&p.s.next);
+	OK(iommu_attach(p.s.next.iommu, rig_id(RIG_DEV), domain));
 	id = did_of(&p, RIG_DEV);
 	assert_true(is_inherited_id(id));
-	OK(iommu_inherited_end(p.next.iommu));
+	OK(iommu_inherited_end(p.s.next.iommu));
 	for (unsigned n = 2; n < 150; n++)
 		if (is_inherited_id(n) && n != id) {
 			uint16_t more;
 
 			assert_true(__did_take(
-				&p.next.iommu->unit[0]->dids, &more));
+				&p.s.next.iommu->unit[0]->dids, &more));
 			assert_true(is_inherited_id(more));
 			assert_int_not_equal(more, id);
 		}
-	OK(iommu_detach(p.next.iommu, rig_id(RIG_DEV)));
+	OK(iommu_detach(p.s.next.iommu, rig_id(RIG_DEV)));
 	OK(iommu_domain_destroy(domain));
 	end(&p);
 }
@@ -158,7 +146,7 @@ static unsigned take_all(struct play *p, bool *taken)
 	struct iommu_irq irq;
 	unsigned count = 0;
 
-	while (iommu_irq_alloc(p->next.iommu, rig_id(RIG_DEV), 1, &irq) ==
+	while (iommu_irq_alloc(p->s.next.iommu, rig_id(RIG_DEV), 1, &irq) ==
 		IOMMU_OK) {
 		assert_false(taken[irq.first]);
 		taken[irq.first] = true;
@@ -190,16 +178,16 @@ static void interrupts_are_kept_until_the_end(void **state)
 		kept++;
 	}
 	unmapped = 0;
-	rig_start_ok(&p.next);
+	rig_start_ok(&p.s.next);
 	/* Not for a moment without remapping. */
 	assert_int_equal(unmapped, 0);
 	assert_int_equal(take_all(&p, taken), COUNT - kept);
-	OK(iommu_inherited_end(p.next.iommu));
+	OK(iommu_inherited_end(p.s.next.iommu));
 	for (unsigned n = 0; n < COUNT; n++)
 		taken[n] = !was_kept[n];
 	/* Each of them once, whatever is ended again. */
 	assert_int_equal(take_all(&p, taken), kept);
-	OK(iommu_inherited_end(p.next.iommu));
+	OK(iommu_inherited_end(p.s.next.iommu));
 	assert_int_equal(take_all(&p, taken), 0);
 	end(&p);
 }
@@ -237,12 +225,12 @@ static void unsound_entries_are_left_out(void **state)
 		p.context[2 * NOBODY] = p.context[2 * RIG_OTHER] ^ row[n].low;
 		p.context[2 * NOBODY + 1] =
 			p.context[2 * RIG_OTHER + 1] ^ row[n].high;
-		rig_start_ok(&p.next);
-		assert_int_equal(
-			iommu_inherited_count(p.next.iommu), 1 + row[n].sound);
-		assert_true(rig_can_write(&p.next, RIG_OTHER, AT));
-		OK(iommu_inherited_end(p.next.iommu));
-		assert_false(rig_can_write(&p.next, RIG_OTHER, AT));
+		rig_start_ok(&p.s.next);
+		assert_int_equal(iommu_inherited_count(p.s.next.iommu),
+			1 + row[n].sound);
+		assert_true(rig_can_write(&p.s.next, RIG_OTHER, AT));
+		OK(iommu_inherited_end(p.s.next.iommu));
+		assert_false(rig_can_write(&p.s.next, RIG_OTHER, AT));
 		end(&p);
 	}
 }
@@ -261,15 +249,15 @@ static void stopped_unit_is_told_of(void **state)
 		leave(&p, model_personality_find("plain"), 256);
 		p.irte[2 * 7] = 1;
 		p.irte[2 * 7 + 1] = 1 << 18 | RIG_OTHER;
-		p.next.options.timeout_ns = 1000000;
-		p.next.options.device_timeout_ns = 1000000;
-		rig_start_ok(&p.next);
-		model_unit_hang(p.m, 0, n);
-		status = iommu_inherited_end(p.next.iommu);
-		OK(iommu_unit_info(p.next.iommu, 0, &info));
+		p.s.next.options.timeout_ns = 1000000;
+		p.s.next.options.device_timeout_ns = 1000000;
+		rig_start_ok(&p.s.next);
+		model_unit_hang(p.s.m, 0, n);
+		status = iommu_inherited_end(p.s.next.iommu);
+		OK(iommu_unit_info(p.s.next.iommu, 0, &info));
 		lost = info.state == IOMMU_UNIT_FAILED;
 		assert_int_equal(status, lost ? IOMMU_UNIT_LOST : IOMMU_OK);
-		rig_close_anyhow(&p.next);
+		rig_close_anyhow(&p.s.next);
 		assert_true(n < 100);
 	}
 }
@@ -286,23 +274,24 @@ static void blocked_hand_over_ends_the_heritage(void **state)
 		struct play p;
 
 		leave(&p, model_personality_find("plain"), 256);
-		p.next.options.timeout_ns = 1000000;
-		p.next.options.device_timeout_ns = 1000000;
-		rig_start_ok(&p.next);
-		assert_true(rig_can_write(&p.next, RIG_OTHER, AT));
+		p.s.next.options.timeout_ns = 1000000;
+		p.s.next.options.device_timeout_ns = 1000000;
+		rig_start_ok(&p.s.next);
+		assert_true(rig_can_write(&p.s.next, RIG_OTHER, AT));
 		if (n)
-			model_unit_hang(p.m, 0, n - 1);
-		status = iommu_hand_over(p.next.iommu, IOMMU_HAND_OVER_BLOCKED);
-		OK(iommu_unit_info(p.next.iommu, 0, &info));
+			model_unit_hang(p.s.m, 0, n - 1);
+		status = iommu_hand_over(
+			p.s.next.iommu, IOMMU_HAND_OVER_BLOCKED);
+		OK(iommu_unit_info(p.s.next.iommu, 0, &info));
 		stopped = strcmp(info.reason, "handed over") != 0;
 		if (stopped) {
 			assert_int_equal(status, IOMMU_UNIT_LOST);
 		} else {
 			assert_int_equal(status, IOMMU_OK);
-			assert_false(rig_can_write(&p.next, RIG_OTHER, AT));
+			assert_false(rig_can_write(&p.s.next, RIG_OTHER, AT));
 		}
 		stopped |= !n;
-		rig_close_anyhow(&p.next);
+		rig_close_anyhow(&p.s.next);
 		assert_true(n < 200);
 	}
 }
@@ -330,11 +319,12 @@ static void old_errors_are_cleared(void **state)
 
 	(void)state;
 	leave(&p, model_personality_find("plain"), 256);
-	model_unit_error(p.m, 0, 1 | 1 << 5); /* PFO, ICE */
-	rig_start_ok(&p.next);
+	model_unit_error(p.s.m, 0, 1 | 1 << 5); /* PFO, ICE */
+	rig_start_ok(&p.s.next);
 	assert_int_equal(
-		model_read32(p.m, model_unit_base(p.m, 0) + FSTS) & 0x21, 0);
-	OK(iommu_inherited_end(p.next.iommu));
+		model_read32(p.s.m, model_unit_base(p.s.m, 0) + FSTS) & 0x21,
+		0);
+	OK(iommu_inherited_end(p.s.next.iommu));
 	end(&p);
 }
 

@@ -11,20 +11,13 @@
 #include <stdio.h>
 #include <string.h>
 #include "support/refuse.h"
-#include "support/rig.h"
+#include "support/systems.h"
 
-#define RW (IOMMU_READ | IOMMU_WRITE)
-#define AT 0x200000ull
+#define AT SYSTEMS_AT
 
 enum {
 	RTADDR = 0x20,
 	IRTA = 0xb8,
-};
-
-struct play {
-	struct rig first, next;
-	struct model *m;
-	uint64_t page;
 };
 
 /** One unit of a kind, or two: RIG_OTHER is behind the second. */
@@ -39,27 +32,17 @@ static struct model *machine(const char *kind, enum model_mode mode)
 
 /** The first system gives one device everything, others a page, and hands
  *  over. */
-static void leave(struct play *p, const char *kind, enum model_mode mode)
+static void leave(struct systems *p, const char *kind, enum model_mode mode)
 {
-	struct iommu_domain *domain;
-
-	memset(p, 0, sizeof(*p));
-	p->m = machine(kind, mode);
-	rig_open_machine(&p->first, p->m);
+	systems_open(p, machine(kind, mode));
 	p->first.options.ats = IOMMU_ON;
-	rig_start_ok(&p->first);
-	p->page = rig_frame(&p->first, 9);
-	domain = rig_mapped_domain(&p->first);
-	OK(iommu_map(domain, iommu_iova(AT), iommu_phys(p->page), 4096, RW));
+	systems_live(p);
 	OK(iommu_attach(p->first.iommu, rig_id(RIG_DEV),
 		iommu_domain_identity(p->first.iommu)));
-	OK(iommu_attach(p->first.iommu, rig_id(RIG_OTHER), domain));
-	OK(iommu_attach(p->first.iommu, rig_id(RIG_ATS), domain));
+	OK(iommu_attach(p->first.iommu, rig_id(RIG_ATS), p->domain));
 	assert_true(rig_can_write(&p->first, RIG_DEV, p->page));
 	assert_true(rig_can_write(&p->first, RIG_OTHER, AT));
-	OK(iommu_hand_over(p->first.iommu, IOMMU_HAND_OVER_KEPT));
-	rig_open_machine(&p->next, p->m);
-	p->next.options.take_over = IOMMU_TAKE_OVER_KEPT;
+	systems_hand_over(p);
 	p->next.options.ats = IOMMU_ON;
 	p->next.options.timeout_ns = 1000000;
 	p->next.options.device_timeout_ns = 100000000;
@@ -73,7 +56,7 @@ static void ids_of_both_are_kept_apart(void **state)
 
 	(void)state;
 	for (unsigned k = 0; k < 8; k++) {
-		struct play p;
+		struct systems p;
 
 		leave(&p, kinds[k / 2], k & 1 ? MODEL_LAZY : MODEL_RANDOM);
 		rig_start_ok(&p.next);
@@ -96,7 +79,7 @@ static void ids_of_both_are_kept_apart(void **state)
 	}
 }
 
-static void all_is_kept(struct play *p)
+static void all_is_kept(struct systems *p)
 {
 	assert_true(rig_can_write(&p->next, RIG_DEV, p->page));
 	assert_true(rig_can_write(&p->next, RIG_OTHER, AT));
@@ -112,7 +95,7 @@ static void nth_page_is_missing(void **state)
 	(void)state;
 	for (unsigned k = 0, n = 1; k < 4; n++) {
 		enum iommu_status status;
-		struct play p;
+		struct systems p;
 		bool hit;
 
 		leave(&p, kinds[k], MODEL_LAZY);
@@ -190,7 +173,7 @@ static void silent_device_is_kept_back(void **state)
 	for (unsigned k = 0; k < 2; k++) {
 		struct iommu_device_info info;
 		enum iommu_status status;
-		struct play p;
+		struct systems p;
 
 		leave(&p, kinds[k], MODEL_LAZY);
 		rig_start_ok(&p.next);
@@ -215,7 +198,7 @@ static void removed_device_is_not_asked(void **state)
 	(void)state;
 	for (unsigned k = 0; k < 4; k++) {
 		struct iommu_stats stats;
-		struct play p;
+		struct systems p;
 
 		leave(&p, kinds[k / 2], MODEL_LAZY);
 		rig_start_ok(&p.next);
@@ -239,7 +222,7 @@ static void removed_device_is_not_asked(void **state)
 /** Also where another unit than the first translated for it. */
 static void removed_device_leaves_nothing_on_any_unit(void **state)
 {
-	struct play p;
+	struct systems p;
 
 	(void)state;
 	leave(&p, "two", MODEL_LAZY);
@@ -255,7 +238,7 @@ static void removed_device_leaves_nothing_on_any_unit(void **state)
  *  function has any more may be the device's own alias. */
 static void ids_without_a_function_end_with_their_bus(void **state)
 {
-	struct play p;
+	struct systems p;
 
 	(void)state;
 	leave(&p, "plain", MODEL_LAZY);
@@ -276,7 +259,7 @@ static void ids_without_a_function_end_with_their_bus(void **state)
 static void old_tlb_ends_while_translation_is_off(void **state)
 {
 	struct iommu_stats stats;
-	struct play p;
+	struct systems p;
 
 	(void)state;
 	leave(&p, "plain", MODEL_LAZY);
@@ -297,7 +280,7 @@ static void old_tlb_ends_while_translation_is_off(void **state)
 static void without_a_free_id_nothing_is_taken_over(void **state)
 {
 	struct iommu_unit_info info;
-	struct play p;
+	struct systems p;
 	uint64_t root;
 
 	(void)state;
@@ -326,7 +309,7 @@ static void without_a_free_id_nothing_is_taken_over(void **state)
 static void interrupt_entries_outside_of_memory_are_left(void **state)
 {
 	struct iommu_irq irq;
-	struct play p;
+	struct systems p;
 
 	(void)state;
 	leave(&p, "plain", MODEL_LAZY);
@@ -341,7 +324,7 @@ static void interrupt_entries_outside_of_memory_are_left(void **state)
 /** One of two units stopped: what is behind the other is handed over. */
 static void lost_unit_is_left_out_of_the_next_hand_over(void **state)
 {
-	struct play p;
+	struct systems p;
 
 	(void)state;
 	leave(&p, "two", MODEL_LAZY);
@@ -360,7 +343,7 @@ static void lost_unit_is_left_out_of_the_next_hand_over(void **state)
 static void one_unconfirmed_entry_haunts_the_unit(void **state)
 {
 	struct iommu_device_info info;
-	struct play p;
+	struct systems p;
 
 	(void)state;
 	leave(&p, "plain", MODEL_BENIGN);
@@ -385,7 +368,7 @@ static void nth_page_of_an_attach_is_missing(void **state)
 	(void)state;
 	for (unsigned n = 2;; n++) {
 		enum iommu_status status;
-		struct play p;
+		struct systems p;
 		bool hit;
 
 		leave(&p, "plain", MODEL_LAZY);
@@ -415,7 +398,7 @@ static void nth_page_of_an_attach_is_missing(void **state)
 /** A device is gone, and the unit does not say that it forgot it. */
 static void removal_that_is_not_confirmed_is_told(void **state)
 {
-	struct play p;
+	struct systems p;
 
 	(void)state;
 	leave(&p, "two", MODEL_LAZY);
@@ -433,7 +416,7 @@ static void unit_stops_at_any_access(void **state)
 	(void)state;
 	for (unsigned n = 1; n < 60; n++) {
 		enum iommu_status status;
-		struct play p;
+		struct systems p;
 
 		leave(&p, "plain", MODEL_LAZY);
 		rig_start_ok(&p.next);
