@@ -95,8 +95,7 @@ static void domains_are_checked(void **state)
 	struct rig r;
 
 	(void)state;
-	rig_open(&r, "plain", MODEL_LAZY, 1);
-	rig_start_ok(&r);
+	rig_run(&r, "plain", MODEL_LAZY, 1);
 	rig_answers(iommu_domain_create(r.iommu, NULL, &domain),
 		IOMMU_BAD_ARGUMENT);
 	rig_answers(iommu_domain_create(r.iommu, &config, NULL),
@@ -150,10 +149,8 @@ static void devices_are_checked(void **state)
 	struct rig r, other;
 
 	(void)state;
-	rig_open(&r, "plain", MODEL_LAZY, 1);
-	rig_start_ok(&r);
-	rig_open(&other, "plain", MODEL_LAZY, 1);
-	rig_start_ok(&other);
+	rig_run(&r, "plain", MODEL_LAZY, 1);
+	rig_run(&other, "plain", MODEL_LAZY, 1);
 	domain = rig_mapped_domain(&r);
 	foreign = rig_mapped_domain(&other);
 	rig_answers(iommu_attach(r.iommu, rig_id(RIG_DEV), NULL),
@@ -206,8 +203,7 @@ static void maps_are_checked(void **state)
 	struct rig r;
 
 	(void)state;
-	rig_open(&r, "plain", MODEL_LAZY, 1);
-	rig_start_ok(&r);
+	rig_run(&r, "plain", MODEL_LAZY, 1);
 	identity = iommu_domain_identity(r.iommu);
 	domain = rig_mapped_domain(&r);
 	iommu_batch_init(&batch, domain);
@@ -305,8 +301,7 @@ static void dma_spaces_are_checked(void **state)
 	struct rig r;
 
 	(void)state;
-	rig_open(&r, "plain", MODEL_LAZY, 1);
-	rig_start_ok(&r);
+	rig_run(&r, "plain", MODEL_LAZY, 1);
 	domain = rig_mapped_domain(&r);
 	rig_answers(
 		iommu_dma_create(domain, &config, &dma), IOMMU_BAD_ARGUMENT);
@@ -391,8 +386,7 @@ static void places_for_answers_are_needed(void **state)
 	struct rig r;
 
 	(void)state;
-	rig_open(&r, "plain", MODEL_BENIGN, 1);
-	rig_start_ok(&r);
+	rig_run(&r, "plain", MODEL_BENIGN, 1);
 	rig_answers(iommu_acpi_device(r.iommu, "x", NULL), IOMMU_BAD_ARGUMENT);
 	rig_answers(iommu_acpi_device(r.iommu, NULL, &id), IOMMU_BAD_ARGUMENT);
 	rig_close(&r);

@@ -151,55 +151,37 @@ static void many_tlbs_are_flushed(void **state)
 	enum {
 		MANY = 21
 	};
-	struct model_function_desc functions[MANY + 1] = {
-		{.bdf = 0, .kind = MODEL_CONVENTIONAL, .unit = -1}};
-	struct model_unit_desc unit = {
-		.kind = model_personality_find("plain"), .include_all = true};
-	struct model_desc desc = {.seed = 1,
-		.mode = MODEL_LAZY,
-		.units = &unit,
-		.unit_count = 1,
-		.functions = functions,
-		.function_count = MANY + 1};
 	struct iommu_domain *domain;
 	uint64_t word = 7, page;
 	struct rig r;
 
 	(void)state;
-	for (unsigned n = 1; n <= MANY; n++)
-		functions[n] =
-			(struct model_function_desc){.bdf = MODEL_BDF(0, n, 0),
-				.kind = MODEL_INTEGRATED,
-				.unit = -1,
-				.ats = true};
 	for (unsigned gone = 0; gone < 2; gone++) {
-		rig_open_machine(&r, model_create(&desc));
+		rig_open_row(&r, "plain", MANY, true);
 		r.options.ats = IOMMU_ON;
 		rig_start_ok(&r);
 		page = rig_frame(&r, 9);
 		domain = rig_mapped_domain(&r);
 		for (unsigned n = 1; n <= MANY; n++)
-			OK(iommu_attach(
-				r.iommu, rig_id(MODEL_BDF(0, n, 0)), domain));
+			OK(iommu_attach(r.iommu, rig_id(RIG_ROW(n)), domain));
 		/* Some leave in the middle of the list. */
 		for (unsigned n = 1; gone && n <= MANY; n += 3)
-			OK(iommu_detach(r.iommu, rig_id(MODEL_BDF(0, n, 0))));
+			OK(iommu_detach(r.iommu, rig_id(RIG_ROW(n))));
 		OK(iommu_map(
 			domain, iommu_iova(AT), iommu_phys(page), 4096, RW));
 		for (unsigned n = 1; n <= MANY; n++)
 			assert_int_equal(
-				model_ats_dma(r.m, 0, MODEL_BDF(0, n, 0), AT,
-					&word, 8, true) == MODEL_DMA_OK,
+				model_ats_dma(r.m, 0, RIG_ROW(n), AT, &word, 8,
+					true) == MODEL_DMA_OK,
 				!gone || n % 3 != 1);
 		OK(iommu_unmap_now(domain, iommu_iova(AT), 4096));
 		for (unsigned n = 1; n <= MANY; n++)
-			assert_int_not_equal(
-				model_ats_dma(r.m, 0, MODEL_BDF(0, n, 0), AT,
-					&word, 8, true),
+			assert_int_not_equal(model_ats_dma(r.m, 0, RIG_ROW(n),
+						     AT, &word, 8, true),
 				MODEL_DMA_OK);
 		for (unsigned n = 1; n <= MANY; n++)
-			assert_int_equal(iommu_detach(r.iommu,
-						 rig_id(MODEL_BDF(0, n, 0))),
+			assert_int_equal(
+				iommu_detach(r.iommu, rig_id(RIG_ROW(n))),
 				gone && n % 3 == 1 ? IOMMU_NOT_ATTACHED
 						   : IOMMU_OK);
 		OK(iommu_domain_destroy(domain));
@@ -289,13 +271,11 @@ static void removed_device_is_not_asked(void **state)
 /** Devices of one domain behind two units: each is asked through its own. */
 static void each_unit_asks_its_own_devices(void **state)
 {
-	const struct model_personality *kind = model_personality_find("plain");
 	struct iommu_stats stats;
 	struct play p;
 
 	(void)state;
-	rig_open_machine(
-		&p.r, model_create_pair(kind, kind, MODEL_LAZY, 0, 1, false));
+	rig_open_two(&p.r, "plain", "plain", MODEL_LAZY);
 	p.r.options.ats = IOMMU_ON;
 	rig_start_ok(&p.r);
 	p.page = rig_frame(&p.r, 9);
@@ -478,8 +458,7 @@ static void without_the_option_the_tlb_stays_off(void **state)
 	struct iommu_domain *domain;
 
 	(void)state;
-	rig_open(&r, "plain", MODEL_LAZY, 1);
-	rig_start_ok(&r);
+	rig_run(&r, "plain", MODEL_LAZY, 1);
 	domain = rig_mapped_domain(&r);
 	OK(iommu_attach(r.iommu, rig_id(RIG_ATS), domain));
 	OK(iommu_map(domain, iommu_iova(AT), iommu_phys(0x10000), 4096, RW));

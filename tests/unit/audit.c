@@ -188,15 +188,12 @@ static void differences_are_said(void **state)
 		{0, 1 << 6, "pass-through"},
 		{0, 1 << 7, "snoop control"},
 	};
-	const struct model_personality *plain = model_personality_find("plain");
 
 	(void)state;
 	for (unsigned n = 0; n < sizeof(row) / sizeof(*row) * 2 + 1; n++) {
 		char text[60];
 
-		rig_open_machine(&rig,
-			model_create_pair(
-				plain, plain, MODEL_BENIGN, 0, 1, false));
+		rig_open_two(&rig, "plain", "plain", MODEL_BENIGN);
 		if (n) {
 			cap_flip[n & 1] = row[(n - 1) / 2].cap;
 			ecap_flip[n & 1] = row[(n - 1) / 2].ecap;

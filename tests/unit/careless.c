@@ -77,8 +77,7 @@ static void instance_waits_for_its_users(void **state)
 	struct rig r;
 
 	(void)state;
-	rig_open(&r, "plain", MODEL_LAZY, 1);
-	rig_start_ok(&r);
+	rig_run(&r, "plain", MODEL_LAZY, 1);
 	domain = rig_mapped_domain(&r);
 	rig_answers(iommu_destroy(r.iommu), IOMMU_IN_USE);
 	OK(iommu_attach(r.iommu, rig_id(RIG_DEV), domain));
@@ -105,8 +104,7 @@ static void units_are_counted(void **state)
 	struct rig r;
 
 	(void)state;
-	rig_open(&r, "plain", MODEL_LAZY, 1);
-	rig_start_ok(&r);
+	rig_run(&r, "plain", MODEL_LAZY, 1);
 	OK(iommu_unit_info(r.iommu, 0, &info));
 	assert_int_equal(info.registers.v, model_unit_base(r.m, 0));
 	assert_int_equal(info.state, IOMMU_UNIT_ON);
@@ -255,8 +253,7 @@ static void suspended_units_keep_what_was_off(void **state)
 	struct rig r;
 
 	(void)state;
-	rig_open(&r, "plain", MODEL_LAZY, 1);
-	rig_start_ok(&r);
+	rig_run(&r, "plain", MODEL_LAZY, 1);
 	OK(iommu_power(r.iommu, false));
 	OK(iommu_suspend(r.iommu));
 	model_unit_reset(r.m, 0);
@@ -275,8 +272,7 @@ static void units_that_are_off_are_flushed(void **state)
 	struct rig r;
 
 	(void)state;
-	rig_open(&r, "plain", MODEL_LAZY, 1);
-	rig_start_ok(&r);
+	rig_run(&r, "plain", MODEL_LAZY, 1);
 	domain = rig_mapped_domain(&r);
 	OK(iommu_attach(r.iommu, rig_id(RIG_DEV), domain));
 	OK(iommu_map(

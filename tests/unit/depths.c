@@ -75,8 +75,7 @@ static void address_in_shared_tables(void **state)
 		iommu_phys_t phys;
 		struct rig r;
 
-		rig_open(&r, "plain", MODEL_BENIGN, 1);
-		rig_start_ok(&r);
+		rig_run(&r, "plain", MODEL_BENIGN, 1);
 		rig_space_open(&space, &r);
 		rig_space_set(&space, 0x5000, 0x7000 | RW);
 		config.roots.levels3 = iommu_phys(space.root[3]);
@@ -105,8 +104,7 @@ static void addresses_are_read_with_care(void **state)
 	struct rig r;
 
 	(void)state;
-	rig_open(&r, "plain", MODEL_BENIGN, 1);
-	rig_start_ok(&r);
+	rig_run(&r, "plain", MODEL_BENIGN, 1);
 	rig_space_open(&space, &r);
 	rig_space_set(&space, 0x5000, 1ull << 63 | 1ull << 52 | 0x7f00 | RW);
 	rig_space_set_large(
@@ -147,11 +145,7 @@ static void units_of_two_depths(void **state)
 			uint64_t last = (1ull << bits) - 4096;
 			struct rig r;
 
-			rig_open_machine(&r,
-				model_create_pair(
-					model_personality_find(pairs[k][0]),
-					model_personality_find(pairs[k][1]),
-					MODEL_LAZY, 0, 1, false));
+			rig_open_two(&r, pairs[k][0], pairs[k][1], MODEL_LAZY);
 			rig_start_ok(&r);
 			a = iommu_domain_create(r.iommu, &config, &domain);
 			/* Never wider than the narrower unit. */
@@ -187,8 +181,6 @@ static void units_of_two_depths(void **state)
 static void domain_without_tables_is_not_made(void **state)
 {
 	struct iommu_domain_config config = {.kind = IOMMU_DOMAIN_MAPPED};
-	const struct model_personality *narrow =
-		model_personality_find("39-bit");
 
 	(void)state;
 	for (unsigned n = 1;; n++) {
@@ -196,10 +188,7 @@ static void domain_without_tables_is_not_made(void **state)
 		enum iommu_status status;
 		struct rig r;
 
-		rig_open_machine(&r,
-			model_create_pair(narrow,
-				model_personality_find("48-bit"), MODEL_LAZY, 0,
-				1, false));
+		rig_open_two(&r, "39-bit", "48-bit", MODEL_LAZY);
 		rig_start_ok(&r);
 		model_fail_alloc(r.m, n, false);
 		status = iommu_domain_create(r.iommu, &config, &domain);
@@ -229,10 +218,7 @@ static void nth_table_of_two_depths_is_missing(void **state)
 		struct rig r;
 
 		assert_true(n < 10);
-		rig_open_machine(&r,
-			model_create_pair(model_personality_find("39-bit"),
-				model_personality_find("57-bit"), MODEL_LAZY, 0,
-				1, false));
+		rig_open_two(&r, "39-bit", "57-bit", MODEL_LAZY);
 		rig_start_ok(&r);
 		model_fail_alloc(r.m, n, false);
 		status = iommu_domain_create(r.iommu, &config, &domain);
@@ -299,8 +285,7 @@ static void nth_page_of_the_identity_is_missing(void **state)
 		enum iommu_status status;
 		struct rig r;
 
-		rig_open(&r, "no-pt", MODEL_LAZY, 1);
-		rig_start_ok(&r);
+		rig_run(&r, "no-pt", MODEL_LAZY, 1);
 		model_fail_alloc(r.m, n, false);
 		status = iommu_attach(r.iommu, rig_id(RIG_DEV),
 			iommu_domain_identity(r.iommu));

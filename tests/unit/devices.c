@@ -159,10 +159,7 @@ static void all_buses_are_visited(void **state)
 	struct rig r;
 
 	(void)state;
-	rig_open_machine(&r,
-		model_create_pair(model_personality_find("plain"),
-			model_personality_find("plain"), MODEL_LAZY, 0, 1,
-			false));
+	rig_open_two(&r, "plain", "plain", MODEL_LAZY);
 	size = rig_take_unit_out(&r, structure);
 	rig_start_ok(&r);
 	/* Behind the second unit are 00:04.0 and bus 2. */
@@ -253,7 +250,6 @@ static void one_domain_in_many_units(void **state)
 			.kind = MODEL_INTEGRATED,
 			.unit = (int)n};
 	}
-	desc.unit_count = MANY;
 	rig_open_machine(&r, model_create(&desc));
 	rig_start_ok(&r);
 	frame = rig_frame(&r, 9);
@@ -286,8 +282,7 @@ static void blocked_domain_owns_and_blocks(void **state)
 		struct iommu_domain *domain;
 		struct rig r;
 
-		rig_open(&r, kinds[k], MODEL_LAZY, 1);
-		rig_start_ok(&r);
+		rig_run(&r, kinds[k], MODEL_LAZY, 1);
 		OK(iommu_domain_create(r.iommu, &config, &domain));
 		OK(iommu_attach(r.iommu, rig_id(RIG_DEV), domain));
 		OK(iommu_attach(r.iommu, rig_id(RIG_BEHIND_BRIDGE), domain));
@@ -314,51 +309,33 @@ static void ids_run_out_and_come_back(void **state)
 	enum {
 		MANY = 20
 	};
-	struct model_function_desc functions[MANY + 1] = {
-		{.bdf = 0, .kind = MODEL_CONVENTIONAL, .unit = -1}};
-	struct model_unit_desc unit = {
-		.kind = model_personality_find("16-domains"),
-		.include_all = true};
-	struct model_desc desc = {.seed = 1,
-		.mode = MODEL_LAZY,
-		.units = &unit,
-		.unit_count = 1,
-		.functions = functions,
-		.function_count = MANY + 1};
 	struct iommu_domain *domain[MANY + 1];
 	unsigned attached = 0;
 	struct rig r;
 
 	(void)state;
-	for (unsigned n = 1; n <= MANY; n++)
-		functions[n] =
-			(struct model_function_desc){.bdf = MODEL_BDF(0, n, 0),
-				.kind = MODEL_INTEGRATED,
-				.unit = -1};
-	rig_open_machine(&r, model_create(&desc));
+	rig_open_row(&r, "16-domains", MANY, false);
 	rig_start_ok(&r);
 	for (unsigned n = 1; n <= MANY; n++) {
 		enum iommu_status status;
 
 		domain[n] = rig_mapped_domain(&r);
-		status = iommu_attach(
-			r.iommu, rig_id(MODEL_BDF(0, n, 0)), domain[n]);
+		status = iommu_attach(r.iommu, rig_id(RIG_ROW(n)), domain[n]);
 		assert_int_equal(
 			status, n <= 14 ? IOMMU_OK : IOMMU_NO_DOMAIN_ID);
 		attached += status == IOMMU_OK;
 	}
 	assert_int_equal(attached, 14);
 	/* The identity domain has its own already. */
-	OK(iommu_attach(r.iommu, rig_id(MODEL_BDF(0, 20, 0)),
-		iommu_domain_identity(r.iommu)));
+	OK(iommu_attach(
+		r.iommu, rig_id(RIG_ROW(20)), iommu_domain_identity(r.iommu)));
 	/* One leaves, one fits. */
-	OK(iommu_detach(r.iommu, rig_id(MODEL_BDF(0, 3, 0))));
-	OK(iommu_attach(r.iommu, rig_id(MODEL_BDF(0, 15, 0)), domain[15]));
-	assert_int_equal(
-		iommu_attach(r.iommu, rig_id(MODEL_BDF(0, 3, 0)), domain[3]),
+	OK(iommu_detach(r.iommu, rig_id(RIG_ROW(3))));
+	OK(iommu_attach(r.iommu, rig_id(RIG_ROW(15)), domain[15]));
+	assert_int_equal(iommu_attach(r.iommu, rig_id(RIG_ROW(3)), domain[3]),
 		IOMMU_NO_DOMAIN_ID);
 	for (unsigned n = 1; n <= MANY; n++) {
-		assert_true(iommu_detach(r.iommu, rig_id(MODEL_BDF(0, n, 0))) <=
+		assert_true(iommu_detach(r.iommu, rig_id(RIG_ROW(n))) <=
 			IOMMU_NOT_ATTACHED);
 		OK(iommu_domain_destroy(domain[n]));
 	}

@@ -54,8 +54,7 @@ static void open_play(struct play *p, const char *kind, enum model_mode mode,
 	memset(p, 0, sizeof(*p));
 	p->seed = 0x9e3779b97f4a7c15ull;
 	p->config = *config;
-	rig_open(&p->r, kind, mode, 1);
-	rig_start_ok(&p->r);
+	rig_run(&p->r, kind, mode, 1);
 	p->memory = model_page_alloc(p->r.m, MEMORY_ORDER, 9);
 	OK(iommu_domain_create(p->r.iommu, &domain, &p->domain));
 	OK(iommu_attach(p->r.iommu, rig_id(RIG_DEV), p->domain));

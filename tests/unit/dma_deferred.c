@@ -311,7 +311,6 @@ static void released_means_out_of_reach(void **state)
  *  that has a TLB of its own. */
 static void deferred_flushes_reach_whoever_is_there(void **state)
 {
-	const struct model_personality *plain = model_personality_find("plain");
 	static const uint16_t bdf[][2] = {
 		{0, 0}, {RIG_DEV, RIG_OTHER}, {RIG_DEV, RIG_ATS}};
 	struct iommu_dma_config config = {.deferred = true, .defer_count = 8};
@@ -322,9 +321,7 @@ static void deferred_flushes_reach_whoever_is_there(void **state)
 
 		memset(&p, 0, sizeof(p));
 		play_cpu = 0;
-		rig_open_machine(&p.r,
-			model_create_pair(
-				plain, plain, MODEL_LAZY, 0, 1, false));
+		rig_open_two(&p.r, "plain", "plain", MODEL_LAZY);
 		p.r.options.ats = IOMMU_ON;
 		rig_start_ok(&p.r);
 		p.memory = rig_frame(&p.r, 9);

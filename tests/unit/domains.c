@@ -23,8 +23,7 @@ static void identity_reaches_all_of_memory(void **state)
 		uint64_t frame;
 		struct rig r;
 
-		rig_open(&r, p->name, MODEL_LAZY, 1);
-		rig_start_ok(&r);
+		rig_run(&r, p->name, MODEL_LAZY, 1);
 		frame = rig_frame(&r, 9);
 		assert_non_null(iommu_domain_identity(r.iommu));
 		s = iommu_attach(r.iommu, rig_id(RIG_DEV),
@@ -52,8 +51,7 @@ static void bridge_is_one_group(void **state)
 		uint64_t frame;
 		struct rig r;
 
-		rig_open(&r, kinds[k], MODEL_LAZY, 1);
-		rig_start_ok(&r);
+		rig_run(&r, kinds[k], MODEL_LAZY, 1);
 		frame = rig_frame(&r, 9);
 		one = rig_mapped_domain(&r);
 		two = rig_mapped_domain(&r);
@@ -98,8 +96,7 @@ static void domain_ids_come_round(void **state)
 	for (size_t k = 0; k < 3; k++) {
 		struct rig r;
 
-		rig_open(&r, kinds[k], MODEL_LAZY, 1);
-		rig_start_ok(&r);
+		rig_run(&r, kinds[k], MODEL_LAZY, 1);
 		for (unsigned i = 0; i < 700; i++) {
 			struct iommu_domain *dom = rig_mapped_domain(&r);
 			uint64_t frame = rig_frame(&r, 10 + i % 100);
@@ -126,8 +123,7 @@ static void ids_run_out_with_a_status(void **state)
 	struct rig r;
 
 	(void)state;
-	rig_open(&r, "16-domains", MODEL_LAZY, 1);
-	rig_start_ok(&r);
+	rig_run(&r, "16-domains", MODEL_LAZY, 1);
 	for (unsigned i = 0; i < 6; i++) {
 		dom[i] = rig_mapped_domain(&r);
 		OK(iommu_attach(r.iommu, rig_id(bdf[i]), dom[i]));
@@ -252,10 +248,7 @@ static void units_are_left_with_the_last_device(void **state)
 	uint64_t waits;
 
 	(void)state;
-	rig_open_machine(&r,
-		model_create_pair(model_personality_find("plain"),
-			model_personality_find("caching"), MODEL_LAZY, 0, 1,
-			false));
+	rig_open_two(&r, "plain", "caching", MODEL_LAZY);
 	rig_start_ok(&r);
 	dom = rig_mapped_domain(&r);
 	OK(iommu_attach(r.iommu, rig_id(RIG_DEV), dom));
@@ -283,8 +276,7 @@ static void domains_leave_their_memory(void **state)
 	struct rig r;
 
 	(void)state;
-	rig_open(&r, "plain", MODEL_LAZY, 1);
-	rig_start_ok(&r);
+	rig_run(&r, "plain", MODEL_LAZY, 1);
 	OK(iommu_domain_destroy(rig_mapped_domain(&r)));
 	pages = model_pages_in_use(r.m, 0);
 	for (unsigned n = 0; n < 50; n++) {
@@ -302,8 +294,7 @@ static void odd_roots_are_refused(void **state)
 	struct rig r;
 
 	(void)state;
-	rig_open(&r, "plain", MODEL_LAZY, 1);
-	rig_start_ok(&r);
+	rig_run(&r, "plain", MODEL_LAZY, 1);
 	for (unsigned bit = 0; bit < 13; bit++) {
 		struct iommu_domain_config config = {
 			.kind = IOMMU_DOMAIN_SHARED,
@@ -324,8 +315,7 @@ static void refusals(void **state)
 	struct rig r;
 
 	(void)state;
-	rig_open(&r, "plain", MODEL_LAZY, 1);
-	rig_start_ok(&r);
+	rig_run(&r, "plain", MODEL_LAZY, 1);
 	dom = rig_mapped_domain(&r);
 	assert_int_equal(
 		iommu_attach(r.iommu, rig_id(MODEL_BDF(0, 0x1c, 0)), dom),

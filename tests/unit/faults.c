@@ -20,8 +20,7 @@ static void fault_says_what_happened(void **state)
 	struct rig r;
 
 	(void)state;
-	rig_open(&r, "plain", MODEL_LAZY, 1);
-	rig_start_ok(&r);
+	rig_run(&r, "plain", MODEL_LAZY, 1);
 	dom = rig_mapped_domain(&r);
 	OK(iommu_attach(r.iommu, rig_id(RIG_DEV), dom));
 	rig_can_write(&r, RIG_DEV, 0x12345678);
@@ -236,7 +235,6 @@ static void silenced_device_is_not_heard(void **state)
 /** Who cannot tell which unit sent an interrupt asks all. */
 static void every_unit_is_asked(void **state)
 {
-	const struct model_personality *plain = model_personality_find("plain");
 	static const uint16_t behind[] = {RIG_DEV, RIG_OTHER};
 
 	(void)state;
@@ -244,9 +242,7 @@ static void every_unit_is_asked(void **state)
 		struct iommu_fault f;
 		struct rig r;
 
-		rig_open_machine(&r,
-			model_create_pair(
-				plain, plain, MODEL_LAZY, 0, 1, false));
+		rig_open_two(&r, "plain", "plain", MODEL_LAZY);
 		rig_start_ok(&r);
 		rig_can_read(&r, behind[n], 0x1000);
 		assert_true(iommu_interrupt_all(r.iommu));
@@ -262,8 +258,7 @@ static void interrupt_of_no_unit_is_nothing(void **state)
 	struct rig r;
 
 	(void)state;
-	rig_open(&r, "plain", MODEL_LAZY, 1);
-	rig_start_ok(&r);
+	rig_run(&r, "plain", MODEL_LAZY, 1);
 	assert_false(iommu_interrupt(r.iommu, 0));
 	assert_false(iommu_interrupt(r.iommu, 1));
 	assert_false(iommu_interrupt_all(r.iommu));
@@ -280,8 +275,7 @@ static void interrupt_of_no_unit_is_nothing(void **state)
 	assert_false(iommu_interrupt_all(r.iommu));
 	rig_close(&r);
 	/* Nor has one that is gone anything to say. */
-	rig_open(&r, "plain", MODEL_LAZY, 1);
-	rig_start_ok(&r);
+	rig_run(&r, "plain", MODEL_LAZY, 1);
 	rig_can_read(&r, RIG_DEV, 0x1000);
 	model_unit_gone(r.m, 0, 0);
 	assert_false(iommu_interrupt(r.iommu, 0));
@@ -326,8 +320,7 @@ static void interrupts_that_are_refused_are_faults(void **state)
 	struct rig r;
 
 	(void)state;
-	rig_open(&r, "plain", MODEL_LAZY, 1);
-	rig_start_ok(&r);
+	rig_run(&r, "plain", MODEL_LAZY, 1);
 	OK(iommu_irq_alloc(r.iommu, rig_id(RIG_DEV), 4, &irq));
 	OK(iommu_irq_set(r.iommu, &irq, 3, &target));
 	OK(iommu_irq_message(r.iommu, &irq, 3, &message));

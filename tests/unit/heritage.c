@@ -303,8 +303,7 @@ static void handed_over_unit_says_so(void **state)
 	struct rig r;
 
 	(void)state;
-	rig_open(&r, "plain", MODEL_LAZY, 1);
-	rig_start_ok(&r);
+	rig_run(&r, "plain", MODEL_LAZY, 1);
 	OK(iommu_hand_over(r.iommu, IOMMU_HAND_OVER_BLOCKED));
 	OK(iommu_unit_info(r.iommu, 0, &info));
 	assert_int_equal(info.state, IOMMU_UNIT_FAILED);

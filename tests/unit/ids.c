@@ -50,8 +50,7 @@ static void every_owner_has_its_own(void **state)
 	struct rig r;
 
 	(void)state;
-	rig_open(&r, "caching", MODEL_LAZY, 1);
-	rig_start_ok(&r);
+	rig_run(&r, "caching", MODEL_LAZY, 1);
 	for (unsigned n = 0; n < 3; n++) {
 		domain[n] = attached(&r, bdf[n], 0x100000);
 		id[n] = id_of(&r, bdf[n]);
@@ -96,8 +95,7 @@ static void are_as_many_as_the_unit_has(void **state)
 		char line[40];
 		struct rig r;
 
-		rig_open(&r, row[n].kind, MODEL_LAZY, 1);
-		rig_start_ok(&r);
+		rig_run(&r, row[n].kind, MODEL_LAZY, 1);
 		snprintf(line, sizeof(line), " domain ids: 2 of %u\n",
 			row[n].count);
 		words_start();
@@ -117,8 +115,7 @@ static void are_wide_in_every_place(void **state)
 	struct rig r;
 
 	(void)state;
-	rig_open(&r, "plain", MODEL_LAZY, 1);
-	rig_start_ok(&r);
+	rig_run(&r, "plain", MODEL_LAZY, 1);
 	frame = rig_frame(&r, 9);
 	other = rig_frame(&r, 10);
 	first = attached(&r, RIG_DEV, frame);
@@ -156,8 +153,7 @@ static void are_not_lost_when_memory_is(void **state)
 		word64 *taken;
 		struct rig r;
 
-		rig_open(&r, "16-domains", MODEL_LAZY, 1);
-		rig_start_ok(&r);
+		rig_run(&r, "16-domains", MODEL_LAZY, 1);
 		domain = rig_mapped_domain(&r);
 		taken = &r.iommu->unit[0]->dids.taken[0];
 		free = (unsigned)__builtin_popcountll(~*taken);
@@ -227,8 +223,7 @@ static void come_back_each_as_itself(void **state)
 	struct rig r;
 
 	(void)state;
-	rig_open(&r, "atom", MODEL_BENIGN, 1);
-	rig_start_ok(&r);
+	rig_run(&r, "atom", MODEL_BENIGN, 1);
 	for (unsigned n = 0; n < 4; n++) {
 		for (unsigned i = 0; i < kept[n]; i++)
 			assert_true(__did_take(&r.iommu->unit[0]->dids, &id));

@@ -325,16 +325,13 @@ static void unit_disappears_while_it_is_switched_on(void **state)
 /* Two units share a domain; one of them stops answering. */
 static void one_unit_of_two_fails(void **state)
 {
-	const struct model_personality *kind = model_personality_find("plain");
-
 	(void)state;
 	for (unsigned broken = 0; broken < 2; broken++) {
 		struct rig_space space;
 		struct rig r;
 		uint64_t frame;
 
-		rig_open_machine(&r,
-			model_create_pair(kind, kind, MODEL_LAZY, 0, 1, false));
+		rig_open_two(&r, "plain", "plain", MODEL_LAZY);
 		r.options.timeout_ns = 10000000;
 		rig_start_ok(&r);
 		frame = rig_frame(&r, OWNER);

@@ -61,8 +61,7 @@ static void owner_sends_and_nobody_else(void **state)
 		struct iommu_irq irq;
 		struct rig r;
 
-		rig_open(&r, kinds[k], MODEL_LAZY, 1);
-		rig_start_ok(&r);
+		rig_run(&r, kinds[k], MODEL_LAZY, 1);
 		irq = take(&r, RIG_DEV, 4);
 		assert_false(sends(&r, &irq, 2, RIG_DEV));
 		point(&r, &irq, 2, 0x61, 3);
@@ -99,8 +98,7 @@ static void every_field_arrives(void **state)
 	struct rig r;
 
 	(void)state;
-	rig_open(&r, "plain", MODEL_LAZY, 1);
-	rig_start_ok(&r);
+	rig_run(&r, "plain", MODEL_LAZY, 1);
 	last = &r.host.last_interrupt;
 	irq = take(&r, RIG_DEV, 1);
 	OK(iommu_irq_set(r.iommu, &irq, 0, &target));
@@ -222,8 +220,7 @@ static void careless_blocks_are_refused(void **state)
 	struct rig r;
 
 	(void)state;
-	rig_open(&r, "plain", MODEL_LAZY, 1);
-	rig_start_ok(&r);
+	rig_run(&r, "plain", MODEL_LAZY, 1);
 	for (unsigned n = 0; n < 4; n++)
 		assert_int_equal(iommu_irq_alloc(r.iommu, rig_id(RIG_DEV),
 					 counts[n], &irq),
@@ -335,8 +332,7 @@ static void bridges_have_interrupts_too(void **state)
 	struct rig r;
 
 	(void)state;
-	rig_open(&r, "plain", MODEL_LAZY, 1);
-	rig_start_ok(&r);
+	rig_run(&r, "plain", MODEL_LAZY, 1);
 	irq = take(&r, RIG_BEHIND_BRIDGE, 1);
 	assert_int_not_equal(irq.source, RIG_BEHIND_BRIDGE);
 	point(&r, &irq, 0, 0x55, 1);
@@ -462,8 +458,7 @@ static void flags_are_told_apart(void **state)
 	struct rig r;
 
 	(void)state;
-	rig_open(&r, "plain", MODEL_LAZY, 1);
-	rig_start_ok(&r);
+	rig_run(&r, "plain", MODEL_LAZY, 1);
 	irt = &vtd_of(r.iommu->unit[0])->irt;
 	irq = take(&r, RIG_DEV, 1);
 	for (unsigned n = 0; n < 8; n++) {

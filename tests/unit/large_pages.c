@@ -311,8 +311,7 @@ static void tables_of_what_is_still_mapped_come_back(void **state)
 	for (set = 0; set < 1u << 6; set++) {
 		struct iommu_domain *domain;
 
-		rig_open(&r, "plain", MODEL_LAZY, 1);
-		rig_start_ok(&r);
+		rig_run(&r, "plain", MODEL_LAZY, 1);
 		domain = rig_mapped_domain(&r);
 		for (unsigned i = 0; i < 6; i++) {
 			/* Downwards too. */

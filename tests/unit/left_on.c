@@ -476,8 +476,7 @@ static void register_flushes_are_counted(void **state)
 	struct rig r;
 
 	(void)state;
-	rig_open(&r, "no-qi", MODEL_LAZY, 1);
-	rig_start_ok(&r);
+	rig_run(&r, "no-qi", MODEL_LAZY, 1);
 	OK(iommu_unit_stats(r.iommu, 0, &before));
 	/* The start flushes both as a whole. */
 	assert_true(before.context_flushes > 0);

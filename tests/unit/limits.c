@@ -103,8 +103,7 @@ static void shared_roots_must_fit(void **state)
 		struct rig_space space;
 		struct rig r;
 
-		rig_open(&r, row[n].kind, MODEL_LAZY, 1);
-		rig_start_ok(&r);
+		rig_run(&r, row[n].kind, MODEL_LAZY, 1);
 		rig_space_open(&space, &r);
 		if (row[n].offered == 3)
 			config.roots.levels3 = iommu_phys(space.root[3]);
@@ -202,8 +201,7 @@ static void formats_are_checked_by_bit(void **state)
 			wanted = IOMMU_OK;
 			break;
 		}
-		rig_open(&r, kind, MODEL_BENIGN, 1);
-		rig_start_ok(&r);
+		rig_run(&r, kind, MODEL_BENIGN, 1);
 		assert_int_equal(
 			iommu_shared_check(r.iommu, 0, &f, &why), wanted);
 		if (wanted == IOMMU_OK)

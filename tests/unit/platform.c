@@ -473,10 +473,7 @@ static void differences_are_named(void **state)
 	struct rig r;
 
 	(void)state;
-	rig_open_machine(&r,
-		model_create_pair(model_personality_find("no-ir"),
-			model_personality_find("non-coherent"), MODEL_LAZY, 0,
-			1, false));
+	rig_open_two(&r, "no-ir", "non-coherent", MODEL_LAZY);
 	rig_start_ok(&r);
 	words_start();
 	iommu_report_warnings(r.iommu, words_sink, NULL);
@@ -526,10 +523,7 @@ static void command_that_does_more_is_noticed(void **state)
 static void open_without_second(
 	struct rig *r, const char *second, uint8_t *structure, size_t *size)
 {
-	rig_open_machine(r,
-		model_create_pair(model_personality_find("plain"),
-			model_personality_find(second), MODEL_LAZY, 0, 1,
-			false));
+	rig_open_two(r, "plain", second, MODEL_LAZY);
 	*size = rig_take_unit_out(r, structure);
 	rig_start_ok(r);
 	assert_int_equal(iommu_unit_count(r->iommu), 1);

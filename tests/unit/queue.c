@@ -236,18 +236,14 @@ static void old_loss_is_not_forgotten(void **state)
 /** Two units are flushed together, one refuses: its part is repeated. */
 static void refusal_of_one_unit_of_two_is_repeated(void **state)
 {
-	const struct model_personality *kind = model_personality_find("plain");
-
 	(void)state;
 	for (unsigned k = 0; k < 4; k++) {
 		struct play p;
 
 		memset(&line, 0, sizeof(line));
 		memset(&p, 0, sizeof(p));
-		rig_open_machine(&p.r,
-			model_create_pair(kind, kind,
-				k & 1 ? MODEL_RANDOM : MODEL_LAZY, 0, 1,
-				false));
+		rig_open_two(&p.r, "plain", "plain",
+			k & 1 ? MODEL_RANDOM : MODEL_LAZY);
 		line.p = &p;
 		line.real = p.r.hooks;
 		p.r.hooks.reg_write = reg_write;

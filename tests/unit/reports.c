@@ -114,16 +114,14 @@ static void info_says_what_a_unit_lacks(void **state)
 	struct rig r;
 
 	(void)state;
-	rig_open(&r, "no-qi", MODEL_LAZY, 1);
-	rig_start_ok(&r);
+	rig_run(&r, "no-qi", MODEL_LAZY, 1);
 	ask(&r, iommu_report_info);
 	words_have(" invalidation: registers\n"
 		   " interrupt remapping: disabled\n");
 	ask(&r, iommu_report_queue);
 	words_have(" queue: off, registers are used\n");
 	rig_close(&r);
-	rig_open(&r, "no-psi", MODEL_LAZY, 1);
-	rig_start_ok(&r);
+	rig_run(&r, "no-psi", MODEL_LAZY, 1);
 	ask(&r, iommu_report_info);
 	words_have(" page-selective flush: no, at most 0 pages\n");
 	rig_close(&r);
@@ -235,8 +233,7 @@ static void stats_are_the_counters(void **state)
 	struct rig r;
 
 	(void)state;
-	rig_open(&r, "plain", MODEL_LAZY, 1);
-	rig_start_ok(&r);
+	rig_run(&r, "plain", MODEL_LAZY, 1);
 	domain = mapped_device(&r, RIG_DEV);
 	map(domain, 0x5000, 0x100000, 4096, RW);
 	OK(iommu_unmap_now(domain, iommu_iova(0x5000), 4096));
@@ -315,8 +312,7 @@ static void walk_shows_every_level(void **state)
 	struct rig r;
 
 	(void)state;
-	rig_open(&r, "plain", MODEL_LAZY, 1);
-	rig_start_ok(&r);
+	rig_run(&r, "plain", MODEL_LAZY, 1);
 	ask_walk(&r, RIG_DEV, 0x5000);
 	words_have(" not mapped\n");
 	domain = mapped_device(&r, RIG_DEV);
@@ -347,8 +343,7 @@ static void identity_walk_needs_no_table(void **state)
 	struct rig r;
 
 	(void)state;
-	rig_open(&r, "plain", MODEL_LAZY, 1);
-	rig_start_ok(&r);
+	rig_run(&r, "plain", MODEL_LAZY, 1);
 	OK(iommu_attach(
 		r.iommu, rig_id(RIG_DEV), iommu_domain_identity(r.iommu)));
 	ask_walk(&r, RIG_DEV, 0x123456);
@@ -366,8 +361,7 @@ static void tables_are_shown_in_stretches(void **state)
 	struct rig r;
 
 	(void)state;
-	rig_open(&r, "plain", MODEL_LAZY, 1);
-	rig_start_ok(&r);
+	rig_run(&r, "plain", MODEL_LAZY, 1);
 	ask_tables(&r, RIG_DEV, 9);
 	words_have(" blocked\n");
 	domain = mapped_device(&r, RIG_DEV);
@@ -403,8 +397,7 @@ static void last_stretch_ends_with_the_table(void **state)
 	struct rig r;
 
 	(void)state;
-	rig_open(&r, "plain", MODEL_LAZY, 1);
-	rig_start_ok(&r);
+	rig_run(&r, "plain", MODEL_LAZY, 1);
 	OK(iommu_domain_create(r.iommu, &config, &domain));
 	OK(iommu_attach(r.iommu, rig_id(RIG_DEV), domain));
 	map(domain, 0x7ffffff000, 0x100000, 0x1000, RW);
@@ -424,8 +417,7 @@ static void queue_is_named_by_its_physical_address(void **state)
 	struct rig r;
 
 	(void)state;
-	rig_open(&r, "plain", MODEL_BENIGN, 1);
-	rig_start_ok(&r);
+	rig_run(&r, "plain", MODEL_BENIGN, 1);
 	ask(&r, iommu_report_queue);
 	has_line(" queue: base 0x%jx, head 0x",
 		(uintmax_t)(model_read64(r.m, model_unit_base(r.m, 0) + IQA) &
@@ -458,8 +450,7 @@ static void who_has_no_entry_is_blocked(void **state)
 	struct rig r;
 
 	(void)state;
-	rig_open(&r, "plain", MODEL_BENIGN, 1);
-	rig_start_ok(&r);
+	rig_run(&r, "plain", MODEL_BENIGN, 1);
 	ask_walk(&r, RIG_BEHIND_PORT, 0x1000);
 	has_line(" not mapped");
 	ask_tables(&r, RIG_BEHIND_PORT, 4);
@@ -526,8 +517,7 @@ static void pages_are_booked(void **state)
 	void *virt;
 
 	(void)state;
-	rig_open(&r, "plain", MODEL_BENIGN, 1);
-	rig_start_ok(&r);
+	rig_run(&r, "plain", MODEL_BENIGN, 1);
 	domain = rig_mapped_domain(&r);
 	OK(iommu_dma_create(domain, &config, &dma));
 	for (unsigned order = 0; order < 4; order++) {
@@ -602,8 +592,7 @@ static void info_is_complete(void **state)
 	for (unsigned n = 0; n < sizeof(row) / sizeof(*row); n++) {
 		struct rig r;
 
-		rig_open(&r, row[n].kind, MODEL_LAZY, 1);
-		rig_start_ok(&r);
+		rig_run(&r, row[n].kind, MODEL_LAZY, 1);
 		ask(&r, iommu_report_info);
 		words_have(" default did = 1\n status = enabled\n\niommu@0x");
 		words_have(row[n].from_width);

@@ -142,13 +142,11 @@ static void storms_are_told(void **state)
 /** Of two units one cannot be flushed. */
 static void flushes_of_two_units_are_told(void **state)
 {
-	const struct model_personality *kind = model_personality_find("plain");
 	struct iommu_domain *domain;
 	struct rig r;
 
 	(void)state;
-	rig_open_machine(
-		&r, model_create_pair(kind, kind, MODEL_LAZY, 0, 1, false));
+	rig_open_two(&r, "plain", "plain", MODEL_LAZY);
 	listen(&r, true);
 	rig_start_ok(&r);
 	domain = attached_domain(&r);

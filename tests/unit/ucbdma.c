@@ -61,8 +61,7 @@ static const struct cbdma_bus bus = {bus_read, bus_write, bus_now};
 static void open_bench(struct bench *b)
 {
 	memset(b, 0, sizeof *b);
-	rig_open(&b->r, "skylake-sp", MODEL_LAZY, 1);
-	rig_start_ok(&b->r);
+	rig_run(&b->r, "skylake-sp", MODEL_LAZY, 1);
 	b->domain = rig_mapped_domain(&b->r);
 	OK(iommu_attach(b->r.iommu, rig_id(RIG_DEV), b->domain));
 	b->frames = model_page_alloc(b->r.m, ORDER, OWNER);

@@ -66,10 +66,7 @@ static void units_are_waited_for_together(void **state)
 	unsigned n;
 
 	(void)state;
-	rig_open_machine(&r,
-		model_create_pair(model_personality_find("plain"),
-			model_personality_find("plain"), MODEL_LAZY, 0, 1,
-			false));
+	rig_open_two(&r, "plain", "plain", MODEL_LAZY);
 	plain_write = r.hooks.reg_write;
 	plain_relax = r.hooks.relax;
 	r.hooks.reg_write = write_noting;
@@ -165,8 +162,7 @@ static void queue_can_be_switched_off_from_the_start(void **state)
 	struct rig r;
 
 	(void)state;
-	rig_open(&r, "self-flushing", MODEL_LAZY, 1);
-	rig_start_ok(&r);
+	rig_run(&r, "self-flushing", MODEL_LAZY, 1);
 	base = model_unit_base(r.m, 0);
 	model_write32(r.m, base + GCMD, TES | IRES);
 	model_advance(r.m, 100000);
@@ -314,8 +310,7 @@ static void queue_starts_at_its_first_slot(void **state)
 	for (unsigned n = 0; n < 5; n++) {
 		uint64_t tail;
 
-		rig_open(&r, "plain", MODEL_LAZY, 1);
-		rig_start_ok(&r);
+		rig_run(&r, "plain", MODEL_LAZY, 1);
 		domain = rig_mapped_domain(&r);
 		OK(iommu_attach(r.iommu, rig_id(RIG_DEV), domain));
 		for (unsigned i = 0; i < 40 * n; i++)

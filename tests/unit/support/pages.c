@@ -12,8 +12,7 @@
 
 void pages_open(struct pages *p, const char *kind, enum model_mode mode)
 {
-	rig_open(&p->r, kind, mode, 1);
-	rig_start_ok(&p->r);
+	rig_run(&p->r, kind, mode, 1);
 	p->domain = rig_mapped_domain(&p->r);
 	iommu_batch_init(&p->batch, p->domain);
 	OK(iommu_attach(p->r.iommu, rig_id(RIG_DEV), p->domain));

@@ -27,6 +27,37 @@ void rig_open(
 	rig_open_machine(r, model_create_simple(kind, mode, seed));
 }
 
+void rig_open_two(struct rig *r, const char *first, const char *second,
+	enum model_mode mode)
+{
+	rig_open_machine(r,
+		model_create_pair(model_personality_find(first),
+			model_personality_find(second), mode, 0, 1, false));
+}
+
+void rig_open_row(
+	struct rig *r, const char *kind, unsigned count, bool with_tlbs)
+{
+	struct model_function_desc functions[32] = {
+		{.bdf = 0, .kind = MODEL_CONVENTIONAL, .unit = -1}};
+	struct model_unit_desc unit = {
+		.kind = model_personality_find(kind), .include_all = true};
+	struct model_desc desc = {.seed = 1,
+		.mode = MODEL_LAZY,
+		.units = &unit,
+		.unit_count = 1,
+		.functions = functions,
+		.function_count = count + 1};
+
+	assert_true(count < 32);
+	for (unsigned n = 1; n <= count; n++)
+		functions[n] = (struct model_function_desc){.bdf = RIG_ROW(n),
+			.kind = MODEL_INTEGRATED,
+			.unit = -1,
+			.ats = with_tlbs};
+	rig_open_machine(r, model_create(&desc));
+}
+
 enum iommu_status rig_discover(struct rig *r)
 {
 	enum iommu_status s;
@@ -51,6 +82,13 @@ void rig_start_ok(struct rig *r)
 	if (s != IOMMU_OK)
 		fail_msg("%s: %s", iommu_status_text(s),
 			r->iommu ? iommu_reason(r->iommu) : "-");
+}
+
+void rig_run(
+	struct rig *r, const char *kind, enum model_mode mode, uint64_t seed)
+{
+	rig_open(r, kind, mode, seed);
+	rig_start_ok(r);
 }
 
 void rig_check(struct rig *r)

@@ -19,6 +19,9 @@
 /** A call of the library that has to succeed. */
 #define OK(call) assert_int_equal(call, IOMMU_OK)
 
+/** Functions of the machine of rig_open_row(). */
+#define RIG_ROW(n) MODEL_BDF(0, n, 0)
+
 struct rig {
 	struct model *m;
 	struct model_host host;
@@ -33,6 +36,16 @@ struct rig {
  *  defaults and may be changed before rig_start(). */
 void rig_open(
 	struct rig *r, const char *kind, enum model_mode mode, uint64_t seed);
+/** The same, started. */
+void rig_run(
+	struct rig *r, const char *kind, enum model_mode mode, uint64_t seed);
+/** A machine of two units: RIG_OTHER and bus 2 are behind the second. */
+void rig_open_two(struct rig *r, const char *first, const char *second,
+	enum model_mode mode);
+/** A lazy machine of one unit, with integrated devices RIG_ROW(1) to
+ *  RIG_ROW(count), with TLBs of their own or without. */
+void rig_open_row(
+	struct rig *r, const char *kind, unsigned count, bool with_tlbs);
 /** The same on a machine that exists; the rig owns it from now on. */
 void rig_open_machine(struct rig *r, struct model *m);
 /** Creates the instance and discovers. Returns the first status that is not
