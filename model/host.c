@@ -327,7 +327,6 @@ void model_host_init(
 unsigned model_host_check_leaks(struct model_host *h)
 {
 	size_t pages = model_pages_in_use(h->m, MODEL_OWNER_DRIVER);
-	unsigned kinds = 0;
 
 	if (pages)
 		blame(h->m, NULL, MODEL_V_FREE, "-", "%zu pages are left",
@@ -338,6 +337,5 @@ unsigned model_host_check_leaks(struct model_host *h)
 	if (h->locks_held)
 		blame(h->m, NULL, MODEL_V_WAIT, "-", "%d locks are left",
 			h->locks_held);
-	kinds = (pages != 0) + (h->maps != 0) + (h->locks_held != 0);
-	return kinds;
+	return (pages != 0) + (h->maps != 0) + (h->locks_held != 0);
 }

@@ -56,6 +56,9 @@ static bool unit_waits(const struct unit *u)
  */
 static void blame_endless_wait(struct unit *u)
 {
+	uint64_t *const due[] = {&u->gcmd_due, &u->cc_due, &u->iotlb_due,
+		&u->pmen_due, &u->wait_due, &u->queue_due};
+
 	if (!u->hung_since)
 		u->hung_since = u->m->now;
 	if (u->m->now - u->hung_since < 600000000000ull || u->blamed_wait)
@@ -64,18 +67,9 @@ static void blame_endless_wait(struct unit *u)
 	blame(u->m, u, MODEL_V_WAIT, "11.4.4.1",
 		"the driver polls without a deadline");
 	u->hung = false;
-	if (u->gcmd_due)
-		u->gcmd_due = 1;
-	if (u->cc_due)
-		u->cc_due = 1;
-	if (u->iotlb_due)
-		u->iotlb_due = 1;
-	if (u->pmen_due)
-		u->pmen_due = 1;
-	if (u->wait_due)
-		u->wait_due = 1;
-	if (u->queue_due)
-		u->queue_due = 1;
+	for (size_t i = 0; i < sizeof due / sizeof due[0]; i++)
+		if (*due[i])
+			*due[i] = u->m->now;
 }
 
 static void run_units(struct model *m)

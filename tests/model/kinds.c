@@ -98,7 +98,8 @@ static void widths_go_together(void **state)
 {
 	static const uint8_t tops[] = {
 		[2] = 39, [4] = 48, [6] = 48, [8] = 57, [12] = 57, [14] = 57};
-	unsigned widths[16] = {0}, sizes[4] = {0}, equal = 0, most = 0;
+	unsigned widths[16] = {0}, sizes[4] = {0}, equal[16] = {0},
+		 most[16] = {0};
 
 	(void)state;
 	for (uint64_t seed = 0; seed < KINDS; seed++) {
@@ -111,13 +112,16 @@ static void widths_go_together(void **state)
 		assert_true(p.haw <= tops[sagaw]);
 		widths[sagaw]++;
 		sizes[CAP_SSLPS(p.cap)]++;
-		equal += mgaw == p.haw;
-		most += mgaw == tops[sagaw];
+		equal[sagaw] += mgaw == p.haw;
+		most[sagaw] += mgaw == tops[sagaw];
 	}
-	for (unsigned n = 2; n <= 14; n++)
+	for (unsigned n = 2; n <= 14; n++) {
 		assert_int_equal(!widths[n], !tops[n]);
+		assert_true(!tops[n] ||
+			(equal[n] && equal[n] < widths[n] && most[n] &&
+				most[n] < widths[n]));
+	}
 	assert_true(sizes[0] && sizes[1] && !sizes[2] && sizes[3]);
-	assert_true(equal && equal < KINDS && most && most < KINDS);
 }
 
 /* Each comes with and without the other, unless one needs the other. */
