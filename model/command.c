@@ -6,6 +6,12 @@
  */
 #include "internal.h"
 
+/* The next one has to wait for it (VT-d 11.4.4.1, 11.4.8.1). */
+bool command_pending(const struct unit *u)
+{
+	return u->gcmd_due || u->cc_due || u->iotlb_due || u->pmen_due;
+}
+
 static void check_global(struct unit *u, uint32_t value, uint32_t changed)
 {
 	struct model *m = u->m;
@@ -16,7 +22,7 @@ static void check_global(struct unit *u, uint32_t value, uint32_t changed)
 			"GCMD %#x does more than one thing (change %#x, "
 			"one-shot %#x)",
 			value, changed, shots);
-	if (u->gcmd_due || u->cc_due || u->iotlb_due)
+	if (command_pending(u))
 		blame(m, u, MODEL_V_COMMAND, "11.4.4.1",
 			"GCMD written while a command is in flight");
 	if ((value & changed & G_TE) && !u->root_set &&
@@ -182,6 +188,8 @@ static void finish_global(struct unit *u)
 		u->r[R_GSTS] = (u->r[R_GSTS] & ~G_CFI) | (levels & G_CFI);
 	if (bits & G_TE)
 		switch_translation(u, levels & G_TE);
+	if ((u->r[R_GSTS] & G_TE) && !u->ttm)
+		table_page(u, u->root, &(struct page){.role = ROLE_ROOT});
 	if ((u->m->flags & MODEL_EAGER) && (u->r[R_GSTS] & G_TE))
 		prefetch_unit(u);
 }

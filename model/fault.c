@@ -167,5 +167,11 @@ void frcd_write(struct unit *u, unsigned off, bool wide, uint64_t value)
 		return;
 	}
 	*word &= ~BIT(63);
+	/* The other fields mean something only while F is set (VT-d 11.4.7.5):
+	 * whoever reads them now gets the wrong device. */
+	if (u->m->mode != MODEL_BENIGN) {
+		u->frcd[off / 16][0] = ~u->frcd[off / 16][0] & PAGE_BASE;
+		*word ^= MASK(15, 0);
+	}
 	update_ppf(u);
 }

@@ -450,6 +450,7 @@ unsigned check_caches(struct model *m);
 
 /* registers.c, command.c */
 void unit_registers_reset(struct unit *u);
+bool command_pending(const struct unit *u);
 void command_global(struct unit *u, uint32_t value);
 void command_context(struct unit *u);
 void command_iotlb(struct unit *u);

@@ -346,6 +346,18 @@ unsigned check_caches(struct model *m)
 	return found;
 }
 
+/* Whoever was there before may have let them through (VT-d 5.1.4). */
+static unsigned check_old_format(struct unit *u)
+{
+	uint64_t gsts = u->r[R_GSTS];
+
+	if (!(gsts & G_IRE) || !(gsts & G_CFI) || u->eime)
+		return 0;
+	blame(u->m, u, MODEL_V_INTERRUPT, "5.1.4",
+		"compatibility-format interrupts are let through");
+	return 1;
+}
+
 unsigned model_checkpoint(struct model *m)
 {
 	unsigned found;
@@ -364,11 +376,12 @@ unsigned model_checkpoint(struct model *m)
 			blame(m, u, MODEL_V_ORDER, "6.5.2.8",
 				"flushes queued without a wait behind them");
 		}
-		if (u->gcmd_due || u->cc_due || u->iotlb_due) {
+		if (command_pending(u)) {
 			found++;
 			blame(m, u, MODEL_V_COMMAND, "11.4.4",
 				"a command is still in flight");
 		}
+		found += check_old_format(u);
 	}
 	leave(m);
 	return found;

@@ -217,6 +217,8 @@ static void leave_on(struct unit *u)
 	}
 	if (remap) {
 		u->r[R_GSTS] |= G_IRE | G_IRTP;
+		if (!(u->quirks & MODEL_QUIRK_CFI_IGNORED))
+			u->r[R_GSTS] |= G_CFI;
 		u->irt = m->secret;
 		u->irt_set = true;
 		u->irt_entries = 256;

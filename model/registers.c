@@ -198,7 +198,9 @@ static void check_bits(struct unit *u, int r, uint64_t value, uint64_t lanes)
 		ignored = CTL_IP;
 	else if (r == R_PMEN)
 		ignored = PMEN_PRS;
-	if (d->rw && (value & lanes & ~(defined | ignored)))
+	else if (r == R_FSTS)
+		ignored = MASK(15, 7) | FSTS_PPF; /* bit 7 was PRO once */
+	if ((d->rw | d->w1c) && (value & lanes & ~(defined | ignored)))
 		blame(u->m, u, MODEL_V_RESERVED, "11.2",
 			"%s written with reserved bits %#llx", d->name,
 			(unsigned long long)(value & lanes &
@@ -219,7 +221,7 @@ static void check_state(struct unit *u, int r)
 {
 	uint64_t gsts = u->r[R_GSTS];
 
-	if ((u->gcmd_due || u->cc_due || u->iotlb_due) &&
+	if (command_pending(u) &&
 		(r == R_CCMD || r == R_IOTLB || r == R_IVA || r == R_PMEN))
 		blame(u->m, u, MODEL_V_COMMAND, "11.4.4",
 			"%s written while a command is in flight",

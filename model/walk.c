@@ -47,6 +47,13 @@ static unsigned root_check(struct unit *u, uint64_t lo, uint64_t hi)
 	return 0;
 }
 
+/* From now on the unit may read any entry of the table. */
+static void note_contexts(struct unit *u, unsigned bus, uint64_t root)
+{
+	table_page(u, root & PAGE_BASE,
+		&(struct page){.role = ROLE_CONTEXT, .iova = bus});
+}
+
 static struct croot *root_entry(struct unit *u, unsigned bus)
 {
 	struct croot *c = &u->croot[bus];
@@ -66,6 +73,8 @@ static struct croot *root_entry(struct unit *u, unsigned bus)
 	c->lo = e[0];
 	c->hi = e[1];
 	c->fault = (uint8_t)root_check(u, c->lo, c->hi);
+	if (!c->fault)
+		note_contexts(u, bus, c->lo);
 	if (u->m->mode != MODEL_BENIGN && (!c->fault || remembers_failures(u)))
 		c->valid = 1;
 	return c;
@@ -148,8 +157,6 @@ static void context_entry(struct unit *u, uint16_t sid, struct cctx *out)
 		out->fault = F_CTX_ACCESS;
 		return;
 	}
-	table_page(u, table,
-		&(struct page){.role = ROLE_CONTEXT, .iova = sid >> 8});
 	out->lo = e[0];
 	out->hi = e[1];
 	out->fault = (uint8_t)context_check(u, sid, e[0], e[1]);

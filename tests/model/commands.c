@@ -52,6 +52,28 @@ static void done_at_once_where_the_unit_forgives(void **state)
 	mini_close(&d, true);
 }
 
+/* The next command has to wait for it (VT-d 11.4.8.1). */
+static void nothing_while_protection_changes(void **state)
+{
+	(void)state;
+	for (unsigned what = 0; what < 4; what++) {
+		uint32_t kept;
+
+		cold("protected-regions");
+		kept = mini_read32(&d, PMEN);
+		mini_write32(&d, PMEN, kept | (uint32_t)PMEN_EPM);
+		if (what == 0)
+			mini_write32(&d, PMEN, kept);
+		else if (what == 1)
+			mini_write32(&d, GCMD, G_QIE);
+		else if (what == 2)
+			mini_write64(&d, CCMD, CCMD_ICC | 1ull << 61);
+		else
+			assert_int_equal(model_checkpoint(d.m), 1);
+		expect(MODEL_V_COMMAND);
+	}
+}
+
 static void protection_begins_and_ends_late(void **state)
 {
 	uint32_t kept;
@@ -522,6 +544,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(done_at_once_where_the_unit_forgives),
+		T(nothing_while_protection_changes),
 		T(protection_begins_and_ends_late),
 		T(nothing_is_left_to_wait_for),
 		T(no_command_beside_a_flush),

@@ -97,6 +97,34 @@ static void compatibility_format_let_through(void **state)
 	expect_at_checkpoint(MODEL_V_INTERRUPT);
 }
 
+/* An owner before may have let them through: the driver has to look. */
+static void compatibility_format_inherited(void **state)
+{
+	(void)state;
+	mini_open(&d,
+		model_create_usual(model_personality_find("plain"), MODEL_LAZY,
+			0, 1, true));
+	assert_true(mini_read32(&d, GSTS) & G_CFI);
+	mini_command(&d, G_IRE, false);
+	model_violations_clear(d.m);
+	mini_close(&d, true);
+	ready("plain");
+	mini_start_interrupts(&d);
+	mini_command(&d, G_CFI, true);
+	model_violations_clear(d.m);
+	assert_int_equal(model_checkpoint(d.m), 1);
+	only(MODEL_V_INTERRUPT);
+	model_violations_clear(d.m);
+	mini_command(&d, G_CFI, false);
+	assert_int_equal(model_checkpoint(d.m), 0);
+	/* Without remapping there is no other format. */
+	mini_command(&d, G_IRE, false);
+	mini_command(&d, G_CFI, true);
+	model_violations_clear(d.m);
+	assert_int_equal(model_checkpoint(d.m), 0);
+	mini_close(&d, true);
+}
+
 static void wide_ids_need_eim(void **state)
 {
 	(void)state;
@@ -547,6 +575,7 @@ int main(void)
 		T(interrupt_attacks_are_refused),
 		T(entry_open_to_all),
 		T(compatibility_format_let_through),
+		T(compatibility_format_inherited),
 		T(wide_ids_need_eim),
 		T(interrupt_entry_without_flush),
 		T(interrupt_entry_with_flush),

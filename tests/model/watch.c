@@ -250,6 +250,27 @@ static void texts_name_the_entry(void **state)
 	mini_close(&d, false);
 }
 
+/* Once the unit may read a table, it may do so at any moment: the tables need
+ * not have been used (VT-d 9.3). */
+static void tables_are_seen_before_they_are_used(void **state)
+{
+	uint64_t slot;
+
+	(void)state;
+	for (unsigned eager = 0; eager < 2; eager++) {
+		with_functions("plain", MODEL_WATCH | (eager ? MODEL_EAGER : 0),
+			NULL, 0);
+		mini_start(&d);
+		slot = mini_context(&d, DEV);
+		if (!eager)
+			can_write(OTHER, 0);
+		mini_store(&d, slot, mini_page(&d) | 1);
+		mini_store(&d, slot + 8, 5ull << 8 | 2);
+		assert_true(model_violations_of(d.m, MODEL_V_CHANGE) > 0);
+		mini_close(&d, false);
+	}
+}
+
 /* ---- walking ahead --------------------------------------------------------
  */
 
@@ -461,6 +482,7 @@ int main(void)
 		T(page_that_is_a_table_again),
 		T(store_across_two_tables),
 		T(texts_name_the_entry),
+		T(tables_are_seen_before_they_are_used),
 		T(second_unit_walks_at_once),
 		T(new_context_entry_is_walked_at_once),
 		T(nothing_is_walked_for_pass_through),
