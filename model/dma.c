@@ -283,67 +283,58 @@ static struct request start(struct model *m, uint16_t segment, uint16_t bdf,
 		.path = path};
 }
 
+static enum model_dma_status carry_out(
+	struct request *r, uint64_t iova, void *buf, size_t len)
+{
+	enum model_dma_status s;
+
+	enter(r->m);
+	s = request(r, iova, buf, len);
+	leave(r->m);
+	return s;
+}
+
 enum model_dma_status model_dma_read(struct model *m, uint16_t segment,
 	uint16_t bdf, uint64_t iova, void *buf, size_t len)
 {
 	struct request r = start(m, segment, bdf, ACC_READ, UNTRANSLATED);
-	enum model_dma_status s;
 
-	enter(m);
-	s = request(&r, iova, buf, len);
-	leave(m);
-	return s;
+	return carry_out(&r, iova, buf, len);
 }
 
 enum model_dma_status model_dma_write(struct model *m, uint16_t segment,
 	uint16_t bdf, uint64_t iova, const void *buf, size_t len)
 {
 	struct request r = start(m, segment, bdf, ACC_WRITE, UNTRANSLATED);
-	enum model_dma_status s;
 
-	enter(m);
-	s = request(&r, iova, (void *)(uintptr_t)buf, len);
-	leave(m);
-	return s;
+	return carry_out(&r, iova, (void *)(uintptr_t)buf, len);
 }
 
 enum model_dma_status model_dma_post(struct model *m, uint16_t segment,
 	uint16_t bdf, uint64_t iova, const void *buf, size_t len)
 {
 	struct request r = start(m, segment, bdf, ACC_WRITE, UNTRANSLATED);
-	enum model_dma_status s;
 
-	enter(m);
 	r.post = true;
-	s = request(&r, iova, (void *)(uintptr_t)buf, len);
-	leave(m);
-	return s;
+	return carry_out(&r, iova, (void *)(uintptr_t)buf, len);
 }
 
 enum model_dma_status model_dma_read_late(struct model *m, uint16_t segment,
 	uint16_t bdf, uint64_t iova, size_t len)
 {
 	struct request r = start(m, segment, bdf, ACC_READ, UNTRANSLATED);
-	enum model_dma_status s;
 
-	enter(m);
 	r.post = true;
-	s = request(&r, iova, NULL, len);
-	leave(m);
-	return s;
+	return carry_out(&r, iova, NULL, len);
 }
 
 enum model_dma_status model_dma_zero_read(
 	struct model *m, uint16_t segment, uint16_t bdf, uint64_t iova)
 {
 	struct request r = start(m, segment, bdf, ACC_ZERO, UNTRANSLATED);
-	enum model_dma_status s;
 	uint8_t byte;
 
-	enter(m);
-	s = request(&r, iova, &byte, 1);
-	leave(m);
-	return s;
+	return carry_out(&r, iova, &byte, 1);
 }
 
 enum model_dma_status model_dma_atomic(struct model *m, uint16_t segment,

@@ -161,12 +161,20 @@ static void check_device(struct device *d, struct slot *s, uint64_t addr)
 			s->mapped ? s->prot : -1, *byte_of(s));
 }
 
+/** Small or huge, and where it lies. */
+static struct slot *slot_of(struct world *w, unsigned n, uint64_t *out_addr)
+{
+	bool huge = n >= SLOTS;
+
+	*out_addr = huge ? huge_addr(n - SLOTS) : slot_addr(n);
+	return huge ? &w->huge[n - SLOTS] : &w->slots[n];
+}
+
 static void check_slot(unsigned space, unsigned slot)
 {
 	struct world *w = &worlds[space];
-	bool huge = slot >= SLOTS;
-	struct slot *s = huge ? &w->huge[slot - SLOTS] : &w->slots[slot];
-	uint64_t addr = huge ? huge_addr(slot - SLOTS) : slot_addr(slot);
+	uint64_t addr;
+	struct slot *s = slot_of(w, slot, &addr);
 
 	if (any(4))
 		check_cpu(w, s, addr);
@@ -438,10 +446,8 @@ static void do_attach(struct world *w)
 
 static void do_cpu_write(struct world *w)
 {
-	unsigned n = any(SLOTS + HUGE_SLOTS);
-	bool huge = n >= SLOTS;
-	struct slot *s = huge ? &w->huge[n - SLOTS] : &w->slots[n];
-	uint64_t addr = huge ? huge_addr(n - SLOTS) : slot_addr(n);
+	uint64_t addr;
+	struct slot *s = slot_of(w, any(SLOTS + HUGE_SLOTS), &addr);
 	uint8_t value = (uint8_t)any(256);
 	int want = !s->mapped ? -EFAULT : s->prot & PROT_WRITE ? 0 : -EACCES;
 
@@ -453,10 +459,8 @@ static void do_cpu_write(struct world *w)
 
 static void do_device_write(struct world *w)
 {
-	unsigned n = any(SLOTS + HUGE_SLOTS);
-	bool huge = n >= SLOTS;
-	struct slot *s = huge ? &w->huge[n - SLOTS] : &w->slots[n];
-	uint64_t addr = huge ? huge_addr(n - SLOTS) : slot_addr(n);
+	uint64_t addr;
+	struct slot *s = slot_of(w, any(SLOTS + HUGE_SLOTS), &addr);
 	uint8_t value = (uint8_t)any(256);
 
 	for (unsigned i = 0; i < DEVICES; i++) {

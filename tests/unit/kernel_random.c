@@ -9,18 +9,7 @@
 #include <cmocka.h>
 
 #include "kernel/lib/random.c"
-
-void spin_lock(struct spinlock *l)
-{
-	assert_false(l->held);
-	l->held = 1;
-}
-
-void spin_unlock(struct spinlock *l)
-{
-	assert_true(l->held);
-	l->held = 0;
-}
+#include "support/spin_locks.h"
 
 static void first_words_are_those_of_chacha20(void **state)
 {

@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include "check.h"
 #include "udev.h"
 #include "edu.h"
 
@@ -41,10 +42,6 @@ extern const struct attack address_attacks[], change_attacks[], life_attacks[],
 extern struct udev target;
 extern volatile void *edu; /* its registers, after take() */
 extern const char *own_name;
-
-_Noreturn void failed(const char *file, int line, const char *what);
-#define CHECK(condition) \
-	((condition) ? (void)0 : failed(__FILE__, __LINE__, #condition))
 
 /* The device becomes this process's, its registers are mapped. */
 void take(void);

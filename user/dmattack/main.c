@@ -21,16 +21,6 @@ static const struct attack *const tables[] = {
 	storm_attacks,
 };
 
-void failed(const char *file, int line, const char *what)
-{
-	const char *name = strrchr(file, '/');
-
-	printf("  %s:%d: not so: %s (errno %d)\n", name ? name + 1 : file, line,
-		what, errno);
-	fflush(stdout);
-	_exit(1);
-}
-
 static int new_fault_lines(int wait_ms);
 
 void take(void)

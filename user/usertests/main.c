@@ -22,16 +22,6 @@ static const struct test *const tables[] = {
 	event_tests,
 };
 
-void failed(const char *file, int line, const char *what)
-{
-	const char *name = strrchr(file, '/');
-
-	printf("  %s:%d: not so: %s (errno %d)\n", name ? name + 1 : file, line,
-		what, errno);
-	fflush(stdout);
-	_exit(1);
-}
-
 int in_child(void (*f)(void *), void *arg)
 {
 	int status;

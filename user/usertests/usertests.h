@@ -22,6 +22,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "check.h"
 
 struct test {
 	const char *name;
@@ -35,10 +36,6 @@ extern const struct test pointer_tests[], memory_tests[], cpu_tests[],
 	limit_tests[], event_tests[];
 
 #define PAGE 4096ul
-
-_Noreturn void failed(const char *file, int line, const char *what);
-#define CHECK(condition) \
-	((condition) ? (void)0 : failed(__FILE__, __LINE__, #condition))
 
 /* Runs f(arg) in a child; its wait status. The child exits 0 if f returns. */
 int in_child(void (*f)(void *), void *arg);
