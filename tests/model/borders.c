@@ -290,7 +290,7 @@ static void ring_goes_round(void **state)
 	(void)state;
 	ready("plain");
 	for (unsigned i = 0; i < 600; i++)
-		mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
+		flush_domain();
 	/* No wait asked for an event. */
 	assert_int_equal(mini_read32(&d, ICS), 0);
 	mini_close(&d, true);
@@ -613,9 +613,9 @@ static void first_function_loses_its_memory(void **state)
 	model_device_needs(d.m, 0, first, frame, frame + 0xfff);
 	model_advance(d.m, 10000);
 	assert_int_equal(model_violation_count(d.m), 0);
-	mini_store(&d, mini_context(&d, first), 0);
+	take_context(first);
 	mini_flush_context(&d, GRAN_NARROW, DID, first);
-	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
+	flush_domain();
 	expect(MODEL_V_NEEDED);
 }
 

@@ -435,7 +435,7 @@ static void what_switches_a_device_tlb(void **state)
 		assert_true(model_ats_request(d.m, 0, ATS, 0x10000, true));
 		/* Remembered, and so reached. */
 		set_leaf(0x10000, 0);
-		mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
+		flush_domain();
 		for (unsigned bit = 0; bit < 15; bit++)
 			model_pci_write(d.m, 0, 0, (uint8_t)ATS, 0x106, 2,
 				0x8000 | 1u << bit);

@@ -27,7 +27,7 @@ static void done_at_once_where_the_unit_forgives(void **state)
 
 	(void)state;
 	forgiving("no-qi");
-	mini_store(&d, mini_context(&d, DEV), 0);
+	take_context(DEV);
 	assert_true(can_write(DEV, 0x10000));
 	mini_write64(&d, CCMD, CCMD_ICC | 1ull << 61);
 	assert_false(can_write(DEV, 0x10000));
@@ -185,7 +185,7 @@ static void register_flush_beside_the_queue_does_nothing(void **state)
 {
 	(void)state;
 	ready("plain");
-	mini_store(&d, mini_context(&d, DEV), 0);
+	take_context(DEV);
 	mini_write64(&d, CCMD, CCMD_ICC | 1ull << 61);
 	model_advance(d.m, 100000);
 	assert_true(can_write(DEV, 0x10000));
@@ -233,7 +233,7 @@ static void flush_written_in_two_halves(void **state)
 {
 	(void)state;
 	ready("no-qi");
-	mini_store(&d, mini_context(&d, DEV), 0);
+	take_context(DEV);
 	mini_write32(&d, CCMD, DID);
 	model_advance(d.m, 100000);
 	assert_true(can_write(DEV, 0x10000));
@@ -451,7 +451,7 @@ static void time_out_takes_other_flushes_along(void **state)
 	ats_on(ATS);
 	assert_true(model_ats_request(d.m, 0, ATS, 0x10000, true));
 	set_leaf(0x10000, 0);
-	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
+	flush_domain();
 	model_ats_behave(d.m, 0, DEV, MODEL_ATS_NEVER);
 	mini_queue(&d, DESC_DEVTLB | (uint64_t)DEV << 32, 0x10000);
 	mini_queue(&d, DESC_DEVTLB | (uint64_t)ATS << 32, 0x10000);

@@ -154,11 +154,10 @@ static void clear_first_then_rewrite(void **state)
 	slot = mini_context(&d, DEV);
 	mini_store(&d, slot, 0);
 	mini_flush_context(&d, GRAN_NARROW, DID, DEV);
-	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
+	flush_domain();
 	mini_store(&d, slot + 8, 6ull << 8 | 2);
 	mini_store(&d, slot, mini_page(&d) | 1);
-	assert_int_equal(model_checkpoint(d.m), 0);
-	mini_close(&d, true);
+	expect_nothing();
 }
 
 static void page_size_changed_in_one_step(void **state)

@@ -17,7 +17,7 @@ static void frame_freed_before_flush(void **state)
 	ready("plain");
 	set_leaf(0x10000, 0);
 	model_page_free(d.m, frame, 0);
-	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
+	flush_domain();
 	expect_at_checkpoint(MODEL_V_FREE);
 }
 
@@ -33,7 +33,7 @@ static void frame_in_a_large_page_freed_before_flush(void **state)
 	assert_true(can_write(DEV, 0x40001000));
 	mini_store(&d, slot, 0);
 	model_page_free(d.m, run + 0x5000, 0);
-	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
+	flush_domain();
 	expect_at_checkpoint(MODEL_V_FREE);
 }
 
@@ -47,7 +47,7 @@ static void table_freed_before_flush(void **state)
 	table = *(uint64_t *)model_ptr(d.m, slot) & ~0xfffull;
 	mini_store(&d, slot, 0);
 	model_page_free(d.m, table, 0);
-	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
+	flush_domain();
 	expect_at_checkpoint(MODEL_V_FREE);
 }
 
@@ -55,10 +55,10 @@ static void top_table_freed_while_a_context_leads_to_it(void **state)
 {
 	(void)state;
 	ready("plain");
-	mini_store(&d, mini_context(&d, DEV), 0);
+	take_context(DEV);
 	model_page_free(d.m, top, 0);
 	mini_flush_context(&d, GRAN_NARROW, DID, DEV);
-	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
+	flush_domain();
 	expect_at_checkpoint(MODEL_V_FREE);
 }
 
@@ -308,7 +308,7 @@ static void flush_drains_its_own_domain_and_pages(void **state)
 	assert_int_equal(model_posted(d.m), 3);
 	mini_flush_iotlb(&d, GRAN_NARROW, DID, 0x10000, 0, false);
 	assert_int_equal(model_posted(d.m), 1);
-	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
+	flush_domain();
 	assert_int_equal(model_posted(d.m), 1);
 	mini_flush_iotlb(&d, GRAN_GLOBAL, 0, 0, 0, false);
 	assert_int_equal(model_posted(d.m), 0);
@@ -346,7 +346,7 @@ static void more_writes_than_fit_push_the_first(void **state)
 	assert_int_equal(model_posted(d.m), 4096);
 	assert_int_equal(*(uint64_t *)model_ptr(d.m, frame + 8), 1);
 	/* They land in their order: the last one stays. */
-	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
+	flush_domain();
 	assert_int_equal(*(uint64_t *)model_ptr(d.m, frame), 4097);
 	for (unsigned i = 1; i < 512; i++)
 		assert_int_equal(

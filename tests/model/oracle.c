@@ -183,8 +183,7 @@ static void contexts_that_a_flush_leaves(void **state)
 		mini_flush_context(&d, GRAN_GLOBAL, 0, 0);
 		mini_flush_iotlb(&d, GRAN_GLOBAL, 0, 0, 0, false);
 	}
-	assert_int_equal(model_checkpoint(d.m), 0);
-	mini_close(&d, true);
+	expect_nothing();
 }
 
 /* ---- interrupt entries -----------------------------------------------------
@@ -224,8 +223,7 @@ static void interrupt_entries_that_a_flush_leaves(void **state)
 				!global && i >> mask != first >> mask);
 		mini_flush_irte(&d, true, 0);
 	}
-	assert_int_equal(model_checkpoint(d.m), 0);
-	mini_close(&d, true);
+	expect_nothing();
 }
 
 /* ---- memory -----------------------------------------------------------------

@@ -110,7 +110,7 @@ static void domain_zero_owes_its_flush_too(void **state)
 	ready("plain");
 	mini_attach(&d, OTHER, mini_page(&d), 0, TT_SS);
 	assert_false(can_write(OTHER, 0x10000));
-	mini_store(&d, mini_context(&d, OTHER), 0);
+	take_context(OTHER);
 	mini_flush_context(&d, GRAN_GLOBAL, 0, 0);
 	assert_int_equal(model_checkpoint(d.m), 1);
 	mini_flush_iotlb(&d, GRAN_GLOBAL, 0, 0, 0, false);
@@ -122,7 +122,7 @@ static void domain_zero_owes_its_flush_too(void **state)
 
 static void change_context_of(uint16_t dev, uint16_t did)
 {
-	mini_store(&d, mini_context(&d, dev), 0);
+	take_context(dev);
 	mini_flush_context(&d, GRAN_NARROW, did, dev);
 }
 
@@ -130,7 +130,7 @@ static void flush_before_the_change_is_none(void **state)
 {
 	(void)state;
 	ready("plain");
-	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
+	flush_domain();
 	change_context_of(DEV, DID);
 	expect_at_checkpoint(MODEL_V_STALE);
 }
@@ -141,9 +141,9 @@ static void early_for_one_domain_is_not_for_another(void **state)
 	ready("plain");
 	mini_attach(&d, OTHER, mini_page(&d), DID + 1, TT_SS);
 	assert_false(can_write(OTHER, 0x10000));
-	mini_store(&d, mini_context(&d, OTHER), 0);
+	take_context(OTHER);
 	/* Of the two only the other one's context is old. */
-	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
+	flush_domain();
 	mini_flush_context(&d, GRAN_NARROW, DID + 1, OTHER);
 	mini_flush_iotlb(&d, GRAN_DOMAIN, DID + 1, 0, 0, false);
 	change_context_of(DEV, DID);
@@ -156,8 +156,8 @@ static void too_early_on_any_bus(void **state)
 	ready("plain");
 	mini_attach(&d, FAR, top, DID, TT_SS);
 	assert_true(can_write(FAR, 0x10000));
-	mini_store(&d, mini_context(&d, FAR), 0);
-	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
+	take_context(FAR);
+	flush_domain();
 	mini_flush_context(&d, GRAN_NARROW, DID, FAR);
 	expect_at_checkpoint(MODEL_V_ORDER);
 }
@@ -167,10 +167,10 @@ static void every_change_owes_a_flush_of_its_own(void **state)
 {
 	(void)state;
 	ready("plain");
-	mini_store(&d, mini_context(&d, DEV), 0);
-	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
+	take_context(DEV);
+	flush_domain();
 	mini_flush_context(&d, GRAN_NARROW, DID, DEV);
-	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
+	flush_domain();
 	assert_int_equal(model_checkpoint(d.m), 0);
 	mini_attach(&d, DEV, top, DID, TT_SS);
 	assert_true(can_write(DEV, 0x10000));
@@ -246,12 +246,12 @@ static void unit_that_widens_a_flush_by_domain(void **state)
 {
 	(void)state;
 	ready("qemu-7.2");
-	mini_store(&d, mini_context(&d, DEV), 0);
+	take_context(DEV);
 	mini_flush_context(&d, GRAN_NARROW, DID + 1, OTHER);
 	assert_true(can_write(DEV, 0x10000));
 	mini_flush_context(&d, GRAN_DOMAIN, DID + 1, 0);
 	assert_false(can_write(DEV, 0x10000));
-	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
+	flush_domain();
 	mini_close(&d, true);
 }
 

@@ -223,7 +223,7 @@ static void posted_write_meets_a_stranger(void **state)
 	model_device_expect(d.m, 0, DEV, OWNER + 1);
 	model_dma_post(d.m, 0, DEV, 0x10000, &v, 8);
 	assert_int_equal(model_violation_count(d.m), 0);
-	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
+	flush_domain();
 	assert_true(said("iova 0x10000, owner 9 instead of 10"));
 	expect(MODEL_V_OPEN);
 }
@@ -241,7 +241,7 @@ static void texts_tell_writes_from_reads(void **state)
 			model_dma_post(d.m, 0, DEV, 0x10008, &v, 8);
 		model_page_free(d.m, frame, 0);
 		model_violations_clear(d.m);
-		mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
+		flush_domain();
 		assert_int_equal(said("a read in flight met page"), read);
 		assert_int_equal(said("a write in flight met page"), !read);
 		expect(MODEL_V_FREE);
@@ -282,7 +282,7 @@ static void most_requests_in_flight(void **state)
 	model_dma_post(d.m, 0, DEV, 0x10010, &v, 8);
 	assert_int_equal(model_posted(d.m), 4096);
 	assert_int_equal(word(frame + 8), 1);
-	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
+	flush_domain();
 	/* In their order. */
 	assert_int_equal(word(frame), 4096);
 	assert_int_equal(word(frame + 8), 4095);
@@ -301,7 +301,7 @@ static void drained_in_any_order(void **state)
 	for (unsigned n = 0; n < 6; n++)
 		model_dma_post(
 			d.m, 0, n % 3 ? OTHER : DEV, 0x10000 + n * 8, &v, 8);
-	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
+	flush_domain();
 	assert_int_equal(model_posted(d.m), 4);
 	mini_flush_iotlb(&d, GRAN_DOMAIN, DID + 1, 0, 0, false);
 	assert_int_equal(model_posted(d.m), 0);

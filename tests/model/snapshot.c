@@ -407,7 +407,7 @@ static void with_writes_in_flight(void **state)
 		d = kept;
 		assert_int_equal(model_posted(d.m), 1);
 		assert_int_equal(*(uint64_t *)model_ptr(d.m, frame), was);
-		mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
+		flush_domain();
 		assert_int_equal(model_posted(d.m), 0);
 		assert_int_equal(*(uint64_t *)model_ptr(d.m, frame), value);
 	}
@@ -474,12 +474,12 @@ static void lines_on_their_way(void **state)
 		*(uint64_t *)model_ptr(d.m, slot) = 0;
 		model_cache_flush(d.m, slot, 8);
 		mini_write_buffer(&d);
-		mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
+		flush_domain();
 		assert_false(can_write(DEV, 0x11000));
 		model_restore(d.m, s);
 		d = kept;
 		mini_write_buffer(&d);
-		mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
+		flush_domain();
 		assert_true(can_write(DEV, 0x11000));
 	}
 	model_snapshot_free(s);

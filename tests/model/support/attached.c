@@ -94,6 +94,16 @@ void set_leaf(uint64_t iova, uint64_t v)
 	mini_store(&d, mini_slot(&d, top, mini_levels(&d), iova, 1), v);
 }
 
+void take_context(uint16_t dev)
+{
+	mini_store(&d, mini_context(&d, dev), 0);
+}
+
+void flush_domain(void)
+{
+	mini_flush_iotlb(&d, GRAN_DOMAIN, DID, 0, 0, false);
+}
+
 void ats_on(uint16_t dev)
 {
 	model_pci_write(
@@ -114,6 +124,12 @@ uint64_t superfluous(void)
 
 	model_counters(d.m, &n);
 	return n.superfluous;
+}
+
+void expect_nothing(void)
+{
+	assert_int_equal(model_checkpoint(d.m), 0);
+	mini_close(&d, true);
 }
 
 void only(enum model_rule rule)

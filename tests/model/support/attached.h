@@ -43,6 +43,11 @@ bool can_write(uint16_t dev, uint64_t iova);
 /** Stores a last-level entry, without a flush. */
 void set_leaf(uint64_t iova, uint64_t v);
 
+/** Takes a device's context entry away, without a flush. */
+void take_context(uint16_t dev);
+/** All of DID leaves the IOTLB. */
+void flush_domain(void);
+
 /** Switches a function's device TLB on. */
 void ats_on(uint16_t dev);
 
@@ -51,6 +56,8 @@ bool said(const char *what);
 /** Flushes so far that nobody needed. */
 uint64_t superfluous(void);
 
+/** No rule was broken, and nothing cached is stale; ends the test. */
+void expect_nothing(void);
 /** This rule was broken, and no other. */
 void only(enum model_rule rule);
 /** The same; ends the test. */
