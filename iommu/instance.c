@@ -50,6 +50,10 @@ enum iommu_status iommu_create(const struct iommu_host *host,
 	if (!iommu)
 		return IOMMU_NO_MEMORY;
 	iommu->host = *host;
+	if (!core_pages_usable(iommu, phys, order)) {
+		host->page_free(host->ctx, iommu, phys, order);
+		return IOMMU_BAD_ARGUMENT;
+	}
 	iommu->options = *options;
 	iommu->order = order;
 	iommu->phys = phys;

@@ -288,6 +288,10 @@ static inline void *core_virt(const struct iommu *iommu, iommu_phys_t phys)
 
 /* ---- pool.c ---- */
 
+/** Whether what page_alloc gave is as host.h wants it: it is written to by the
+ *  address that phys_to_virt answers, and the hardware ignores low bits. */
+bool core_pages_usable(
+	const struct iommu *iommu, iommu_phys_t phys, unsigned order);
 void *core_pages(struct iommu *iommu, unsigned order, iommu_phys_t *out_phys);
 /** The same for at least so many bytes; more than 2^8 pages are never there. */
 void *core_pages_for(struct iommu *iommu, size_t size, unsigned *out_order,

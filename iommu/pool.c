@@ -16,13 +16,28 @@ struct free_object {
 	struct free_object *next;
 };
 
+bool core_pages_usable(
+	const struct iommu *iommu, iommu_phys_t phys, unsigned order)
+{
+	return !(phys.v & (((uint64_t)PAGE_SIZE << order) - 1)) &&
+		core_virt(iommu, phys);
+}
+
 void *core_pages(struct iommu *iommu, unsigned order, iommu_phys_t *out_phys)
 {
 	void *page = iommu->host.page_alloc(iommu->host.ctx, order, out_phys);
 
-	if (page)
-		__atomic_fetch_add(
-			&iommu->pages, 1ull << order, __ATOMIC_RELAXED);
+	if (!page)
+		return NULL;
+	if (!core_pages_usable(iommu, *out_phys, order)) {
+		iommu->host.page_free(iommu->host.ctx, page, *out_phys, order);
+		core_log(iommu, IOMMU_LOG_ERROR,
+			"page_alloc gave 2^%u pages at 0x%llx, which are not "
+			"aligned to their size or unknown to phys_to_virt",
+			order, (unsigned long long)out_phys->v);
+		return NULL;
+	}
+	__atomic_fetch_add(&iommu->pages, 1ull << order, __ATOMIC_RELAXED);
 	return page;
 }
 

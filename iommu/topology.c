@@ -52,9 +52,13 @@ enum {
 uint32_t topology_config(const struct iommu *iommu, struct iommu_device_id id,
 	unsigned offset, unsigned width)
 {
-	return iommu->host.pci_read(iommu->host.ctx, id.segment,
+	uint32_t value = iommu->host.pci_read(iommu->host.ctx, id.segment,
 		(uint8_t)(id.requester >> 8), (uint8_t)id.requester,
 		(uint16_t)offset, width);
+
+	/* Some hosts answer with 32 ones where nothing is, whatever the
+	 * width. */
+	return value & (uint32_t)((1ull << 8 * width) - 1);
 }
 
 bool topology_exists(const struct iommu *iommu, struct iommu_device_id id)

@@ -207,8 +207,10 @@ static void unlock(void *ctx, struct iommu_lock *l, unsigned long state)
 	if (state != 0x5a || !__atomic_load_n(&l->opaque[0], __ATOMIC_RELAXED))
 		blame(h->m, NULL, MODEL_V_WAIT, "-",
 			"a lock given back that was not taken");
+	else if (held > 0 && held <= HELD_MOST && held_lock[held - 1] != l)
+		blame(h->m, NULL, MODEL_V_WAIT, "-",
+			"a lock given back before one taken later");
 	held--;
-	/* Not always the one taken last. */
 	for (int i = 0; i < held && i + 1 < HELD_MOST; i++)
 		if (held_lock[i] == l) {
 			held_lock[i] = held_lock[i + 1];

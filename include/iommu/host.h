@@ -47,7 +47,8 @@ struct iommu_host {
 	/**
 	 * If not NULL: all memory that page_alloc returns lies at
 	 * direct_map + physical address. The library then reaches page
-	 * tables without calling phys_to_virt.
+	 * tables without calling phys_to_virt. A host that sees memory at its
+	 * physical addresses has no such base: it leaves this NULL.
 	 */
 	void *direct_map;
 
@@ -56,7 +57,9 @@ struct iommu_host {
 	 * aligned to their size, in memory that the CPU caches write-back.
 	 * order is 0..8. Returns the address for the CPU and sets *out_phys,
 	 * or returns NULL. Never called from iommu_interrupt(), never on a
-	 * path that unmaps, flushes or detaches.
+	 * path that unmaps, flushes or detaches. Pages that are not aligned so,
+	 * or that phys_to_virt does not know, are given back at once, with a
+	 * line in the log, and count as none.
 	 */
 	void *(*page_alloc)(void *ctx, unsigned order, iommu_phys_t *out_phys);
 
@@ -67,8 +70,9 @@ struct iommu_host {
 
 	/**
 	 * The CPU's address of a page of memory, or NULL if that address is
-	 * not memory the CPU can read. Asked for table pages and, in reports
-	 * and for faults, for any address found in a table.
+	 * not memory the CPU can read. Asked for what page_alloc gave, which
+	 * is written to by this address, and, in reports, for faults and in
+	 * tables of an earlier owner, for any address found in a table.
 	 */
 	void *(*phys_to_virt)(void *ctx, iommu_phys_t phys);
 
@@ -106,7 +110,8 @@ struct iommu_host {
 	 * value lock returns (the interrupt state) is given to unlock. The
 	 * library holds locks briefly, never while it waits for hardware
 	 * other than one register command, and nests them only in the order
-	 * written down in the library's internal header.
+	 * written down in the library's internal header. What was taken last
+	 * is given back first, so that interrupt states nest.
 	 */
 	unsigned long (*lock)(void *ctx, struct iommu_lock *lock);
 	void (*unlock)(void *ctx, struct iommu_lock *lock, unsigned long state);
@@ -137,8 +142,9 @@ struct iommu_host {
 	void (*log)(void *ctx, enum iommu_log_level level, const char *line);
 
 	/**
-	 * Reads PCI configuration space: width 1, 2 or 4, offset a multiple
-	 * of it, below 4096. All ones where nothing answers.
+	 * Reads PCI configuration space: width 1, 2 or 4 bytes, offset a
+	 * multiple of it, below 4096. All ones where nothing answers; bits
+	 * beyond the width are ignored.
 	 */
 	uint32_t (*pci_read)(void *ctx, uint16_t segment, uint8_t bus,
 		uint8_t devfn, uint16_t offset, unsigned width);

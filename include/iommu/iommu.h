@@ -153,7 +153,8 @@ void iommu_options_default(struct iommu_options *options);
 /**
  * Makes an instance. host and options are copied; options may be NULL for the
  * defaults. The caller owns *out_iommu and ends it with iommu_destroy().
- * May allocate. IOMMU_BAD_ARGUMENT if a mandatory hook is missing,
+ * May allocate. IOMMU_BAD_ARGUMENT if a mandatory hook is missing, or what
+ * page_alloc gave is not aligned to its size or not known to phys_to_virt;
  * IOMMU_NO_MEMORY.
  */
 enum iommu_status iommu_create(const struct iommu_host *host,

@@ -125,8 +125,8 @@ static void both(unsigned first, unsigned then)
 {
 	hold(first);
 	hold(then);
-	let_go(first);
 	let_go(then);
+	let_go(first);
 }
 
 static bool was_let_in;
@@ -201,6 +201,26 @@ static void locks_have_one_order(void **state)
 	both(1, 0);
 	assert_int_equal(host.locks_held, 0);
 	done(MODEL_V_WAIT, 0);
+}
+
+/** A host restores with each lock the state of interrupts before it. */
+static void locks_are_given_back_in_reverse(void **state)
+{
+	iommu_phys_t phys;
+
+	(void)state;
+	ready(MODEL_LAZY);
+	model_host_init(&host, d.m, &hooks);
+	locks = hooks.page_alloc(hooks.ctx, 0, &phys);
+	both(0, 1);
+	assert_int_equal(model_violation_count(d.m), 0);
+	hold(0);
+	hold(1);
+	let_go(0);
+	assert_int_equal(model_violations_of(d.m, MODEL_V_WAIT), 1);
+	let_go(1);
+	assert_int_equal(host.locks_held, 0);
+	done(MODEL_V_WAIT, 1);
 }
 
 /** Nobody could give it back. */
@@ -504,6 +524,7 @@ int main(void)
 		cmocka_unit_test(power_goes_from_a_unit_at_work),
 		cmocka_unit_test(lock_lets_in_one_at_a_time),
 		cmocka_unit_test(locks_have_one_order),
+		cmocka_unit_test(locks_are_given_back_in_reverse),
 		cmocka_unit_test(lock_taken_twice_ends_the_process),
 		cmocka_unit_test(most_pages_at_once),
 		cmocka_unit_test(lock_is_not_held_over_a_wait),
