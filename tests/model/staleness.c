@@ -237,102 +237,6 @@ static void caching_mode_root_made_present(void **state)
 	expect_at_checkpoint(MODEL_V_STALE);
 }
 
-static void entry_not_written_back(void **state)
-{
-	(void)state;
-	ready("non-coherent");
-	d.coherent = true;
-	set_leaf(0x20000, frame | 3);
-	assert_false(can_write(DEV, 0x20000));
-	expect_at_checkpoint(MODEL_V_STALE);
-}
-
-static void removal_not_written_back(void **state)
-{
-	(void)state;
-	ready("non-coherent");
-	d.coherent = true;
-	set_leaf(0x10000, 0);
-	flush_domain();
-	assert_true(can_write(DEV, 0x10000));
-	expect_at_checkpoint(MODEL_V_STALE);
-}
-
-static void new_table_not_written_back(void **state)
-{
-	uint64_t table, slot;
-
-	(void)state;
-	ready("non-coherent");
-	slot = mini_slot(&d, top, 4, 0x40000000, 2);
-	table = model_page_alloc(d.m, 0, MODEL_OWNER_DRIVER);
-	memset(model_ptr(d.m, table), 0, MODEL_PAGE);
-	mini_store(&d, slot, table | 3);
-	/* The zeroes of the table are not in memory yet. */
-	assert_true(can_write(DEV, 0x40000000));
-	assert_true(model_violations_of(d.m, MODEL_V_OPEN) > 0);
-	model_checkpoint(d.m);
-	assert_true(model_violations_of(d.m, MODEL_V_STALE) > 0);
-	mini_close(&d, false);
-}
-
-static void write_buffer_not_flushed(void **state)
-{
-	(void)state;
-	ready("write-buffer");
-	set_leaf(0x20000, frame | 3);
-	assert_false(can_write(DEV, 0x20000));
-	model_checkpoint(d.m);
-	assert_true(said("in a write buffer"));
-	expect(MODEL_V_STALE);
-}
-
-/* Of the two things that are missing, the driver is told the first. */
-static void neither_written_back_nor_the_buffer_flushed(void **state)
-{
-	uint64_t slot;
-
-	(void)state;
-	ready("worst-memory");
-	slot = mini_slot(&d, top, mini_levels(&d), 0x20000, 1);
-	mini_write_buffer(&d);
-	*(uint64_t *)model_ptr(d.m, slot) = frame | 3;
-	model_checkpoint(d.m);
-	assert_true(said("not written back"));
-	only(MODEL_V_STALE);
-	mini_store(&d, slot, frame | 3);
-	model_checkpoint(d.m);
-	assert_true(said("in a write buffer"));
-	/* Written back as it was, not as it is. */
-	model_violations_clear(d.m);
-	*(uint64_t *)model_ptr(d.m, slot) = frame | 1;
-	model_checkpoint(d.m);
-	assert_true(said("not written back"));
-	mini_close(&d, false);
-}
-
-static void write_buffer_flushed(void **state)
-{
-	(void)state;
-	ready("worst-memory");
-	set_leaf(0x20000, frame | 3);
-	mini_write_buffer(&d);
-	assert_true(can_write(DEV, 0x20000));
-	mini_close(&d, true);
-}
-
-static void hidden_write_buffer(void **state)
-{
-	(void)state;
-	cold("mobile-4");
-	attached();
-	/* CAP.RWBF says that nothing is needed. */
-	assert_false(can_write(DEV, 0x10000));
-	model_checkpoint(d.m);
-	assert_true(said("in a write buffer"));
-	expect(MODEL_V_STALE);
-}
-
 static void root_set_without_global_flushes(void **state)
 {
 	(void)state;
@@ -504,23 +408,6 @@ static void flush_address_is_aligned_to_its_mask(void **state)
 	expect_at_checkpoint(MODEL_V_STALE);
 }
 
-static void lines_are_written_back_by_chance(void **state)
-{
-	unsigned seen = 0;
-
-	(void)state;
-	for (unsigned seed = 0; seed < 64; seed++) {
-		by_chance("non-coherent", seed);
-		attached();
-		assert_true(can_write(DEV, 0x10000));
-		d.coherent = true;
-		set_leaf(0x20000, frame | 3);
-		seen += can_write(DEV, 0x20000);
-		mini_close(&d, false);
-	}
-	assert_in_range(seen, 1, 32);
-}
-
 static void pages_come_in_any_order(void **state)
 {
 	uint64_t page[8], again;
@@ -636,35 +523,6 @@ static void flushes_that_were_needed_are_not_superfluous(void **state)
 	mini_close(&d, true);
 }
 
-/* Wherever it stands in its line, and whichever half of it. */
-static void wide_entries_not_written_back(void **state)
-{
-	(void)state;
-	for (unsigned n = 0; n < 16; n++) {
-		bool present = n & 1, high = n & 2;
-		uint64_t slot;
-
-		ready("non-coherent");
-		mini_start_interrupts(&d);
-		slot = n & 8 ? d.irt + 0x7f0 - (n & 4) * 16
-			     : mini_context(&d, OTHER) + (n & 4) * 8;
-		mini_store(&d, slot + 8, 0);
-		mini_store(&d, slot, present && (n & 8) ? ENTRY_P : 0);
-		if (present && !(n & 8)) {
-			mini_store(&d, slot + 8, DID << 8 | 2);
-			mini_store(&d, slot, top | 1);
-		}
-		assert_int_equal(model_checkpoint(d.m), 0);
-		d.coherent = true;
-		/* A bit that changes nothing else. */
-		mini_store(&d, slot + high * 8,
-			*(uint64_t *)model_ptr(d.m, slot + high * 8) ^
-				(high ? BIT(3) : ENTRY_FPD));
-		assert_int_equal(model_checkpoint(d.m), present);
-		mini_close(&d, false);
-	}
-}
-
 #define T(f) cmocka_unit_test(f)
 
 int main(void)
@@ -688,13 +546,6 @@ int main(void)
 		T(caching_mode_page_made_present),
 		T(caching_mode_context_made_present),
 		T(caching_mode_root_made_present),
-		T(entry_not_written_back),
-		T(removal_not_written_back),
-		T(new_table_not_written_back),
-		T(write_buffer_not_flushed),
-		T(neither_written_back_nor_the_buffer_flushed),
-		T(write_buffer_flushed),
-		T(hidden_write_buffer),
 		T(root_set_without_global_flushes),
 		T(self_flushing_unit_needs_none),
 		T(left_overs_of_an_earlier_owner),
@@ -703,13 +554,11 @@ int main(void)
 		T(earlier_owner_leaves_faults_and_protected_memory),
 		T(root_entry_is_kept),
 		T(flush_address_is_aligned_to_its_mask),
-		T(lines_are_written_back_by_chance),
 		T(pages_come_in_any_order),
 		T(debts_are_asked_for_at_rest),
 		T(self_flushing_unit_forgets_with_the_root),
 		T(new_units_forget_when_translation_goes_off),
 		T(flushes_that_were_needed_are_not_superfluous),
-		T(wide_entries_not_written_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
