@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Memory of the process that plays a machine's RAM. */
 #ifndef TEST_RAM_H
 #define TEST_RAM_H
 

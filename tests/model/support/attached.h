@@ -15,6 +15,7 @@
 #define DID 5
 #define OWNER 9
 
+/** The driver of the test that runs. */
 extern struct mini d;
 /** The domain's top table, and the frame mapped at 0x10000. */
 extern uint64_t top, frame;
@@ -39,6 +40,7 @@ void ready_on(const struct model_personality *kind);
  *  DEV and OTHER alone. */
 void watched(const char *kind, unsigned flags);
 
+/** DMA of 8 bytes. */
 bool can_write(uint16_t dev, uint64_t iova);
 /** Stores a last-level entry, without a flush. */
 void set_leaf(uint64_t iova, uint64_t v);

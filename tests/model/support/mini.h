@@ -32,6 +32,7 @@ void mini_set_root(struct mini *d);
 void mini_queue_on(struct mini *d);
 void mini_translation(struct mini *d, bool on);
 
+/* Registers. */
 uint32_t mini_read32(struct mini *d, unsigned off);
 uint64_t mini_read64(struct mini *d, unsigned off);
 void mini_write32(struct mini *d, unsigned off, uint32_t v);
@@ -52,6 +53,8 @@ unsigned mini_levels(struct mini *d);
 /** Points a device at a table; no flush. type: TT_SS ... */
 void mini_attach(struct mini *d, uint16_t sid, uint64_t top, uint16_t did,
 	unsigned type);
+/** Stores a last-level entry, tables above it included; no flush. perm: bits of
+ *  the entry. */
 void mini_map(struct mini *d, uint64_t top, uint64_t iova, uint64_t pa,
 	uint64_t perm);
 

@@ -13,6 +13,7 @@ struct pages {
 	struct iommu_batch batch;
 };
 
+/** Opens the usual machine, starts, and attaches RIG_DEV. */
 void pages_open(struct pages *p, const char *kind, enum model_mode mode);
 /** Unmaps the lowest 512 GiB, and ends. */
 void pages_close(struct pages *p);

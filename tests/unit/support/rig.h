@@ -9,75 +9,75 @@
 #include <model/host.h>
 #include <model/model.h>
 
+/** A call of the library that has to succeed. */
+#define OK(call) assert_int_equal(call, IOMMU_OK)
+/** Fails, in words, unless a call answered as it had to. */
+void rig_answers(enum iommu_status got, enum iommu_status wanted);
+
 /** Functions of the usual machine (model_create_simple). */
 #define RIG_DEV MODEL_BDF(0, 3, 0)
 #define RIG_OTHER MODEL_BDF(0, 4, 0)
 #define RIG_ATS MODEL_BDF(0, 2, 0)
 #define RIG_BEHIND_PORT MODEL_BDF(1, 0, 0)
 #define RIG_BEHIND_BRIDGE MODEL_BDF(2, 1, 0)
-
-/** A call of the library that has to succeed. */
-#define OK(call) assert_int_equal(call, IOMMU_OK)
-
-/** Functions of the machine of rig_open_row(). */
+/** Functions of a row of devices (rig_open_row). */
 #define RIG_ROW(n) MODEL_BDF(0, n, 0)
 
 struct rig {
 	struct model *m;
 	struct model_host host;
+	/** What the library is given by rig_start(). */
 	struct iommu_host hooks;
 	struct iommu_options options;
-	struct iommu *iommu;
 	uint8_t dmar[4096];
 	size_t dmar_size;
+	/** NULL until then. */
+	struct iommu *iommu;
 };
 
-/** A machine with one unit of this kind, the library created; options are the
- *  defaults and may be changed before rig_start(). */
+/* ---- from opening to closing --------------------------------------------- */
+
+/** The usual machine with one unit of this kind. Hooks, options and table are
+ *  made, and may be changed before rig_start(). */
 void rig_open(
 	struct rig *r, const char *kind, enum model_mode mode, uint64_t seed);
-/** The same, started. */
-void rig_run(
-	struct rig *r, const char *kind, enum model_mode mode, uint64_t seed);
-/** A machine of two units: RIG_OTHER and bus 2 are behind the second. */
+/** The same of two units: RIG_OTHER and bus 2 are behind the second. */
 void rig_open_two(struct rig *r, const char *first, const char *second,
 	enum model_mode mode);
-/** A lazy machine of one unit, with integrated devices RIG_ROW(1) to
+/** A lazy machine of one unit with integrated devices RIG_ROW(1) to
  *  RIG_ROW(count), with TLBs of their own or without. */
 void rig_open_row(
 	struct rig *r, const char *kind, unsigned count, bool with_tlbs);
-/** The same on a machine that exists; the rig owns it from now on. */
+/** A machine that exists; the rig owns it from now on. */
 void rig_open_machine(struct rig *r, struct model *m);
+
 /** Creates the instance and discovers. Returns the first status that is not
  *  IOMMU_OK. */
 enum iommu_status rig_discover(struct rig *r);
 /** The same, and starts. */
 enum iommu_status rig_start(struct rig *r);
-/** Starts, and fails the test if that fails. */
+/** The same; the test fails if that fails. */
 void rig_start_ok(struct rig *r);
+/** rig_open() and rig_start_ok(). */
+void rig_run(
+	struct rig *r, const char *kind, enum model_mode mode, uint64_t seed);
+
 /** Destroys the instance and the machine. Nothing may be left, and no rule
  *  may have been broken. */
 void rig_close(struct rig *r);
 /** The same without looking at violations. */
 void rig_close_anyhow(struct rig *r);
 
+/* ---- meanwhile ----------------------------------------------------------- */
+
 /** No rule was broken so far and nothing stale is cached. */
 void rig_check(struct rig *r);
 
-/** Takes all faults that are recorded, each of which has words; returns how
- * many there were. */
-unsigned rig_take_faults(struct rig *r);
-
-/** Takes the structure of the last unit out of the table, before rig_start():
- *  for a unit that comes later. Returns its size. */
-size_t rig_take_unit_out(struct rig *r, uint8_t out[256]);
-
+/** A function of segment 0, for the library's calls. */
 struct iommu_device_id rig_id(uint16_t bdf);
-/** Fails, in words, unless a call answered as it had to. */
-void rig_answers(enum iommu_status got, enum iommu_status wanted);
-
-/** What the library says of a device of segment 0. */
+/** What the library says of it: IOMMU_OK if a unit translates for it. */
 enum iommu_status rig_status_of(struct rig *r, uint16_t bdf);
+/** A mapped domain of the default width, with nothing in it. */
 struct iommu_domain *rig_mapped_domain(struct rig *r);
 /** A page of somebody (owner >= 2). */
 uint64_t rig_frame(struct rig *r, unsigned owner);
@@ -85,6 +85,14 @@ uint64_t rig_frame(struct rig *r, unsigned owner);
 /** DMA of 8 bytes. */
 bool rig_can_read(struct rig *r, uint16_t bdf, uint64_t iova);
 bool rig_can_write(struct rig *r, uint16_t bdf, uint64_t iova);
+
+/** Takes all faults that are recorded, each of which has words; returns how
+ *  many there were. */
+unsigned rig_take_faults(struct rig *r);
+
+/** Takes the structure of the last unit out of the table, before rig_start():
+ *  for a unit that comes later. Returns its size. */
+size_t rig_take_unit_out(struct rig *r, uint8_t out[256]);
 
 /** Kinds that the library can use: all with a second stage. */
 bool rig_kind_usable(const struct model_personality *kind);

@@ -64,6 +64,7 @@ struct scene_call {
 	bool last;
 };
 
+/** Ends with one without a name. */
 extern const struct scene_call scene_calls[];
 
 /** Called, if not NULL, when the machine is there and its hooks are not yet
