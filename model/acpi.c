@@ -34,18 +34,6 @@ static void patch16(struct out *o, size_t at, size_t v)
 	}
 }
 
-static struct function *above(struct model *m, uint16_t segment, unsigned bus)
-{
-	for (unsigned i = 0; bus && i < m->functions; i++) {
-		struct function *f = &m->function[i];
-
-		if (f->d.segment == segment && f->d.kind >= MODEL_ROOT_PORT &&
-			f->d.secondary == bus)
-			return f;
-	}
-	return NULL;
-}
-
 /* One device scope entry: the way from the root bus down to the function. */
 static void put_scope(struct model *m, struct out *o, unsigned type,
 	unsigned id, uint16_t segment, uint16_t bdf)
@@ -61,7 +49,7 @@ static void put_scope(struct model *m, struct out *o, unsigned type,
 		path[0] = (uint8_t)(at >> 3 & 31);
 		path[1] = (uint8_t)(at & 7);
 		n++;
-		f = type <= 2 ? above(m, segment, at >> 8) : NULL;
+		f = type <= 2 ? bridge_above(m, segment, at >> 8) : NULL;
 		if (!f)
 			break;
 		at = f->d.bdf;
@@ -89,15 +77,15 @@ static void put_drhd(struct model *m, struct out *o, struct unit *u)
 	put_le(o, u->base, 8);
 	for (unsigned i = 0; !u->include_all && i < m->functions; i++) {
 		struct model_function_desc *d = &m->function[i].d;
-		struct function *up = above(m, d->segment, d->bdf >> 8);
+		struct function *up = bridge_above(m, d->segment, d->bdf >> 8);
 
 		if (d->unit != (int)u->index)
 			continue;
 		/* A bridge's entry covers what is below it. */
 		if (up && up->d.unit == (int)u->index)
 			continue;
-		put_scope(m, o, d->kind >= MODEL_ROOT_PORT ? 2 : 1, 0,
-			d->segment, d->bdf);
+		put_scope(m, o, is_bridge(d->kind) ? 2 : 1, 0, d->segment,
+			d->bdf);
 	}
 	for (unsigned i = 0; i < m->ioapics; i++)
 		if (m->ioapic[i].unit == (int)u->index)

@@ -88,8 +88,8 @@ static uint32_t carry_out(struct model_cbdma *c, const struct descriptor *d)
 	uint8_t piece[256];
 	bool fill = DESC_OP(d->control) == 1;
 
-	for (size_t i = 0; fill && i < sizeof piece; i += 8)
-		memcpy(piece + i, &d->source, 8);
+	for (size_t i = 0; fill && i < sizeof piece; i += sizeof d->source)
+		memcpy(piece + i, &d->source, sizeof d->source);
 	for (uint32_t done = 0; done < d->size;) {
 		uint32_t n = d->size - done;
 

@@ -111,11 +111,11 @@ void posts_land(struct model *m, size_t i)
 	free(p.data);
 }
 
-size_t post_drain(struct unit *u, unsigned what, const struct iotlb_flush *f,
+bool post_drain(struct unit *u, unsigned what, const struct iotlb_flush *f,
 	uint16_t sid)
 {
 	struct model *m = u->m;
-	size_t landed = 0;
+	bool landed = false;
 
 	for (size_t i = 0; i < m->posts;) {
 		struct post *p = &m->post[i];
@@ -134,7 +134,7 @@ size_t post_drain(struct unit *u, unsigned what, const struct iotlb_flush *f,
 			continue;
 		}
 		posts_land(m, i);
-		landed++;
+		landed = true;
 	}
 	return landed;
 }

@@ -145,9 +145,15 @@ void fault_write_fsts(struct unit *u, uint32_t value)
 
 /* ---- the records as registers ------------------------------------------- */
 
+/* Records are 16 bytes, at an offset from the first one. */
+static uint64_t *frcd_word(struct unit *u, unsigned off)
+{
+	return &u->frcd[off / 16][off / 8 & 1];
+}
+
 uint64_t frcd_read(struct unit *u, unsigned off, bool wide)
 {
-	uint64_t word = u->frcd[off / 16][off / 8 & 1];
+	uint64_t word = *frcd_word(u, off);
 
 	if (wide)
 		return word;
@@ -156,8 +162,8 @@ uint64_t frcd_read(struct unit *u, unsigned off, bool wide)
 
 void frcd_write(struct unit *u, unsigned off, bool wide, uint64_t value)
 {
-	uint64_t *word = &u->frcd[off / 16][off / 8 & 1];
 	bool top = (off & 8) && (wide || (off & 4));
+	uint64_t *word = frcd_word(u, off);
 
 	if (off & 4)
 		value <<= 32;
@@ -170,8 +176,8 @@ void frcd_write(struct unit *u, unsigned off, bool wide, uint64_t value)
 	/* The other fields mean something only while F is set (VT-d 11.4.7.5):
 	 * whoever reads them now gets the wrong device. */
 	if (u->m->mode != MODEL_BENIGN) {
-		u->frcd[off / 16][0] = ~u->frcd[off / 16][0] & PAGE_BASE;
-		*word ^= MASK(15, 0);
+		word[-1] = ~word[-1] & PAGE_BASE;
+		word[0] ^= MASK(15, 0);
 	}
 	update_ppf(u);
 }

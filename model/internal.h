@@ -566,8 +566,8 @@ enum drain {
 	DRAIN_TRANSLATED = 4, /* of sid, or of all if that is 0 */
 	DRAIN_ALL = 7
 };
-/* f NULL: wherever they go. */
-size_t post_drain(struct unit *u, unsigned what, const struct iotlb_flush *f,
+/* f NULL: wherever they go. Whether there were any. */
+bool post_drain(struct unit *u, unsigned what, const struct iotlb_flush *f,
 	uint16_t sid);
 void posts_land(struct model *m, size_t i);
 enum model_dma_status dma_translated(struct model *m, uint16_t segment,
@@ -583,6 +583,9 @@ bool dtlb_entry_is_stale(struct unit *u, const struct dtlb_entry *e);
 void dtlb_clear(struct function *f);
 
 /* topology.c */
+bool is_bridge(enum model_function_kind kind);
+/* The one whose secondary bus this is; NULL for bus 0. */
+struct function *bridge_above(struct model *m, uint16_t segment, unsigned bus);
 void topology_init(struct model *m, const struct model_desc *d);
 void topology_exit(struct model *m);
 

@@ -189,13 +189,11 @@ unsigned model_last_fault(struct model *m)
 
 static uint64_t register_set_size(uint64_t cap, uint64_t ecap)
 {
-	uint64_t need = 0x230, size = MODEL_PAGE;
 	uint64_t fro = CAP_FRO(cap) + 16ull * CAP_NFR(cap);
 	uint64_t iro = ECAP_IRO(ecap) + 16ull;
+	uint64_t size = MODEL_PAGE;
 
-	need = fro > need ? fro : need;
-	need = iro > need ? iro : need;
-	while (size < need)
+	while (size < fro || size < iro)
 		size *= 2;
 	return size;
 }

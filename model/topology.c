@@ -24,13 +24,12 @@ struct function *function_at(struct model *m, uint16_t segment, uint16_t bdf)
 	return NULL;
 }
 
-static bool is_bridge(enum model_function_kind kind)
+bool is_bridge(enum model_function_kind kind)
 {
 	return kind >= MODEL_ROOT_PORT;
 }
 
-static struct function *bridge_above(
-	struct model *m, uint16_t segment, unsigned bus)
+struct function *bridge_above(struct model *m, uint16_t segment, unsigned bus)
 {
 	for (unsigned i = 0; i < m->functions; i++) {
 		struct function *f = &m->function[i];
@@ -79,7 +78,6 @@ static void put32(uint8_t *p, uint32_t v)
 static void express(uint8_t *c, unsigned type)
 {
 	c[CAP_EXPRESS] = 0x10;
-	c[CAP_EXPRESS + 1] = 0;
 	put16(c + CAP_EXPRESS + 2, 2 | type << 4);
 	put32(c + CAP_EXPRESS + 4, 1u << 28); /* function-level reset */
 }
@@ -175,8 +173,8 @@ uint32_t model_pci_read(struct model *m, uint16_t segment, uint8_t bus,
 	uint32_t v = 0;
 
 	if (!f || f->removed || offset + width > sizeof f->config ||
-		(offset & (width - 1)) || width > 4)
-		return ~0u >> (32 - 8 * (width > 4 ? 4 : width));
+		(offset & (width - 1)))
+		return width < 4 ? (1u << 8 * width) - 1 : ~0u;
 	enter(m);
 	for (unsigned i = width; i-- > 0;)
 		v = v << 8 | f->config[offset + i];

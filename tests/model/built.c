@@ -175,9 +175,16 @@ static void left(const char *kind)
 
 static void registers_of_an_earlier_owner(void **state)
 {
+	const struct model_personality *kind = model_personality_find("plain");
 	unsigned fro;
 
 	(void)state;
+	mini_open(&d, model_create_pair(kind, kind, MODEL_LAZY, 0, 1, true));
+	for (unsigned n = 0; n < 2; n++)
+		assert_int_equal(
+			model_read64(d.m, model_unit_base(d.m, n) + RTADDR),
+			LAST_PAGE);
+	mini_close(&d, true);
 	left("plain");
 	assert_int_equal(mini_read32(&d, GSTS),
 		G_TE | G_RTP | G_QIE | G_IRE | G_IRTP | G_CFI);
@@ -234,7 +241,9 @@ static void devices_of_an_earlier_owner(void **state)
 
 	(void)state;
 	left("plain");
+	cached = model_cached(d.m, 0);
 	assert_true(can_write(DEV, 0x1000));
+	assert_int_equal(model_cached(d.m, 0), cached);
 	assert_true(said("reached the secret page at iova 0x1000"));
 	model_violations_clear(d.m);
 	mini_command(&d, G_QIE, false);
@@ -271,6 +280,7 @@ static void interrupts_of_an_earlier_owner(void **state)
 		assert_int_equal(got.vector, n);
 	}
 	/* Those behind them are in memory: what traps there are is hushed. */
+	assert_false(model_msi(d.m, 0, DEV, 0xfee00010ull | 64 << 5, 0));
 	assert_false(model_msi(d.m, 0, DEV, 0xfee00010ull | 255 << 5, 0));
 	assert_int_equal(model_last_fault(d.m), 0);
 	assert_false(model_msi(d.m, 0, DEV, 0xfee00010ull | 256 << 5, 0));
@@ -313,6 +323,11 @@ static void features_of_any_unit_count(void **state)
 		assert_int_equal(table[37], i / 3 || i % 3);
 		assert_int_equal(
 			!!entry_of(table, len, 2, 0), i / 3 == 2 || i % 3 == 2);
+		/* Bridges are named as such. */
+		for (unsigned n = 0; n < 3; n++)
+			assert_int_equal(table[48 + 16 + 8 * n], n < 2 ? 1 : 2);
+		assert_memory_equal(
+			table + 48 + 40 + 16, "\3\10\0\0\2\xf0\x1f\0", 8);
 		/* No byte is written if there is one too few. */
 		memset(table, 0, sizeof table);
 		assert_int_equal(model_dmar(d.m, table, len - 1), len);

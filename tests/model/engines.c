@@ -170,6 +170,31 @@ static void cbdma_moves_what_it_is_told(void **state)
 		}
 }
 
+/* A megabyte is the most. */
+static void cbdma_moves_a_megabyte(void **state)
+{
+	struct model_cbdma c;
+	uint64_t pages;
+
+	(void)state;
+	for (unsigned more = 0; more < 2; more++) {
+		opened();
+		pages = model_page_alloc(d.m, 9, OWNER);
+		mini_store(&d, mini_slot(&d, top, 4, 0x600000, 2),
+			pages | SS_PS | 3);
+		memory = model_ptr(d.m, pages);
+		memset(memory, 0, 2 << 20);
+		fill(0, 1 << 20);
+		model_cbdma_init(&c, d.m, 0, DEV);
+		describe(0, (1 << 20) + more, 0, 0x600000, 0x700000);
+		run(&c, 1);
+		assert_int_equal(model_cbdma_read(&c, MODEL_CBDMA_CHANERR, 4),
+			more ? 0x800 : 0);
+		assert_int_equal(is_filled(memory + (1 << 20), 1 << 20), !more);
+		mini_close(&d, true);
+	}
+}
+
 static void cbdma_tells_where_it_is(void **state)
 {
 	struct model_cbdma c;
@@ -467,6 +492,7 @@ int main(void)
 		T(edu_registers_stand_alone),
 		T(edu_tells_only_if_asked),
 		T(cbdma_moves_what_it_is_told),
+		T(cbdma_moves_a_megabyte),
 		T(cbdma_tells_where_it_is),
 		T(cbdma_registers_stand_alone),
 		T(many_registers_stand_alone),

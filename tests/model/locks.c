@@ -95,19 +95,19 @@ static bool is_noted(unsigned first, unsigned then)
 static void given_back_in_any_order(void **state)
 {
 	(void)state;
-	for (unsigned gone = 0; gone < 4; gone++) {
+	for (unsigned gone = 0; gone < 8; gone++) {
 		opened();
-		for (unsigned n = 0; n < 4; n++)
+		for (unsigned n = 0; n < 8; n++)
 			hold(n);
-		assert_int_equal(host.orders, 6);
+		assert_int_equal(host.orders, 28);
 		let_go(gone);
 		hold(9);
-		assert_int_equal(host.orders, 9);
+		assert_int_equal(host.orders, 35);
 		let_go(9);
-		for (unsigned n = 0; n < 4; n++)
+		for (unsigned n = 0; n < 8; n++)
 			if (n != gone)
 				let_go(n);
-		for (unsigned n = 0; n < 4; n++)
+		for (unsigned n = 0; n < 8; n++)
 			assert_int_equal(is_noted(n, 9), n != gone);
 		mini_close(&d, true);
 	}
@@ -271,6 +271,8 @@ static void ask(struct model_host *h)
 
 static void waits_are_shown_to_who_asks(void **state)
 {
+	uint64_t was;
+
 	(void)state;
 	opened();
 	hooks.relax(hooks.ctx, 1);
@@ -279,7 +281,11 @@ static void waits_are_shown_to_who_asks(void **state)
 	hooks.relax(hooks.ctx, 1);
 	hooks.relax(hooks.ctx, 1);
 	assert_int_equal(asked, 2);
-	assert_int_equal(host.relaxed, 3);
+	/* Time goes on meanwhile. */
+	was = hooks.now_ns(hooks.ctx);
+	hooks.relax(hooks.ctx, 1);
+	assert_int_equal(hooks.now_ns(hooks.ctx) - was, 200);
+	assert_int_equal(host.relaxed, 4);
 	mini_close(&d, true);
 }
 
@@ -305,6 +311,13 @@ static void log_is_printed_if_asked_for(void **state)
 		fclose(file);
 		assert_string_equal(text, loud ? "a line\n" : "");
 		assert_int_equal(host.logged[IOMMU_LOG_INFO], loud + 1);
+	}
+	host.verbose = false;
+	memset(host.logged, 0, sizeof host.logged);
+	for (unsigned level = 0; level < 4; level++) {
+		hooks.log(hooks.ctx, (enum iommu_log_level)level, "a line");
+		for (unsigned n = 0; n < 4; n++)
+			assert_int_equal(host.logged[n], n <= level);
 	}
 	mini_close(&d, true);
 }

@@ -93,7 +93,8 @@ static void dmar_byte_by_byte(void **state)
 	assert_memory_equal(table, "DMAR", 4);
 	assert_int_equal(le(table + 4, 4), len);
 	assert_int_equal(table[8], 1);
-	assert_memory_equal(table + 10, "MODEL VTDMODEL", 14);
+	assert_memory_equal(
+		table + 10, "MODEL VTDMODEL\1\0\0\0MODL\1\0\0\0", 26);
 	assert_int_equal(table[36], 45);
 	assert_int_equal(le(table + 37, 8) >> 8, 0);
 	assert_int_equal(table[37], 1);

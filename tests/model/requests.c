@@ -109,6 +109,34 @@ static void memory_up_to_its_last_byte(void **state)
 	mini_close(&d, true);
 }
 
+/* At whatever byte it begins. */
+static void split_between_two_bytes(void **state)
+{
+	static const uint8_t v[] = {1, 2, 3, 4};
+	uint8_t *first, *second;
+
+	(void)state;
+	for (unsigned before = 0; before <= 4; before++) {
+		ready("plain");
+		first = model_ptr(d.m, frame);
+		memset(first, 0, 4096);
+		set_leaf(0x11000, model_page_alloc(d.m, 1, OWNER) | 3);
+		set_leaf(0x12000, model_page_alloc(d.m, 0, OWNER) | 3);
+		second = model_ptr(d.m,
+			*(uint64_t *)model_ptr(
+				d.m, mini_slot(&d, top, 4, 0x11000, 1)) &
+				~0xfffull);
+		memset(second, 0, 4096);
+		assert_int_equal(model_dma_write(d.m, 0, DEV, 0x11000 - before,
+					 v, sizeof v),
+			MODEL_DMA_OK);
+		assert_memory_equal(first + 4096 - before, v, before);
+		assert_memory_equal(second, v + before, 4 - before);
+		assert_int_equal(second[4 - before], 0);
+		mini_close(&d, true);
+	}
+}
+
 enum where {
 	HERE,
 	REFUSED,
@@ -410,6 +438,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(protected_region_up_to_its_last_byte),
 		T(memory_up_to_its_last_byte),
+		T(split_between_two_bytes),
 		T(worst_of_two_pages),
 		T(atomic_adds_to_eight_bytes),
 		T(atomic_pushes_the_writes_before_it),
