@@ -242,34 +242,25 @@ static void index_of_the_oldest_record(void **state)
 	mini_close(&d, true);
 }
 
-static struct model_interrupt last;
-
-static void keep(void *ctx, struct model *m, const struct model_interrupt *irq)
-{
-	(void)ctx;
-	(void)m;
-	last = *irq;
-}
-
 static void message_to_a_distant_processor(void **state)
 {
 	(void)state;
 	cold("plain");
-	model_on_interrupt(d.m, keep, NULL);
+	mini_hear(&d);
 	mini_write32(&d, FEDATA, 0xd41);
 	mini_write32(&d, FEADDR, 0xfee34000);
 	mini_write32(&d, FEUADDR, 0xabcdef00);
 	mini_write32(&d, FECTL, mini_read32(&d, FECTL) & ~(uint32_t)CTL_IM);
 	model_unit_error(d.m, 0, FSTS_ICE);
-	assert_int_equal(last.destination, 0xabcdef34);
-	assert_int_equal(last.vector, 0x41);
-	assert_int_equal(last.delivery, 5);
+	assert_int_equal(heard.last.destination, 0xabcdef34);
+	assert_int_equal(heard.last.vector, 0x41);
+	assert_int_equal(heard.last.delivery, 5);
 	/* Below bit 8 there is nothing. */
 	mini_read32(&d, FSTS);
 	mini_write32(&d, FSTS, FSTS_ICE);
 	mini_write32(&d, FEUADDR, 0x1ff);
 	model_unit_error(d.m, 0, FSTS_ICE);
-	assert_int_equal(last.destination, 0x134);
+	assert_int_equal(heard.last.destination, 0x134);
 	mini_close(&d, true);
 }
 

@@ -181,17 +181,6 @@ static void attacker_gets_through_an_open_door(void **state)
 	mini_close(&d, false);
 }
 
-static struct model_interrupt last;
-static unsigned arrived;
-
-static void note(void *ctx, struct model *m, const struct model_interrupt *irq)
-{
-	(void)ctx;
-	(void)m;
-	last = *irq;
-	arrived++;
-}
-
 static void edu_tells_what_it_did(void **state)
 {
 	static const unsigned regs[] = {
@@ -200,8 +189,7 @@ static void edu_tells_what_it_did(void **state)
 
 	(void)state;
 	ready();
-	arrived = 0;
-	model_on_interrupt(d.m, note, NULL);
+	mini_hear(&d);
 	model_edu_init(&e, d.m, 0, DEV);
 	for (unsigned i = 0; i < 3; i++) {
 		model_edu_write(&e, regs[i], 0x1000 + i);
@@ -218,7 +206,7 @@ static void edu_tells_what_it_did(void **state)
 	assert_int_equal(e.refused, 0);
 	assert_int_equal(model_edu_read(&e, MODEL_EDU_STATUS), 0x100);
 	assert_int_equal(model_edu_read(&e, MODEL_EDU_COMMAND), 4);
-	assert_int_equal(arrived, 0);
+	assert_int_equal(heard.count, 0);
 	model_edu_write(&e, MODEL_EDU_ACK, 0x100);
 	assert_int_equal(model_edu_read(&e, MODEL_EDU_STATUS), 0);
 	e.msi_address = 0xfee00000;
@@ -232,10 +220,10 @@ static void edu_tells_what_it_did(void **state)
 		model_edu_write(&e, MODEL_EDU_TARGET, outside[i]);
 		model_edu_write(&e, MODEL_EDU_COMMAND, 1 | 4);
 		assert_int_equal(e.refused, i + 1);
-		assert_int_equal(arrived, i + 1);
+		assert_int_equal(heard.count, i + 1);
 	}
-	assert_int_equal(last.data, 0x41);
-	assert_int_equal(last.source, DEV);
+	assert_int_equal(heard.last.data, 0x41);
+	assert_int_equal(heard.last.source, DEV);
 	mini_close(&d, true);
 }
 
@@ -306,8 +294,7 @@ static void cbdma_chains_that_are_wrong(void **state)
 		struct model_cbdma c;
 
 		ready();
-		arrived = 0;
-		model_on_interrupt(d.m, note, NULL);
+		mini_hear(&d);
 		model_cbdma_init(&c, d.m, 0, DEV);
 		c.msi_address = 0xfee00000;
 		c.msi_data = 0x42;
@@ -328,7 +315,7 @@ static void cbdma_chains_that_are_wrong(void **state)
 			bad[i].error);
 		/* Told by a completion and, once, by an interrupt. */
 		if (i < 5) {
-			assert_int_equal(arrived, 1);
+			assert_int_equal(heard.count, 1);
 			assert_int_equal(
 				*(uint64_t *)((char *)model_ptr(d.m, frame[0]) +
 					0xff8) &
@@ -346,8 +333,7 @@ static void cbdma_interrupts_when_armed(void **state)
 	(void)state;
 	for (unsigned n = 0; n < 8; n++) {
 		ready();
-		arrived = 0;
-		model_on_interrupt(d.m, note, NULL);
+		mini_hear(&d);
 		model_cbdma_init(&c, d.m, 0, DEV);
 		c.msi_address = n & 4 ? 0xfee00000 : 0;
 		describe(0, 8, 1, 0x10000, 0x12000);
@@ -355,7 +341,7 @@ static void cbdma_interrupts_when_armed(void **state)
 		model_cbdma_write(&c, MODEL_CBDMA_INTRCTRL, 1, n & 1);
 		model_cbdma_write(&c, MODEL_CBDMA_CHANCTRL, 2, n >> 1 & 1);
 		start(&c, 2);
-		assert_int_equal(arrived, n == 7);
+		assert_int_equal(heard.count, n == 7);
 		assert_true(
 			model_cbdma_read(&c, MODEL_CBDMA_CHANCTRL, 2) & 0x100);
 		mini_close(&d, true);
@@ -372,8 +358,7 @@ static void many_queues_are_worked_on(void **state)
 
 	(void)state;
 	ready();
-	arrived = 0;
-	model_on_interrupt(d.m, note, NULL);
+	mini_hear(&d);
 	model_many_init(&many, d.m, 0, DEV, 3);
 	many.msi_address = 0xfee00000;
 	many.msi_data = 0x50;
@@ -421,8 +406,8 @@ static void many_queues_are_worked_on(void **state)
 	assert_int_equal(many.finished, 6);
 	assert_int_equal(many.refused, 2);
 	assert_int_equal(many.moved, 2 * (300 + 900));
-	assert_int_equal(arrived, 2);
-	assert_in_range(last.data, 0x50, 0x5f);
+	assert_int_equal(heard.count, 2);
+	assert_in_range(heard.last.data, 0x50, 0x5f);
 	mini_flush_iotlb(&d, GRAN_GLOBAL, 0, 0, 0, false);
 	for (unsigned q = 0; q < 2; q++) {
 		for (unsigned i = 0; i < 3; i++)
@@ -453,8 +438,7 @@ static void attacker_tries_everything(void **state)
 
 	(void)state;
 	ready();
-	arrived = 0;
-	model_on_interrupt(d.m, note, NULL);
+	mini_hear(&d);
 	model_attacker_init(&a, d.m, 0, DEV, 7);
 	model_counters(d.m, &before);
 	for (unsigned i = 0; i < 3000; i++)
@@ -462,7 +446,7 @@ static void attacker_tries_everything(void **state)
 	model_counters(d.m, &after);
 	assert_int_equal(a.tried, 3000);
 	assert_int_equal(a.tried, a.refused + a.through + a.interrupts);
-	assert_int_equal(a.interrupts, arrived);
+	assert_int_equal(a.interrupts, heard.count);
 	assert_true(a.interrupts > 100 && a.through > 20 && a.refused > 1000);
 	assert_true(after.dma - before.dma > 1500);
 	assert_true(after.dma_blocked - before.dma_blocked > 1000);

@@ -51,17 +51,6 @@ static bool is_empty(unsigned first, unsigned end)
 	return true;
 }
 
-static struct model_interrupt got;
-static unsigned arrived;
-
-static void keep(void *ctx, struct model *m, const struct model_interrupt *irq)
-{
-	(void)ctx;
-	(void)m;
-	got = *irq;
-	arrived++;
-}
-
 /* ---- the simple engine -----------------------------------------------------
  */
 
@@ -91,16 +80,16 @@ static void edu_tells_only_if_asked(void **state)
 
 	(void)state;
 	opened();
-	model_on_interrupt(d.m, keep, NULL);
+	mini_hear(&d);
 	model_edu_init(&e, d.m, 0, DEV);
 	e.msi_address = 0xfee00000;
 	for (unsigned n = 0; n < 2; n++) {
-		arrived = 0;
+		heard.count = 0;
 		model_edu_write(&e, MODEL_EDU_SOURCE, 0x40000);
 		model_edu_write(&e, MODEL_EDU_TARGET, MODEL_EDU_BUFFER);
 		model_edu_write(&e, MODEL_EDU_COUNT, 8);
 		model_edu_write(&e, MODEL_EDU_COMMAND, n ? 5 : 1);
-		assert_int_equal(arrived, n);
+		assert_int_equal(heard.count, n);
 		assert_int_equal(
 			model_edu_read(&e, MODEL_EDU_STATUS), n ? 0x100 : 0);
 		assert_int_equal(
@@ -323,8 +312,7 @@ static void many_moves_what_it_is_told(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 6; i++) {
 		opened();
-		arrived = 0;
-		model_on_interrupt(d.m, keep, NULL);
+		mini_hear(&d);
 		fill(0, 0x1000);
 		model_many_init(&m, d.m, 0, DEV, i);
 		m.msi_address = 0xfee00000;
@@ -348,15 +336,15 @@ static void many_moves_what_it_is_told(void **state)
 		assert_int_equal(m.finished, 1);
 		assert_int_equal(m.moved, lengths[i]);
 		assert_int_equal(m.refused, 0);
-		assert_int_equal(arrived, 1);
-		assert_int_equal(got.data, 0x50 + queue);
+		assert_int_equal(heard.count, 1);
+		assert_int_equal(heard.last.data, 0x50 + queue);
 		model_many_write(&m, many(queue, MODEL_MANY_TAIL), 0);
 		assert_int_equal(model_many_work(&m, 100), 3);
 		assert_int_equal(m.finished, 2);
 		assert_int_equal(m.refused, 1);
 		assert_int_equal(
 			model_many_read(&m, many(queue, MODEL_MANY_HEAD)), 0);
-		assert_int_equal(arrived, 1);
+		assert_int_equal(heard.count, 1);
 		mini_flush_iotlb(&d, GRAN_GLOBAL, 0, 0, 0, false);
 		assert_int_equal(ring[0].status, MODEL_MANY_DONE);
 		assert_int_equal(ring[1].status, MODEL_MANY_REFUSED);

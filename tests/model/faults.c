@@ -218,22 +218,10 @@ static void what_clears_a_record(void **state)
 /* ---- messages -------------------------------------------------------------
  */
 
-static struct model_interrupt got;
-static unsigned arrived;
-
-static void keep(void *ctx, struct model *m, const struct model_interrupt *irq)
-{
-	(void)ctx;
-	(void)m;
-	got = *irq;
-	arrived++;
-}
-
 static void message_to(uint32_t address, uint32_t upper, uint32_t data)
 {
 	cold("plain");
-	model_on_interrupt(d.m, keep, NULL);
-	arrived = 0;
+	mini_hear(&d);
 	mini_write32(&d, FEDATA, data);
 	mini_write32(&d, FEADDR, address);
 	mini_write32(&d, FEUADDR, upper);
@@ -252,21 +240,21 @@ static void message_carries_what_was_written(void **state)
 	message_to(0xfee5a678, 0x12345600, 0x00007f42);
 	mask(false);
 	model_unit_error(d.m, 0, FSTS_ICE);
-	assert_int_equal(arrived, 1);
-	assert_true(got.from_unit);
-	assert_int_equal(got.unit, 0);
-	assert_true(got.address == 0x12345600fee5a678);
-	assert_int_equal(got.data, 0x7f42);
-	assert_int_equal(got.vector, 0x42);
-	assert_int_equal(got.delivery, 7);
-	assert_int_equal(got.destination, 0x1234565a);
+	assert_int_equal(heard.count, 1);
+	assert_true(heard.last.from_unit);
+	assert_int_equal(heard.last.unit, 0);
+	assert_true(heard.last.address == 0x12345600fee5a678);
+	assert_int_equal(heard.last.data, 0x7f42);
+	assert_int_equal(heard.last.vector, 0x42);
+	assert_int_equal(heard.last.delivery, 7);
+	assert_int_equal(heard.last.destination, 0x1234565a);
 	mini_close(&d, true);
 	/* Bits beside the destination are none of it. */
 	message_to(0xfeefffff & ~0xff000u & ~3u, 0, 0xfffff8ff);
 	mask(false);
 	model_unit_error(d.m, 0, FSTS_ICE);
-	assert_int_equal(got.destination, 0);
-	assert_int_equal(got.delivery, 0);
+	assert_int_equal(heard.last.destination, 0);
+	assert_int_equal(heard.last.delivery, 0);
 	mini_close(&d, true);
 }
 
@@ -279,7 +267,7 @@ static void message_to_memory_does_not_arrive(void **state)
 		message_to(wrong[i], 0, 0x41);
 		mask(false);
 		model_unit_error(d.m, 0, FSTS_ICE);
-		assert_int_equal(arrived, 0);
+		assert_int_equal(heard.count, 0);
 		expect(MODEL_V_FAULT);
 	}
 }
@@ -289,22 +277,22 @@ static void message_that_waits_is_sent_once(void **state)
 	(void)state;
 	message_to(0xfee00000, 0, 0x41);
 	model_unit_error(d.m, 0, FSTS_ICE);
-	assert_int_equal(arrived, 0);
+	assert_int_equal(heard.count, 0);
 	assert_true(mini_read32(&d, FECTL) & CTL_IP);
 	mask(false);
-	assert_int_equal(arrived, 1);
+	assert_int_equal(heard.count, 1);
 	assert_false(mini_read32(&d, FECTL) & CTL_IP);
 	mask(true);
 	mask(false);
-	assert_int_equal(arrived, 1);
+	assert_int_equal(heard.count, 1);
 	/* One more condition brings none, the first after all were cleared
 	 * does. */
 	model_unit_error(d.m, 0, FSTS_ITE);
-	assert_int_equal(arrived, 1);
+	assert_int_equal(heard.count, 1);
 	mini_read32(&d, FSTS);
 	mini_write32(&d, FSTS, FSTS_ICE | FSTS_ITE);
 	model_unit_error(d.m, 0, FSTS_ITE);
-	assert_int_equal(arrived, 2);
+	assert_int_equal(heard.count, 2);
 	mini_close(&d, true);
 }
 

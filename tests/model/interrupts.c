@@ -21,26 +21,17 @@ static void entry(unsigned index, uint64_t lo, uint64_t hi)
 	mini_store(&d, d.irt + index * 16, lo);
 }
 
-static struct model_interrupt got;
-
-static void keep(void *ctx, struct model *m, const struct model_interrupt *irq)
-{
-	(void)ctx;
-	(void)m;
-	got = *irq;
-}
-
 static void interrupts_are_remapped(void **state)
 {
 	(void)state;
 	ready("plain");
 	mini_start_interrupts(&d);
-	model_on_interrupt(d.m, keep, NULL);
+	mini_hear(&d);
 	entry(9, IRTE(0x77) | 3ull << 40, FROM(DEV));
 	assert_true(model_msi(d.m, 0, DEV, MSI(9), 0));
-	assert_int_equal(got.vector, 0x77);
-	assert_int_equal(got.destination, 3);
-	assert_true(got.remapped);
+	assert_int_equal(heard.last.vector, 0x77);
+	assert_int_equal(heard.last.destination, 3);
+	assert_true(heard.last.remapped);
 	/* Sub-handles count from the handle. */
 	assert_true(model_msi(d.m, 0, DEV, MSI(8), 1));
 	assert_false(model_msi(d.m, 0, DEV, MSI(8), 2));
@@ -362,20 +353,21 @@ static void fields_of_a_remapped_interrupt(void **state)
 	mini_command(&d, G_IRTP, true);
 	mini_flush_irte(&d, true, 0);
 	mini_command(&d, G_IRE, true);
-	model_on_interrupt(d.m, keep, NULL);
+	mini_hear(&d);
 	/* Bits 11:8 are software's. */
 	entry(255, IRTE(0x91) | 0x89abcdefull << 32 | BIT(8) | 4u << 5 | BIT(4),
 		FROM(DEV));
 	assert_true(model_msi(d.m, 0, DEV, MSI(255), 0));
-	assert_int_equal(got.destination, 0x89abcdef);
-	assert_int_equal(got.delivery, 4);
-	assert_true(got.level && !got.logical && got.remapped);
-	assert_false(got.from_unit);
-	assert_int_equal(got.source, DEV);
+	assert_int_equal(heard.last.destination, 0x89abcdef);
+	assert_int_equal(heard.last.delivery, 4);
+	assert_true(
+		heard.last.level && !heard.last.logical && heard.last.remapped);
+	assert_false(heard.last.from_unit);
+	assert_int_equal(heard.last.source, DEV);
 	entry(254, IRTE(0x92) | BIT(2), FROM(DEV));
 	assert_true(model_msi(d.m, 0, DEV, MSI(254), 0));
-	assert_int_equal(got.vector, 0x92);
-	assert_true(!got.level && got.logical);
+	assert_int_equal(heard.last.vector, 0x92);
+	assert_true(!heard.last.level && heard.last.logical);
 	/* The table has 256. */
 	assert_false(model_msi(d.m, 0, DEV, MSI(256), 0));
 	assert_int_equal(model_last_fault(d.m), F_IR_INDEX);
@@ -393,16 +385,17 @@ static void fields_of_an_interrupt_as_it_came(void **state)
 {
 	(void)state;
 	ready("plain");
-	model_on_interrupt(d.m, keep, NULL);
+	mini_hear(&d);
 	assert_true(model_msi(d.m, 0, DEV, 0xfeeab004, 0x8d41));
-	assert_int_equal(got.vector, 0x41);
-	assert_int_equal(got.delivery, 5);
-	assert_int_equal(got.unit, 0);
-	assert_int_equal(got.destination, 0xab);
-	assert_true(got.logical && got.level && !got.remapped);
-	assert_int_equal(got.source, DEV);
-	assert_int_equal(got.address, 0xfeeab004);
-	assert_int_equal(got.data, 0x8d41);
+	assert_int_equal(heard.last.vector, 0x41);
+	assert_int_equal(heard.last.delivery, 5);
+	assert_int_equal(heard.last.unit, 0);
+	assert_int_equal(heard.last.destination, 0xab);
+	assert_true(
+		heard.last.logical && heard.last.level && !heard.last.remapped);
+	assert_int_equal(heard.last.source, DEV);
+	assert_int_equal(heard.last.address, 0xfeeab004);
+	assert_int_equal(heard.last.data, 0x8d41);
 	/* That is no interrupt. */
 	assert_false(model_msi(d.m, 0, DEV, 0xfef00000, 0x41));
 	mini_close(&d, true);
@@ -519,7 +512,7 @@ static void largest_table_of_interrupts(void **state)
 	mini_command(&d, G_IRTP, true);
 	mini_flush_irte(&d, true, 0);
 	mini_command(&d, G_IRE, true);
-	model_on_interrupt(d.m, keep, NULL);
+	mini_hear(&d);
 	for (unsigned i = 0; i < 6; i++)
 		entry(at[i], IRTE(0x50 + i), FROM(DEV));
 	for (unsigned i = 0; i < 6; i++) {
@@ -527,10 +520,10 @@ static void largest_table_of_interrupts(void **state)
 			(at[i] >> 15 ? BIT(2) : 0);
 
 		assert_true(model_msi(d.m, 0, DEV, address, 0));
-		assert_int_equal(got.vector, 0x50 + i);
+		assert_int_equal(heard.last.vector, 0x50 + i);
 		/* Counted from the handle. */
 		assert_true(model_msi(d.m, 0, DEV, 0xfee00018, at[i]));
-		assert_int_equal(got.vector, 0x50 + i);
+		assert_int_equal(heard.last.vector, 0x50 + i);
 	}
 	/* Beyond them, and so recorded (VT-d 5.1.4.1). */
 	assert_false(model_msi(d.m, 0, DEV, 0xfee0001c | 0x7fff << 5, 5));

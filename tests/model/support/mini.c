@@ -273,6 +273,24 @@ void mini_flush_device(struct mini *d, uint16_t sid, uint64_t addr, bool s)
 	mini_wait(d);
 }
 
+/* ---- interrupts --------------------------------------------------------- */
+
+struct heard heard;
+
+static void keep(void *ctx, struct model *m, const struct model_interrupt *irq)
+{
+	(void)ctx;
+	(void)m;
+	heard.last = *irq;
+	heard.count++;
+}
+
+void mini_hear(struct mini *d)
+{
+	heard = (struct heard){.count = 0};
+	model_on_interrupt(d->m, keep, NULL);
+}
+
 void mini_close(struct mini *d, bool clean)
 {
 	size_t n = model_violation_count(d->m);

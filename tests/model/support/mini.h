@@ -72,6 +72,13 @@ void mini_ring(struct mini *d);
 bool mini_wait(struct mini *d);
 void mini_write_buffer(struct mini *d);
 
+/** The last interrupt that arrived since mini_hear(), and how many did. */
+extern struct heard {
+	struct model_interrupt last;
+	unsigned count;
+} heard;
+void mini_hear(struct mini *d);
+
 /** Ends the test: no violation may be left unless said so. */
 void mini_close(struct mini *d, bool clean);
 
