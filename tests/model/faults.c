@@ -135,6 +135,8 @@ static void later_faults_of_a_requester(void **state)
 		started(modes[i]);
 		refuse(DEV);
 		refuse(OTHER);
+		assert_int_equal(
+			mini_read64(&d, record(1) + 8) & 0xffff, OTHER);
 		for (unsigned n = 0; n < 3; n++)
 			refuse(n & 1 ? DEV : OTHER);
 		for (unsigned n = 2; n < 5; n++)

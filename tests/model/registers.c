@@ -442,6 +442,8 @@ static void reset_forgives_flushes(void **state)
 	mini_command(&d, G_QIE, false);
 	assert_int_equal(model_violation_count(d.m), 0);
 	model_unit_reset(d.m, 0);
+	assert_int_equal(model_checkpoint(d.m), 0);
+	assert_int_equal(model_violation_count(d.m), 0);
 	mini_command(&d, G_TE, true);
 	mini_command(&d, G_IRE, true);
 	expect(MODEL_V_COMMAND);
