@@ -12,7 +12,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 #include <string.h>
-#include "support/rig.h"
+#include "support/injection.h"
 
 #define OWNER 9
 #define RW (IOMMU_READ | IOMMU_WRITE)
@@ -21,50 +21,9 @@ static const char *const kinds[] = {"plain", "no-qi", "non-coherent", "caching",
 	"write-buffer", "worst-memory", "qemu-4.0", "no-psi", "self-flushing"};
 #define KINDS (sizeof kinds / sizeof kinds[0])
 
-enum injection {
-	NTH_ALLOCATION,
-	ALL_FROM_NTH_ALLOCATION,
-	NTH_WAIT,
-	HUNG_FROM_NTH_ACCESS,
-	GONE_FROM_NTH_ACCESS,
-};
-
-static void inject(struct rig *r, enum injection what, unsigned n)
-{
-	switch (what) {
-	case NTH_ALLOCATION:
-		model_fail_alloc(r->m, n, false);
-		break;
-	case ALL_FROM_NTH_ALLOCATION:
-		model_fail_alloc(r->m, n, true);
-		break;
-	case NTH_WAIT:
-		model_fail_wait(r->m, n);
-		break;
-	case HUNG_FROM_NTH_ACCESS:
-		model_unit_hang(r->m, 0, n);
-		break;
-	case GONE_FROM_NTH_ACCESS:
-		model_unit_gone(r->m, 0, n);
-		break;
-	}
-}
-
-static void heal(struct rig *r)
-{
-	model_fail_alloc(r->m, 0, false);
-	model_fail_wait(r->m, 0);
-}
-
 static bool allowed(enum injection what, enum iommu_status s)
 {
-	if (s == IOMMU_OK)
-		return true;
-	if (what <= ALL_FROM_NTH_ALLOCATION)
-		return s == IOMMU_NO_MEMORY;
-	return s == IOMMU_UNIT_LOST || s == IOMMU_UNCONFIRMED ||
-		s == IOMMU_NO_UNIT || s == IOMMU_OFF || s == IOMMU_UNCOVERED ||
-		s == IOMMU_DEVICE_BROKEN;
+	return s == IOMMU_OK || injection_explains(what, s);
 }
 
 /* What a test holds while it goes through a life; pages that hardware may
@@ -199,17 +158,17 @@ static bool run(
 	l.r = &r;
 	l.frame = rig_frame(&r, OWNER);
 	if (!while_running)
-		inject(&r, what, n);
+		injection_begin(r.m, 0, what, n);
 	good = step(&l, rig_start(&r));
 	if (good && (while_running || what > NTH_WAIT)) {
 		rig_space_open(&l.space, &r);
 		rig_space_set(&l.space, 0x10000, 0);
 		if (while_running)
-			inject(&r, what, n);
+			injection_begin(r.m, 0, what, n);
 		good = live(&l);
 	}
 	hit = !good || model_failures(r.m);
-	heal(&r);
+	injection_end(r.m);
 	no_violation(&r, what, n);
 	if (l.space.domain)
 		clean_up(&l);

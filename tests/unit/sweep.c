@@ -19,20 +19,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "support/injection.h"
 #include "support/scene.h"
 
 static const char *const kinds[] = {
 	"plain", "no-qi", "worst-memory", "caching-non-coherent"};
 #define KINDS (sizeof kinds / sizeof kinds[0])
 
-enum injection {
-	NTH_ALLOCATION,
-	ALL_FROM_NTH_ALLOCATION,
-	NTH_WAIT,
-	HUNG_FROM_NTH_ACCESS,
-	GONE_FROM_NTH_ACCESS,
-	DEVICE_GONE_FROM_NTH_STEP,
-	INJECTIONS
+/* Beside the usual ones. */
+enum {
+	DEVICE_GONE_FROM_NTH_STEP = INJECTIONS,
+	ALL_INJECTIONS
 };
 
 static const char *const injection_names[] = {"n-th allocation",
@@ -91,32 +88,14 @@ static void hook_in(struct rig *r)
 
 /* ---- one call ------------------------------------------------------------ */
 
-static void inject(struct scene *s, enum injection what, unsigned n)
+static void inject(struct scene *s, unsigned what, unsigned n)
 {
-	struct model *m = s->r.m;
-	unsigned unit = s->stage == SCENE_UNIT_COMES;
-
-	switch (what) {
-	case NTH_ALLOCATION:
-	case ALL_FROM_NTH_ALLOCATION:
-		model_fail_alloc(m, n, what == ALL_FROM_NTH_ALLOCATION);
-		break;
-	case NTH_WAIT:
-		model_fail_wait(m, n);
-		break;
-	case HUNG_FROM_NTH_ACCESS:
-		model_unit_hang(m, unit, n);
-		break;
-	case GONE_FROM_NTH_ACCESS:
-		model_unit_gone(m, unit, n);
-		break;
-	case DEVICE_GONE_FROM_NTH_STEP:
-		departure.at = n;
-		departure.steps = 0;
-		break;
-	default:
-		break;
+	if (what != DEVICE_GONE_FROM_NTH_STEP) {
+		injection_begin(s->r.m, s->stage == SCENE_UNIT_COMES, what, n);
+		return;
 	}
+	departure.at = n;
+	departure.steps = 0;
 }
 
 static uint64_t accesses(struct scene *s)
@@ -128,14 +107,13 @@ static uint64_t accesses(struct scene *s)
 }
 
 /* Ends the injection. True if it was felt. */
-static bool heal(struct scene *s, enum injection what, unsigned n,
-	uint64_t before, unsigned failures)
+static bool heal(struct scene *s, unsigned what, unsigned n, uint64_t before,
+	unsigned failures)
 {
 	bool felt = model_failures(s->r.m) != failures;
 	unsigned unit = s->stage == SCENE_UNIT_COMES;
 
-	model_fail_alloc(s->r.m, 0, false);
-	model_fail_wait(s->r.m, 0);
+	injection_end(s->r.m);
 	if (what == HUNG_FROM_NTH_ACCESS || what == GONE_FROM_NTH_ACCESS)
 		felt = accesses(s) - before > n;
 	if (what == DEVICE_GONE_FROM_NTH_STEP)
@@ -156,17 +134,13 @@ static bool unconfirmed(enum iommu_status s)
 }
 
 /* Whether the status is one that this failure can have. */
-static bool allowed(
-	enum injection what, enum iommu_status s, enum iommu_status usual)
+static bool allowed(unsigned what, enum iommu_status s, enum iommu_status usual)
 {
 	if (s == usual || s == IOMMU_OK)
 		return true;
-	if (what <= ALL_FROM_NTH_ALLOCATION)
-		return s == IOMMU_NO_MEMORY;
 	if (what == DEVICE_GONE_FROM_NTH_STEP)
 		return s == IOMMU_NO_DEVICE || unconfirmed(s);
-	return unconfirmed(s) || s == IOMMU_NO_UNIT || s == IOMMU_OFF ||
-		s == IOMMU_UNCOVERED;
+	return injection_explains(what, s);
 }
 
 /* What the call does when nothing fails. */
@@ -190,7 +164,7 @@ static bool within(const struct scene_reach *now, const struct usual *u)
 
 static struct {
 	const char *kind, *call;
-	enum injection what;
+	unsigned what;
 	unsigned n;
 } current;
 
@@ -204,8 +178,8 @@ static void check(bool good, const char *what, struct scene *s)
 		injection_names[current.what], current.n, what);
 }
 
-static void check_reach(struct scene *s, const struct usual *u,
-	enum injection what, enum iommu_status got)
+static void check_reach(struct scene *s, const struct usual *u, unsigned what,
+	enum iommu_status got)
 {
 	struct scene_reach now;
 
@@ -240,7 +214,7 @@ static void end(struct scene *s, const struct scene_call *c, bool broken)
 }
 
 /* True if the failure was felt. */
-static bool run(const struct scene_call *c, enum injection what, unsigned n,
+static bool run(const struct scene_call *c, unsigned what, unsigned n,
 	const struct usual *u)
 {
 	bool broken = what > ALL_FROM_NTH_ALLOCATION, felt;
@@ -289,9 +263,9 @@ static struct usual as_usual(const struct scene_call *c)
 	return u;
 }
 
-static unsigned long felt_in_all[INJECTIONS];
+static unsigned long felt_in_all[ALL_INJECTIONS];
 
-static void sweep(enum injection what)
+static void sweep(unsigned what)
 {
 	for (size_t k = 0; k < KINDS; k++)
 		for (const struct scene_call *c = scene_calls; c->name; c++) {
