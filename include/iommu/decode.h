@@ -9,6 +9,8 @@
 #include <iommu/report.h>
 #include <iommu/types.h>
 
+IOMMU_BEGIN_C
+
 /**
  * What a VT-d unit can do, from its VER, CAP and ECAP registers (VT-d 11.4.1 to
  * 11.4.3), a line per fact. Bits that this library does not know are printed as
@@ -29,5 +31,7 @@ enum iommu_status iommu_decode_dmar(const void *table, size_t size,
  *  one line. high is only looked at in levels 6 and 7. */
 void iommu_decode_entry(unsigned level, uint64_t low, uint64_t high,
 	iommu_sink *sink, void *arg);
+
+IOMMU_END_C
 
 #endif

@@ -7,6 +7,8 @@
 
 #include <iommu/types.h>
 
+IOMMU_BEGIN_C
+
 struct iommu;
 struct iommu_domain;
 
@@ -188,5 +190,7 @@ typedef void iommu_visit(void *arg, unsigned unit, struct iommu_device_id id,
  */
 void iommu_visit_attached(
 	const struct iommu *iommu, iommu_visit *visit, void *arg);
+
+IOMMU_END_C
 
 #endif

@@ -18,6 +18,8 @@
 
 #include <iommu/iommu.h>
 
+IOMMU_BEGIN_C
+
 struct iommu_dma;
 
 /** Which way data goes. */
@@ -153,5 +155,7 @@ enum iommu_status iommu_dma_flush(struct iommu_dma *dma) IOMMU_MUST_CHECK;
  *  least every defer_ns in deferred mode; that bounds the window. Waits.
  *  Statuses as iommu_batch_flush(). */
 enum iommu_status iommu_dma_tick(struct iommu_dma *dma) IOMMU_MUST_CHECK;
+
+IOMMU_END_C
 
 #endif

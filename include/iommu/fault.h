@@ -7,6 +7,8 @@
 
 #include <iommu/types.h>
 
+IOMMU_BEGIN_C
+
 struct iommu;
 struct iommu_domain;
 
@@ -99,5 +101,7 @@ size_t iommu_fault_format(
 
 /** The words for a reason code; never NULL. */
 const char *iommu_fault_text(uint8_t reason);
+
+IOMMU_END_C
 
 #endif

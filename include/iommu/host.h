@@ -12,6 +12,8 @@
 
 #include <iommu/types.h>
 
+IOMMU_BEGIN_C
+
 /**
  * Storage of one lock. The library zeroes it before first use (zero must mean
  * "free" to the host's lock functions), never copies it and never looks into
@@ -172,5 +174,7 @@ struct iommu_host {
 	 */
 	unsigned (*cpu_index)(void *ctx);
 };
+
+IOMMU_END_C
 
 #endif

@@ -23,6 +23,8 @@
 #include <iommu/types.h>
 #include <iommu/host.h>
 
+IOMMU_BEGIN_C
+
 struct iommu;
 struct iommu_domain;
 
@@ -509,6 +511,8 @@ enum iommu_status iommu_flush(struct iommu_domain *domain, unsigned changes,
  *  iommu_batch_flush(). */
 enum iommu_status iommu_flush_all(
 	struct iommu_domain *domain, unsigned changes) IOMMU_MUST_CHECK;
+
+IOMMU_END_C
 
 #include <iommu/unit.h>
 #include <iommu/device.h>

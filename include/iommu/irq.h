@@ -9,6 +9,8 @@
 #include <iommu/types.h>
 #include <iommu/host.h>
 
+IOMMU_BEGIN_C
+
 struct iommu;
 
 /** A block of consecutive entries for one source. Filled by the library; the
@@ -118,5 +120,7 @@ enum iommu_status iommu_irq_ioapic_entry(struct iommu *iommu,
  */
 enum iommu_status iommu_irq_free(
 	struct iommu *iommu, const struct iommu_irq *irq) IOMMU_MUST_CHECK;
+
+IOMMU_END_C
 
 #endif

@@ -7,6 +7,8 @@
 
 #include <iommu/types.h>
 
+IOMMU_BEGIN_C
+
 struct iommu;
 
 /** Takes a piece of text. length bytes, no terminator. Called with no lock
@@ -81,5 +83,7 @@ struct iommu_stats {
 /** Fills *out for unit n. IOMMU_BAD_ARGUMENT. Any context. */
 enum iommu_status iommu_unit_stats(const struct iommu *iommu, unsigned n,
 	struct iommu_stats *out) IOMMU_MUST_CHECK;
+
+IOMMU_END_C
 
 #endif

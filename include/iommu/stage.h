@@ -12,6 +12,8 @@
 
 #include <iommu/types.h>
 
+IOMMU_BEGIN_C
+
 struct iommu;
 
 /**
@@ -62,5 +64,7 @@ enum iommu_hand_over {
  */
 enum iommu_status iommu_hand_over(
 	struct iommu *iommu, enum iommu_hand_over how) IOMMU_MUST_CHECK;
+
+IOMMU_END_C
 
 #endif

@@ -10,6 +10,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* What stands between the two has C's names, for C++, too. */
+#ifdef __cplusplus
+#define IOMMU_BEGIN_C extern "C" {
+#define IOMMU_END_C }
+#else
+#define IOMMU_BEGIN_C
+#define IOMMU_END_C
+#endif
+
+IOMMU_BEGIN_C
+
 /** A physical address, as the CPU's page tables and the I/O MMU use it. */
 typedef struct {
 	uint64_t v;
@@ -23,13 +34,17 @@ typedef struct {
 /** Makes a physical address of a plain number. */
 static inline iommu_phys_t iommu_phys(uint64_t v)
 {
-	return (iommu_phys_t){v};
+	iommu_phys_t phys = {v};
+
+	return phys;
 }
 
 /** Makes an I/O virtual address of a plain number. */
 static inline iommu_iova_t iommu_iova(uint64_t v)
 {
-	return (iommu_iova_t){v};
+	iommu_iova_t iova = {v};
+
+	return iova;
 }
 
 /**
@@ -45,9 +60,10 @@ struct iommu_device_id {
 static inline struct iommu_device_id iommu_device_id(
 	unsigned segment, unsigned bus, unsigned dev, unsigned fn)
 {
-	return (struct iommu_device_id){.segment = (uint16_t)segment,
-		.requester = (uint16_t)((bus & 0xff) << 8 | (dev & 0x1f) << 3 |
-			(fn & 7))};
+	struct iommu_device_id id = {(uint16_t)segment,
+		(uint16_t)((bus & 0xff) << 8 | (dev & 0x1f) << 3 | (fn & 7))};
+
+	return id;
 }
 
 /** The bus number of a device id. */
@@ -150,5 +166,7 @@ enum iommu_status {
  * also for numbers that are no status.
  */
 const char *iommu_status_text(enum iommu_status status);
+
+IOMMU_END_C
 
 #endif

@@ -7,6 +7,8 @@
 
 #include <iommu/types.h>
 
+IOMMU_BEGIN_C
+
 struct iommu;
 
 /** What a unit is doing. */
@@ -105,5 +107,7 @@ unsigned iommu_reserved_count(const struct iommu *iommu);
  */
 enum iommu_status iommu_reserved_region(const struct iommu *iommu, unsigned n,
 	struct iommu_reserved_region *out) IOMMU_MUST_CHECK;
+
+IOMMU_END_C
 
 #endif

@@ -134,6 +134,66 @@ def test_library_is_a_part_of_another_build(name, text, place, steps):
     assert said.stdout == b'done\n'
 
 
+CPLUSPLUS = """
+#include <cstdio>
+#include <iommu/dma.h>
+#include <iommu/decode.h>
+#include <iommu/version.h>
+int main()
+{
+	struct iommu_device_id id = iommu_device_id(0, 0, 3, 0);
+	return iommu_iova(1).v != 1 || id.requester != 0x18 ||
+		!iommu_version() || std::puts(iommu_status_text(IOMMU_OK)) < 0;
+}
+"""
+PACKAGE = """
+cmake_minimum_required(VERSION 3.16)
+project(kernel CXX)
+find_package(libiommu REQUIRED)
+add_executable(kernel main.cc)
+target_link_libraries(kernel libiommu)
+"""
+STRICT = ['-Wall', '-Wextra', '-Wpedantic', '-Wconversion', '-Werror']
+
+
+def sh(folder, *command, **env):
+    done = subprocess.run(command, cwd=folder, text=True,
+                          env=dict(environment({}), **env),
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert done.returncode == 0, done.stdout[-2000:]
+    return done.stdout
+
+
+@pytest.mark.parametrize('tool', ['cmake', 'meson'])
+def test_library_is_installed_for_c_and_cplusplus(tool):
+    folder = folder_for(f'test_build.installed.{tool}')
+    prefix = f'{folder}/prefix'
+    for name, text in (('main.c', PROGRAM), ('main.cc', CPLUSPLUS),
+                       ('CMakeLists.txt', PACKAGE)):
+        with open(f'{folder}/{name}', 'w') as out:
+            out.write(text)
+    if tool == 'cmake':
+        sh(folder, 'cmake', '-S', SOURCE, '-B', 'b',
+           f'-DCMAKE_INSTALL_PREFIX={prefix}', '-DCMAKE_INSTALL_LIBDIR=lib')
+        sh(folder, 'cmake', '--build', 'b', '-j2')
+        sh(folder, 'cmake', '--install', 'b')
+        sh(folder, 'cmake', '-B', 'c', '.', f'-DCMAKE_PREFIX_PATH={prefix}')
+        sh(folder, 'cmake', '--build', 'c')
+        assert sh(folder, 'c/kernel') == 'done\n'
+    else:
+        sh(folder, 'meson', 'setup', 'b', SOURCE, f'--prefix={prefix}',
+           '--libdir=lib', '--optimization=0')
+        sh(folder, 'meson', 'install', '-C', 'b')
+    flags = sh(folder, 'pkg-config', '--cflags', '--libs', 'libiommu',
+               PKG_CONFIG_PATH=f'{prefix}/lib/pkgconfig').split()
+    for compiler, source in (('gcc -std=c11', 'main.c'),
+                             ('clang -std=c11', 'main.c'),
+                             ('g++ -std=c++11', 'main.cc'),
+                             ('g++ -std=c++20', 'main.cc')):
+        sh(folder, *compiler.split(), *STRICT, source, *flags, '-o', 'kernel')
+        assert sh(folder, './kernel') == 'done\n'
+
+
 def install(folder, installed, failures):
     """tools/install-packages among stand-ins; returns apt-get's calls."""
     os.makedirs(f'{folder}/bin')
