@@ -18,6 +18,7 @@ soak-objects = $(patsubst %,$(O)/$1/%.o,$(soak-sources) $2 \
 	$(filter tests/unit/support/%,$(support-sources)))
 small-flags = $(plain-flags) -DINDEX_BITS=1
 small-sources := $(addprefix iommu/,map.c pgtable.c tables.c)
+small-tests := tests/small/tables.c tests/small/host.c
 race-tests := threads threads_sharing
 soak-programs := $(O)/test/plain/random \
 	$(addprefix $(O)/test/race/,$(race-tests)) $(O)/test/small/tables
@@ -47,14 +48,14 @@ soak: packages-test $(soak-programs) $(weave-program) $(O)/test/kernel/kills
 	@$(S)/tools/soak $(O)
 
 $(O)/test/small/tables: $(patsubst %,$(O)/small/%.o,$(small-sources) \
-		tests/small/tables.c) $(patsubst %,$(O)/plain/%.o,\
+		$(small-tests)) $(patsubst %,$(O)/plain/%.o,\
 		$(filter-out $(small-sources),$(library-sources)))
 	@mkdir -p $(@D)
 	$(Q)$(host-cc) -o $@ $^ -lcmocka
 
 -include $(patsubst %.o,%.d,$(call soak-objects,plain,tests/unit/random.c) \
 	$(call soak-objects,race,$(race-tests:%=tests/unit/%.c)) \
-	$(patsubst %,$(O)/small/%.o,$(small-sources) tests/small/tables.c))
+	$(patsubst %,$(O)/small/%.o,$(small-sources) $(small-tests)))
 
 # --- make bench-model: how fast the model is -------------------------------------
 

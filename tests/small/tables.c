@@ -17,194 +17,11 @@
 #include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
-#include "backend.h"
-#include "pgtable.h"
+#include "host.h"
 
 enum {
-	FAN = 1 << INDEX_BITS,
-	MOST_PAGES = 64, /* of the address space */
-	ARENA = 256,     /* pages of memory */
 	KEY = 48,
 };
-
-static struct {
-	unsigned levels;
-	unsigned pages;
-	unsigned rights; /* how many kinds of rights there are: 1 to 3 */
-	uint64_t delta;  /* physical minus I/O address */
-	bool large;
-	bool present; /* units want to be told of new entries */
-} world;
-
-/* ---- memory -------------------------------------------------------------- */
-
-static uint8_t arena[ARENA][PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
-static bool taken[ARENA], old_page[ARENA];
-static unsigned in_use, fail_at;
-static bool fail_on, flushed;
-static unsigned allocations;
-static const char *wrong;
-
-#define CHECK(what)                    \
-	do {                           \
-		if (!(what) && !wrong) \
-			wrong = #what; \
-	} while (0)
-
-/* Page 0 is nobody's: no address is 0. */
-static void *page_alloc(void *ctx, unsigned order, iommu_phys_t *out_phys)
-{
-	(void)ctx;
-	CHECK(order == 0);
-	allocations++;
-	if (fail_at &&
-		(allocations == fail_at || (fail_on && allocations > fail_at)))
-		return NULL;
-	for (unsigned i = 1; i < ARENA; i++) {
-		if (taken[i])
-			continue;
-		taken[i] = true;
-		in_use++;
-		memset(arena[i], 0, FAN * sizeof(word64));
-		*out_phys = iommu_phys((uint64_t)i * PAGE_SIZE);
-		return arena[i];
-	}
-	CHECK(!"memory enough");
-	return NULL;
-}
-
-static void page_free(void *ctx, void *page, iommu_phys_t phys, unsigned order)
-{
-	uint64_t i = phys.v / PAGE_SIZE;
-
-	(void)ctx;
-	CHECK(order == 0 && i < ARENA && taken[i] && page == arena[i]);
-	/* The hardware may have walked what was linked before. */
-	CHECK(!old_page[i] || flushed);
-	taken[i] = false;
-	in_use--;
-}
-
-static void *phys_to_virt(void *ctx, iommu_phys_t phys)
-{
-	(void)ctx;
-	return arena[phys.v / PAGE_SIZE];
-}
-
-static unsigned long lock(void *ctx, struct iommu_lock *l)
-{
-	(void)ctx;
-	(void)l;
-	return 0;
-}
-
-static void unlock(void *ctx, struct iommu_lock *l, unsigned long state)
-{
-	(void)ctx;
-	(void)l;
-	(void)state;
-}
-
-/* ---- what is flushed ------------------------------------------------------
- */
-
-static struct {
-	uint64_t first, last;
-	unsigned changes;
-} told[64];
-static unsigned tellings;
-
-static void note(const struct iommu_batch *batch)
-{
-	for (unsigned i = 0; i < batch->count && tellings < 64; i++) {
-		told[tellings].first = batch->range[i].first;
-		told[tellings].last = batch->range[i].last;
-		told[tellings++].changes = batch->range_changes[i];
-	}
-	flushed = true;
-}
-
-static enum iommu_status flush_now(
-	struct unit *unit, uint16_t did, const struct iommu_batch *batch)
-{
-	(void)unit;
-	(void)did;
-	note(batch);
-	return IOMMU_OK;
-}
-
-static bool flush_leaf(struct unit *neutral, uint16_t did, uint64_t page)
-{
-	struct iommu_batch batch;
-
-	(void)neutral;
-	(void)did;
-	iommu_batch_init(&batch, NULL);
-	iommu_batch_add(&batch, IOMMU_REMOVED, iommu_iova(page), PAGE_SIZE);
-	note(&batch);
-	return true;
-}
-
-static bool was_told(unsigned page, unsigned count, unsigned changes)
-{
-	uint64_t first = (uint64_t)page * PAGE_SIZE;
-	uint64_t last = first + (uint64_t)count * PAGE_SIZE - 1;
-
-	for (unsigned i = 0; i < tellings; i++)
-		if (told[i].changes & changes && told[i].first <= first &&
-			told[i].last >= last)
-			return true;
-	return false;
-}
-
-/* ---- the domain ---------------------------------------------------------- */
-
-static struct iommu iommu;
-static struct iommu_domain domain;
-static struct unit_ops ops;
-static struct unit unit, shallow;
-
-static void domain_make(unsigned lowest)
-{
-	unsigned bits = PAGE_SHIFT + INDEX_BITS * lowest;
-
-	memset(&iommu, 0, sizeof iommu);
-	memset(&domain, 0, sizeof domain);
-	memset(&unit, 0, sizeof unit);
-	memset(taken, 0, sizeof taken);
-	in_use = fail_at = 0;
-	iommu.host = (struct iommu_host){.direct_map = arena,
-		.page_alloc = page_alloc,
-		.page_free = page_free,
-		.phys_to_virt = phys_to_virt,
-		.lock = lock,
-		.unlock = unlock};
-	ops.flush_now = flush_now;
-	ops.flush_leaf = flush_leaf;
-	unit.ops = &ops;
-	unit.state = IOMMU_UNIT_ON;
-	unit.levels = 1u << world.levels;
-	unit.iova_bits = bits;
-	unit.phys_bits = 40;
-	unit.page_sizes = PAGE_SIZE;
-	for (unsigned level = 2; world.large && level <= 3; level++)
-		unit.page_sizes |= 1ull << shift_of(level);
-	shallow = unit;
-	shallow.levels = 1u << lowest;
-	iommu.unit[0] = &unit;
-	iommu.unit[1] = &shallow;
-	iommu.units = 2;
-	domain.iommu = &iommu;
-	domain.kind = IOMMU_DOMAIN_MAPPED;
-	domain.units = 1;
-	domain.devices = 1;
-	if (world.present)
-		domain.duties = IOMMU_DUTY_FLUSH_PRESENT;
-	assert_int_equal(core_table_make(&domain, bits), IOMMU_OK);
-	assert_int_equal(domain.table.levels, world.levels);
-	world.pages = 1u << (bits - PAGE_SHIFT);
-	assert_true(world.pages <= MOST_PAGES);
-}
 
 /* ---- states -------------------------------------------------------------- */
 
@@ -213,11 +30,6 @@ static void domain_make(unsigned lowest)
 struct state {
 	uint8_t key[KEY];
 };
-
-static word64 *table_of(uint64_t entry)
-{
-	return (word64 *)(void *)arena[(entry & ADDRESS) / PAGE_SIZE];
-}
 
 static unsigned write_key(const word64 *table, unsigned level, uint8_t *key)
 {
@@ -250,14 +62,6 @@ static struct state state_now(void)
 	return s;
 }
 
-static uint64_t new_table(void)
-{
-	iommu_phys_t phys;
-
-	page_alloc(NULL, 0, &phys);
-	return phys.v;
-}
-
 static unsigned read_key(
 	word64 *table, unsigned level, uint64_t iova, const uint8_t *key)
 {
@@ -285,8 +89,7 @@ static void state_set(const struct state *s)
 {
 	struct pgtable *table = &domain.table;
 
-	memset(taken, 0, sizeof taken);
-	in_use = fail_at = allocations = 0;
+	host_empty();
 	memset(table->leaf_cache, 0, sizeof table->leaf_cache);
 	table->phys = iommu_phys(new_table());
 	table->root = table_of(table->phys.v);
@@ -294,11 +97,10 @@ static void state_set(const struct state *s)
 	for (table->reserve_count = 0; table->reserve_count < s->key[KEY - 1];)
 		table->reserve[table->reserve_count++] =
 			iommu_phys(new_table());
-	memcpy(old_page, taken, sizeof taken);
+	memcpy(host.old, host.taken, sizeof host.taken);
 	for (unsigned i = 0; i < table->reserve_count; i++)
-		old_page[table->reserve[i].v / PAGE_SIZE] = false;
-	tellings = 0;
-	flushed = false;
+		host.old[table->reserve[i].v / PAGE_SIZE] = false;
+	tell_nothing_yet();
 }
 
 /* The states met, in the order of meeting, and where to find them. */
@@ -479,7 +281,7 @@ static void check_unmap(const struct call *c, enum iommu_status status,
 	}
 	CHECK(removed == gone);
 	/* Only a page cut in two takes memory, which was laid by. */
-	CHECK(!allocations);
+	CHECK(!host.allocations);
 	if (status == IOMMU_NO_MEMORY)
 		CHECK(!domain.table.reserve_count);
 }
@@ -550,18 +352,19 @@ static unsigned one(const struct state *from, const struct call *c,
 	root = shallow_root();
 	if (warm)
 		touch_all(was);
-	allocations = tellings = 0;
-	flushed = false;
-	fail_at = fail;
-	fail_on = on;
+	host.allocations = 0;
+	tell_nothing_yet();
+	host.fail_at = fail;
+	host.fail_on = on;
 	status = perform(c, &removed);
-	fail_at = 0;
-	made = allocations;
+	host.fail_at = 0;
+	made = host.allocations;
 	calls++;
 	is = meaning_now();
 	to = state_now();
 	if (c->what == MAP)
-		check_map(c, status, was, &is, fail && allocations >= fail);
+		check_map(
+			c, status, was, &is, fail && host.allocations >= fail);
 	if (c->what == MAP && status == IOMMU_OK && !fail)
 		check_sizes(c, was, &is);
 	if (c->what == UNMAP)
@@ -569,11 +372,11 @@ static unsigned one(const struct state *from, const struct call *c,
 	if (c->what == JOIN)
 		check_join(c, status, was, &is);
 	check_flushes(was, &is);
-	CHECK(in_use == is.nodes + domain.table.reserve_count);
+	CHECK(host.in_use == is.nodes + domain.table.reserve_count);
 	CHECK(shallow_root() == root);
 	if (warm)
 		touch_all(&is);
-	if (wrong) {
+	if (host.wrong) {
 		print_error("call %d of pages %u+%u, rights %u, allocation %u "
 			    "fails%s, %s cache, status %d, from",
 			c->what, c->first, c->count, c->rights, fail,
@@ -581,7 +384,7 @@ static unsigned one(const struct state *from, const struct call *c,
 			warm ? "filled" : "empty", status);
 		for (unsigned i = 0; i < KEY; i++)
 			print_error(" %u", from->key[i]);
-		fail_msg("%s", wrong);
+		fail_msg("%s", host.wrong);
 	}
 	state_enter(&to);
 	return made;
@@ -621,9 +424,9 @@ static void all_calls(const struct state *from)
 		}
 	/* And the end. */
 	state_set(from);
-	flushed = true;
+	host.flushed = true;
 	core_table_free(&domain);
-	assert_int_equal(in_use, 0);
+	assert_int_equal(host.in_use, 0);
 }
 
 static void explore(const char *name, unsigned levels, unsigned lowest,
@@ -636,7 +439,7 @@ static void explore(const char *name, unsigned levels, unsigned lowest,
 	world.large = large;
 	world.delta = delta;
 	world.present = present;
-	wrong = NULL;
+	host.wrong = NULL;
 	calls = state_count = 0;
 	buckets = 1u << 23;
 	bucket = calloc(buckets, sizeof *bucket);
