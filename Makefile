@@ -156,7 +156,8 @@ $(O)/iommu.iso: $(O)/kernel.elf $(O)/initramfs.cpio $(S)/tools/make-iso \
 clean:
 	rm -rf $(addprefix $(O)/,kernel user user.d host test run lib efi size \
 		tools iommu-decode coverage fuzz bench kernel.elf kernel.map \
-		initramfs.cpio iommu.iso iommu.iso.log libiommu.a coverage.txt)
+		initramfs.cpio iommu.iso iommu.iso.log libiommu.a libmodel.o careful \
+		mistakes coverage.txt)
 
 include $(S)/tests/tests.mk
 include $(S)/tests/more.mk

@@ -46,8 +46,8 @@ uint64_t due_after(struct unit *u)
 
 static bool unit_waits(const struct unit *u)
 {
-	return u->gcmd_due || u->cc_due || u->iotlb_due || u->pmen_due ||
-		u->wait_due || u->devtlb_due || u->queue_due;
+	return command_pending(u) || u->wait_due || u->devtlb_due ||
+		u->queue_due;
 }
 
 /*

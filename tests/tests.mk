@@ -67,6 +67,7 @@ include $(S)/tests/models/tests.mk
 all-test-programs += $(models-program)
 include $(S)/tests/bugs/tests.mk
 include $(S)/tests/rules/tests.mk
+include $(S)/tests/mistakes/tests.mk
 
 .PHONY: test test-unit test-model test-qtest test-qemu test-programs \
 	check check-format check-headers
@@ -74,8 +75,9 @@ test-programs: packages-test $(all-test-programs)
 
 run-tests := $(PYTHON) $(S)/tools/run-tests
 test: packages-test all iso efi bench-kernel $(all-test-programs) \
-		$(replay-program) $(rules-program)
+		$(replay-program) $(rules-program) $(mistakes-program)
 	@$(run-tests) $(all-test-programs) $(replay-program) $(rules-program) \
+		$(mistakes-program) \
 		--pytest $(S)/tests/qemu
 
 define test-kind-rule
