@@ -170,7 +170,7 @@ static struct fdtable *current(void)
 	return p ? p->files : NULL;
 }
 
-static int limit(void)
+int fd_limit(void)
 {
 	uint64_t soft = process_current()->rlimits[RLIMIT_NOFILE][0];
 
@@ -211,7 +211,7 @@ struct file *fd_file(int fd)
 int fd_install(struct file *f, int lowest, bool cloexec)
 {
 	struct fdtable *t = current();
-	int end = limit(), fd, error = 0;
+	int end = fd_limit(), fd, error = 0;
 
 	while (!error) {
 		spin_lock(&t->lock);
@@ -239,7 +239,7 @@ int fd_replace(struct file *f, int fd, bool cloexec)
 	struct file *old;
 	int error = 0;
 
-	if (fd < 0 || fd >= limit())
+	if (fd < 0 || fd >= fd_limit())
 		error = -EBADF;
 	while (!error) {
 		spin_lock(&t->lock);

@@ -118,6 +118,7 @@ void fdtable_get(struct fdtable *t);
 void fdtable_put(struct fdtable *t); /* the last closes all */
 void fdtable_close_on_exec(struct fdtable *t);
 struct file *fd_file(int fd); /* of the current process; counted; NULL: EBADF */
+int fd_limit(void); /* descriptors of the current process are below it */
 /* The lowest free descriptor from `lowest`; takes the count, also on failure.
  * -EMFILE, -ENOMEM. */
 int fd_install(struct file *f, int lowest, bool cloexec);

@@ -23,6 +23,9 @@
 #define S_IFREG 0100000
 #define S_IFLNK 0120000
 #define S_IFSOCK 0140000
+#define S_ISUID 04000
+#define S_ISGID 02000
+#define S_IXGRP 010
 
 /* d_type of a directory entry. */
 #define DT_OF(mode) (((mode)&S_IFMT) >> 12)
@@ -36,7 +39,7 @@ struct text;
 
 struct stat_info {
 	uint64_t dev, ino, nlink, size, rdev, blocks;
-	uint32_t mode;
+	uint32_t mode, uid, gid;
 	uint64_t mtime_ns, atime_ns, ctime_ns;
 };
 
@@ -74,6 +77,8 @@ struct inode_ops {
 	/* Fills in what differs from inode_stat()'s defaults. May be NULL. */
 	int (*stat)(struct inode *node, struct stat_info *out);
 	int (*set_mode)(struct inode *node, uint32_t mode);
+	/* UINT32_MAX leaves an owner as it is. */
+	int (*set_owner)(struct inode *node, uint32_t uid, uint32_t gid);
 	/* UINT64_MAX leaves a time as it is. */
 	int (*set_times)(struct inode *node, uint64_t atime, uint64_t mtime);
 	/* Make f ready (f->ops, f->data, f->seekable). NULL: f->ops is

@@ -361,6 +361,7 @@ const struct inode_ops ramfile_inode_ops = {
 	.truncate = ramfile_truncate,
 	.stat = ramnode_stat,
 	.set_mode = ramnode_set_mode,
+	.set_owner = ramnode_set_owner,
 	.set_times = ramnode_set_times,
 	.destroy = ramfile_destroy,
 };

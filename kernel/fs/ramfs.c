@@ -91,6 +91,8 @@ int ramnode_stat(struct inode *inode, struct stat_info *out)
 	struct ramnode *n = ramnode_of(inode);
 
 	out->nlink = n->nlink;
+	out->uid = n->uid;
+	out->gid = n->gid;
 	out->mtime_ns = n->mtime;
 	out->atime_ns = n->atime;
 	out->ctime_ns = n->ctime;
@@ -110,6 +112,27 @@ int ramnode_set_mode(struct inode *inode, uint32_t mode)
 	__atomic_store_n(&inode->mode, value, __ATOMIC_RELAXED);
 	ramnode_of(inode)->ctime = time_wall_ns();
 	return 0;
+}
+
+/* A program that has changed hands runs with nobody's rights. */
+static uint32_t mode_of_new_owner(const struct inode *inode)
+{
+	uint32_t drop = S_ISUID;
+
+	if (inode->mode & S_IXGRP)
+		drop |= S_ISGID;
+	return inode_is(inode, S_IFREG) ? inode->mode & ~drop : inode->mode;
+}
+
+int ramnode_set_owner(struct inode *inode, uint32_t uid, uint32_t gid)
+{
+	struct ramnode *n = ramnode_of(inode);
+
+	if (uid != UINT32_MAX)
+		n->uid = uid;
+	if (gid != UINT32_MAX)
+		n->gid = gid;
+	return ramnode_set_mode(inode, mode_of_new_owner(inode));
 }
 
 int ramnode_set_times(struct inode *inode, uint64_t atime, uint64_t mtime)
@@ -474,6 +497,7 @@ static const struct inode_ops dir_inode_ops = {
 	.name = dir_name,
 	.stat = ramnode_stat,
 	.set_mode = ramnode_set_mode,
+	.set_owner = ramnode_set_owner,
 	.set_times = ramnode_set_times,
 	.destroy = dir_destroy,
 };
@@ -502,6 +526,7 @@ static void link_destroy(struct inode *inode)
 static const struct inode_ops link_inode_ops = {
 	.readlink = link_readlink,
 	.stat = ramnode_stat,
+	.set_owner = ramnode_set_owner,
 	.set_times = ramnode_set_times,
 	.destroy = link_destroy,
 };
@@ -528,6 +553,7 @@ static void special_destroy(struct inode *inode)
 static const struct inode_ops special_ops = {
 	.stat = ramnode_stat,
 	.set_mode = ramnode_set_mode,
+	.set_owner = ramnode_set_owner,
 	.set_times = ramnode_set_times,
 	.open = special_open,
 	.destroy = special_destroy,

@@ -15,6 +15,7 @@ struct ramnode {
 	struct ramfs *fs;             /* [C] */
 	uint32_t nlink;               /* [D] */
 	uint64_t mtime, atime, ctime; /* [A] ns since 1970 */
+	uint32_t uid, gid;            /* [A] */
 	union {
 		struct {
 			struct list entries;  /* [D] by rising cookie */
@@ -56,6 +57,7 @@ bool ramfs_full(void);
 void ramnode_touch(struct ramnode *n); /* now: mtime and ctime */
 int ramnode_stat(struct inode *node, struct stat_info *out);
 int ramnode_set_mode(struct inode *node, uint32_t mode);
+int ramnode_set_owner(struct inode *node, uint32_t uid, uint32_t gid);
 int ramnode_set_times(struct inode *node, uint64_t atime, uint64_t mtime);
 
 /* ramfile.c */

@@ -77,7 +77,7 @@ static long control(struct file *f, int fd, unsigned long cmd, unsigned long a)
 	switch (cmd) {
 	case F_DUPFD:
 	case F_DUPFD_CLOEXEC:
-		if (a >= FD_LIMIT)
+		if (a >= (unsigned long)fd_limit())
 			return -EINVAL;
 		file_get(f);
 		return fd_install(f, (int)a, cmd == F_DUPFD_CLOEXEC);

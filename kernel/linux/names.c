@@ -363,8 +363,9 @@ SYSCALL(fchmodat2)
 		(unsigned)arg[3]);
 }
 
-/* Everything belongs to root, and stays so. */
-static long set_owner(int dirfd, uintptr_t addr, unsigned flags)
+/* Owners are kept and told, and mean nothing: everybody is root. */
+static long set_owner(int dirfd, uintptr_t addr, unsigned long uid,
+	unsigned long gid, unsigned flags)
 {
 	struct place at;
 	long error;
@@ -372,29 +373,35 @@ static long set_owner(int dirfd, uintptr_t addr, unsigned flags)
 	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
 		return -EINVAL;
 	error = find_to_change(dirfd, addr, flags, &at);
-	if (!error)
-		place_put(&at);
+	if (error)
+		return error;
+	if (at.node->ops->set_owner)
+		error = at.node->ops->set_owner(
+			at.node, (uint32_t)uid, (uint32_t)gid);
+	place_put(&at);
 	return error;
 }
 
 SYSCALL(chown)
 {
-	return set_owner(AT_FDCWD, not_null(arg[0]), 0);
+	return set_owner(AT_FDCWD, not_null(arg[0]), arg[1], arg[2], 0);
 }
 
 SYSCALL(lchown)
 {
-	return set_owner(AT_FDCWD, not_null(arg[0]), AT_SYMLINK_NOFOLLOW);
+	return set_owner(AT_FDCWD, not_null(arg[0]), arg[1], arg[2],
+		AT_SYMLINK_NOFOLLOW);
 }
 
 SYSCALL(fchown)
 {
-	return set_owner(as_fd(arg[0]), 0, 0);
+	return set_owner(as_fd(arg[0]), 0, arg[1], arg[2], 0);
 }
 
 SYSCALL(fchownat)
 {
-	return set_owner(as_fd(arg[0]), not_null(arg[1]), (unsigned)arg[4]);
+	return set_owner(as_fd(arg[0]), not_null(arg[1]), arg[2], arg[3],
+		(unsigned)arg[4]);
 }
 
 #define UTIME_NOW 0x3fffffffl

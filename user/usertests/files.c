@@ -270,6 +270,40 @@ static void full_and_empty_pipes(void)
 	CHECK(poll(&p, 1, 0) == 1 && (p.revents & POLLHUP));
 }
 
+static void owners(void)
+{
+	struct stat st;
+	int fd;
+
+	enter_fresh_folder();
+	fd = open("owned", O_CREAT | O_RDWR, 04711);
+
+	CHECK(fchmod(fd, 06711) == 0 && fchown(fd, 7, 8) == 0);
+	CHECK(fstat(fd, &st) == 0 && st.st_uid == 7 && st.st_gid == 8);
+	CHECK((st.st_mode & 07777) == 0711);
+	CHECK(chown("owned", -1, 9) == 0);
+	CHECK(stat("owned", &st) == 0 && st.st_uid == 7 && st.st_gid == 9);
+	CHECK(symlink("owned", "link") == 0 && lchown("link", 3, 4) == 0);
+	CHECK(lstat("link", &st) == 0 && st.st_uid == 3 && st.st_gid == 4);
+	CHECK(stat("link", &st) == 0 && st.st_uid == 7);
+	close(fd);
+}
+
+static void descriptors_below_a_limit(void)
+{
+	struct rlimit limit = {20, 20};
+	int fd = open("/", O_RDONLY), n;
+
+	CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	CHECK(fcntl(fd, F_DUPFD, 20) < 0 && errno == EINVAL);
+	CHECK(fcntl(fd, F_DUPFD, 19) == 19);
+	CHECK(fcntl(fd, F_DUPFD, 19) < 0 && errno == EMFILE);
+	CHECK(dup2(fd, 20) < 0 && errno == EBADF);
+	for (n = fd; n >= 0 && n < 20; n = dup(fd))
+		;
+	CHECK(n < 0 && errno == EMFILE);
+}
+
 static void descriptors(void)
 {
 	int fd = open("/", O_RDONLY);
@@ -299,6 +333,8 @@ const struct test file_tests[] = {
 	{"pipes_carry_everything", pipes_carry_everything, 0},
 	{"pipes_without_an_end", pipes_without_an_end, 0},
 	{"full_and_empty_pipes", full_and_empty_pipes, 0},
+	{"owners", owners, 0},
 	{"descriptors", descriptors, 0},
+	{"descriptors_below_a_limit", descriptors_below_a_limit, 0},
 	{0},
 };
