@@ -115,10 +115,10 @@ static void __orphan_groups(struct process *p)
 
 	if (!stopped_processes) /* nearly always */
 		return;
-	if (__group_orphaned(p->pgid, p))
+	if (__has_job_control(p) && __group_orphaned(p->pgid, p))
 		__continue_group(p->pgid);
 	list_for_each (child, &p->children, sibling)
-		if (child->sid == p->sid && child->pgid != p->pgid &&
+		if (__has_job_control(child) &&
 			__group_orphaned(child->pgid, p))
 			__continue_group(child->pgid);
 }

@@ -203,6 +203,15 @@ static bool ignored(
 	return p->pid == 1 || SIGNAL_BIT(signo) & SIGNALS_IGNORED;
 }
 
+/* The default action of a fatal signal, which needs no thread to take it; but
+ * what is stopped dies when it is continued, except of SIGKILL. */
+static bool kills_now(
+	const struct process *p, const struct signal_action *a, int signo)
+{
+	return a->handler == SIG_DFL && !(SIGNAL_BIT(signo) & SIGNALS_STOP) &&
+		(signo == SIGKILL || !p->stopped);
+}
+
 static void __wake_waiters(struct process *p, struct thread *t, int signo)
 {
 	struct thread *other;
@@ -252,8 +261,7 @@ void __signal_send(struct process *p, struct thread *t, int signo,
 	continued = __job_control(p, signo);
 	if (receiver && ignored(p, &action, signo))
 		goto out;
-	if (receiver && action.handler == SIG_DFL &&
-		!(SIGNAL_BIT(signo) & SIGNALS_STOP)) {
+	if (receiver && kills_now(p, &action, signo)) {
 		__process_kill(p, signo, NULL);
 		goto out;
 	}

@@ -297,19 +297,20 @@ bool process_group_exists(int pgid, int sid)
 	return found;
 }
 
+bool __has_job_control(const struct process *p)
+{
+	return !p->zombie && p->parent && p->parent->pid != 1 &&
+		p->parent->sid == p->sid && p->parent->pgid != p->pgid;
+}
+
 bool __group_orphaned(int pgid, const struct process *leaving)
 {
 	struct process *p;
 
-	list_for_each (p, &process_table, table) {
-		if (p->pgid != pgid || p->zombie || !p->parent)
-			continue;
-		if (p == leaving || p->parent == leaving)
-			continue;
-		if (p->parent->pid != 1 && p->parent->sid == p->sid &&
-			p->parent->pgid != pgid)
+	list_for_each (p, &process_table, table)
+		if (p->pgid == pgid && p != leaving && p->parent != leaving &&
+			__has_job_control(p))
 			return false;
-	}
 	return true;
 }
 

@@ -38,6 +38,9 @@ void __process_remove(struct process *p);
 
 void __process_set_group(struct process *p, int pgid, int sid);
 
+/* Whether its parent is in the session, but another group: it can stop and
+ * continue the process's group as a job. */
+bool __has_job_control(const struct process *p);
 /* process_group_orphaned(), as it will be when `leaving` has gone. */
 bool __group_orphaned(int pgid, const struct process *leaving);
 

@@ -57,6 +57,64 @@ static void orphans(void)
 	CHECK(parent == 1);
 }
 
+/* It stops itself: in the middle of fork() the C library blocks signals. */
+static pid_t stopped_child(void)
+{
+	int status;
+	pid_t pid = fork();
+
+	CHECK(pid >= 0);
+	if (pid == 0) {
+		kill(getpid(), SIGSTOP);
+		for (;;)
+			pause();
+	}
+	CHECK(waitpid(pid, &status, WUNTRACED) == pid && WIFSTOPPED(status));
+	return pid;
+}
+
+static void who_is_stopped_dies_later(void)
+{
+	int status;
+	pid_t pid = stopped_child();
+
+	CHECK(kill(pid, SIGTERM) == 0);
+	usleep(20000);
+	CHECK(waitpid(pid, &status, WNOHANG | WUNTRACED) == 0);
+	CHECK(kill(pid, SIGCONT) == 0);
+	CHECK(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status));
+	CHECK(WTERMSIG(status) == SIGTERM);
+
+	pid = stopped_child();
+	CHECK(kill(pid, SIGTERM) == 0 && kill(pid, SIGKILL) == 0);
+	CHECK(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status));
+	CHECK(WTERMSIG(status) == SIGKILL);
+}
+
+/* Nobody could ever stop or continue this group as a job: that one of it ends
+ * changes nothing for one that is stopped. */
+static void stopped_in_a_session_alone(void)
+{
+	int status;
+	pid_t leader = fork();
+
+	CHECK(leader >= 0);
+	if (leader == 0) {
+		setsid();
+		pid_t pid = stopped_child();
+
+		if (fork() == 0)
+			_exit(0);
+		wait(&status);
+		_exit(waitpid(pid, &status, WNOHANG | WUNTRACED | WCONTINUED) ==
+						0 &&
+					kill(pid, SIGKILL) == 0
+				? 0
+				: 1);
+	}
+	CHECK(waitpid(leader, &status, 0) == leader && status == 0);
+}
+
 static void many_children_at_once(void)
 {
 	for (int round = 0; round < 5; round++) {
@@ -291,6 +349,8 @@ const struct test process_tests[] = {
 	{"exit_statuses", exit_statuses, 0},
 	{"waiting_for_nobody", waiting_for_nobody, 0},
 	{"orphans", orphans, 0},
+	{"who_is_stopped_dies_later", who_is_stopped_dies_later, 0},
+	{"stopped_in_a_session_alone", stopped_in_a_session_alone, 0},
 	{"many_children_at_once", many_children_at_once, 0},
 	{"family_trees", family_trees, 0},
 	{"odd_clones", odd_clones, 0},
