@@ -115,7 +115,8 @@ static ssize_t initrd_read(struct file *f, struct uio *u, uint64_t *pos)
 		boot_info.initrd_size);
 }
 
-static int initrd_open(struct node *n, struct file *f)
+/* Positions matter only to the archive, but pread() and lseek() work. */
+static int open_seekable(struct node *n, struct file *f)
 {
 	(void)n;
 	f->seekable = true;
@@ -129,7 +130,8 @@ static int initrd_open(struct node *n, struct file *f)
 		.read = reads,                       \
 		.write = writes,                     \
 	};                                           \
-	static const struct node_ops name##_ops = {.fops = &name##_fops}
+	static const struct node_ops name##_ops = {  \
+		.fops = &name##_fops, .open = open_seekable}
 
 SMALL_DEVICE(null, null_read, null_write);
 SMALL_DEVICE(zero, zero_read, null_write);
@@ -137,7 +139,7 @@ SMALL_DEVICE(full, zero_read, full_write);
 SMALL_DEVICE(random, random_read, null_write);
 static const struct file_ops initrd_fops = {.read = initrd_read};
 static const struct node_ops initrd_ops = {
-	.fops = &initrd_fops, .open = initrd_open};
+	.fops = &initrd_fops, .open = open_seekable};
 SMALL_DEVICE(kmsg, null_read, kmsg_write);
 SMALL_DEVICE(status, null_read, status_write);
 

@@ -11,7 +11,6 @@
 #include "proc/process.h"
 
 #define FIRST_SIZE 32
-#define RLIMIT_NOFILE 7
 
 struct fdtable {
 	uint32_t refs; /* atomic */

@@ -12,6 +12,8 @@
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mem/mem.h"
+#include "proc/process.h"
+#include "proc/signal.h"
 
 #define FANOUT 512u
 #define MAX_HEIGHT 3u
@@ -240,10 +242,26 @@ static void extend(struct ramnode *node, uint64_t size)
 	mutex_unlock(&node->inode.lock);
 }
 
-/* At most one page. */
-static ssize_t write_piece(struct ramnode *node, struct uio *u, uint64_t pos)
+/* The size that the running process may give a file. */
+static uint64_t size_limit(void)
 {
-	size_t n = MIN(u->left, PAGE_SIZE - pos % PAGE_SIZE);
+	const struct process *p = process_current();
+
+	return p ? MIN(p->rlimits[RLIMIT_FSIZE][0], MAX_SIZE) : MAX_SIZE;
+}
+
+static int beyond_limit(uint64_t limit)
+{
+	if (limit < MAX_SIZE)
+		signal_process(process_current(), SIGXFSZ, NULL);
+	return -EFBIG;
+}
+
+/* At most one page, and not beyond `end`. */
+static ssize_t write_piece(
+	struct ramnode *node, struct uio *u, uint64_t pos, uint64_t end)
+{
+	size_t n = MIN(u->left, MIN(PAGE_SIZE - pos % PAGE_SIZE, end - pos));
 	struct page *page;
 	ssize_t moved;
 	int error = page_to_write(node, pos, &page);
@@ -260,6 +278,7 @@ static ssize_t write_piece(struct ramnode *node, struct uio *u, uint64_t pos)
 static ssize_t ramfile_write(struct file *f, struct uio *u, uint64_t *pos)
 {
 	struct ramnode *node = ramnode_of(f->inode);
+	uint64_t limit = size_limit();
 	ssize_t total = 0, moved = 0;
 
 	mutex_lock(&node->file.writer);
@@ -269,11 +288,11 @@ static ssize_t ramfile_write(struct file *f, struct uio *u, uint64_t *pos)
 		mutex_unlock(&node->inode.lock);
 	}
 	while (u->left) {
-		if (*pos >= MAX_SIZE) {
-			moved = -EFBIG;
+		if (*pos >= limit) {
+			moved = total ? 0 : beyond_limit(limit);
 			break;
 		}
-		moved = write_piece(node, u, *pos);
+		moved = write_piece(node, u, *pos, limit);
 		if (moved <= 0)
 			break;
 		*pos += moved;
@@ -303,11 +322,14 @@ static int ramfile_get_page(struct file *f, uint64_t index, struct page **out)
 static int ramfile_truncate(struct inode *inode, uint64_t size)
 {
 	struct ramnode *n = ramnode_of(inode);
+	uint64_t limit = size_limit();
 	struct page *last;
 
-	if (size > MAX_SIZE)
-		return -EFBIG;
 	mutex_lock(&inode->lock);
+	if (size > n->file.size && size > limit) {
+		mutex_unlock(&inode->lock);
+		return beyond_limit(limit);
+	}
 	if (size < n->file.size) {
 		__truncate_pages(n, (size + PAGE_SIZE - 1) / PAGE_SIZE);
 		n->file.backing_size = MIN(n->file.backing_size, size);

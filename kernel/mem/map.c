@@ -465,7 +465,7 @@ int space_madvise(struct space *s, uint64_t addr, uint64_t len, int advice)
 		err = -ENOMEM;
 	else if (advice == MADV_DONTNEED)
 		err = discard(s, addr, addr + len);
-	else if (advice < 0 || advice > 25)
+	else if (advice < 0 || advice > 63 || !(1ull << advice & MADV_HINTS))
 		err = -EINVAL;
 	mutex_unlock(&s->lock);
 	return err;

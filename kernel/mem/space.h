@@ -105,5 +105,9 @@ void space_maps(struct space *s, struct text *t);
 #define MREMAP_MAYMOVE 1
 #define MREMAP_FIXED 2
 #define MADV_DONTNEED 4
+/* Advice that may be taken or left, by bits: normal, random, sequential,
+ * will-need, free; child-inherits; merging and huge pages; dumping; cold and
+ * page out. The rest promises something that is not done here. */
+#define MADV_HINTS 0x33f90full
 
 #endif

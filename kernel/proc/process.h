@@ -117,6 +117,7 @@ bool oom_relieve(void);
 
 #define RLIMIT_STACK 3
 #define RLIMIT_NPROC 6
+#define RLIMIT_FSIZE 1
 #define RLIMIT_NOFILE 7
 #define RLIM_INFINITY UINT64_MAX
 

@@ -321,6 +321,7 @@ void process_begin(void)
 {
 	current_process.fs = fs_context_create();
 	current_process.files = fdtable_create();
+	current_process.rlimits[RLIMIT_FSIZE][0] = RLIM_INFINITY;
 	current_process.rlimits[RLIMIT_NOFILE][0] = RLIM_INFINITY;
 	current_process.pid = 1;
 	assert_non_null(current_process.fs);

@@ -289,6 +289,48 @@ static void owners(void)
 	close(fd);
 }
 
+static void files_below_a_limit(void *unused)
+{
+	struct rlimit limit = {5000, 6000};
+	char page[4096] = {0};
+	struct stat st;
+	int fd;
+
+	(void)unused;
+	enter_fresh_folder();
+	fd = open("f", O_RDWR | O_CREAT, 0644);
+	CHECK(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+	CHECK(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+	CHECK(write(fd, page, 4096) == 4096);
+	CHECK(write(fd, page, 4096) == 5000 - 4096);
+	CHECK(write(fd, page, 1) < 0 && errno == EFBIG);
+	CHECK(ftruncate(fd, 5001) < 0 && errno == EFBIG);
+	CHECK(ftruncate(fd, 5000) == 0);
+	CHECK(fallocate(fd, 0, 5000, 1) < 0 && errno == EFBIG);
+	CHECK(fstat(fd, &st) == 0 && st.st_size == 5000);
+	CHECK(signal(SIGXFSZ, SIG_DFL) != SIG_ERR);
+	write(fd, page, 1);
+	CHECK(!"alive after SIGXFSZ");
+}
+
+static void ends_by_its_limit(void)
+{
+	CHECK_KILLED(files_below_a_limit, NULL, SIGXFSZ);
+}
+
+/* Devices without positions take them all the same. */
+static void positions_of_devices(void)
+{
+	char byte = 1;
+	int fd = open("/dev/zero", O_RDWR);
+
+	CHECK(pread(fd, &byte, 1, 1ll << 40) == 1 && byte == 0);
+	CHECK(pwrite(fd, &byte, 1, 7) == 1 && lseek(fd, 0, SEEK_CUR) == 0);
+	fd = open("/dev/full", O_RDWR);
+	CHECK(pread(fd, &byte, 1, 7) == 1);
+	CHECK(pwrite(fd, &byte, 1, 7) < 0 && errno == ENOSPC);
+}
+
 static void descriptors_below_a_limit(void)
 {
 	struct rlimit limit = {20, 20};
@@ -336,5 +378,7 @@ const struct test file_tests[] = {
 	{"owners", owners, 0},
 	{"descriptors", descriptors, 0},
 	{"descriptors_below_a_limit", descriptors_below_a_limit, 0},
+	{"ends_by_its_limit", ends_by_its_limit, 0},
+	{"positions_of_devices", positions_of_devices, 0},
 	{0},
 };

@@ -203,6 +203,8 @@ static void dropped_pages_read_zero(void)
 
 	memset(p, 5, 2 * PAGE);
 	CHECK(madvise(p, PAGE, MADV_DONTNEED) == 0);
+	CHECK(madvise(p, PAGE, MADV_SEQUENTIAL) == 0);
+	CHECK(madvise(p, PAGE, MADV_WIPEONFORK) < 0 && errno == EINVAL);
 	CHECK(p[0] == 0 && p[PAGE] == 5);
 }
 
