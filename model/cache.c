@@ -235,7 +235,7 @@ void context_fill(struct unit *u, uint16_t sid, const struct cctx *c)
 	if (!c->fault && u->m->mode != MODEL_BENIGN)
 		check_domain_id(u, sid, c);
 	*slot = *c;
-	slot->valid = 1;
+	slot->valid = true;
 	if (!c->fault)
 		u->did_use[c->tag].contexts++;
 	if (u->did_end <= c->tag)

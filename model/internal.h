@@ -95,20 +95,22 @@ struct cctx {
 	uint64_t lo, hi;
 	uint64_t pa;
 	uint16_t tag; /* DID it is remembered under; 0 for failures */
-	uint8_t valid;
+	bool valid;
 	uint8_t fault; /* not 0: a remembered failure (CM=1) */
 };
 
 struct croot {
 	uint64_t lo, hi;
 	uint64_t pa;
-	uint8_t valid, fault;
+	bool valid;
+	uint8_t fault;
 };
 
 struct cirte {
 	uint64_t lo, hi;
 	uint64_t pa;
-	uint8_t valid, fault;
+	bool valid;
+	uint8_t fault;
 	bool used; /* by sid */
 	uint16_t sid;
 };

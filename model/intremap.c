@@ -96,7 +96,7 @@ static void irte_entry(struct unit *u, unsigned index, struct cirte *out)
 		(out->fault && !(u->r[R_CAP] & CAP_CM)))
 		return;
 	*c = *out;
-	c->valid = 1;
+	c->valid = true;
 	u->cirte_live++;
 	if (u->cirte_end <= index)
 		u->cirte_end = index + 1;

@@ -226,14 +226,15 @@ static void leave_on(struct unit *u)
 	u->root = m->secret;
 	u->r[R_RTADDR] = m->secret;
 	for (unsigned bus = 0; bus < 256; bus++)
-		u->croot[bus] = (struct croot){
-			.lo = m->secret | ENTRY_P, .pa = m->secret, .valid = 1};
+		u->croot[bus] = (struct croot){.lo = m->secret | ENTRY_P,
+			.pa = m->secret,
+			.valid = true};
 	for (unsigned i = 0; i < m->functions; i++) {
 		struct cctx c = {.lo = m->secret | ENTRY_P,
 			.hi = 7ull << 8 | 1,
 			.pa = m->secret,
 			.tag = 7,
-			.valid = 1};
+			.valid = true};
 		uint16_t sid = m->function[i].d.bdf;
 
 		if (unit_for(m, m->function[i].d.segment, sid) == u)
@@ -255,7 +256,7 @@ static void leave_on(struct unit *u)
 		for (unsigned i = 0; i < 64; i++)
 			u->cirte[i] = (struct cirte){.lo = ENTRY_P | i << 16,
 				.pa = m->secret,
-				.valid = 1};
+				.valid = true};
 	u->cirte_live = u->cirte_end = u->cirte ? 64 : 0;
 	if (u->r[R_CAP] & CAP_PLMR) {
 		u->r[R_PLMLIMIT] = 0x01e00000;

@@ -103,7 +103,6 @@ void unit_registers_reset(struct unit *u)
 	u->gcmd_due = u->cc_due = u->iotlb_due = u->pmen_due = 0;
 	u->root_set = u->irt_set = u->eime = false;
 	u->root = u->irt = u->ttm = 0;
-	u->owe_cc = u->owe_iotlb = u->owe_iec = false;
 	queue_reset(u);
 }
 

@@ -76,7 +76,7 @@ static struct croot *root_entry(struct unit *u, unsigned bus)
 	if (!c->fault)
 		note_contexts(u, bus, c->lo);
 	if (u->m->mode != MODEL_BENIGN && (!c->fault || remembers_failures(u)))
-		c->valid = 1;
+		c->valid = true;
 	return c;
 }
 

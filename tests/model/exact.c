@@ -404,6 +404,30 @@ static void drained_writes_are_no_superfluous_flush(void **state)
 	mini_close(&d, true);
 }
 
+/* Whatever its kind, if it takes something that memory has no longer. */
+static void needed_flushes_are_no_superfluous_ones(void **state)
+{
+	struct model_counters a, b;
+
+	(void)state;
+	for (unsigned gran = GRAN_GLOBAL; gran <= GRAN_NARROW; gran++) {
+		ready("plain", MODEL_LAZY);
+		for (unsigned again = 0; again < 2; again++) {
+			mini_map(&d, top, 0x10000, frame, 3);
+			assert_int_equal(can_write(0x10000), true);
+			mini_store(&d, slot(0x10000, 1), 0);
+			model_counters(d.m, &a);
+			mini_flush_iotlb(&d, gran, DID, 0x10000, 0, false);
+			model_counters(d.m, &b);
+			assert_int_equal(a.superfluous, b.superfluous);
+			mini_flush_iotlb(&d, gran, DID, 0x10000, 0, false);
+			model_counters(d.m, &b);
+			assert_int_equal(a.superfluous + 1, b.superfluous);
+		}
+		mini_close(&d, true);
+	}
+}
+
 static void requests_are_split_at_pages(void **state)
 {
 	uint8_t out[4096 + 64], in[4096 + 64];
@@ -454,6 +478,7 @@ int main(void)
 		T(what_is_counted),
 		T(time_moves_as_far_as_told),
 		T(drained_writes_are_no_superfluous_flush),
+		T(needed_flushes_are_no_superfluous_ones),
 		T(requests_are_split_at_pages),
 	};
 
