@@ -107,21 +107,21 @@ static bool fault(struct iommu_fault *out)
 	return iommu_device_same(out->device, edu);
 }
 
-/** Whether a write and a read there are refused, and told of. */
-static bool refused(uint64_t address)
+/** Whether a request is refused, and told of as what it was. */
+static bool refused_once(uint64_t address, bool write)
 {
 	struct iommu_fault out;
-	bool write;
+	bool ended = write ? edu_copy(EDU_BUFFER, address, 4, true)
+			   : edu_copy(address, EDU_BUFFER, 4, false);
 
-	for (write = true;; write = false) {
-		if (!(write ? edu_copy(EDU_BUFFER, address, 4, true)
-			    : edu_copy(address, EDU_BUFFER, 4, false)) ||
-			!fault(&out) || out.kind != IOMMU_FAULT_DMA ||
-			out.write != write || out.address.v != address)
-			return false;
-		if (!write)
-			return !fault(&out);
-	}
+	return ended && fault(&out) && out.kind == IOMMU_FAULT_DMA &&
+		out.write == write && out.address.v == address;
+}
+
+/** Whether edu can neither write nor read there. */
+static bool refused(uint64_t address)
+{
+	return refused_once(address, true) && refused_once(address, false);
 }
 
 /* ---- interrupts ---- */

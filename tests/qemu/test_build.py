@@ -74,7 +74,8 @@ def test_clang_builds_without_a_warning():
 @pytest.mark.parametrize('compiler, flags', [
     ('gcc', '-mcmodel=kernel -mno-red-zone -mgeneral-regs-only'),
     ('gcc', '-m32'), ('clang', '-m32'),
-    ('clang', '--target=aarch64-none-elf')])
+    ('clang', '--target=aarch64-none-elf'),
+    ('clang', '--target=x86_64-unknown-windows -mno-stack-arg-probe')])
 def test_library_builds_for_other_machines(compiler, flags):
     folder = folder_for(f'test_build.{compiler}{flags}')
     text = make('-j2', f'O={folder}', f'CC={compiler}',
