@@ -8,41 +8,17 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include <model/host.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "support/attached.h"
-
-static struct iommu_host hooks;
-static struct model_host host;
-static struct iommu_lock *locks;
-static iommu_phys_t place;
+#include "support/lent.h"
 
 static void opened(void)
 {
 	cold("plain");
-	model_host_init(&host, d.m, &hooks);
-	locks = hooks.page_alloc(hooks.ctx, 1, &place);
-}
-
-static void hold(unsigned n)
-{
-	assert_int_equal(hooks.lock(hooks.ctx, &locks[n]), 0x5a);
-}
-
-static void let_go(unsigned n)
-{
-	hooks.unlock(hooks.ctx, &locks[n], 0x5a);
-}
-
-static void both(unsigned first, unsigned then)
-{
-	hold(first);
-	hold(then);
-	let_go(then);
-	let_go(first);
+	lend(d.m, 1);
 }
 
 static void refused(const char *why)

@@ -11,8 +11,8 @@
 #include <cmocka.h>
 #include <pthread.h>
 #include <sched.h>
-#include <model/host.h>
 #include <string.h>
+#include "support/lent.h"
 #include "support/mini.h"
 
 #define DEV MODEL_BDF(0, 3, 0)
@@ -104,35 +104,11 @@ static void power_goes_from_a_unit_at_work(void **state)
 /* ---- locks ----------------------------------------------------------------
  */
 
-static struct iommu_host hooks;
-static struct model_host host;
-static struct iommu_lock *locks;
-static iommu_phys_t place;
-
 /** The hooks of a machine that is on, and a page of locks. */
-static void lend(void)
+static void lend_ready(void)
 {
 	ready(MODEL_LAZY);
-	model_host_init(&host, d.m, &hooks);
-	locks = hooks.page_alloc(hooks.ctx, 0, &place);
-}
-
-static void hold(unsigned n)
-{
-	hooks.lock(hooks.ctx, &locks[n]);
-}
-
-static void let_go(unsigned n)
-{
-	hooks.unlock(hooks.ctx, &locks[n], 0x5a);
-}
-
-static void both(unsigned first, unsigned then)
-{
-	hold(first);
-	hold(then);
-	let_go(then);
-	let_go(first);
+	lend(d.m, 0);
 }
 
 static bool was_let_in;
@@ -150,7 +126,7 @@ static void lock_lets_in_one_at_a_time(void **state)
 	pthread_t other;
 
 	(void)state;
-	lend();
+	lend_ready();
 	hold(0);
 	assert_int_equal(pthread_create(&other, NULL, wait_for_it, NULL), 0);
 	for (unsigned n = 0; n < 2000; n++) {
@@ -169,7 +145,7 @@ static void most_pages_at_once(void **state)
 	void *pages;
 
 	(void)state;
-	lend();
+	lend_ready();
 	pages = hooks.page_alloc(hooks.ctx, 8, &phys);
 	hooks.page_free(hooks.ctx, pages, phys, 8);
 	assert_int_equal(model_violation_count(d.m), 0);
@@ -180,7 +156,7 @@ static void most_pages_at_once(void **state)
 static void locks_have_one_order(void **state)
 {
 	(void)state;
-	lend();
+	lend_ready();
 	both(0, 1);
 	both(1, 2);
 	both(0, 1);
@@ -206,7 +182,7 @@ static void locks_have_one_order(void **state)
 static void locks_are_given_back_in_reverse(void **state)
 {
 	(void)state;
-	lend();
+	lend_ready();
 	both(0, 1);
 	assert_int_equal(model_violation_count(d.m), 0);
 	hold(0);
@@ -221,7 +197,7 @@ static void locks_are_given_back_in_reverse(void **state)
 static void lock_is_not_held_over_a_wait(void **state)
 {
 	(void)state;
-	lend();
+	lend_ready();
 	hooks.relax(hooks.ctx, 500);
 	assert_int_equal(host.longest_wait, 500);
 	hooks.relax(hooks.ctx, 400);
@@ -239,7 +215,7 @@ static void no_memory_where_it_is_forbidden(void **state)
 	iommu_phys_t phys;
 
 	(void)state;
-	lend();
+	lend_ready();
 	hooks.page_alloc(hooks.ctx, 0, &phys);
 	assert_int_equal(model_violation_count(d.m), 0);
 	host.forbid_alloc = true;
@@ -250,7 +226,7 @@ static void no_memory_where_it_is_forbidden(void **state)
 static void lock_given_back_that_was_not_taken(void **state)
 {
 	(void)state;
-	lend();
+	lend_ready();
 	hold(0);
 	hold(1);
 	assert_int_equal(host.locks_held, 2);
@@ -302,7 +278,7 @@ static void what_is_left_is_told(void **state)
 static void registers_are_mapped_by_the_page(void **state)
 {
 	(void)state;
-	lend();
+	lend_ready();
 	hooks.regs_map(hooks.ctx, iommu_phys(d.base), 0);
 	hooks.regs_map(hooks.ctx, iommu_phys(d.base), 100);
 	hooks.regs_map(hooks.ctx, iommu_phys(d.base + 8), 4096);
@@ -378,7 +354,7 @@ static void hooks_reach_the_machine(void **state)
 static void interrupts_are_sorted(void **state)
 {
 	(void)state;
-	lend();
+	lend_ready();
 	assert_true(model_msi(d.m, 0, DEV, 0xfee00000, 0x31));
 	assert_int_equal(host.device_interrupts, 1);
 	assert_int_equal(host.last_interrupt.data, 0x31);
