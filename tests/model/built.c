@@ -385,6 +385,35 @@ static void all_that_there_is_is_named(void **state)
 	mini_close(&d, true);
 }
 
+static void every_unit_is_named(void **state)
+{
+	struct model_unit_desc unit[4] = {{0}};
+	struct model_desc desc = {.units = unit, .unit_count = 4};
+	uint8_t table[512];
+	size_t len;
+
+	(void)state;
+	/* Those that cover what is left of a segment come last (VT-d 8.3). */
+	for (unsigned n = 0; n < 4; n++)
+		unit[n] = (struct model_unit_desc){
+			.kind = model_personality_find("plain"),
+			.segment = n & 1,
+			.include_all = n < 2,
+			.base = 0x1000 * (n + 1)};
+	mini_open(&d, model_create(&desc));
+	len = model_dmar(d.m, table, sizeof table);
+	for (unsigned n = 0; n < 4; n++) {
+		const uint8_t *at = entry_of(table, len, 0, n);
+
+		assert_non_null(at);
+		assert_int_equal(at[4], n >= 2);
+		assert_int_equal(at[6], n & 1);
+		assert_int_equal(at[9], 0x10 * (1 + (n + 2) % 4));
+	}
+	assert_null(entry_of(table, len, 0, 4));
+	mini_close(&d, true);
+}
+
 /* ---- configuration space ---------------------------------------------------
  */
 
@@ -477,6 +506,7 @@ int main(void)
 		T(interrupts_of_an_earlier_owner),
 		T(features_of_any_unit_count),
 		T(all_that_there_is_is_named),
+		T(every_unit_is_named),
 		T(bytes_of_configuration_space),
 		T(what_switches_a_device_tlb),
 	};

@@ -74,6 +74,33 @@ static void edu_registers_stand_alone(void **state)
 	mini_close(&d, true);
 }
 
+/* From any byte of its buffer to any of memory, and back. */
+static void edu_moves_what_it_is_told(void **state)
+{
+	static const unsigned at[] = {0, 1, 1000, MODEL_EDU_SIZE - 100};
+	struct model_edu e;
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		opened();
+		fill(0, 100);
+		model_edu_init(&e, d.m, 0, DEV);
+		model_edu_write(&e, MODEL_EDU_COUNT, 100);
+		model_edu_write(&e, MODEL_EDU_SOURCE, 0x40000);
+		model_edu_write(&e, MODEL_EDU_TARGET, MODEL_EDU_BUFFER + at[i]);
+		model_edu_write(&e, MODEL_EDU_COMMAND, 1);
+		assert_true(is_filled(e.buffer + at[i], 100));
+		model_edu_write(&e, MODEL_EDU_SOURCE, MODEL_EDU_BUFFER + at[i]);
+		model_edu_write(&e, MODEL_EDU_TARGET, 0x42003);
+		model_edu_write(&e, MODEL_EDU_COMMAND, 3);
+		assert_true(is_filled(memory + 0x2003, 100));
+		assert_true(is_empty(100, 0x2003));
+		assert_true(is_empty(0x2003 + 100, 0x4000));
+		assert_int_equal(e.refused, 0);
+		mini_close(&d, true);
+	}
+}
+
 static void edu_tells_only_if_asked(void **state)
 {
 	struct model_edu e;
@@ -478,6 +505,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(edu_registers_stand_alone),
+		T(edu_moves_what_it_is_told),
 		T(edu_tells_only_if_asked),
 		T(cbdma_moves_what_it_is_told),
 		T(cbdma_moves_a_megabyte),

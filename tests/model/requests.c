@@ -296,6 +296,29 @@ static void request_of_no_domain(void **state)
 	mini_close(&d, true);
 }
 
+/* All that came before it is translated and goes where it was sent (VT-d
+ * 6.5.4). */
+static void translation_begins_after_what_is_in_flight(void **state)
+{
+	uint64_t v = 0x1234;
+
+	(void)state;
+	for (unsigned on = 0; on < 2; on++) {
+		cold("plain");
+		frame = model_page_alloc(d.m, 0, OWNER);
+		mini_queue_on(&d);
+		mini_set_root(&d);
+		mini_flush_context(&d, GRAN_GLOBAL, 0, 0);
+		mini_flush_iotlb(&d, GRAN_GLOBAL, 0, 0, 0, false);
+		model_dma_post(d.m, 0, DEV, frame, &v, 8);
+		assert_int_equal(model_posted(d.m), 1);
+		if (on)
+			mini_translation(&d, true);
+		assert_int_equal(model_posted(d.m), !on);
+		mini_close(&d, true);
+	}
+}
+
 /* There is room for so many in flight; then the oldest lands. */
 static void most_requests_in_flight(void **state)
 {
@@ -447,6 +470,7 @@ int main(void)
 		T(posted_write_meets_a_stranger),
 		T(texts_tell_writes_from_reads),
 		T(request_of_no_domain),
+		T(translation_begins_after_what_is_in_flight),
 		T(most_requests_in_flight),
 		T(drained_in_any_order),
 		T(device_of_another_segment),
