@@ -445,6 +445,9 @@ void prefetch_unit(struct unit *u)
 {
 	if (!(u->r[R_GSTS] & G_TE) || u->ttm || u->gone)
 		return;
+	/* What an earlier owner left is not the driver's to answer for. */
+	if (u->root == u->m->secret)
+		return;
 	for (unsigned bus = 0; bus < 256; bus++) {
 		struct croot *root = root_entry(u, bus);
 

@@ -13,7 +13,7 @@
 #include "scene.h"
 
 enum {
-	MADE_UP = 10
+	MADE_UP = 6
 };
 
 struct model *machine;

@@ -4,7 +4,7 @@
 # earns nothing, and each mistake of mistakes.txt is named. All of them by `make
 # mistakes` (MISTAKES='names'), a few in `make test`.
 
-MISTAKES_SAMPLE := 8
+MISTAKES_SAMPLE := 5
 careful-sources := $(wildcard $(S)/examples/careful/*.c)
 mistakes := CC='$(CC)' $(PYTHON) -B $(S)/tests/mistakes/run $(O)
 mistakes-program := $(O)/test/mistakes/sample

@@ -449,6 +449,20 @@ static void no_walk_while_translation_is_off(void **state)
 	expect(MODEL_V_STALE);
 }
 
+/* Whoever takes a unit over may switch off what he likes first. */
+static void tables_of_an_earlier_owner_are_not_walked_ahead(void **state)
+{
+	(void)state;
+	mini_open(&d,
+		model_create_usual(model_personality_find("plain"), MODEL_LAZY,
+			MODEL_WATCH | MODEL_EAGER, 1, true));
+	mini_command(&d, G_IRE, false);
+	model_prefetch(d.m);
+	assert_int_equal(model_violation_count(d.m), 0);
+	mini_translation(&d, false);
+	mini_close(&d, true);
+}
+
 static void caching_mode_remembers_holes_ahead(void **state)
 {
 	size_t plain;
@@ -491,6 +505,7 @@ int main(void)
 		T(large_page_becomes_a_table_that_is_not_memory),
 		T(rights_of_the_tables_above_count),
 		T(no_walk_while_translation_is_off),
+		T(tables_of_an_earlier_owner_are_not_walked_ahead),
 		T(caching_mode_remembers_holes_ahead),
 	};
 
