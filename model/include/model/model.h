@@ -157,7 +157,8 @@ struct model_desc {
 	uint64_t seed;
 	enum model_mode mode;
 	unsigned flags;
-	/** Physical memory; size 0: 64 MiB. */
+	/** Physical memory; size 0: 64 MiB. With base 0 the first page that
+	 *  is given out is page 0. */
 	uint64_t ram_base, ram_size;
 	/** Host address width; 0: the smallest of the units' kinds. */
 	uint8_t haw;
