@@ -100,7 +100,8 @@ static inline bool vtd_plan_leaf(
 }
 
 /** A device that caches translations itself must forget them too; follows the
- *  commands above. Takes the ranges from the batch, NULL: everything. */
+ *  commands above, for which there must be room. Takes the ranges from the
+ *  batch, NULL: everything. */
 void vtd_plan_device_tlb(
 	uint16_t sid, const struct iommu_batch *batch, struct vtd_plan *plan);
 /** The interrupt table pointer was set. */

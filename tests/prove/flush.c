@@ -55,6 +55,8 @@ void harness(void)
 	batch = any_batch();
 	vtd_plan_tables(&traits, a, &batch, &plan);
 	//@ assert plan.count <= VTD_PLAN_PAGES;
+	if (plan.count == VTD_PLAN_MAX)
+		plan.count = 0; /* it was carried out: plan_tlbs() */
 	vtd_plan_device_tlb(b, &batch, &plan);
 	//@ assert plan.count <= VTD_PLAN_MAX;
 }
