@@ -127,13 +127,16 @@ static inline unsigned long queue_enter(struct vtd_unit *unit)
 	return core_lock(unit->unit.iommu, &unit->queue.lock);
 }
 
-/** Rings for everybody, unless another CPU is coming that will. */
-static inline void queue_leave(struct vtd_unit *unit, unsigned long state)
+/** Rings for everybody, unless another CPU is coming that will. Where there was
+ *  no room it would find none either: those who come again and again must not
+ *  keep each other from ringing for what fills the ring. */
+static inline void queue_leave(
+	struct vtd_unit *unit, unsigned long state, bool had_room)
 {
 	struct vtd_queue *queue = &unit->queue;
+	bool last = !__atomic_sub_fetch(&queue->coming, 1, __ATOMIC_RELAXED);
 
-	if (!__atomic_sub_fetch(&queue->coming, 1, __ATOMIC_RELAXED) &&
-		queue->rung != queue->tail)
+	if ((last || !had_room) && queue->rung != queue->tail)
 		__vtd_ring_doorbell(unit);
 	core_unlock(unit->unit.iommu, &queue->lock, state);
 }
@@ -162,11 +165,7 @@ static __attribute__((noinline)) bool put(struct vtd_unit *unit,
 	unsigned long state = queue_enter(unit);
 	bool fits = __put(unit, command, count, out);
 
-	/* Those who come again and again until there is room must not keep
-	 * each other from ringing for what fills the ring. */
-	if (!fits && unit->queue.slots)
-		__vtd_ring_doorbell(unit);
-	queue_leave(unit, state);
+	queue_leave(unit, state, fits);
 	return fits;
 }
 
@@ -232,7 +231,7 @@ bool vtd_flush_leaf(struct unit *neutral, uint16_t did, uint64_t page)
 		unit_count_locked(&neutral->stats.page_flushes, 1);
 		ticket = __put_wait(unit, queue->tail + 1);
 	}
-	queue_leave(unit, state);
+	queue_leave(unit, state, fits);
 	return fits &&
 		(vtd_is_done(unit, ticket) ||
 			vtd_wait(neutral, ticket) == IOMMU_OK);
@@ -344,7 +343,7 @@ static bool put_last(struct vtd_unit *unit, struct ticket *out)
 
 	if (fits)
 		unit->queue.slots = 0;
-	queue_leave(unit, state);
+	queue_leave(unit, state, fits);
 	return fits;
 }
 

@@ -374,6 +374,30 @@ static void full_ring_is_waited_for(void **state)
 	}
 }
 
+/** Another CPU is always on its way to the queue, and whoever is there leaves
+ *  the doorbell to it; but it finds no room either. */
+static void full_ring_is_rung_for_whoever_comes(void **state)
+{
+	const struct vtd_command everything = {.op = VTD_OP_IOTLB_GLOBAL};
+	struct ticket ticket;
+	struct vtd_unit *unit;
+	uint64_t doorbells;
+	struct play p;
+
+	(void)state;
+	open_play(&p, "plain", MODEL_LAZY);
+	unit = vtd_of(p.r.iommu->unit[0]);
+	doorbells = stats_of(&p).doorbells;
+	unit->queue.coming++;
+	for (unsigned n = 0; n < VTD_QUEUE_SLOTS; n++)
+		OK(vtd_submit(unit, &everything, 1, &ticket));
+	unit->queue.coming--;
+	assert_true(stats_of(&p).doorbells > doorbells);
+	OK(iommu_flush_all(p.domain, IOMMU_REMOVED));
+	OK(vtd_wait(&unit->unit, ticket));
+	close_play(&p);
+}
+
 static void full_ring_of_a_dead_unit_is_given_up(void **state)
 {
 	enum iommu_status status;
@@ -684,6 +708,7 @@ int main(void)
 		cmocka_unit_test(unasked_completion_is_noted),
 		cmocka_unit_test(long_waits_are_in_the_histogram),
 		cmocka_unit_test(full_ring_is_waited_for),
+		cmocka_unit_test(full_ring_is_rung_for_whoever_comes),
 		cmocka_unit_test(full_ring_of_a_dead_unit_is_given_up),
 		cmocka_unit_test(others_go_on_without_the_one_refused),
 		cmocka_unit_test(silence_harms_nobody_else),
