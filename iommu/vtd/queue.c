@@ -334,7 +334,8 @@ enum iommu_status vtd_queue_on(struct vtd_unit *unit)
 }
 
 /** Other CPUs may be about to flush: what they put before the last flush is
- *  done with it, and nothing is put behind it. False: there is no room. */
+ *  done with it, and nothing is put behind it. False: there is no room before
+ *  *out is done. */
 static bool put_last(struct vtd_unit *unit, struct ticket *out)
 {
 	struct vtd_command flush = {.op = VTD_OP_IOTLB_GLOBAL};
@@ -343,6 +344,8 @@ static bool put_last(struct vtd_unit *unit, struct ticket *out)
 
 	if (fits)
 		unit->queue.slots = 0;
+	else
+		*out = (struct ticket){unit->queue.tail, unit->queue.tail};
 	queue_leave(unit, state, fits);
 	return fits;
 }
@@ -354,10 +357,11 @@ enum iommu_status vtd_queue_off(struct vtd_unit *unit)
 	unsigned n;
 
 	for (n = 0; n <= VTD_REPEATS && status == IOMMU_UNCONFIRMED; n++) {
-		if (put_last(unit, &ticket))
-			status = vtd_wait(&unit->unit, ticket);
-		else if (vtd_queue_end_with_wait(unit) == IOMMU_UNIT_LOST)
-			status = IOMMU_UNIT_LOST;
+		bool last = put_last(unit, &ticket);
+
+		status = vtd_wait(&unit->unit, ticket);
+		if (status == IOMMU_OK && !last)
+			status = IOMMU_UNCONFIRMED;
 		if (status != IOMMU_OK)
 			set_slots(unit, VTD_QUEUE_SLOTS);
 	}

@@ -374,11 +374,23 @@ static void full_ring_is_waited_for(void **state)
 	}
 }
 
-/** Another CPU is always on its way to the queue, and whoever is there leaves
- *  the doorbell to it; but it finds no room either. */
-static void full_ring_is_rung_for_whoever_comes(void **state)
+/** Fills the ring as if another CPU were on its way to it all the time, to whom
+ *  the doorbell is left. */
+static struct ticket fill_ring(struct vtd_unit *unit, unsigned submissions)
 {
 	const struct vtd_command everything = {.op = VTD_OP_IOTLB_GLOBAL};
+	struct ticket ticket;
+
+	unit->queue.coming++;
+	for (unsigned n = 0; n < submissions; n++)
+		OK(vtd_submit(unit, &everything, 1, &ticket));
+	unit->queue.coming--;
+	return ticket;
+}
+
+/** It finds no room either, so somebody else has to ring. */
+static void full_ring_is_rung_for_whoever_comes(void **state)
+{
 	struct ticket ticket;
 	struct vtd_unit *unit;
 	uint64_t doorbells;
@@ -388,13 +400,23 @@ static void full_ring_is_rung_for_whoever_comes(void **state)
 	open_play(&p, "plain", MODEL_LAZY);
 	unit = vtd_of(p.r.iommu->unit[0]);
 	doorbells = stats_of(&p).doorbells;
-	unit->queue.coming++;
-	for (unsigned n = 0; n < VTD_QUEUE_SLOTS; n++)
-		OK(vtd_submit(unit, &everything, 1, &ticket));
-	unit->queue.coming--;
+	ticket = fill_ring(unit, VTD_QUEUE_SLOTS);
 	assert_true(stats_of(&p).doorbells > doorbells);
 	OK(iommu_flush_all(p.domain, IOMMU_REMOVED));
 	OK(vtd_wait(&unit->unit, ticket));
+	close_play(&p);
+}
+
+static void full_ring_is_emptied_before_it_goes_off(void **state)
+{
+	struct play p;
+
+	(void)state;
+	open_play(&p, "plain", MODEL_LAZY);
+	(void)fill_ring(vtd_of(p.r.iommu->unit[0]), VTD_QUEUE_SLOTS / 2 - 1);
+	OK(iommu_suspend(p.r.iommu));
+	OK(iommu_resume(p.r.iommu));
+	assert_true(rig_can_write(&p.r, RIG_DEV, AT));
 	close_play(&p);
 }
 
@@ -709,6 +731,7 @@ int main(void)
 		cmocka_unit_test(long_waits_are_in_the_histogram),
 		cmocka_unit_test(full_ring_is_waited_for),
 		cmocka_unit_test(full_ring_is_rung_for_whoever_comes),
+		cmocka_unit_test(full_ring_is_emptied_before_it_goes_off),
 		cmocka_unit_test(full_ring_of_a_dead_unit_is_given_up),
 		cmocka_unit_test(others_go_on_without_the_one_refused),
 		cmocka_unit_test(silence_harms_nobody_else),
