@@ -213,8 +213,8 @@ uint64_t dtlb_flush(struct unit *u, uint16_t sid, uint64_t addr, bool s)
 	}
 	f->dtlb_count = kept;
 	if (lets_go_late(u, f))
-		f->extra_flushes ^= 1;
-	if (!f->extra_flushes)
+		f->one_flush_more = !f->one_flush_more;
+	if (!f->one_flush_more)
 		post_drain(u, DRAIN_TRANSLATED, NULL, sid);
 	return f->answer == MODEL_ATS_LATE ? u->m->now + 900000 : u->m->now;
 }

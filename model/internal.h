@@ -257,7 +257,7 @@ struct function {
 	enum model_ats_answer answer;
 	struct dtlb_entry *dtlb;
 	size_t dtlb_count, dtlb_room;
-	unsigned extra_flushes; /* QUIRK_EXTRA_DEVTLB: completed once */
+	bool one_flush_more; /* QUIRK_EXTRA_DEVTLB: completed once */
 	uint8_t config[4096];
 };
 

@@ -69,7 +69,6 @@ static struct croot *root_entry(struct unit *u, unsigned bus)
 		c->fault = F_ROOT_ACCESS;
 		return c;
 	}
-	table_page(u, u->root, &(struct page){.role = ROLE_ROOT});
 	c->lo = e[0];
 	c->hi = e[1];
 	c->fault = (uint8_t)root_check(u, c->lo, c->hi);

@@ -96,6 +96,21 @@ static void lines_are_written_back_by_chance(void **state)
 	assert_in_range(seen, 1, 32);
 }
 
+/* What a device works on may be in the CPU's cache: the unit walks over it
+ * nowhere. */
+static void data_of_a_large_page_is_no_table(void **state)
+{
+	uint64_t run;
+
+	(void)state;
+	ready("non-coherent");
+	run = model_page_alloc(d.m, 9, OWNER);
+	memset(model_ptr(d.m, run), 0x11, MODEL_PAGE);
+	mini_store(&d, mini_slot(&d, top, 4, 0x40000000, 2), run | 0x83);
+	assert_int_equal(model_checkpoint(d.m), 0);
+	mini_close(&d, true);
+}
+
 static void write_buffer_not_flushed(void **state)
 {
 	(void)state;
@@ -163,6 +178,7 @@ int main(void)
 		T(new_table_not_written_back),
 		T(wide_entries_not_written_back),
 		T(lines_are_written_back_by_chance),
+		T(data_of_a_large_page_is_no_table),
 		T(write_buffer_not_flushed),
 		T(neither_written_back_nor_the_buffer_flushed),
 		T(write_buffer_flushed),
