@@ -78,6 +78,31 @@ static void walk_through_a_freed_table(void **state)
 	mini_close(&d, false);
 }
 
+static void walk_from_freed_roots(void **state)
+{
+	uint64_t page, root;
+
+	(void)state;
+	cold("plain");
+	root = d.root;
+	d.root = page = mini_page(&d);
+	model_page_free(d.m, page, 0);
+	mini_start(&d);
+	can_write(DEV, 0x10000);
+	assert_true(said("nobody has, as root table"));
+	d.root = root;
+	mini_close(&d, false);
+
+	cold("plain");
+	page = mini_page(&d);
+	model_page_free(d.m, page, 0);
+	mini_store(&d, d.root + (DEV >> 8) * 16u, page | 1);
+	mini_start(&d);
+	can_write(DEV, 0x10000);
+	assert_true(said("nobody has, as context table"));
+	mini_close(&d, false);
+}
+
 static void device_reaches_a_foreign_page(void **state)
 {
 	(void)state;
@@ -422,6 +447,7 @@ int main(void)
 		T(reserved_bits_in_entries),
 		T(mapping_of_forbidden_places),
 		T(walk_through_a_freed_table),
+		T(walk_from_freed_roots),
 		T(device_reaches_a_foreign_page),
 		T(enumeration_shows_what_memory_says),
 		T(torn_context_entry),

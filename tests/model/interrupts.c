@@ -84,6 +84,7 @@ static void compatibility_format_let_through(void **state)
 	ready("plain");
 	mini_start_interrupts(&d);
 	mini_command(&d, G_CFI, true);
+	only(MODEL_V_INTERRUPT);
 	assert_true(model_msi(d.m, 0, DEV, 0xfee00000, 0x41));
 	expect_at_checkpoint(MODEL_V_INTERRUPT);
 }
