@@ -213,6 +213,7 @@ static void enumeration_knows_pass_through_and_off(void **state)
 	ready("plain", MODEL_LAZY);
 	mini_attach(&d, OTHER, 0, 1, TT_PASS);
 	assert_false(model_enumerate(d.m, 0, OTHER, never, NULL));
+	assert_false(model_enumerate(d.m, 5, DEV, never, NULL)); /* no unit */
 	assert_true(model_enumerate(d.m, 0, MODEL_BDF(1, 0, 0), never, NULL));
 	mini_translation(&d, false);
 	assert_false(model_enumerate(d.m, 0, DEV, never, NULL));
