@@ -32,9 +32,9 @@ void *core_pages(struct iommu *iommu, unsigned order, iommu_phys_t *out_phys)
 	if (!core_pages_usable(iommu, *out_phys, order)) {
 		iommu->host.page_free(iommu->host.ctx, page, *out_phys, order);
 		core_log(iommu, IOMMU_LOG_ERROR,
-			"page_alloc gave 2^%u pages at 0x%llx, which are not "
+			"page_alloc gave 2^%u pages at 0x%jx, which are not "
 			"aligned to their size or unknown to phys_to_virt",
-			order, (unsigned long long)out_phys->v);
+			order, (uintmax_t)out_phys->v);
 		return NULL;
 	}
 	__atomic_fetch_add(&iommu->pages, 1ull << order, __ATOMIC_RELAXED);

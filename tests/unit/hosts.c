@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <stdio.h>
 #include <string.h>
 #include "support/rig.h"
 
@@ -15,6 +16,7 @@
 static struct iommu_host sound;
 static bool crooked, forgetful;
 static char said[200];
+static iommu_phys_t given_back; /* last */
 
 static void *page_alloc(void *ctx, unsigned order, iommu_phys_t *out_phys)
 {
@@ -29,6 +31,7 @@ static void *page_alloc(void *ctx, unsigned order, iommu_phys_t *out_phys)
 
 static void page_free(void *ctx, void *page, iommu_phys_t phys, unsigned order)
 {
+	given_back = phys;
 	if (order && phys.v & 4096)
 		sound.page_free(ctx, (char *)page - 4096,
 			iommu_phys(phys.v - 4096), order + 1);
@@ -74,6 +77,7 @@ static void open_host(struct rig *r)
 /** A host that misbehaves while it is asked for memory. */
 static void is_found_out(bool *misbehaves, const char *words)
 {
+	char address[32];
 	struct rig r;
 
 	open_host(&r);
@@ -84,6 +88,9 @@ static void is_found_out(bool *misbehaves, const char *words)
 		iommu_discover(r.iommu, r.dmar, r.dmar_size), IOMMU_NO_MEMORY);
 	*misbehaves = false;
 	assert_non_null(strstr(said, words));
+	snprintf(address, sizeof(address), " 0x%llx,",
+		(unsigned long long)given_back.v);
+	assert_non_null(strstr(said, address));
 	assert_int_equal(
 		iommu_discover(r.iommu, r.dmar, r.dmar_size), IOMMU_OK);
 	*misbehaves = true;
