@@ -81,8 +81,7 @@ static void is_found_out(bool *misbehaves, const char *words)
 	struct rig r;
 
 	open_host(&r);
-	assert_int_equal(
-		iommu_create(&r.hooks, &r.options, &r.iommu), IOMMU_OK);
+	OK(iommu_create(&r.hooks, &r.options, &r.iommu));
 	*misbehaves = true;
 	assert_int_equal(
 		iommu_discover(r.iommu, r.dmar, r.dmar_size), IOMMU_NO_MEMORY);
@@ -91,12 +90,11 @@ static void is_found_out(bool *misbehaves, const char *words)
 	snprintf(address, sizeof(address), " 0x%llx,",
 		(unsigned long long)given_back.v);
 	assert_non_null(strstr(said, address));
-	assert_int_equal(
-		iommu_discover(r.iommu, r.dmar, r.dmar_size), IOMMU_OK);
+	OK(iommu_discover(r.iommu, r.dmar, r.dmar_size));
 	*misbehaves = true;
 	assert_int_equal(iommu_start(r.iommu), IOMMU_NO_MEMORY);
 	*misbehaves = false;
-	assert_int_equal(iommu_start(r.iommu), IOMMU_OK);
+	OK(iommu_start(r.iommu));
 	rig_close(&r);
 }
 
@@ -130,8 +128,7 @@ static void ones_beyond_the_width_do_not_count(void **state)
 	rig_start_ok(&r);
 	assert_int_equal(iommu_device_info(r.iommu, rig_id(0x3f00), &info),
 		IOMMU_NO_DEVICE);
-	assert_int_equal(
-		iommu_device_info(r.iommu, rig_id(RIG_DEV), &info), IOMMU_OK);
+	OK(iommu_device_info(r.iommu, rig_id(RIG_DEV), &info));
 	rig_close(&r);
 }
 
