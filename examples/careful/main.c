@@ -114,6 +114,10 @@ int main(int argc, char **argv)
 	const struct model_personality *k;
 	int bad = 0;
 
+	if (!all && !model_personality_find(argv[1])) {
+		fprintf(stderr, "careful: there is no kind %s\n", argv[1]);
+		return 2;
+	}
 	for (k = model_personalities; k->name; k++) {
 		if (all || !strcmp(argv[1], k->name))
 			bad += play_all(k, seed);
