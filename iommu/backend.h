@@ -79,9 +79,11 @@ struct unit_ops {
 	/** Flushes what a batch recorded for one domain id. */
 	enum iommu_status (*flush_now)(struct unit *unit, uint16_t did,
 		const struct iommu_batch *batch);
-	/** Flushes one page of which only the leaf changed.
+	/** Flushes the pages from that of one address to that of another, of
+	 *  which only leaves changed, if that is one command.
 	 *  False: it has to be done by flush_now(). */
-	bool (*flush_leaf)(struct unit *unit, uint16_t did, uint64_t page);
+	bool (*flush_block)(
+		struct unit *unit, uint16_t did, uint64_t first, uint64_t last);
 	/** Starts flushing what a batch recorded for one domain id. */
 	enum iommu_status (*flush)(struct unit *unit, uint16_t did,
 		const struct iommu_batch *batch, struct ticket *out);

@@ -118,9 +118,22 @@ static inline uint16_t did_on(
 	return domain->on[unit->index].did;
 }
 
+/** Flushes pages of which only leaves changed. False: that takes more than one
+ *  command. */
+static inline bool flush_block(const struct iommu_domain *domain,
+	struct unit *unit, uint64_t first, uint64_t last)
+{
+	return !__atomic_load_n(&domain->tlb_devices, __ATOMIC_ACQUIRE) &&
+		unit->ops->flush_block(unit, did_on(domain, unit), first, last);
+}
+
 static enum iommu_status flush_one(
 	const struct iommu_batch *batch, struct unit *unit)
 {
+	if (batch->changes == IOMMU_REMOVED && batch->count == 1 &&
+		flush_block(batch->domain, unit, batch->range[0].first,
+			batch->range[0].last))
+		return IOMMU_OK;
 	return unit->ops->flush_now(unit, did_on(batch->domain, unit), batch);
 }
 
@@ -246,7 +259,8 @@ enum iommu_status core_flush_leaf(struct iommu_domain *domain, uint64_t page)
 {
 	struct unit *unit = only_unit(domain);
 
-	if (unit && unit->ops->flush_leaf(unit, did_on(domain, unit), page))
+	if (unit &&
+		unit->ops->flush_block(unit, did_on(domain, unit), page, page))
 		return IOMMU_OK;
 	return core_block_silent(
 		domain, flush_range(domain, IOMMU_REMOVED, page, PAGE_SIZE));

@@ -89,14 +89,15 @@ static enum iommu_status flush_now(
 	return status;
 }
 
-static bool flush_leaf(struct unit *unit, uint16_t did, uint64_t page)
+static bool flush_block(
+	struct unit *unit, uint16_t did, uint64_t first, uint64_t last)
 {
-	bool done = unit->untraced->flush_leaf(unit, did, page);
+	bool done = unit->untraced->flush_block(unit, did, first, last);
 
 	/* If not, flush_now() is asked next. */
 	if (done)
-		tell_range(unit, did, IOMMU_REMOVED, page, page + PAGE_SIZE - 1,
-			iommu_status_text(IOMMU_OK));
+		tell_range(unit, did, IOMMU_REMOVED, first,
+			last | (PAGE_SIZE - 1), iommu_status_text(IOMMU_OK));
 	return done;
 }
 
@@ -155,7 +156,7 @@ void core_trace(struct unit *unit)
 	unit->traced.detach = detach;
 	unit->traced.hush = hush;
 	unit->traced.flush_now = flush_now;
-	unit->traced.flush_leaf = flush_leaf;
+	unit->traced.flush_block = flush_block;
 	unit->traced.flush = flush;
 	unit->traced.flush_wait = flush_wait;
 	unit->traced.irq_set = irq_set;

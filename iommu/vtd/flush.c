@@ -93,13 +93,6 @@ void vtd_plan_context_removed(const struct vtd_traits *traits, uint16_t sid,
 	add_domain(plan, did);
 }
 
-unsigned vtd_cover_mask(uint64_t first, uint64_t last)
-{
-	uint64_t differing = first ^ last;
-
-	return differing ? 64u - (unsigned)__builtin_clzll(differing) : 0;
-}
-
 static inline bool add_pages(struct vtd_plan *plan, uint16_t did, uint64_t page,
 	unsigned mask, bool leaf_only)
 {
@@ -132,22 +125,18 @@ static bool large_page_escapes(
 	return false;
 }
 
-/**
- * Covers pages first..last with aligned blocks. One block that is at most four
- * times too large is better than several; forgetting too much is only slow.
- */
+/** Covers pages first..last with aligned blocks, rather one than several. */
 static __attribute__((noinline)) bool cover(const struct vtd_traits *traits,
 	struct vtd_plan *plan, uint16_t did, uint64_t first, uint64_t last,
 	bool leaf_only)
 {
-	unsigned mask = vtd_cover_mask(first, last);
-	uint64_t pages = last - first + 1;
+	unsigned mask;
 
+	if (vtd_one_block(traits, first, last, &mask))
+		return add_pages(
+			plan, did, first >> mask << mask, mask, leaf_only);
 	if (large_page_escapes(traits, first, last))
 		return false;
-	if (mask <= traits->max_mask && (1ull << mask) <= 4 * pages)
-		return add_pages(plan, did, first & ~((1ull << mask) - 1), mask,
-			leaf_only);
 	while (first <= last) {
 		mask = first ? (unsigned)__builtin_ctzll(first) : 63;
 		if (mask > traits->max_mask)

@@ -87,16 +87,44 @@ void vtd_plan_context_removed(const struct vtd_traits *traits, uint16_t sid,
 /** Translations of a domain changed. */
 void vtd_plan_tables(const struct vtd_traits *traits, uint16_t did,
 	const struct iommu_batch *batch, struct vtd_plan *plan);
-/**
- * vtd_plan_tables() for one page whose leaf was removed, if that comes to one
- * page-selective command: *out is the page's address with the hint, the high
- * half of such a descriptor. False: it comes to something else.
- */
-static inline bool vtd_plan_leaf(
-	const struct vtd_traits *traits, uint64_t page, uint64_t *out)
+/** The smallest number n with 2^n blocks that cover [first, last] aligned. */
+static inline unsigned vtd_cover_mask(uint64_t first, uint64_t last)
 {
-	*out = page | VTD_DESC_IOTLB_IH;
-	return traits->page_selective;
+	uint64_t differing = first ^ last;
+
+	return differing ? 64u - (unsigned)__builtin_clzll(differing) : 0;
+}
+
+/** The mask of a block that covers pages first..last. False: the unit has none,
+ *  or it is more than four times too large; forgetting too much is only slow.
+ */
+static inline bool vtd_one_block(const struct vtd_traits *traits,
+	uint64_t first, uint64_t last, unsigned *out_mask)
+{
+	*out_mask = vtd_cover_mask(first, last);
+	return *out_mask <= traits->max_mask &&
+		1ull << *out_mask <= 4 * (last - first + 1);
+}
+
+/**
+ * vtd_plan_tables() for pages whose leaves were removed, from that of one
+ * address to that of another, if that comes to one page-selective command: *out
+ * is the high half of its descriptor. False: it comes to something else.
+ */
+static inline bool vtd_plan_block(const struct vtd_traits *traits,
+	uint64_t first, uint64_t last, uint64_t *out)
+{
+	unsigned mask;
+
+	*out = first | VTD_DESC_IOTLB_IH;
+	first >>= PAGE_SHIFT;
+	last >>= PAGE_SHIFT;
+	if (first == last || !traits->page_selective)
+		return traits->page_selective;
+	if (!vtd_one_block(traits, first, last, &mask))
+		return false;
+	*out = (first >> mask << mask << PAGE_SHIFT) | VTD_DESC_IOTLB_IH | mask;
+	return true;
 }
 
 /** A device that caches translations itself must forget them too; follows the
@@ -110,8 +138,5 @@ void vtd_plan_interrupt_pointer(
 /** 2^mask interrupt entries changed. */
 void vtd_plan_interrupt(const struct vtd_traits *traits, uint16_t index,
 	unsigned mask, bool were_present, struct vtd_plan *plan);
-
-/** The smallest number n with 2^n blocks that cover [first, last] aligned. */
-unsigned vtd_cover_mask(uint64_t first, uint64_t last);
 
 #endif

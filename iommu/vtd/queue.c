@@ -212,7 +212,8 @@ enum iommu_status vtd_submit(struct vtd_unit *unit,
 		: put_patiently(unit, command, count, out);
 }
 
-bool vtd_flush_leaf(struct unit *neutral, uint16_t did, uint64_t page)
+bool vtd_flush_block(
+	struct unit *neutral, uint16_t did, uint64_t first, uint64_t last)
 {
 	struct vtd_unit *unit = vtd_of(neutral);
 	struct vtd_queue *queue = &unit->queue;
@@ -222,7 +223,7 @@ bool vtd_flush_leaf(struct unit *neutral, uint16_t did, uint64_t page)
 	bool fits;
 
 	if (!neutral->queued || unit_state(neutral) >= IOMMU_UNIT_FAILED ||
-		!vtd_plan_leaf(&unit->traits, page, &flush.high))
+		!vtd_plan_block(&unit->traits, first, last, &flush.high))
 		return false;
 	state = queue_enter(unit);
 	fits = __has_room(queue, 1);

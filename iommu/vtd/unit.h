@@ -162,8 +162,10 @@ struct vtd_entry vtd_queue_look(
  *  nothing to do or no queue to do it, gives an empty ticket. */
 enum iommu_status vtd_submit(struct vtd_unit *unit,
 	const struct vtd_command *command, unsigned count, struct ticket *out);
-/** Carries out vtd_plan_leaf(), if that is all. False: nothing is confirmed. */
-bool vtd_flush_leaf(struct unit *unit, uint16_t did, uint64_t page);
+/** Carries out vtd_plan_block(), if that is all. False: nothing is confirmed.
+ */
+bool vtd_flush_block(
+	struct unit *unit, uint16_t did, uint64_t first, uint64_t last);
 bool vtd_flush_ready(struct unit *unit, struct ticket ticket);
 /** What a descriptor for each enum vtd_op begins with: type, granularity. */
 extern const uint8_t vtd_descriptor[];

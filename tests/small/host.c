@@ -116,14 +116,16 @@ static enum iommu_status flush_now(
 	return IOMMU_OK;
 }
 
-static bool flush_leaf(struct unit *neutral, uint16_t did, uint64_t page)
+static bool flush_block(
+	struct unit *neutral, uint16_t did, uint64_t first, uint64_t last)
 {
 	struct iommu_batch batch;
 
 	(void)neutral;
 	(void)did;
 	iommu_batch_init(&batch, NULL);
-	iommu_batch_add(&batch, IOMMU_REMOVED, iommu_iova(page), PAGE_SIZE);
+	iommu_batch_add(&batch, IOMMU_REMOVED, iommu_iova(first),
+		(last | (PAGE_SIZE - 1)) - first + 1);
 	note(&batch);
 	return true;
 }
@@ -168,7 +170,7 @@ void domain_make(unsigned lowest)
 		.lock = lock,
 		.unlock = unlock};
 	ops.flush_now = flush_now;
-	ops.flush_leaf = flush_leaf;
+	ops.flush_block = flush_block;
 	unit.ops = &ops;
 	unit.state = IOMMU_UNIT_ON;
 	unit.levels = 1u << world.levels;
