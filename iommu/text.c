@@ -2,9 +2,9 @@
 /*
  * Text: a small formatter, and a buffer in front of a sink.
  *
- * Understood: %c %s %u %x %ju %jx %p %%, a minimum width, and 0 to fill it
- * with zeros. That is a subset of the standard's meaning, so compilers check
- * the arguments.
+ * Understood: %c %s %u %x %ju %jx %p %%, a number's minimum width, and 0 to
+ * fill it with zeros. That is a subset of the standard's meaning, so compilers
+ * check the arguments; tools/check-format, that nothing else is asked for.
  */
 #include <stdarg.h>
 #include "internal.h"
