@@ -154,7 +154,9 @@ enum iommu_status vtd_queue_off(struct vtd_unit *unit);
 enum iommu_status vtd_queue_end_with_wait(struct vtd_unit *unit);
 void vtd_queue_free(struct vtd_unit *unit);
 void vtd_queue_report(struct unit *unit, struct text *text);
-/** A copy of a descriptor that other CPUs may be replacing. Takes Q. */
+/** A copy of a descriptor in the ring, or of the last one refused. Other CPUs
+ *  replace those as 16 plain bytes under Q, so this takes Q. For an entry of a
+ *  table: vtd_look(). */
 struct vtd_entry vtd_queue_look(
 	struct vtd_unit *unit, const struct vtd_entry *descriptor);
 
@@ -252,7 +254,9 @@ enum iommu_status vtd_entry_forget(struct vtd_unit *unit, uint16_t rid,
 /** Replaces the low half of a present entry in one store. */
 void vtd_entry_replace_low(
 	struct vtd_unit *unit, struct vtd_entry *entry, uint64_t low);
-/** An entry that another CPU may be changing: each half is whole. */
+/** A copy, without a lock, of a root, context or interrupt entry that another
+ *  CPU may be changing: each half is whole, and the high half of a present one
+ *  is no older than the low one. For a descriptor: vtd_queue_look(). */
 struct vtd_entry vtd_look(const struct vtd_entry *entry);
 void vtd_write_back(const struct vtd_unit *unit, const void *at, size_t size);
 /** Pages of zeroes that the hardware reads, NULL: there are none. */
