@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <poll.h>
+#include <sys/xattr.h>
 
 static void enter_fresh_folder(void)
 {
@@ -55,6 +56,25 @@ static void unlinked_files_live_on(void)
 	fd = open("f", O_RDWR | O_CREAT, 0644);
 	CHECK(unlink("f") == 0);
 	CHECK(write(fd, "x", 1) == 1 && pread(fd, &c, 1, 0) == 1 && c == 'x');
+}
+
+/* They are not supported, which is something else than not there. */
+static void extended_attributes(void)
+{
+	char names[64];
+	int fd;
+
+	enter_fresh_folder();
+	fd = open("f", O_RDWR | O_CREAT, 0644);
+	CHECK(symlink("nowhere", "link") == 0);
+	CHECK(setxattr("f", "user.a", "b", 1, 0) < 0 && errno == ENOTSUP);
+	CHECK(fgetxattr(fd, "user.a", names, 9) < 0 && errno == ENOTSUP);
+	CHECK(fremovexattr(fd, "user.a") < 0 && errno == ENOTSUP);
+	CHECK(flistxattr(fd, names, sizeof(names)) == 0);
+	CHECK(llistxattr("link", names, sizeof(names)) == 0);
+	CHECK(listxattr("link", names, sizeof(names)) < 0 && errno == ENOENT);
+	close(fd);
+	CHECK(flistxattr(fd, names, sizeof(names)) < 0 && errno == EBADF);
 }
 
 static void folders(void)
@@ -366,6 +386,7 @@ static void descriptors(void)
 const struct test file_tests[] = {
 	{"write_read_seek", write_read_seek, 0},
 	{"unlinked_files_live_on", unlinked_files_live_on, 0},
+	{"extended_attributes", extended_attributes, 0},
 	{"folders", folders, 0},
 	{"listing_sees_every_name_once", listing_sees_every_name_once, 0},
 	{"links", links, 0},
