@@ -64,20 +64,11 @@ static void unit_of_another_segment(void **state)
 {
 	static const struct model_function_desc f = {
 		.segment = 1, .bdf = DEV, .kind = MODEL_INTEGRATED, .unit = -1};
-	struct model_unit_desc unit[] = {
-		{.kind = model_personality_find("plain"), .include_all = true},
-		{.kind = model_personality_find("plain"),
-			.segment = 1,
-			.include_all = true}};
-	struct model_desc desc = {.units = unit,
-		.unit_count = 2,
-		.functions = &f,
-		.function_count = 1};
 	uint64_t v;
 
 	(void)state;
 	for (unsigned n = 0; n < 2; n++) {
-		mini_open(&d, model_create(&desc));
+		with_two_segments(&f, 1);
 		d.base = model_unit_base(d.m, n);
 		mini_start(&d);
 		assert_int_equal(model_dma_read(d.m, 1, DEV, 0x5000, &v, 8),

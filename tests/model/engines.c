@@ -458,12 +458,6 @@ static void many_queues_are_mixed(void **state)
 /* The same address in two segments: each device works for its own. */
 static void devices_of_another_segment(void **state)
 {
-	static const struct model_function_desc f[] = {
-		{.bdf = DEV, .kind = MODEL_INTEGRATED, .unit = -1},
-		{.segment = 1,
-			.bdf = DEV,
-			.kind = MODEL_INTEGRATED,
-			.unit = -1}};
 	struct model_attacker a;
 	struct model_cbdma c;
 	static struct model_many m;
@@ -472,7 +466,7 @@ static void devices_of_another_segment(void **state)
 	(void)state;
 	for (uint16_t segment = 0; segment < 2; segment++) {
 		/* The unit of segment 0 lets nobody through. */
-		with_functions("plain", 0, f, 2);
+		with_a_namesake(1);
 		mini_start(&d);
 		model_edu_init(&e, d.m, segment, DEV);
 		model_edu_write(&e, MODEL_EDU_TARGET, MODEL_EDU_BUFFER);

@@ -287,19 +287,10 @@ static void units_of_other_segments(void **state)
 			.unit = -1},
 		{.bdf = OTHER, .kind = MODEL_INTEGRATED, .unit = 7},
 		{.bdf = DEV, .kind = MODEL_INTEGRATED, .unit = -1}};
-	struct model_unit_desc unit[] = {
-		{.kind = model_personality_find("plain"), .include_all = true},
-		{.kind = model_personality_find("plain"),
-			.segment = 1,
-			.include_all = true}};
-	struct model_desc desc = {.units = unit,
-		.unit_count = 2,
-		.functions = f,
-		.function_count = 3};
 	uint64_t v;
 
 	(void)state;
-	mini_open(&d, model_create(&desc));
+	with_two_segments(f, 3);
 	assert_int_equal(model_unit_count(d.m), 2);
 	assert_int_equal(model_unit_base(d.m, 0), 0xfed90000);
 	assert_int_equal(model_unit_base(d.m, 1), 0xfeda0000);

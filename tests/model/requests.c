@@ -365,17 +365,11 @@ static void drained_in_any_order(void **state)
 /* The same address in another segment is another device. */
 static void device_of_another_segment(void **state)
 {
-	static const struct model_function_desc f[] = {
-		{.bdf = DEV, .kind = MODEL_INTEGRATED, .unit = -1},
-		{.segment = 2,
-			.bdf = DEV,
-			.kind = MODEL_INTEGRATED,
-			.unit = -1}};
 	uint64_t v = 1;
 
 	(void)state;
 	for (unsigned late = 0; late < 2; late++) {
-		with_functions("plain", 0, f, 2);
+		with_a_namesake(2);
 		frame = model_page_alloc(d.m, 0, OWNER);
 		model_device_expect(d.m, 2, DEV, OWNER + 1);
 		/* A unit for the one, none for the other. */
@@ -399,15 +393,8 @@ static void device_of_another_segment(void **state)
 /* Where no unit translates nothing can be refused. */
 static void needs_are_judged_while_translation_is_on(void **state)
 {
-	static const struct model_function_desc f[] = {
-		{.bdf = DEV, .kind = MODEL_INTEGRATED, .unit = -1},
-		{.segment = 1,
-			.bdf = DEV,
-			.kind = MODEL_INTEGRATED,
-			.unit = -1}};
-
 	(void)state;
-	with_functions("plain", 0, f, 2);
+	with_a_namesake(1);
 	model_device_needs(d.m, 1, DEV, 0x5000, 0x5fff);
 	model_device_needs(d.m, 0, DEV, 0x5000, 0x5fff);
 	model_advance(d.m, 10000);

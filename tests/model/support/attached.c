@@ -71,6 +71,31 @@ void with_functions(const char *kind, unsigned flags,
 	mini_open(&d, model_create(&desc));
 }
 
+void with_a_namesake(uint16_t segment)
+{
+	const struct model_function_desc f[] = {
+		{.bdf = DEV, .kind = MODEL_INTEGRATED, .unit = -1},
+		{.segment = segment,
+			.bdf = DEV,
+			.kind = MODEL_INTEGRATED,
+			.unit = -1}};
+
+	with_functions("plain", 0, f, 2);
+}
+
+void with_two_segments(const struct model_function_desc *f, unsigned count)
+{
+	const struct model_personality *plain = model_personality_find("plain");
+	struct model_unit_desc unit[] = {{.kind = plain, .include_all = true},
+		{.kind = plain, .segment = 1, .include_all = true}};
+	struct model_desc desc = {.units = unit,
+		.unit_count = 2,
+		.functions = f,
+		.function_count = count};
+
+	mini_open(&d, model_create(&desc));
+}
+
 void watched(const char *kind, unsigned flags)
 {
 	static const struct model_function_desc f[] = {

@@ -27,6 +27,13 @@ void by_chance(const char *kind, uint64_t seed);
 void with_functions(const char *kind, unsigned flags,
 	const struct model_function_desc *f, unsigned count);
 
+/** A lazy plain one with DEV twice: in segment 0, which the unit is for, and in
+ *  another one, which has none. */
+void with_a_namesake(uint16_t segment);
+/** A lazy one of two plain units, the first for segment 0, the second for 1,
+ *  with these functions. The first is driven. */
+void with_two_segments(const struct model_function_desc *f, unsigned count);
+
 /** What is cold is switched on, with 0x10000 mapped in a table of its own; then
  *  also DEV attached to it. Nothing is used. */
 void mapped(void);
