@@ -8,10 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
+#include "support/aborts.h"
 #include "support/attached.h"
 #include "support/lent.h"
 
@@ -137,34 +136,19 @@ static void long_way_round(void **state)
 	}
 }
 
+static void take_the_last(void)
+{
+	hold(7);
+}
+
 /* Instead of waiting for ever. */
 static void taken_twice(void **state)
 {
-	char text[1000];
-	int out[2], how;
-	pid_t child;
-	ssize_t len;
-
 	(void)state;
 	opened();
 	for (unsigned n = 0; n < 8; n++)
 		hold(n);
-	assert_int_equal(pipe(out), 0);
-	child = fork();
-	if (!child) {
-		signal(SIGABRT, SIG_DFL);
-		alarm(20);
-		dup2(out[1], STDERR_FILENO);
-		hold(7);
-		_exit(0);
-	}
-	close(out[1]);
-	len = read(out[0], text, sizeof text - 1);
-	text[len > 0 ? len : 0] = 0;
-	close(out[0]);
-	assert_int_equal(waitpid(child, &how, 0), child);
-	assert_true(WIFSIGNALED(how) && WTERMSIG(how) == SIGABRT);
-	assert_non_null(strstr(text, "a lock is taken twice"));
+	aborts(take_the_last, "a lock is taken twice");
 	for (unsigned n = 8; n--;)
 		let_go(n);
 	mini_close(&d, true);
