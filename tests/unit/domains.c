@@ -11,6 +11,7 @@
 #include <string.h>
 #include "iommu/backend.h"
 #include "support/kinds.h"
+#include "support/refuse.h"
 
 #define RW (IOMMU_READ | IOMMU_WRITE)
 
@@ -138,36 +139,6 @@ static void ids_run_out_with_a_status(void **state)
 
 /* ---- a queue that refuses everything while it is told to ---- */
 
-static struct iommu_host honest;
-static bool refusing;
-static uint64_t unseen_tail;
-
-enum {
-	FSTS = 0x34,
-	IQH = 0x80,
-	IQT = 0x88
-};
-
-static uint64_t refusing_read(
-	void *ctx, void *regs, uint32_t offset, unsigned width)
-{
-	uint64_t v = honest.reg_read(ctx, regs, offset, width);
-
-	if (refusing && offset == FSTS)
-		return v | 1 << 4; /* IQE */
-	/* The descriptor before the last. */
-	return refusing && offset == IQH ? unseen_tail - 16 : v;
-}
-
-static void refusing_write(
-	void *ctx, void *regs, uint32_t offset, unsigned width, uint64_t value)
-{
-	if (refusing && offset == IQT)
-		unseen_tail = value;
-	else
-		honest.reg_write(ctx, regs, offset, width, value);
-}
-
 static unsigned did_of(struct rig *r, uint16_t bdf)
 {
 	struct iommu_device_info info;
@@ -187,18 +158,16 @@ static void id_of_an_unconfirmed_leaver_is_never_used_again(void **state)
 
 	(void)state;
 	rig_open(&r, "plain", MODEL_BENIGN, 1);
-	honest = r.hooks;
-	r.hooks.reg_read = refusing_read;
-	r.hooks.reg_write = refusing_write;
+	refuse_prepare(&r);
 	rig_start_ok(&r);
 	dom = rig_mapped_domain(&r);
 	OK(iommu_attach(r.iommu, rig_id(RIG_DEV), dom));
 	OK(iommu_attach(r.iommu, rig_id(RIG_OTHER), dom));
 	did = did_of(&r, RIG_OTHER);
-	refusing = true;
+	refuse(true);
 	assert_int_equal(
 		iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_UNCONFIRMED);
-	refusing = false;
+	refuse(false);
 	OK(iommu_detach(r.iommu, rig_id(RIG_OTHER)));
 	next = rig_mapped_domain(&r);
 	OK(iommu_attach(r.iommu, rig_id(RIG_OTHER), next));
@@ -221,16 +190,14 @@ static void domain_that_lost_an_id_goes_on(void **state)
 
 	(void)state;
 	rig_open(&r, "16-domains", MODEL_BENIGN, 1);
-	honest = r.hooks;
-	r.hooks.reg_read = refusing_read;
-	r.hooks.reg_write = refusing_write;
+	refuse_prepare(&r);
 	rig_start_ok(&r);
 	dom = rig_mapped_domain(&r);
 	OK(iommu_attach(r.iommu, rig_id(RIG_DEV), dom));
-	refusing = true;
+	refuse(true);
 	assert_int_equal(
 		iommu_detach(r.iommu, rig_id(RIG_DEV)), IOMMU_UNCONFIRMED);
-	refusing = false;
+	refuse(false);
 	for (unsigned n = 0; n < 40; n++) {
 		OK(iommu_attach(r.iommu, rig_id(RIG_OTHER), dom));
 		OK(iommu_detach(r.iommu, rig_id(RIG_OTHER)));

@@ -21,6 +21,7 @@ static uint64_t refuse_read(
 
 	if (unit.refusing && offset == FSTS)
 		return value | FSTS_IQE;
+	/* The descriptor before the last. */
 	return unit.refusing && offset == IQH ? unit.unseen - 16 : value;
 }
 
