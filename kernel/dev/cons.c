@@ -158,6 +158,8 @@ static const struct {
 	{"kmsg", S_IFCHR | 0644, 1, 11, &kmsg_ops, NULL},
 	{"null", S_IFCHR | 0666, 1, 3, &null_ops, NULL},
 	{"random", S_IFCHR | 0666, 1, 8, &random_ops, NULL},
+	/* shm_open() and sem_open(); everything is memory here. */
+	{"shm", S_IFLNK | 0777, 0, 0, NULL, "/tmp"},
 	{"stderr", S_IFLNK | 0777, 0, 0, NULL, "/proc/self/fd/2"},
 	{"stdin", S_IFLNK | 0777, 0, 0, NULL, "/proc/self/fd/0"},
 	{"stdout", S_IFLNK | 0777, 0, 0, NULL, "/proc/self/fd/1"},

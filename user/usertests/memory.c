@@ -3,6 +3,7 @@
 #include "usertests.h"
 
 #include <sched.h>
+#include <semaphore.h>
 
 static char *map(size_t size, int prot, int flags)
 {
@@ -170,6 +171,35 @@ static void shared_memory_is_shared(void)
 	CHECK(waitpid(pid, &status, 0) == pid && WEXITSTATUS(status) == 9);
 }
 
+/* By name, as shm_open() and sem_open() do it, below /dev/shm. */
+static void named_memory_is_shared(void)
+{
+	char name[64];
+	volatile int *p;
+	sem_t *told;
+	pid_t pid;
+	int fd;
+
+	snprintf(name, sizeof(name), "/usertests.%d", getpid());
+	fd = shm_open(name, O_RDWR | O_CREAT | O_EXCL, 0600);
+	CHECK(fd >= 0 && ftruncate(fd, PAGE) == 0);
+	p = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	CHECK(p != MAP_FAILED);
+	CHECK(shm_unlink(name) == 0);
+	told = sem_open(name, O_CREAT | O_EXCL, 0600, 0);
+	CHECK(told != SEM_FAILED);
+	pid = fork();
+	CHECK(pid >= 0);
+	if (pid == 0) {
+		p[0] = 7;
+		sem_post(sem_open(name, 0));
+		_exit(0);
+	}
+	CHECK(sem_wait(told) == 0 && p[0] == 7);
+	CHECK(waitpid(pid, NULL, 0) == pid);
+	CHECK(sem_unlink(name) == 0 && sem_open(name, 0) == SEM_FAILED);
+}
+
 static void fixed_mappings_replace(void)
 {
 	char *p = map(3 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE);
@@ -266,6 +296,7 @@ const struct test memory_tests[] = {
 	{"fork_copies_private_memory", fork_copies_private_memory, 0},
 	{"kernel_writes_break_sharing_too", kernel_writes_break_sharing_too, 0},
 	{"shared_memory_is_shared", shared_memory_is_shared, 0},
+	{"named_memory_is_shared", named_memory_is_shared, 0},
 	{"fixed_mappings_replace", fixed_mappings_replace, 0},
 	{"moved_mappings_keep_their_content", moved_mappings_keep_their_content,
 		0},
