@@ -146,7 +146,23 @@ static void cache_remove(struct unit *u, struct centry *e)
 	c->live--;
 }
 
+struct centry *cache_from(struct unit *u, uint32_t *i)
+{
+	for (; *i < u->tlb.count; ++*i)
+		if (u->tlb.entry[*i].used)
+			return &u->tlb.entry[*i];
+	return NULL;
+}
+
 /* ---- context and root entries ------------------------------------------- */
+
+struct croot *root_from(struct unit *u, unsigned *bus)
+{
+	for (; *bus < 256; ++*bus)
+		if (u->croot[*bus].valid)
+			return &u->croot[*bus];
+	return NULL;
+}
 
 struct cctx *context_slot(struct unit *u, uint16_t sid)
 {
@@ -170,11 +186,19 @@ struct cctx *context_from(struct unit *u, unsigned *sid)
 	return NULL;
 }
 
+/* MODEL_NONE if a context leads to none. */
+static uint64_t top_table(const struct unit *u, const struct cctx *c)
+{
+	if (c->fault || CE_TT(c->lo) == TT_PASS)
+		return MODEL_NONE;
+	return c->lo & u->haw_mask & PAGE_BASE;
+}
+
 static void context_refs(struct unit *u, const struct cctx *c, int by)
 {
-	struct page *p = page_of(u->m, c->lo & u->haw_mask & PAGE_BASE);
+	struct page *p = page_of(u->m, top_table(u, c));
 
-	if (!p || c->fault || CE_TT(c->lo) == TT_PASS)
+	if (!p)
 		return;
 	/* Of whatever unit: the same words mean something else at another
 	 * level (VT-d 9.3). */
@@ -187,23 +211,11 @@ static void context_refs(struct unit *u, const struct cctx *c, int by)
 	p->top_aw = (uint8_t)CE_AW(c->hi);
 }
 
-/* While translation is off nothing is walked, and what is remembered has to be
- * flushed before it can be on again. */
-static bool root_leads_to(const struct unit *u, uint64_t pa)
-{
-	bool leads = false;
-
-	for (unsigned bus = 0; (u->r[R_GSTS] & G_TE) && bus < 256; bus++)
-		leads |= u->croot[bus].valid && !u->croot[bus].fault &&
-			(u->croot[bus].lo & u->haw_mask & PAGE_BASE) == pa;
-	return leads;
-}
-
 /* A domain id must stand for one table of one depth (VT-d 9.3). */
 static void check_domain_id(struct unit *u, uint16_t sid, const struct cctx *c)
 {
 	struct did_use *use = &u->did_use[c->tag];
-	uint64_t root = CE_TT(c->lo) == TT_PASS ? 0 : c->lo & PAGE_BASE;
+	uint64_t root = top_table(u, c);
 	uint32_t i;
 
 	if (use->contexts && use->root != root)
@@ -329,12 +341,11 @@ bool cirte_is_stale(struct unit *u, const struct cirte *c)
 static bool flush_roots(struct unit *u)
 {
 	bool needed = u->owe_cc;
+	struct croot *c;
 
 	u->owe_cc = false;
-	for (unsigned bus = 0; bus < 256; bus++) {
-		struct croot *c = &u->croot[bus];
-
-		needed |= c->valid && root_is_stale(u, c);
+	for (unsigned bus = 0; (c = root_from(u, &bus)); bus++) {
+		needed |= root_is_stale(u, c);
 		c->valid = 0;
 	}
 	return needed;
@@ -507,15 +518,42 @@ void cache_clear(struct unit *u)
 
 /* ---- who can still reach a page ----------------------------------------- */
 
-static bool large_leaf_covers(struct unit *u, uint64_t pa)
-{
-	for (uint32_t i = 0; u->tlb.large && i < u->tlb.count; i++) {
-		struct centry *e = &u->tlb.entry[i];
+/* A page counts for all units together who refers to it: the searches say of
+ * one unit whether it is among them. */
 
-		if (e->used && e->kind == KIND_LEAF && pa >= e->pa &&
-			pa - e->pa < span_of(e->level))
+static bool leaf_leads_to(struct unit *u, uint64_t pa)
+{
+	struct centry *e;
+
+	for (uint32_t i = 0; (e = cache_from(u, &i)); i++)
+		if (e->kind == KIND_LEAF && pa - e->pa < span_of(e->level))
 			return true;
-	}
+	return false;
+}
+
+static bool table_leads_to(struct unit *u, uint64_t pa)
+{
+	struct centry *e;
+	struct cctx *c;
+
+	for (uint32_t i = 0; (e = cache_from(u, &i)); i++)
+		if (e->kind == KIND_TABLE && e->pa == pa)
+			return true;
+	for (unsigned sid = 0; (c = context_from(u, &sid)); sid++)
+		if (top_table(u, c) == pa)
+			return true;
+	return false;
+}
+
+/* While translation is off nothing is walked, and what is remembered has to be
+ * flushed before it can be on again. */
+static bool root_leads_to(struct unit *u, uint64_t pa)
+{
+	struct croot *c;
+
+	for (unsigned bus = 0; (c = root_from(u, &bus)); bus++)
+		if (!c->fault && (c->lo & u->haw_mask & PAGE_BASE) == pa)
+			return u->r[R_GSTS] & G_TE;
 	return false;
 }
 
@@ -525,9 +563,9 @@ bool cache_reaches(struct unit *u, uint64_t pa, const char **how)
 
 	if (u->gone)
 		return false;
-	if (p->leaf_refs || large_leaf_covers(u, pa))
+	if ((p->leaf_refs || u->tlb.large) && leaf_leads_to(u, pa))
 		*how = "a cached translation";
-	else if (p->table_refs)
+	else if (p->table_refs && table_leads_to(u, pa))
 		*how = "a cached table pointer";
 	else if (root_leads_to(u, pa))
 		*how = "a cached root entry";
@@ -557,8 +595,8 @@ size_t model_cached(struct model *m, unsigned unit)
 	enter(m);
 	u = &m->unit[unit];
 	n = u->tlb.live + u->cirte_live;
-	for (unsigned bus = 0; bus < 256; bus++)
-		n += u->croot[bus].valid;
+	for (unsigned bus = 0; root_from(u, &bus); bus++)
+		n++;
 	for (unsigned sid = 0; context_from(u, &sid); sid++)
 		n++;
 	leave(m);

@@ -28,7 +28,6 @@ enum role {
 };
 
 struct page {
-	uint32_t gen;        /* counts allocations; 0: never taken */
 	uint32_t leaf_refs;  /* cached 4 KiB translations that lead here */
 	uint32_t table_refs; /* cached pointers to this page as a table */
 	uint32_t post_refs;  /* posted writes on their way here */
@@ -117,7 +116,7 @@ struct cirte {
 
 /* Which root a domain id stands for while contexts with it are cached. */
 struct did_use {
-	uint64_t root; /* 0: none, they pass through */
+	uint64_t root; /* MODEL_NONE: they pass through */
 	uint32_t contexts;
 	bool owes_iotlb; /* a changed context was forgotten, its pages not */
 	bool early;      /* they were, but before the context */
@@ -162,9 +161,11 @@ struct desc {
 	uint64_t lo, hi;
 };
 
+/* What a processor's caches write back at a time. */
+#define LINE 64u
 struct line {
 	uint64_t pa;
-	uint8_t data[64];
+	uint8_t data[LINE];
 };
 
 struct unit {
@@ -280,8 +281,7 @@ struct post {
 struct offence {
 	struct model_violation v;
 	char text[200];
-	void *stack[STACK_DEPTH];
-	int depth;
+	void *stack[STACK_DEPTH + 1]; /* up to NULL */
 };
 
 /* ---- the machine -------------------------------------------------------- */
@@ -477,6 +477,10 @@ void cache_clear(struct unit *u);
 struct centry *cache_find(struct unit *u, unsigned kind, unsigned level,
 	uint16_t did, uint64_t iova);
 void cache_add(struct unit *u, const struct centry *e);
+/* The next entry in use from *i on, or NULL. */
+struct centry *cache_from(struct unit *u, uint32_t *i);
+/* The next root entry remembered from *bus on, or NULL. */
+struct croot *root_from(struct unit *u, unsigned *bus);
 struct cctx *context_slot(struct unit *u, uint16_t sid);
 void context_fill(struct unit *u, uint16_t sid, const struct cctx *c);
 void context_drop(struct unit *u, struct cctx *c);

@@ -9,7 +9,6 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include "internal.h"
 
 static const char *const rule_names[MODEL_RULES] = {
@@ -39,10 +38,11 @@ const char *model_rule_name(enum model_rule rule)
 }
 
 static struct offence *offence_of(
-	struct model *m, enum model_rule rule, const char *text)
+	struct model *m, unsigned unit, enum model_rule rule, const char *text)
 {
 	for (size_t i = 0; i < m->offences; i++)
-		if (m->offence[i].v.rule == rule &&
+		if (m->offence[i].v.unit == unit &&
+			m->offence[i].v.rule == rule &&
 			strcmp(m->offence[i].text, text) == 0)
 			return &m->offence[i];
 	return NULL;
@@ -51,14 +51,15 @@ static struct offence *offence_of(
 void blame(struct model *m, struct unit *u, enum model_rule rule,
 	const char *section, const char *format, ...)
 {
-	char text[sizeof((struct offence *)0)->text];
+	unsigned unit = u ? u->index : 0;
 	struct offence *o;
+	char text[sizeof o->text];
 	va_list args;
 
 	va_start(args, format);
 	vsnprintf(text, sizeof text, format, args);
 	va_end(args);
-	o = offence_of(m, rule, text);
+	o = offence_of(m, unit, rule, text);
 	if (o) {
 		o->v.count++;
 		return;
@@ -68,13 +69,12 @@ void blame(struct model *m, struct unit *u, enum model_rule rule,
 	m->offence = room_for_one(
 		m->offence, m->offences, &m->offence_room, sizeof *o);
 	o = &m->offence[m->offences++];
-	memset(o, 0, sizeof *o);
+	*o = (struct offence){.v = {.rule = rule,
+				      .unit = unit,
+				      .section = section,
+				      .count = 1}};
 	memcpy(o->text, text, sizeof text);
-	o->v.rule = rule;
-	o->v.unit = u ? u->index : 0;
-	o->v.section = section;
-	o->v.count = 1;
-	o->depth = backtrace(o->stack, STACK_DEPTH);
+	backtrace(o->stack, STACK_DEPTH);
 	if (m->abort_on_violation) {
 		model_report(m, stderr);
 		abort();
@@ -124,40 +124,26 @@ void model_abort_on_violation(struct model *m, bool on)
 	m->abort_on_violation = on;
 }
 
-/* Function, file and line of each frame if the tools for it are there. */
-static bool print_frames(struct offence *o, FILE *out)
+/* Function, file and line of each frame of the program, by addr2line. */
+static void print_frames(struct offence *o, FILE *out)
 {
-	char command[STACK_DEPTH * 20 + 320];
-	char exe[256], line[400];
-	size_t len;
-	ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
-	bool any = false;
+	char command[100 + STACK_DEPTH * 20], line[400];
+	char *end = stpcpy(command,
+		"addr2line -spfe /proc/$PPID/exe 2>/dev/null </dev/null");
 	FILE *pipe;
+	Dl_info info;
 
-	if (n <= 0)
-		return false;
-	exe[n] = 0;
-	len = (size_t)snprintf(command, sizeof command,
-		"addr2line -spfe '%s' 2>/dev/null", exe);
-	for (int f = 1; f < o->depth && len < sizeof command - 20; f++) {
-		Dl_info info;
-		uintptr_t at = (uintptr_t)o->stack[f] - 1;
-
-		if (!dladdr(o->stack[f], &info) || !info.dli_fname ||
-			strstr(info.dli_fname, ".so"))
-			continue;
-		len += (size_t)snprintf(command + len, sizeof command - len,
-			" %#lx",
-			(unsigned long)(at - (uintptr_t)info.dli_fbase));
-	}
+	for (void **at = o->stack; *at; at++)
+		if (dladdr(*at, &info) && !strstr(info.dli_fname, ".so"))
+			/* Of the call, not of what follows it. */
+			end += sprintf(end, " %#tx",
+				(char *)*at - 1 - (char *)info.dli_fbase);
 	pipe = popen(command, "r");
-	while (pipe && fgets(line, sizeof line, pipe)) {
+	if (!pipe)
+		return;
+	while (fgets(line, sizeof line, pipe))
 		fprintf(out, "\t%s", line);
-		any = true;
-	}
-	if (pipe)
-		pclose(pipe);
-	return any;
+	pclose(pipe);
 }
 
 void model_report(struct model *m, FILE *out)
@@ -165,19 +151,14 @@ void model_report(struct model *m, FILE *out)
 	enter(m);
 	for (size_t i = 0; i < m->offences; i++) {
 		struct offence *o = &m->offence[i];
-		char **frames;
 
 		fprintf(out, "unit %u: %s: %s (VT-d %s)", o->v.unit,
 			model_rule_name(o->v.rule), o->text, o->v.section);
 		if (o->v.count > 1)
 			fprintf(out, ", %u times", o->v.count);
 		fputc('\n', out);
-		if (i >= 8 || print_frames(o, out))
-			continue;
-		frames = backtrace_symbols(o->stack, o->depth);
-		for (int f = 1; frames && f < o->depth; f++)
-			fprintf(out, "\t%s\n", frames[f]);
-		free(frames);
+		if (i < 8)
+			print_frames(o, out);
 	}
 	for (unsigned i = 0; m->offences && i < m->units; i++)
 		fprintf(out,
@@ -197,16 +178,17 @@ void model_report(struct model *m, FILE *out)
 static unsigned check_contexts(struct unit *u)
 {
 	unsigned found = 0;
+	struct croot *root;
 	struct cctx *c;
 
-	for (unsigned bus = 0; bus < 256; bus++) {
-		if (u->croot[bus].valid && root_is_stale(u, &u->croot[bus])) {
-			found++;
-			blame(u->m, u, MODEL_V_STALE, "6.5.3.3",
-				"root entry of bus %02x changed, no global "
-				"context flush",
-				bus);
-		}
+	for (unsigned bus = 0; (root = root_from(u, &bus)); bus++) {
+		if (!root_is_stale(u, root))
+			continue;
+		found++;
+		blame(u->m, u, MODEL_V_STALE, "6.5.3.3",
+			"root entry of bus %02x changed, no global context "
+			"flush",
+			bus);
 	}
 	for (unsigned sid = 0; (c = context_from(u, &sid)); sid++) {
 		if (!context_is_stale(u, c))
@@ -244,11 +226,10 @@ static unsigned check_tlb(struct unit *u)
 	static const char *const kinds[] = {
 		"?", "translation", "table pointer", "failure"};
 	unsigned found = 0;
+	struct centry *e;
 
-	for (uint32_t i = 0; i < u->tlb.count; i++) {
-		struct centry *e = &u->tlb.entry[i];
-
-		if (!e->used || !centry_is_stale(u, e))
+	for (uint32_t i = 0; (e = cache_from(u, &i)); i++) {
+		if (!centry_is_stale(u, e))
 			continue;
 		found++;
 		blame(u->m, u, MODEL_V_STALE, "6.5.3.3",

@@ -20,31 +20,27 @@
 #include <unistd.h>
 #include "internal.h"
 
-/* Of a file, or of nothing if that is -1. */
-static void *mapped(uint64_t size, int fd)
+static void *mapped(uint64_t size, int flags, int fd)
 {
-	int flags = fd >= 0 ? MAP_SHARED
-			    : MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, fd, 0);
 
 	return needed(p == MAP_FAILED ? NULL : p);
 }
 
-/* With the watcher on, the model writes through a mapping of its own. */
-static void map_ram(struct model *m)
+static void *zeroes(uint64_t size)
 {
-	int fd = -1;
+	return mapped(size, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
+}
 
-	if (m->flags & MODEL_WATCH) {
-		fd = memfd_create("model", MFD_CLOEXEC);
-		if (ftruncate(fd, (off_t)m->ram_size))
-			abort();
-	}
-	m->ram = m->alias = mapped(m->ram_size, fd);
-	if (m->flags & MODEL_WATCH) {
-		m->alias = mapped(m->ram_size, fd);
-		close(fd);
-	}
+static void map_twice(struct model *m)
+{
+	int fd = memfd_create("model", MFD_CLOEXEC);
+
+	if (ftruncate(fd, (off_t)m->ram_size))
+		abort();
+	m->ram = mapped(m->ram_size, MAP_SHARED, fd);
+	m->alias = mapped(m->ram_size, MAP_SHARED, fd);
+	close(fd);
 }
 
 static void trap_page(struct model *m, uint64_t pa)
@@ -52,6 +48,7 @@ static void trap_page(struct model *m, uint64_t pa)
 	uint64_t trap = m->secret | SS_R | SS_W;
 	uint64_t *word = (uint64_t *)ram_at(m, pa);
 
+	page_of(m, pa);
 	for (unsigned i = 0; i < MODEL_PAGE / 8; i++)
 		word[i] = trap;
 	for (unsigned i = 0; i < m->units; i++)
@@ -70,13 +67,16 @@ bool memory_init(struct model *m, const struct model_desc *d)
 	m->page = needed(calloc(m->pages, sizeof *m->page));
 	m->known = needed(malloc(m->pages * sizeof *m->known));
 	m->free_stack = needed(malloc(m->pages * sizeof *m->free_stack));
-	map_ram(m);
-	/* The last page is the secret: nobody is ever given it. */
+	/* With the watcher on, the model writes through a mapping of its own.
+	 */
+	if (m->flags & MODEL_WATCH)
+		map_twice(m);
+	else
+		m->ram = m->alias = zeroes(m->ram_size);
+	/* The last page is the secret: nobody is ever given it, nor the one
+	 * below, which belongs to firmware: queues left on lie there. */
 	m->secret = m->ram_base + m->ram_size - MODEL_PAGE;
-	page_of(m, m->secret);
 	trap_page(m, m->secret);
-	/* The page below belongs to firmware: queues left on lie there. */
-	page_at(m, m->pages - 2)->owner = 255;
 	return true;
 }
 
@@ -111,7 +111,7 @@ void view_init(struct unit *u)
 	if ((u->r[R_ECAP] & ECAP_C) && !buffered)
 		return;
 	u->buffered = buffered;
-	u->view = mapped(m->ram_size, -1);
+	u->view = zeroes(m->ram_size);
 	memcpy(u->view + (m->secret - m->ram_base), ram_at(m, m->secret),
 		MODEL_PAGE);
 }
@@ -127,17 +127,6 @@ static bool allocation_fails(struct model *m)
 	m->fail_alloc = m->fail_forever ? 1 : 0;
 	m->failures++;
 	return true;
-}
-
-static void page_take(struct model *m, size_t i, unsigned owner)
-{
-	struct page *p = page_at(m, i);
-
-	if (!p->gen)
-		trap_page(m, m->ram_base + (i << SHIFT));
-	p->gen++;
-	p->owner = (uint8_t)owner;
-	m->in_use++;
 }
 
 /* A single page: the one given back last, or any of them by chance. */
@@ -188,20 +177,23 @@ static size_t take_run(struct model *m, size_t count)
 		if (m->free_stack[i] - first >= count)
 			m->free_stack[kept++] = m->free_stack[i];
 	m->free_count = kept;
-	for (; m->bump < first + count; m->bump++)
+	for (; m->bump < first + count; m->bump++) {
+		trap_page(m, m->ram_base + (m->bump << SHIFT));
 		if (m->bump < first)
 			m->free_stack[m->free_count++] = (uint32_t)m->bump;
+	}
 	return first;
 }
 
 uint64_t model_page_alloc(struct model *m, unsigned order, unsigned owner)
 {
-	size_t count = (size_t)1 << order, first = SIZE_MAX;
+	size_t count, first = SIZE_MAX;
 	uint64_t pa = MODEL_NONE;
 
 	enter(m);
-	if (order > 20 || !owner || owner >= 255 || allocation_fails(m))
+	if (order >= 63 || !owner || owner >= 255 || allocation_fails(m))
 		goto out;
+	count = (size_t)1 << order;
 	if (!order)
 		first = take_single(m);
 	if (first == SIZE_MAX)
@@ -209,7 +201,8 @@ uint64_t model_page_alloc(struct model *m, unsigned order, unsigned owner)
 	if (first == SIZE_MAX)
 		goto out;
 	for (size_t i = first; i < first + count; i++)
-		page_take(m, i, owner);
+		page_at(m, i)->owner = (uint8_t)owner;
+	m->in_use += count;
 	pa = m->ram_base + ((uint64_t)first << SHIFT);
 out:
 	leave(m);
@@ -221,13 +214,11 @@ static void check_reach(struct model *m, uint64_t pa)
 	const char *how = NULL;
 
 	for (unsigned i = 0; i < m->units; i++)
-		if (cache_reaches(&m->unit[i], pa, &how)) {
+		if (cache_reaches(&m->unit[i], pa, &how))
 			blame(m, &m->unit[i], MODEL_V_FREE, "6.5.3.3",
 				"page %#llx given back, the unit still has "
 				"it as %s",
 				(unsigned long long)pa, how);
-			return;
-		}
 	if (page_of(m, pa)->post_refs)
 		blame(m, NULL, MODEL_V_FREE, "6.5.4",
 			"page %#llx given back, requests for it are in flight",
@@ -315,13 +306,13 @@ uint64_t ram_read64(struct model *m, uint64_t pa)
 
 static uint64_t line_of(uint64_t pa)
 {
-	return pa & ~63ull;
+	return pa / LINE * LINE;
 }
 
 static void view_take_line(struct unit *u, uint64_t pa)
 {
 	pa = line_of(pa);
-	memcpy(u->view + (pa - u->m->ram_base), ram_at(u->m, pa), 64);
+	memcpy(u->view + (pa - u->m->ram_base), ram_at(u->m, pa), LINE);
 }
 
 /* A cache may write any line back at any time, in any order. */
@@ -340,7 +331,7 @@ bool view_read64(struct unit *u, uint64_t pa, uint64_t *out)
 		return true;
 	}
 	view_evict_by_chance(u, pa);
-	memcpy(out, u->view + (pa - u->m->ram_base), 8);
+	memcpy(out, u->view + (pa - u->m->ram_base), sizeof *out);
 	return true;
 }
 
@@ -375,7 +366,7 @@ static void buffer_line(struct unit *u, uint64_t pa)
 		u->lines, u->line_count, &u->line_room, sizeof *line);
 	line = &u->lines[u->line_count++];
 	line->pa = pa;
-	memcpy(line->data, ram_at(u->m, pa), 64);
+	memcpy(line->data, ram_at(u->m, pa), LINE);
 }
 
 void model_cache_flush(struct model *m, uint64_t phys, size_t len)
@@ -387,8 +378,8 @@ void model_cache_flush(struct model *m, uint64_t phys, size_t len)
 
 		if (!u->view || (u->r[R_ECAP] & ECAP_C))
 			continue;
-		for (uint64_t pa = line_of(phys); pa < end; pa += 64) {
-			if (!ram_has(m, pa, 64))
+		for (uint64_t pa = line_of(phys); pa < end; pa += LINE) {
+			if (!ram_has(m, pa, LINE))
 				continue;
 			m->n.line_flushes++;
 			if (u->buffered)
@@ -405,17 +396,13 @@ void view_drain(struct unit *u)
 {
 	struct model *m = u->m;
 
-	if (!u->view || !u->buffered)
+	if (!u->buffered)
 		return;
-	if (u->r[R_ECAP] & ECAP_C) {
-		for (size_t i = 0; i < m->bump; i++)
-			if (m->page[i].owner)
-				memcpy(u->view + (i << SHIFT),
-					m->alias + (i << SHIFT), MODEL_PAGE);
-	}
+	if (u->r[R_ECAP] & ECAP_C)
+		memcpy(u->view, m->alias, m->bump << SHIFT);
 	for (unsigned i = 0; i < u->line_count; i++)
 		memcpy(u->view + (u->lines[i].pa - m->ram_base),
-			u->lines[i].data, 64);
+			u->lines[i].data, LINE);
 	u->line_count = 0;
 }
 
@@ -444,7 +431,8 @@ static bool line_is_buffered(const struct unit *u, uint64_t pa)
 		return u->buffered;
 	for (size_t i = u->line_count; i--;) {
 		if (u->lines[i].pa == pa)
-			return !memcmp(u->lines[i].data, ram_at(u->m, pa), 64);
+			return !memcmp(
+				u->lines[i].data, ram_at(u->m, pa), LINE);
 	}
 	return false;
 }
@@ -455,20 +443,22 @@ static bool view_check_page(
 {
 	struct model *m = u->m;
 	struct page *p = page_of(m, pa);
-	uint8_t *seen = u->view + (pa - m->ram_base), *real;
-	unsigned lines = 0, first = 0;
+	uint8_t *seen, *real;
+	unsigned lines = 0, first = MODEL_PAGE;
 
 	if (!p || !p->owner || p->mark == m->mark)
 		return false;
 	p->mark = m->mark;
+	seen = u->view + (pa - m->ram_base);
 	real = ram_at(m, pa);
 	if (!memcmp(seen, real, MODEL_PAGE))
 		return true;
-	for (unsigned off = 0; off < MODEL_PAGE; off += 64) {
+	for (unsigned off = 0; off < MODEL_PAGE; off += LINE) {
 		if (!line_differs(role, (uint64_t *)(seen + off),
 			    (uint64_t *)(real + off)))
 			continue;
-		first = lines++ ? first : off;
+		if (!lines++)
+			first = off;
 	}
 	*found += lines;
 	if (lines) {

@@ -11,6 +11,8 @@
 #include <string.h>
 #include "support/attached.h"
 
+#define FAR MODEL_BDF(1, 0, 0)
+
 static void frame_freed_before_flush(void **state)
 {
 	(void)state;
@@ -49,6 +51,22 @@ static void table_freed_before_flush(void **state)
 	model_page_free(d.m, table, 0);
 	flush_domain();
 	expect_at_checkpoint(MODEL_V_FREE);
+}
+
+/* Of every level, whichever was remembered first. */
+static void table_of_any_level_freed_before_flush(void **state)
+{
+	(void)state;
+	for (unsigned level = 1; level < 4; level++) {
+		uint64_t slot;
+
+		ready("plain");
+		slot = mini_slot(&d, top, 4, 0x10000, level + 1);
+		model_page_free(
+			d.m, *(uint64_t *)model_ptr(d.m, slot) & ~0xfffull, 0);
+		assert_true(said("a cached table pointer"));
+		expect(MODEL_V_FREE);
+	}
 }
 
 static void top_table_freed_while_a_context_leads_to_it(void **state)
@@ -160,6 +178,7 @@ static void status_word_freed_before_its_wait(void **state)
 	mini_ring(&d);
 	mini_read32(&d, GSTS);
 	model_page_free(d.m, d.status, 0);
+	says(0, "the status word of a pending wait");
 	expect_at_checkpoint(MODEL_V_FREE);
 }
 
@@ -212,13 +231,19 @@ static void context_table_freed_while_a_root_leads_to_it(void **state)
 	uint64_t table;
 
 	(void)state;
-	ready("plain");
-	table = mini_context(&d, DEV) & ~0xfffull;
-	mini_store(&d, d.root, 0);
-	model_page_free(d.m, table, 0);
-	mini_flush_context(&d, GRAN_GLOBAL, 0, 0);
-	mini_flush_iotlb(&d, GRAN_GLOBAL, 0, 0, 0, false);
-	expect(MODEL_V_FREE);
+	/* On bus 0, and on bus 1. */
+	for (uint64_t bus = 0; bus < 2; bus++) {
+		ready("plain");
+		mini_attach(&d, FAR, top, DID, TT_SS);
+		assert_true(can_write(FAR, 0x10000));
+		table = mini_context(&d, bus ? FAR : DEV) & ~0xfffull;
+		mini_store(&d, d.root + bus * 16, 0);
+		model_page_free(d.m, table, 0);
+		says(0, "a cached root entry");
+		mini_flush_context(&d, GRAN_GLOBAL, 0, 0);
+		mini_flush_iotlb(&d, GRAN_GLOBAL, 0, 0, 0, false);
+		expect(MODEL_V_FREE);
+	}
 	/* Forgotten, or with translation off, it is as good as any. */
 	ready("plain");
 	table = mini_context(&d, DEV) & ~0xfffull;
@@ -230,6 +255,60 @@ static void context_table_freed_while_a_root_leads_to_it(void **state)
 	ready("plain");
 	mini_translation(&d, false);
 	model_page_free(d.m, mini_context(&d, DEV) & ~0xfffull, 0);
+	mini_close(&d, true);
+}
+
+/* ---- several units ------------------------------------------------------- */
+
+/* The second unit of two at work, for OTHER; the first for DEV if asked. */
+static void two_units(bool both)
+{
+	const struct model_personality *plain = model_personality_find("plain");
+
+	mini_open(&d, model_create_pair(plain, plain, MODEL_LAZY, 0, 1, false));
+	d.base = model_unit_base(d.m, 1);
+	attached();
+	mini_attach(&d, OTHER, top, DID, TT_SS);
+	assert_true(can_write(OTHER, 0x10000));
+	if (!both)
+		return;
+	d.base = model_unit_base(d.m, 0);
+	d.ring = mini_page(&d);
+	d.tail = 0;
+	mini_start(&d);
+	assert_true(can_write(DEV, 0x10000));
+}
+
+static void every_unit_answers_for_what_it_has(void **state)
+{
+	uint64_t at;
+
+	(void)state;
+	for (unsigned n = 0; n < 8; n++) {
+		bool both = n / 4;
+
+		two_units(both);
+		/* The page, the tables above it, the first of them. */
+		at = mini_slot(&d, top, 4, 0x10000, n % 4 + 1);
+		at = n % 4 < 3 ? *(uint64_t *)model_ptr(d.m, at) & ~0xfffull
+			       : top;
+		model_page_free(d.m, at, 0);
+		assert_int_equal(model_violation_count(d.m), 1 + both);
+		assert_int_equal(model_violation(d.m, 0)->unit, !both);
+		if (both)
+			assert_int_equal(model_violation(d.m, 1)->unit, 1);
+		expect(MODEL_V_FREE);
+	}
+}
+
+static void unit_that_is_gone_holds_nothing(void **state)
+{
+	(void)state;
+	two_units(false);
+	model_unit_gone(d.m, 1, 0);
+	mini_read32(&d, GSTS);
+	model_page_free(d.m, frame, 0);
+	model_page_free(d.m, top, 0);
 	mini_close(&d, true);
 }
 
@@ -362,6 +441,7 @@ int main(void)
 		T(frame_freed_before_flush),
 		T(frame_in_a_large_page_freed_before_flush),
 		T(table_freed_before_flush),
+		T(table_of_any_level_freed_before_flush),
 		T(top_table_freed_while_a_context_leads_to_it),
 		T(hardware_tables_freed_while_in_use),
 		T(hardware_tables_end_somewhere),
@@ -372,6 +452,8 @@ int main(void)
 		T(posted_write_not_drained),
 		T(reading_pushes_posted_writes),
 		T(context_table_freed_while_a_root_leads_to_it),
+		T(every_unit_answers_for_what_it_has),
+		T(unit_that_is_gone_holds_nothing),
 		T(status_word_freed_with_its_wait_in_the_ring),
 		T(read_answered_late),
 		T(read_not_drained),

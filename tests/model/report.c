@@ -9,8 +9,11 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include "support/aborts.h"
 #include "support/attached.h"
 
@@ -64,6 +67,73 @@ static void report_names_who_did_it(void **state)
 	assert_true(says("0xe1c (VT-d 11.2)\n\t"));
 	assert_true(says("0xe20 (VT-d 11.2)\nunit 0: "));
 	assert_true(says("0xe24 (VT-d 11.2), 2 times\nunit 0 is plain: "));
+	assert_false(says("unit 1 is "));
+	mini_close(&d, false);
+}
+
+/* The line of the call, not of what comes after it. */
+static void report_names_the_line(void **state)
+{
+	char line[40];
+
+	(void)state;
+	cold("plain");
+	snprintf(line, sizeof line, "report.c:%d", __LINE__ + 1);
+	break_rule_number(0);
+	read_report();
+	assert_true(says(line));
+	mini_close(&d, false);
+}
+
+__attribute__((noinline)) static void break_it_far_down(unsigned n)
+{
+	if (n)
+		break_it_far_down(n - 1);
+	else
+		break_rule_number(0);
+	__asm__ volatile("");
+}
+
+/* As deep as is kept, and then less. */
+static void every_violation_has_a_stack_of_its_own(void **state)
+{
+	(void)state;
+	cold("plain");
+	break_it_far_down(60);
+	read_report();
+	assert_true(says("break_it_far_down"));
+	model_violations_clear(d.m);
+	break_rule_number(0);
+	read_report();
+	assert_true(says("every_violation_has_a_stack_of_its_own"));
+	assert_false(says("break_it_far_down"));
+	mini_close(&d, false);
+}
+
+/* Who reports is left without children; and if no process can be made, all is
+ * said but where. */
+static void report_needs_no_process(void **state)
+{
+	struct rlimit files, none = {0};
+	FILE *out = tmpfile();
+
+	(void)state;
+	cold("plain");
+	break_rule_number(0);
+	read_report();
+	assert_true(says("break_rule_number"));
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+	assert_int_equal(errno, ECHILD);
+	assert_non_null(out);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
+	none.rlim_max = files.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	model_report(d.m, out);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
+	rewind(out);
+	text[fread(text, 1, sizeof text - 1, out)] = 0;
+	fclose(out);
+	assert_true(says("0xe00 (VT-d 11.2)\nunit 0 is plain: "));
 	mini_close(&d, false);
 }
 
@@ -91,6 +161,9 @@ static void second_unit_has_its_own_number(void **state)
 	assert_true(says("unit 0 is plain: "));
 	assert_true(says("unit 1 is plain: "));
 	assert_true(says("seed 0x4d\n"));
+	/* What is no unit's is the first one's. */
+	model_page_free(d.m, 1ull << 40, 0);
+	assert_int_equal(model_violation(d.m, 1)->unit, 0);
 	mini_close(&d, false);
 }
 
@@ -268,6 +341,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(report_names_who_did_it),
+		T(report_names_the_line),
+		T(every_violation_has_a_stack_of_its_own),
+		T(report_needs_no_process),
 		T(report_of_nothing_is_empty),
 		T(second_unit_has_its_own_number),
 		T(there_is_a_most),
