@@ -30,6 +30,135 @@ static void odd_addresses_find_what_is_remembered(void **state)
 	expect_at_checkpoint(MODEL_V_STALE);
 }
 
+/* Also if the first address was odd. */
+static void odd_addresses_are_remembered(void **state)
+{
+	(void)state;
+	for (unsigned bit = 0; bit < 12; bit++) {
+		ready("plain");
+		set_leaf(0x11000, frame | 3);
+		assert_true(can_read_byte(DEV, 0x11000 + (1u << bit)));
+		set_leaf(0x11000, 0);
+		assert_true(can_read_byte(DEV, 0x11000));
+		expect_at_checkpoint(MODEL_V_STALE);
+	}
+}
+
+/* The place of one that was forgotten is given to a new one, and no other. */
+static void some_are_forgotten_and_the_others_kept(void **state)
+{
+	enum {
+		N = 2048
+	};
+
+	(void)state;
+	ready("plain");
+	for (uint64_t n = 0; n < 2 * N; n++)
+		set_leaf(n << 12, frame | 3);
+	for (uint64_t n = 0; n < N; n++)
+		assert_true(can_write(DEV, n << 12));
+	for (uint64_t n = 0; n < N; n += 2)
+		mini_flush_iotlb(&d, GRAN_NARROW, DID, n << 12, 0, true);
+	for (uint64_t n = N; n < 2 * N; n++)
+		assert_true(can_write(DEV, n << 12));
+	for (uint64_t n = 0; n < 2 * N; n++)
+		set_leaf(n << 12, 0);
+	for (uint64_t n = 0; n < 2 * N; n++)
+		assert_int_equal(can_write(DEV, n << 12), n >= N || n % 2);
+	mini_close(&d, false);
+}
+
+/* A block of tables beside the one that is named, both of one size. */
+static void tables_beside_a_block_are_kept(void **state)
+{
+	(void)state;
+	ready("plain");
+	set_leaf(0x400000, frame | 3);
+	set_leaf(0x401000, frame | 3);
+	assert_true(can_write(DEV, 0x400000));
+	mini_store(&d, mini_slot(&d, top, 4, 0x400000, 2), 0);
+	mini_flush_iotlb(&d, GRAN_NARROW, DID, 0, 10, false);
+	assert_true(can_write(DEV, 0x401000));
+	mini_flush_iotlb(&d, GRAN_NARROW, DID, 0, 11, false);
+	assert_false(can_write(DEV, 0x401000));
+	mini_close(&d, true);
+}
+
+/* The page at address zero is a table like any other. */
+static void table_at_the_beginning_of_memory(void **state)
+{
+	(void)state;
+	cold("plain");
+	top = d.root;
+	assert_int_equal(top, 0);
+	d.root = mini_page(&d);
+	mini_start(&d);
+	frame = model_page_alloc(d.m, 0, OWNER);
+	mini_map(&d, top, 0x10000, frame, 3);
+	mini_attach(&d, DEV, top, DID, TT_SS);
+	assert_true(can_write(DEV, 0x10000));
+	mini_attach(&d, OTHER, 0, DID, TT_PASS);
+	assert_true(can_write(OTHER, frame));
+	assert_int_equal(model_violations_of(d.m, MODEL_V_UNSUPPORTED), 1);
+	assert_true(said("stands for two tables"));
+	mini_close(&d, false);
+}
+
+/* Nobody asks a forgiving unit what an id stands for. */
+static void forgiving_unit_has_two_tables_for_an_id(void **state)
+{
+	(void)state;
+	mini_open(&d, model_create_simple("plain", MODEL_BENIGN, 1));
+	attached();
+	assert_true(can_write(DEV, 0x10000));
+	mini_attach(&d, OTHER, mini_page(&d), DID, TT_SS);
+	assert_false(can_write(OTHER, 0x20000));
+	mini_close(&d, true);
+}
+
+/* Put back, a machine knows which table an id stands for, of the first id too.
+ */
+static void domain_zero_is_in_use_again(void **state)
+{
+	struct model_snapshot *s;
+
+	(void)state;
+	cold("plain");
+	mapped();
+	mini_attach(&d, DEV, top, 0, TT_SS);
+	assert_true(can_write(DEV, 0x10000));
+	s = model_snapshot(d.m);
+	assert_non_null(s);
+	mini_flush_context(&d, GRAN_GLOBAL, 0, 0);
+	mini_flush_iotlb(&d, GRAN_GLOBAL, 0, 0, 0, false);
+	model_restore(d.m, s);
+	mini_attach(&d, OTHER, mini_page(&d), 0, TT_SS);
+	assert_false(can_write(OTHER, 0x20000));
+	assert_true(said("stands for two tables"));
+	model_snapshot_free(s);
+	mini_close(&d, false);
+}
+
+static void every_bus_is_counted(void **state)
+{
+	(void)state;
+	cold("plain");
+	mapped();
+	for (unsigned bus = 0; bus < 256; bus += 3) {
+		uint16_t dev = (uint16_t)(bus << 8);
+
+		mini_attach(&d, dev, top, DID, TT_SS);
+		assert_true(can_write(dev, 0x10000));
+		/* Three pointers to tables, and the page. */
+		assert_int_equal(model_cached(d.m, 0), 4 + 2 * (bus / 3 + 1));
+	}
+	assert_int_equal(model_checkpoint(d.m), 0);
+	mini_flush_context(&d, GRAN_GLOBAL, 0, 0);
+	assert_int_equal(model_cached(d.m, 0), 4);
+	assert_true(can_write(3 << 8, 0x10000));
+	mini_close(&d, true);
+}
+
 /* The smallest entry there is: page 0, to be read. */
 static void entry_of_one_bit_is_an_entry(void **state)
 {
@@ -333,6 +462,13 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(odd_addresses_find_what_is_remembered),
+		T(odd_addresses_are_remembered),
+		T(some_are_forgotten_and_the_others_kept),
+		T(tables_beside_a_block_are_kept),
+		T(table_at_the_beginning_of_memory),
+		T(forgiving_unit_has_two_tables_for_an_id),
+		T(domain_zero_is_in_use_again),
+		T(every_bus_is_counted),
 		T(entry_of_one_bit_is_an_entry),
 		T(only_what_leads_to_a_table_holds_it),
 		T(table_outside_of_memory),

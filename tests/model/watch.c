@@ -13,8 +13,10 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "support/aborts.h"
 #include "support/attached.h"
 
 static sigjmp_buf back;
@@ -91,6 +93,43 @@ static void no_file_is_left_open(void **state)
 	close(then);
 	assert_int_equal(then, first);
 	mini_close(&d, true);
+}
+
+static unsigned mappings_of_a_machine(void)
+{
+	FILE *maps = fopen("/proc/self/maps", "r");
+	char line[400];
+	unsigned n = 0;
+
+	assert_non_null(maps);
+	while (fgets(line, sizeof line, maps))
+		n += strstr(line, "memfd:model") != NULL;
+	fclose(maps);
+	return n;
+}
+
+static void nothing_is_left_mapped(void **state)
+{
+	(void)state;
+	watched("plain", 0);
+	assert_true(mappings_of_a_machine() >= 2);
+	mini_close(&d, true);
+	assert_int_equal(mappings_of_a_machine(), 0);
+}
+
+static void have_no_room(void)
+{
+	struct rlimit least = {MODEL_PAGE, MODEL_PAGE};
+
+	signal(SIGXFSZ, SIG_IGN);
+	setrlimit(RLIMIT_FSIZE, &least);
+	watched("plain", 0);
+}
+
+static void no_machine_without_its_memory(void **state)
+{
+	(void)state;
+	aborts(have_no_room, "");
 }
 
 /* How a child ends that does this while stores are seen. */
@@ -327,6 +366,32 @@ static void second_unit_walks_at_once(void **state)
 	}
 }
 
+/* Who met a table first answers for it. */
+static void unit_that_walked_a_table_is_named(void **state)
+{
+	const struct model_personality *kind = model_personality_find("plain");
+
+	(void)state;
+	mini_open(&d,
+		model_create_pair(
+			kind, kind, MODEL_LAZY, MODEL_WATCH, 1, false));
+	attached();
+	assert_true(can_write(DEV, 0x10000));
+	/* The second unit has contexts of its own, for the same tables. */
+	d.base = model_unit_base(d.m, 1);
+	d.root = mini_page(&d);
+	d.ring = mini_page(&d);
+	d.tail = 0;
+	mini_start(&d);
+	mini_attach(&d, OTHER, top, DID, TT_SS);
+	assert_true(can_write(OTHER, 0x10000));
+	mini_store(&d, mini_context(&d, OTHER) + 8, 6ull << 8 | 2);
+	assert_int_equal(model_violation(d.m, 0)->unit, 1);
+	mini_store(&d, mini_slot(&d, top, 4, 0x10000, 2), SS_PS | 3);
+	assert_int_equal(model_violation(d.m, 1)->unit, 0);
+	expect(MODEL_V_CHANGE);
+}
+
 /* What was forgotten comes back when it is changed, with the way to it and
  * nothing else. */
 static void one_store_is_one_entry(void **state)
@@ -488,6 +553,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(faults_elsewhere_are_the_programs_own),
 		T(no_file_is_left_open),
+		T(nothing_is_left_mapped),
+		T(no_machine_without_its_memory),
 		T(several_machines_are_watched),
 		T(programs_without_handlers_end_as_ever),
 		T(steps_of_the_program_itself),
@@ -496,6 +563,7 @@ int main(void)
 		T(texts_name_the_entry),
 		T(tables_are_seen_before_they_are_used),
 		T(second_unit_walks_at_once),
+		T(unit_that_walked_a_table_is_named),
 		T(new_context_entry_is_walked_at_once),
 		T(nothing_is_walked_for_pass_through),
 		T(one_store_is_one_entry),
