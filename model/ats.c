@@ -141,13 +141,9 @@ enum model_dma_status model_ats_post(struct model *m, uint16_t segment,
 /* The size is coded by the lowest zero bit above the page offset; 0: all. */
 static uint64_t flush_size(uint64_t addr, bool s)
 {
-	uint64_t size = 2 * MODEL_PAGE;
+	uint64_t ones = addr | (MODEL_PAGE - 1);
 
-	if (!s)
-		return MODEL_PAGE;
-	for (unsigned bit = 12; bit < 64 && addr & BIT(bit); bit++)
-		size *= 2;
-	return size;
+	return s ? 2 * (~ones & (ones + 1)) : MODEL_PAGE;
 }
 
 /* The IOTLB must forget first, or the device asks and gets it again. */
@@ -190,7 +186,7 @@ static bool lets_go_late(const struct unit *u, const struct function *f)
 uint64_t dtlb_flush(struct unit *u, uint16_t sid, uint64_t addr, bool s)
 {
 	struct function *f = function_at(u->m, u->segment, sid);
-	uint64_t size = flush_size(addr, s), base = addr & ~(size - 1);
+	uint64_t size = flush_size(addr, s), base = addr & -size;
 	size_t kept = 0;
 
 	if (!f || f->removed || f->answer == MODEL_ATS_NEVER)

@@ -176,8 +176,8 @@ void frcd_write(struct unit *u, unsigned off, bool wide, uint64_t value)
 	/* The other fields mean something only while F is set (VT-d 11.4.7.5):
 	 * whoever reads them now gets the wrong device. */
 	if (u->m->mode != MODEL_BENIGN) {
-		word[-1] = ~word[-1] & PAGE_BASE;
-		word[0] ^= MASK(15, 0);
+		word[-1] ^= PAGE_BASE;
+		*word ^= 0xffff;
 	}
 	update_ppf(u);
 }

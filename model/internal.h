@@ -52,9 +52,10 @@ enum {
 	KIND_TABLE,
 	KIND_NEGATIVE
 };
+/* As entries of tables say it. */
 enum {
-	PERM_R = 1,
-	PERM_W = 2
+	PERM_R = SS_R,
+	PERM_W = SS_W
 };
 
 struct step {
@@ -543,7 +544,8 @@ void prefetch_entry(struct unit *u, struct page *p, uint64_t pa);
 bool reserved_in_leaf(
 	struct unit *u, uint64_t raw, unsigned level, bool leaf, uint64_t *bad);
 unsigned levels_of(unsigned aw);
-bool context_in_memory(struct unit *u, uint16_t sid, uint64_t out[2]);
+/* Where the entry lies; MODEL_NONE if memory has none that is present. */
+uint64_t context_at(struct unit *u, uint16_t sid);
 
 /* fault.c */
 void fault_record(struct unit *u, uint16_t sid, uint64_t info, bool read,

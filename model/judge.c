@@ -291,12 +291,13 @@ static unsigned check_ats_left(struct unit *u)
 	for (unsigned i = 0; i < m->functions; i++) {
 		struct function *f = &m->function[i];
 		uint16_t sid = requester_of(m, f->d.segment, f->d.bdf);
-		uint64_t e[2];
+		uint64_t at;
 
 		if (f->removed || !dtlb_is_on(f) ||
 			unit_for(m, f->d.segment, f->d.bdf) != u)
 			continue;
-		if (context_in_memory(u, sid, e) && CE_TT(e[0]) == TT_ATS)
+		at = context_at(u, sid);
+		if (at != MODEL_NONE && CE_TT(ram_read64(m, at)) == TT_ATS)
 			continue;
 		found++;
 		blame(m, u, MODEL_V_ATS, "4.1",

@@ -185,11 +185,10 @@ static void check_status_words(struct unit *u, uint64_t from, uint64_t to)
 	for (uint64_t at = from; at != to; at = after(u, at)) {
 		const struct desc *d = slot_at(u, at);
 
-		if (!stores_status(d))
-			continue;
-		if ((u->wait_pending && stores_status(&u->wait) &&
-			    hides(u, &u->wait, at)) ||
-			any_wait(u, u->r[R_IQH], at, hides, at))
+		if (stores_status(d) &&
+			((u->wait_pending && stores_status(&u->wait) &&
+				 hides(u, &u->wait, at)) ||
+				any_wait(u, u->r[R_IQH], at, hides, at)))
 			blame(u->m, u, MODEL_V_QUEUE, "6.5.2.8",
 				"status word %#llx is used again before its "
 				"wait completed",
@@ -405,6 +404,9 @@ static void keep(struct unit *u, const struct desc *d)
 	u->fetched = room_for_one(
 		u->fetched, u->fetched_count, &u->fetched_room, sizeof *d);
 	u->fetched[u->fetched_count++] = *d;
+	u->last_was_wait = false;
+	if (u->fetched_count == 1 && chance(u->m, 2))
+		run_fetched(u);
 }
 
 static void store_status(struct unit *u)
@@ -511,17 +513,10 @@ static void fetch_one(struct unit *u)
 	}
 	u->m->n.descriptors++;
 	u->r[R_IQH] = after(u, head);
-	if ((d.lo & 15) == DESC_WAIT) {
+	if ((d.lo & 15) == DESC_WAIT)
 		start_wait(u, &d);
-		return;
-	}
-	u->last_was_wait = false;
-	keep(u, &d);
-	if (u->m->mode == MODEL_RANDOM && u->fetched_count == 1 &&
-		chance(u->m, 2) && (d.lo & 15) != DESC_DEVTLB) {
-		run_one(u, &d);
-		u->fetched_count = 0;
-	}
+	else
+		keep(u, &d);
 }
 
 static bool can_fetch(const struct unit *u)

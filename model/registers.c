@@ -302,12 +302,11 @@ static void write_one(struct unit *u, uint64_t off, bool wide, uint64_t value)
 
 static struct unit *unit_at(struct model *m, uint64_t phys)
 {
-	for (unsigned i = 0; i < m->units; i++) {
-		struct unit *u = &m->unit[i];
+	struct unit *end = m->unit + m->units;
 
-		if (phys >= u->base && phys - u->base < u->size)
+	for (struct unit *u = m->unit; u != end; u++)
+		if (phys - u->base < u->size)
 			return u;
-	}
 	return NULL;
 }
 

@@ -29,7 +29,7 @@ static void walk_owned(struct unit *u, uint64_t pa, const char *what)
 	if (p && !p->owner)
 		blame(u->m, u, MODEL_V_WALK, "6.5.3.3",
 			"a walk reads page %#llx, which nobody has, as %s",
-			(unsigned long long)(pa >> SHIFT << SHIFT), what);
+			(unsigned long long)(pa & PAGE_BASE), what);
 }
 
 /* ---- root and context entries ------------------------------------------- */
@@ -135,22 +135,19 @@ static void context_entry(struct unit *u, uint16_t sid, struct cctx *out)
 {
 	struct cctx *slot = context_slot(u, sid);
 	struct croot *root;
-	uint64_t e[2], table;
+	uint64_t e[2];
 
 	if (slot->valid) {
 		u->m->n.cache_hits++;
 		*out = *slot;
 		return;
 	}
-	memset(out, 0, sizeof *out);
 	u->m->n.walks++;
 	root = root_entry(u, sid >> 8);
-	if (root->fault) {
-		out->fault = root->fault;
+	*out = (struct cctx){.fault = root->fault,
+		.pa = (root->lo & PAGE_BASE) + (sid & 255) * 16u};
+	if (out->fault)
 		return;
-	}
-	table = root->lo & PAGE_BASE;
-	out->pa = table + (sid & 255) * 16u;
 	walk_owned(u, out->pa, "context table");
 	if (!view_read128(u, out->pa, e)) {
 		out->fault = F_CTX_ACCESS;
@@ -169,7 +166,7 @@ static void context_entry(struct unit *u, uint16_t sid, struct cctx *out)
 bool reserved_in_leaf(
 	struct unit *u, uint64_t raw, unsigned level, bool leaf, uint64_t *bad)
 {
-	uint64_t reserved = MASK(51, 12) & ~u->haw_mask;
+	uint64_t reserved = MASK(51, SHIFT) & ~u->haw_mask;
 
 	reserved |= BIT(62);
 	if (!leaf || !(u->r[R_ECAP] & ECAP_SC))
@@ -225,42 +222,40 @@ static void remember(struct unit *u, struct xlate *x, unsigned kind,
 
 static void check_output(struct unit *u, struct xlate *x, uint64_t iova)
 {
-	for (unsigned i = 0; i < u->m->units; i++) {
-		struct unit *o = &u->m->unit[i];
+	const struct unit *end = u->m->unit + u->m->units;
 
+	for (const struct unit *o = u->m->unit; o != end; o++)
 		if (x->page_pa < o->base + o->size &&
 			x->page_pa + x->page_size > o->base)
 			blame(u->m, u, MODEL_V_ADDRESS, "8.3",
 				"iova %#llx leads to the registers of unit %u",
-				(unsigned long long)iova, i);
-	}
+				(unsigned long long)iova, o->index);
 }
 
-static bool leaf_done(struct unit *u, struct xlate *x, uint64_t iova,
+static void leaf_done(struct unit *u, struct xlate *x, uint64_t iova,
 	uint64_t raw, unsigned level)
 {
 	uint64_t span = span_of(level);
 
 	x->page_size = span;
 	x->page_iova = iova & ~(span - 1);
-	x->page_pa = raw & u->haw_mask & ~(span - 1) & PAGE_BASE;
-	if (in_window(x->page_pa) ||
-		(x->page_pa <= WINDOW && x->page_pa + span > WINDOW)) {
+	x->page_pa = raw & u->haw_mask & ~(span - 1);
+	/* It is in the window, or the other way round. */
+	if (in_window(x->page_pa) || x->page_pa / span == WINDOW / span) {
 		blame(u->m, u, MODEL_V_ADDRESS, "3.14",
 			"iova %#llx leads into the interrupt window",
 			(unsigned long long)iova);
 		set_fault(x, F_OUT_INTERRUPT);
-		return true;
+		return;
 	}
 	check_output(u, x, iova);
 	/* Hardware may keep a piece of a large page, and so the same page at
 	 * several sizes (VT-d 6.2.5). */
-	if (level > 1 && chance(u->m, 2))
-		level -= 1 + (level > 2 && chance(u->m, 2));
+	while (level > 1 && chance(u->m, 2))
+		level--;
 	span = span_of(level);
 	remember(u, x, KIND_LEAF, level, iova,
 		x->page_pa + ((iova & ~(span - 1)) - x->page_iova));
-	return true;
 }
 
 static void note_table(struct unit *u, const struct xlate *x, uint64_t table,
@@ -276,14 +271,14 @@ static void note_table(struct unit *u, const struct xlate *x, uint64_t table,
 
 /* One entry. Returns true when the walk is over. */
 static bool walk_step(struct unit *u, struct xlate *x, uint64_t iova,
-	unsigned level, unsigned top, uint64_t *table)
+	unsigned level, uint64_t *table)
 {
 	uint64_t pa = *table + (iova / span_of(level) & 511) * 8, raw, bad;
-	bool leaf = level == 1;
+	bool leaf;
 
 	walk_owned(u, pa, "second-stage table");
 	if (!view_read64(u, pa, &raw)) {
-		set_fault(x, level == top ? F_CTX_INVALID : F_SS_ACCESS);
+		set_fault(x, x->steps ? F_SS_ACCESS : F_CTX_INVALID);
 		return true;
 	}
 	note_table(u, x, *table, level, iova);
@@ -292,12 +287,11 @@ static bool walk_step(struct unit *u, struct xlate *x, uint64_t iova,
 	if (!(raw & (SS_R | SS_W))) {
 		x->perm = 0;
 		if (remembers_failures(u))
-			remember(u, x, KIND_NEGATIVE, level, iova, 0);
+			remember(u, x, KIND_NEGATIVE, level, iova, pa);
 		return true;
 	}
-	if ((raw & SS_PS) && level > 1 && level < 4 &&
-		(CAP_SSLPS(u->r[R_CAP]) & 1u << (level - 2)))
-		leaf = true;
+	leaf = level == 1 ||
+		((raw & SS_PS) && (CAP_SSLPS(u->r[R_CAP]) << 2 & 1u << level));
 	if (reserved_in_leaf(u, raw, level, leaf, &bad)) {
 		blame(u->m, u, MODEL_V_RESERVED, "9.8",
 			"reserved bits %#llx in the level %u entry of iova "
@@ -307,10 +301,11 @@ static bool walk_step(struct unit *u, struct xlate *x, uint64_t iova,
 		set_fault(x, F_SS_RSVD);
 		return true;
 	}
-	x->perm &= (uint8_t)((raw & SS_R ? PERM_R : 0) |
-		(raw & SS_W ? PERM_W : 0));
-	if (leaf)
-		return leaf_done(u, x, iova, raw, level);
+	x->perm &= (uint8_t)raw;
+	if (leaf) {
+		leaf_done(u, x, iova, raw, level);
+		return true;
+	}
 	*table = raw & u->haw_mask & PAGE_BASE;
 	remember(u, x, KIND_TABLE, level - 1, iova, *table);
 	return false;
@@ -354,8 +349,8 @@ static bool cached_leaf(struct unit *u, struct xlate *x, uint64_t iova)
 static void second_stage(struct unit *u, const struct cctx *c, uint64_t iova,
 	enum access acc, struct xlate *x)
 {
-	unsigned top = levels_of(CE_AW(c->hi)), level;
-	unsigned width = SHIFT + 9 * top, mgaw = CAP_MGAW(u->r[R_CAP]);
+	unsigned width = SHIFT + 9 * levels_of(CE_AW(c->hi)), level;
+	unsigned mgaw = CAP_MGAW(u->r[R_CAP]);
 	uint64_t table;
 	uint8_t want = acc == ACC_WRITE ? PERM_W
 		: acc == ACC_ATOMIC     ? PERM_R | PERM_W
@@ -363,14 +358,14 @@ static void second_stage(struct unit *u, const struct cctx *c, uint64_t iova,
 
 	if (mgaw < width)
 		width = mgaw;
-	if (width < 64 && iova >> width) {
+	if (iova >> width) {
 		set_fault(x, F_ADDRESS);
 		return;
 	}
 	if (!cached_leaf(u, x, iova)) {
 		u->m->n.walks++;
 		level = walk_start(u, c, iova, 1, &table, x);
-		while (!walk_step(u, x, iova, level, top, &table))
+		while (!walk_step(u, x, iova, level, &table))
 			level--;
 	}
 	if (x->fault)
@@ -410,8 +405,6 @@ void translate(struct unit *u, uint16_t sid, uint64_t iova, enum access acc,
 			return;
 		}
 		x->pa = iova;
-		x->perm = PERM_R | PERM_W;
-		x->page_size = MODEL_PAGE;
 		return;
 	}
 	second_stage(u, &c, iova, acc, x);
@@ -419,77 +412,84 @@ void translate(struct unit *u, uint16_t sid, uint64_t iova, enum access acc,
 
 /* ---- walking ahead ------------------------------------------------------ */
 
-static void prefetch_table(struct unit *u, const struct cctx *c, uint64_t table,
-	unsigned level, unsigned top, struct xlate *x, uint64_t iova)
+static bool walks_ahead(const struct unit *u)
+{
+	/* What an earlier owner left is not the driver's to answer for. */
+	return (u->r[R_GSTS] & G_TE) && !u->ttm && !u->gone && !u->hung &&
+		u->root != u->m->secret;
+}
+
+/* Nothing is remembered of an entry that is not there, and walks take time. */
+static bool is_worth_a_walk(struct unit *u, uint64_t pa)
+{
+	uint64_t raw;
+
+	return remembers_failures(u) ||
+		(view_read64(u, pa, &raw) && (raw & (SS_R | SS_W)));
+}
+
+static void prefetch_table(struct unit *u, uint64_t table, unsigned level,
+	const struct xlate *x, uint64_t iova)
 {
 	note_table(u, x, table, level, iova);
 	for (unsigned i = 0; i < 512; i++) {
-		uint64_t at = iova | i * span_of(level);
-		uint64_t raw, next = table;
+		uint64_t at = iova | i * span_of(level), next = table;
 		struct xlate y = *x;
 
-		if (!view_read64(u, table + i * 8, &raw) ||
-			(!(raw & (SS_R | SS_W)) && !remembers_failures(u)))
-			continue;
-		if (cached_leaf(u, &(struct xlate){.did = x->did}, at))
-			continue;
-		if (walk_step(u, &y, at, level, top, &next))
+		if (!is_worth_a_walk(u, table + i * 8) ||
+			cached_leaf(u, &(struct xlate){.did = x->did}, at) ||
+			walk_step(u, &y, at, level, &next))
 			continue;
 		if (page_of(u->m, next) && page_of(u->m, next)->owner)
-			prefetch_table(u, c, next, level - 1, top, &y, at);
+			prefetch_table(u, next, level - 1, &y, at);
 	}
+}
+
+static void prefetch_context(struct unit *u, uint16_t sid)
+{
+	struct xlate x = {.perm = PERM_R | PERM_W};
+	struct cctx c;
+
+	context_entry(u, sid, &c);
+	if (c.fault || CE_TT(c.lo) == TT_PASS)
+		return;
+	x.did = c.tag;
+	prefetch_table(u, c.lo & PAGE_BASE, levels_of(CE_AW(c.hi)), &x, 0);
+}
+
+static void prefetch_bus(struct unit *u, unsigned bus)
+{
+	uint16_t sid = (uint16_t)(bus << 8);
+
+	if (!root_entry(u, bus)->fault)
+		do
+			prefetch_context(u, sid);
+		while (++sid & 255);
 }
 
 void prefetch_unit(struct unit *u)
 {
-	if (!(u->r[R_GSTS] & G_TE) || u->ttm || u->gone)
-		return;
-	/* What an earlier owner left is not the driver's to answer for. */
-	if (u->root == u->m->secret)
-		return;
-	for (unsigned bus = 0; bus < 256; bus++) {
-		struct croot *root = root_entry(u, bus);
-
-		if (root->fault)
-			continue;
-		for (unsigned fn = 0; fn < 256; fn++) {
-			struct xlate x = {.perm = PERM_R | PERM_W};
-			unsigned top;
-			struct cctx c;
-
-			context_entry(u, (uint16_t)(bus << 8 | fn), &c);
-			if (c.fault || CE_TT(c.lo) == TT_PASS)
-				continue;
-			x.did = c.tag;
-			top = levels_of(CE_AW(c.hi));
-			prefetch_table(
-				u, &c, c.lo & PAGE_BASE, top, top, &x, 0);
-		}
-	}
+	for (unsigned bus = 0; walks_ahead(u) && bus < 256; bus++)
+		prefetch_bus(u, bus);
 }
 
-static bool root_in_memory(struct unit *u, unsigned bus)
+/* Whether the entry in memory, if there is one, is of the domain. */
+static bool context_says(struct unit *u, uint16_t sid, uint16_t did)
 {
-	uint64_t at = u->root + bus * 16;
+	uint64_t at = context_at(u, sid);
 
-	return ram_has(u->m, at, 16) && (ram_read64(u->m, at) & ENTRY_P);
+	return at != MODEL_NONE && CE_DID(ram_read64(u->m, at + 8)) == did;
 }
 
-/* The context by which requests come to a domain, if there is one still. */
+/* The context by which requests come to a domain, if there is one still. What
+ * is another domain's is not read for that. */
 static bool context_of(struct unit *u, uint16_t did, struct cctx *out)
 {
-	uint64_t e[2];
-
 	for (unsigned sid = 0; sid < 65536; sid++) {
 		struct cctx *bus = u->cctx[sid >> 8];
 
-		if (!bus && !root_in_memory(u, sid >> 8)) {
-			sid |= 255;
-			continue;
-		}
 		if (!(bus && bus[sid & 255].valid) &&
-			(!context_in_memory(u, (uint16_t)sid, e) ||
-				CE_DID(e[1]) != did))
+			!context_says(u, (uint16_t)sid, did))
 			continue;
 		context_entry(u, (uint16_t)sid, out);
 		if (!out->fault && out->tag == did && CE_TT(out->lo) != TT_PASS)
@@ -504,75 +504,61 @@ static void prefetch_below(struct unit *u, const struct page *p, uint64_t pa)
 {
 	struct xlate x = {.perm = PERM_R | PERM_W, .did = p->did};
 	uint64_t iova = p->iova | (pa & 0xfff) / 8 * span_of(p->level), table;
-	unsigned level, top;
+	unsigned level;
 	struct cctx c;
 
 	if (!context_of(u, x.did, &c) ||
 		cached_leaf(u, &(struct xlate){.did = x.did}, iova))
 		return;
-	top = levels_of(CE_AW(c.hi));
 	level = walk_start(u, &c, iova, p->level, &table, &x);
 	for (; level > p->level; level--) {
-		if (walk_step(u, &x, iova, level, top, &table))
+		if (walk_step(u, &x, iova, level, &table))
 			return;
 	}
-	if (level == p->level && table == (pa & PAGE_BASE) &&
-		!walk_step(u, &x, iova, level, top, &table))
-		prefetch_table(u, &c, table, level - 1, top, &x, iova);
+	if (table == (pa & PAGE_BASE) && !walk_step(u, &x, iova, level, &table))
+		prefetch_table(u, table, level - 1, &x, iova);
 }
 
 /* One entry of a watched table was stored: walk over it at once. */
 void prefetch_entry(struct unit *u, struct page *p, uint64_t pa)
 {
-	unsigned index = (pa & 0xfff) >> 3;
-	struct xlate x = {.perm = PERM_R | PERM_W};
-	struct cctx c;
+	unsigned entry = (pa & 0xfff) / 16;
 
-	if (!(u->r[R_GSTS] & G_TE) || u->ttm || u->gone)
+	if (!walks_ahead(u))
 		return;
 	if (p->role == ROLE_ROOT)
-		root_entry(u, (index >> 1) & 255);
-	if (p->role == ROLE_CONTEXT) {
-		context_entry(u, (uint16_t)(p->iova << 8 | index >> 1), &c);
-		if (!c.fault && CE_TT(c.lo) != TT_PASS) {
-			unsigned top = levels_of(CE_AW(c.hi));
-
-			x.did = c.tag;
-			prefetch_table(
-				u, &c, c.lo & PAGE_BASE, top, top, &x, 0);
-		}
-	}
+		prefetch_bus(u, entry);
+	if (p->role == ROLE_CONTEXT)
+		prefetch_context(u, (uint16_t)(p->iova << 8 | entry));
 	if (p->role == ROLE_TABLE)
 		prefetch_below(u, p, pa);
 }
 
 void model_prefetch(struct model *m)
 {
+	const struct unit *end = m->unit + m->units;
+
 	enter(m);
-	for (unsigned i = 0; i < m->units; i++)
-		if (!m->unit[i].hung)
-			prefetch_unit(&m->unit[i]);
+	for (struct unit *u = m->unit; u != end; u++)
+		prefetch_unit(u);
 	leave(m);
 }
 
 /* ---- what memory says --------------------------------------------------- */
 
-/* False, and an entry of zeros, if there is none. */
-bool context_in_memory(struct unit *u, uint16_t sid, uint64_t out[2])
+uint64_t context_at(struct unit *u, uint16_t sid)
 {
 	struct model *m = u->m;
 	uint64_t at = u->root + (sid >> 8) * 16u, root;
 
-	out[0] = out[1] = 0;
-	if (!ram_has(m, at, 16))
-		return false;
+	if (!page_of(m, at))
+		return MODEL_NONE;
 	root = ram_read64(m, at);
 	at = (root & u->haw_mask & PAGE_BASE) + (sid & 255) * 16u;
-	if (!(root & ENTRY_P) || !ram_has(m, at, 16))
-		return false;
-	out[0] = ram_read64(m, at);
-	out[1] = ram_read64(m, at + 8);
-	return out[0] & ENTRY_P;
+	if (!(root & ENTRY_P) || !page_of(m, at) ||
+		!(ram_read64(m, at) & ENTRY_P))
+		return MODEL_NONE;
+	return at;
 }
 
 static void enumerate_table(struct unit *u, uint64_t table, unsigned level,
@@ -581,11 +567,8 @@ static void enumerate_table(struct unit *u, uint64_t table, unsigned level,
 	for (unsigned i = 0; i < 512 && ram_has(u->m, table, MODEL_PAGE); i++) {
 		uint64_t raw = ram_read64(u->m, table + i * 8);
 		uint64_t span = span_of(level);
-		unsigned p = perm &
-			((raw & SS_R ? PERM_R : 0u) |
-				(raw & SS_W ? PERM_W : 0u));
-		uint64_t at = iova | i * span,
-			 pa = raw & u->haw_mask & PAGE_BASE;
+		unsigned p = perm & (unsigned)raw;
+		uint64_t at = iova | i * span, pa = raw & u->haw_mask;
 		bool leaf = level == 1 || ((raw & SS_PS) && level < 4);
 
 		if (!(raw & (SS_R | SS_W)))
@@ -596,7 +579,7 @@ static void enumerate_table(struct unit *u, uint64_t table, unsigned level,
 					span, p & PERM_R, p & PERM_W});
 			continue;
 		}
-		enumerate_table(u, pa, level - 1, at, p, fn, ctx);
+		enumerate_table(u, pa & PAGE_BASE, level - 1, at, p, fn, ctx);
 	}
 }
 
@@ -605,19 +588,23 @@ bool model_enumerate(struct model *m, uint16_t segment, uint16_t bdf,
 {
 	uint16_t sid = requester_of(m, segment, bdf);
 	struct unit *u = unit_for(m, segment, bdf);
-	uint64_t e[2];
+	uint64_t at, lo;
 	bool mapped = true;
 
 	if (!u)
 		return false;
 	enter(m);
-	if (!(u->r[R_GSTS] & G_TE) || !ram_has(m, u->root, MODEL_PAGE))
+	at = context_at(u, sid);
+	if (!(u->r[R_GSTS] & G_TE)) {
 		mapped = false;
-	else if (context_in_memory(u, sid, e) && CE_TT(e[0]) == TT_PASS)
-		mapped = false;
-	else if (e[0] & ENTRY_P)
-		enumerate_table(u, e[0] & PAGE_BASE, levels_of(CE_AW(e[1])), 0,
-			PERM_R | PERM_W, fn, ctx);
+	} else if (at != MODEL_NONE) {
+		lo = ram_read64(m, at);
+		mapped = CE_TT(lo) != TT_PASS;
+		if (mapped)
+			enumerate_table(u, lo & PAGE_BASE,
+				levels_of(CE_AW(ram_read64(m, at + 8))), 0,
+				PERM_R | PERM_W, fn, ctx);
+	}
 	leave(m);
 	return mapped;
 }

@@ -119,9 +119,7 @@ static void look(struct model *m, struct page *p)
 			if (now[i] == was[i])
 				continue;
 			for (unsigned n = 0; n < m->units; n++)
-				if (!m->unit[n].hung)
-					prefetch_entry(&m->unit[n], p,
-						base + i * 8ull);
+				prefetch_entry(&m->unit[n], p, base + i * 8ull);
 		}
 	memcpy(p->copy, now, sizeof now);
 }

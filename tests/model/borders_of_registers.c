@@ -216,8 +216,25 @@ static void two_registers_read_as_one(void **state)
 	mini_write32(&d, FEADDR, 0xfee01000);
 	assert_int_equal(mini_read64(&d, FECTL) >> 32, 0x41);
 	only(MODEL_V_ACCESS);
+	assert_int_equal(model_violation_count(d.m), 1);
+	assert_int_equal(model_violation(d.m, 0)->count, 1);
 	mini_write32(&d, IECTL, 0);
 	assert_int_equal(model_violations_of(d.m, MODEL_V_RESERVED), 1);
+	mini_close(&d, false);
+}
+
+static void two_registers_written_as_one(void **state)
+{
+	(void)state;
+	cold("plain");
+	mini_write32(&d, FEADDR, 0xfee01000);
+	mini_write64(&d, FECTL, 0x42ull << 32 | mini_read32(&d, FECTL));
+	assert_int_equal(mini_read32(&d, FEDATA), 0x42);
+	/* The one behind them is not touched. */
+	assert_int_equal(mini_read32(&d, FEADDR), 0xfee01000);
+	only(MODEL_V_ACCESS);
+	assert_int_equal(model_violation_count(d.m), 1);
+	assert_int_equal(model_violation(d.m, 0)->count, 1);
 	mini_close(&d, false);
 }
 
@@ -386,6 +403,7 @@ int main(void)
 		T(message_goes_with_its_condition),
 		T(time_runs_ahead_only_while_nothing_happens),
 		T(unit_hangs_from_that_access_on),
+		T(two_registers_written_as_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

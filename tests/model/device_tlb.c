@@ -337,6 +337,55 @@ static void refused_translations_are_recorded(void **state)
 	mini_close(&d, true);
 }
 
+/* A context entry may say that its faults are not recorded. */
+static void refused_translation_that_is_not_recorded(void **state)
+{
+	uint64_t at;
+
+	(void)state;
+	ready_with_device_tlb();
+	at = mini_context(&d, ATS);
+	mini_store(&d, at, *(uint64_t *)model_ptr(d.m, at) | ENTRY_FPD);
+	assert_false(model_ats_request(d.m, 0, ATS, 0x20000, true));
+	assert_int_equal(model_last_fault(d.m), F_WRITE);
+	assert_false(mini_read32(&d, FSTS) & FSTS_PPF);
+	mini_close(&d, true);
+}
+
+static void large_pages_come_back_too(void **state)
+{
+	(void)state;
+	for (unsigned level = 2; level <= 3; level++) {
+		uint64_t slot;
+
+		ready_with_device_tlb();
+		slot = mini_slot(&d, top, mini_levels(&d), 0x80000000, level);
+		mini_store(&d, slot, SS_PS | 3);
+		assert_true(model_ats_request(d.m, 0, ATS, 0x80000000, true));
+		mini_store(&d, slot, 0);
+		mini_flush_device(&d, ATS, 0x7ffffffffffff000, true);
+		flush_domain();
+		expect_at_checkpoint(MODEL_V_ORDER);
+	}
+}
+
+static void page_freed_before_the_only_function_forgets_it(void **state)
+{
+	static const struct model_function_desc f = {
+		.bdf = ATS, .kind = MODEL_INTEGRATED, .unit = -1, .ats = true};
+
+	(void)state;
+	with_functions("plain", 0, &f, 1);
+	mapped();
+	mini_attach(&d, ATS, top, DID, TT_ATS);
+	ats_on(ATS);
+	assert_true(model_ats_request(d.m, 0, ATS, 0x10000, true));
+	set_leaf(0x10000, 0);
+	flush_domain();
+	model_page_free(d.m, frame, 0);
+	expect(MODEL_V_FREE);
+}
+
 static void device_that_lets_go_late(void **state)
 {
 	(void)state;
@@ -457,6 +506,9 @@ int main(void)
 		T(device_tlb_switched_off_is_empty),
 		T(request_ends_where_it_is_refused),
 		T(any_device_may_hold_a_page),
+		T(refused_translation_that_is_not_recorded),
+		T(large_pages_come_back_too),
+		T(page_freed_before_the_only_function_forgets_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

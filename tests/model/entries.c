@@ -12,11 +12,21 @@
 
 static void domain_ids(void **state)
 {
+	struct model_personality kind = *model_personality_find("plain");
+
 	(void)state;
 	ready("16-domains");
 	mini_attach(&d, OTHER, top, 16, TT_SS);
 	can_write(OTHER, 0);
 	expect(MODEL_V_UNSUPPORTED);
+	kind.cap = (kind.cap & ~7ull) | 2;
+	for (uint16_t did = 255; did <= 256; did++) {
+		ready_on(&kind);
+		mini_attach(&d, OTHER, top, did, TT_SS);
+		can_write(OTHER, 0);
+		assert_int_equal(model_violation_count(d.m), did == 256);
+		mini_close(&d, false);
+	}
 	ready("caching");
 	mini_attach(&d, OTHER, top, 0, TT_SS);
 	can_write(OTHER, 0);
@@ -291,12 +301,20 @@ static void widths_and_types_that_are_not_offered(void **state)
 		{"39-bit", TT_SS, 2},
 		{"48-bit", TT_SS, 1},
 		{"plain", TT_PASS, 1},
+		{NULL, TT_SS, 0},
+		{NULL, TT_SS, 4},
 	};
+	struct model_personality odd = *model_personality_find("plain");
 	uint64_t slot, v;
 
 	(void)state;
+	/* Two bits that are reserved. */
+	odd.cap |= 17ull << 8;
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-		ready(bad[i].kind);
+		if (bad[i].kind)
+			ready(bad[i].kind);
+		else
+			ready_on(&odd);
 		slot = mini_context(&d, OTHER);
 		mini_store(&d, slot + 8, (DID + 1) << 8 | bad[i].width);
 		mini_store(&d, slot, mini_page(&d) | bad[i].type << 2 | 1);

@@ -318,6 +318,53 @@ static void error_holds_the_queue(void **state)
 	mini_close(&d, true);
 }
 
+/* Whatever their words are. */
+static void flushes_have_no_status_word(void **state)
+{
+	(void)state;
+	ready("plain");
+	mini_queue(&d, 9ull << 32 | BIT(5) | DESC_WAIT, d.status);
+	mini_queue(&d, DESC_IOTLB | GRAN_NARROW << 4 | DID << 16, d.status);
+	mini_ring(&d);
+	model_advance(d.m, 100000);
+	assert_int_equal(model_violation_count(d.m), 0);
+	mini_close(&d, false);
+}
+
+static void room_is_counted_from_any_slot_on(void **state)
+{
+	(void)state;
+	ready("plain");
+	while (d.tail < 100)
+		mini_wait(&d);
+	model_unit_hang(d.m, 0, 0);
+	/* Up to 60, 100 and 120 in a ring that nobody empties. */
+	for (unsigned n = 1; n <= 120; n++) {
+		mini_queue(&d, DESC_IOTLB | GRAN_GLOBAL << 4, 0);
+		if (n == 60 || n == 100 || n == 120)
+			mini_ring(&d);
+	}
+	assert_int_equal(model_violation_count(d.m), 0);
+	mini_close(&d, true);
+}
+
+static void head_stays_at_what_stopped_it(void **state)
+{
+	struct model_counters before, after;
+	uint64_t head;
+
+	(void)state;
+	ready("plain");
+	head = mini_read64(&d, IQT);
+	model_counters(d.m, &before);
+	mini_queue(&d, DESC_IOTLB | GRAN_GLOBAL << 4, 1ull << 7);
+	assert_false(mini_wait(&d));
+	assert_int_equal(mini_read64(&d, IQH), head);
+	model_counters(d.m, &after);
+	assert_int_equal(after.descriptors, before.descriptors);
+	expect(MODEL_V_QUEUE);
+}
+
 static void ring_has_to_be_memory(void **state)
 {
 	(void)state;
@@ -397,6 +444,9 @@ int main(void)
 		T(ring_moved_while_in_use),
 		T(wide_descriptors_need_another_mode),
 		T(queue_off_with_a_wait_under_way),
+		T(flushes_have_no_status_word),
+		T(room_is_counted_from_any_slot_on),
+		T(head_stays_at_what_stopped_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <stdio.h>
 #include "support/attached.h"
 
 static uint64_t slot(uint64_t iova, unsigned level)
@@ -66,6 +67,39 @@ static void pieces_lead_to_the_same_bytes(void **state)
 	assert_true(kept[1][0] && kept[1][1] && kept[1][2]);
 }
 
+/* By chance or not: only of a large page there are pieces. */
+static void small_pages_are_kept_whole(void **state)
+{
+	(void)state;
+	for (unsigned seed = 1; seed <= 20; seed++) {
+		by_chance("plain", seed);
+		attached();
+		assert_true(can_write(DEV, 0x10000));
+		set_leaf(0x10000, 0);
+		assert_true(can_write(DEV, 0x10000));
+		mini_close(&d, false);
+	}
+}
+
+static void registers_of_every_unit_are_no_memory(void **state)
+{
+	static const struct model_function_desc f = {
+		.bdf = DEV, .kind = MODEL_INTEGRATED, .unit = -1};
+	static const char *const text[] = {"unit 0", "unit 1"};
+
+	(void)state;
+	for (unsigned n = 0; n < 2; n++) {
+		with_two_segments(&f, 1);
+		attached();
+		set_leaf(0x20000, model_unit_base(d.m, n) | 3);
+		can_write(DEV, 0x20000);
+		only(MODEL_V_ADDRESS);
+		assert_int_equal(model_violation_count(d.m), 1);
+		assert_true(said(text[n]));
+		mini_close(&d, false);
+	}
+}
+
 /* ---- tables that are not memory -------------------------------------------
  */
 
@@ -99,6 +133,52 @@ static void tables_outside_of_memory(void **state)
 	mini_close(&d, true);
 }
 
+/* Rights that the tables above do not give are not what is missing then. */
+static void reserved_bits_are_seen_before_rights(void **state)
+{
+	(void)state;
+	ready("plain");
+	set_leaf(0x200000, frame | BIT(50) | 3);
+	mini_store(&d, slot(0x200000, 2),
+		*(uint64_t *)model_ptr(d.m, slot(0x200000, 2)) & ~2ull);
+	assert_int_equal(fault_of(DEV, 0x200000), F_SS_RSVD);
+	expect(MODEL_V_RESERVED);
+}
+
+/* Also that there is no table of the fourth level. */
+static void missing_entry_of_the_highest_table_is_kept(void **state)
+{
+	struct model_personality kind = *model_personality_find("57-bit");
+
+	(void)state;
+	kind.cap |= CAP_CM;
+	ready_on(&kind);
+	assert_int_equal(mini_levels(&d), 5);
+	assert_false(can_write(DEV, 1ull << 50));
+	set_leaf(1ull << 50, frame | 3);
+	assert_false(can_write(DEV, 1ull << 50));
+	flush_domain();
+	assert_true(can_write(DEV, 1ull << 50));
+	mini_close(&d, true);
+}
+
+static void walk_of_nobodys_page_is_named(void **state)
+{
+	char text[60];
+	uint64_t freed;
+
+	(void)state;
+	ready("plain");
+	freed = mini_page(&d);
+	model_page_free(d.m, freed, 0);
+	mini_store(&d, slot(0x200000, 2), freed | 3);
+	can_write(DEV, 0x205000);
+	snprintf(text, sizeof text, "reads page %#llx,",
+		(unsigned long long)freed);
+	assert_true(said(text));
+	mini_close(&d, false);
+}
+
 static void failures_are_recorded_with_their_page(void **state)
 {
 	uint64_t fro;
@@ -122,7 +202,7 @@ static void nothing_is_walked_ahead_without_a_table(void **state)
 	size_t before;
 
 	(void)state;
-	for (unsigned n = 0; n < 4; n++) {
+	for (unsigned n = 0; n < 5; n++) {
 		ready("abort-dma");
 		mini_map(&d, top, 0x20000, frame, 3);
 		if (n == 1)
@@ -133,6 +213,8 @@ static void nothing_is_walked_ahead_without_a_table(void **state)
 		}
 		if (n == 3)
 			model_unit_gone(d.m, 0, 0);
+		if (n == 4)
+			model_unit_hang(d.m, 0, 0);
 		before = model_cached(d.m, 0);
 		model_prefetch(d.m);
 		assert_int_equal(model_cached(d.m, 0) > before, !n);
@@ -213,6 +295,31 @@ static void tables_say_what_can_be_reached(void **state)
 	mini_close(&d, true);
 }
 
+static void entries_that_are_not_there_lead_nowhere(void **state)
+{
+	uint64_t contexts, at;
+
+	(void)state;
+	ready("plain");
+	reaches = 0;
+	contexts = mini_context(&d, DEV) & ~0xfffull;
+	/* Both have all but the bit that says so. */
+	mini_store(&d, d.root + 16, contexts);
+	assert_true(model_enumerate(d.m, 0, DEV | 1 << 8, keep, NULL));
+	at = mini_context(&d, OTHER);
+	mini_store(&d, at + 8, (DID + 1) << 8 | 2);
+	mini_store(&d, at, top);
+	assert_true(model_enumerate(d.m, 0, OTHER, keep, NULL));
+	/* And what is no memory. */
+	mini_store(&d, d.root + 32, 1ull << 40 | 1);
+	assert_true(model_enumerate(d.m, 0, DEV | 2 << 8, keep, NULL));
+	d.root = 1ull << 40;
+	mini_set_root(&d);
+	assert_true(model_enumerate(d.m, 0, DEV, keep, NULL));
+	assert_int_equal(reaches, 0);
+	mini_close(&d, false);
+}
+
 /* ---- written back ---------------------------------------------------------
  */
 
@@ -284,6 +391,12 @@ int main(void)
 		T(all_contexts_are_walked_ahead),
 		T(tables_say_what_can_be_reached),
 		T(every_table_has_to_be_written_back),
+		T(small_pages_are_kept_whole),
+		T(registers_of_every_unit_are_no_memory),
+		T(reserved_bits_are_seen_before_rights),
+		T(missing_entry_of_the_highest_table_is_kept),
+		T(walk_of_nobodys_page_is_named),
+		T(entries_that_are_not_there_lead_nowhere),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -310,6 +310,26 @@ static void tables_are_seen_before_they_are_used(void **state)
 	}
 }
 
+/* As long as no request comes by it. */
+static void root_table_that_is_not_used_is_written_in_any_way(void **state)
+{
+	(void)state;
+	for (unsigned abort = 0; abort < 2; abort++) {
+		with_functions("abort-dma", MODEL_WATCH, NULL, 0);
+		if (abort) {
+			mini_write64(&d, RTADDR, d.root | 3ull << 10);
+			mini_command(&d, G_RTP, true);
+			mini_translation(&d, true);
+		} else {
+			mini_set_root(&d);
+		}
+		mini_store(&d, d.root + 16 * 5, mini_page(&d) | 1);
+		mini_store(&d, d.root + 16 * 5 + 8, 1);
+		mini_store(&d, d.root + 16 * 5 + 8, 0);
+		mini_close(&d, true);
+	}
+}
+
 /* ---- walking ahead --------------------------------------------------------
  */
 
@@ -575,6 +595,7 @@ int main(void)
 		T(no_walk_while_translation_is_off),
 		T(tables_of_an_earlier_owner_are_not_walked_ahead),
 		T(caching_mode_remembers_holes_ahead),
+		T(root_table_that_is_not_used_is_written_in_any_way),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
