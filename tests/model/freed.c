@@ -71,6 +71,8 @@ static void table_of_any_level_freed_before_flush(void **state)
 
 static void top_table_freed_while_a_context_leads_to_it(void **state)
 {
+	uint64_t table;
+
 	(void)state;
 	ready("plain");
 	take_context(DEV);
@@ -78,6 +80,13 @@ static void top_table_freed_while_a_context_leads_to_it(void **state)
 	mini_flush_context(&d, GRAN_NARROW, DID, DEV);
 	flush_domain();
 	expect_at_checkpoint(MODEL_V_FREE);
+	/* Not of the first device alone. */
+	ready("plain");
+	table = mini_page(&d);
+	mini_attach(&d, OTHER, table, DID + 1, TT_SS);
+	assert_false(can_write(OTHER, 0x10000));
+	model_page_free(d.m, table, 0);
+	expect(MODEL_V_FREE);
 }
 
 static void says(size_t violation, const char *what)
@@ -260,18 +269,31 @@ static void context_table_freed_while_a_root_leads_to_it(void **state)
 
 /* ---- several units ------------------------------------------------------- */
 
-/* The second unit of two at work, for OTHER; the first for DEV if asked. */
-static void two_units(bool both)
+enum first_unit {
+	IDLE,
+	WITH_THE_SAME_TABLES,
+	WITH_ITS_OWN,
+};
+
+/* The second unit of two at work, for OTHER; the first for DEV if it is not
+ * idle. */
+static void two_units(enum first_unit first)
 {
 	const struct model_personality *plain = model_personality_find("plain");
+	uint64_t own;
 
 	mini_open(&d, model_create_pair(plain, plain, MODEL_LAZY, 0, 1, false));
 	d.base = model_unit_base(d.m, 1);
 	attached();
 	mini_attach(&d, OTHER, top, DID, TT_SS);
 	assert_true(can_write(OTHER, 0x10000));
-	if (!both)
+	if (first == IDLE)
 		return;
+	if (first == WITH_ITS_OWN) {
+		own = mini_page(&d);
+		mini_map(&d, own, 0x10000, mini_page(&d), 3);
+		mini_attach(&d, DEV, own, DID + 1, TT_SS);
+	}
 	d.base = model_unit_base(d.m, 0);
 	d.ring = mini_page(&d);
 	d.tail = 0;
@@ -284,10 +306,10 @@ static void every_unit_answers_for_what_it_has(void **state)
 	uint64_t at;
 
 	(void)state;
-	for (unsigned n = 0; n < 8; n++) {
-		bool both = n / 4;
+	for (unsigned n = 0; n < 12; n++) {
+		bool both = n / 4 == WITH_THE_SAME_TABLES;
 
-		two_units(both);
+		two_units((enum first_unit)(n / 4));
 		/* The page, the tables above it, the first of them. */
 		at = mini_slot(&d, top, 4, 0x10000, n % 4 + 1);
 		at = n % 4 < 3 ? *(uint64_t *)model_ptr(d.m, at) & ~0xfffull
@@ -304,7 +326,7 @@ static void every_unit_answers_for_what_it_has(void **state)
 static void unit_that_is_gone_holds_nothing(void **state)
 {
 	(void)state;
-	two_units(false);
+	two_units(IDLE);
 	model_unit_gone(d.m, 1, 0);
 	mini_read32(&d, GSTS);
 	model_page_free(d.m, frame, 0);

@@ -68,11 +68,15 @@ static void some_are_forgotten_and_the_others_kept(void **state)
 	mini_close(&d, false);
 }
 
-/* A block of tables beside the one that is named, both of one size. */
+/* What a table covers and what a flush names are blocks side by side. */
 static void tables_beside_a_block_are_kept(void **state)
 {
 	(void)state;
 	ready("plain");
+	set_leaf(0x11000, frame | 3);
+	mini_store(&d, mini_slot(&d, top, 4, 0x10000, 2), 0);
+	mini_flush_iotlb(&d, GRAN_NARROW, DID, 0x200000, 0, false);
+	assert_true(can_write(DEV, 0x11000));
 	set_leaf(0x400000, frame | 3);
 	set_leaf(0x401000, frame | 3);
 	assert_true(can_write(DEV, 0x400000));

@@ -63,6 +63,8 @@ static void report_names_who_did_it(void **state)
 			 "exist at offset 0xe00 (VT-d 11.2)\n\t"));
 	assert_true(says("break_rule_number"));
 	assert_true(says("report_names_who_did_it"));
+	/* What lies in other files than the program is left out. */
+	assert_false(says("?? ??:0"));
 	/* Stacks of the first eight, and how often each came up. */
 	assert_true(says("0xe1c (VT-d 11.2)\n\t"));
 	assert_true(says("0xe20 (VT-d 11.2)\nunit 0: "));
