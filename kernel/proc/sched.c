@@ -26,7 +26,6 @@
 #include "proc/timer.h"
 #include "proc/wait.h"
 
-#define SLICE_NS (8 * NS_PER_MS)
 /* How far a waking thread is put before the others. */
 #define SLEEPER_BONUS_NS (6 * NS_PER_MS)
 /* A waking thread interrupts one that has run longer by this much. */

@@ -4,7 +4,11 @@
 #ifndef PROC_SCHED_H
 #define PROC_SCHED_H
 
+#include "cpu/time.h"
 #include "lib/types.h"
+
+/* How long a thread runs where others wait. */
+#define SLICE_NS (8 * NS_PER_MS)
 
 void sched_init(void); /* boot CPU, after heap_init(), before other CPUs */
 

@@ -345,6 +345,32 @@ static void odd_futexes(void)
 	CHECK(call(SYS_futex, 0xffffffff80000000, 0, 0, 0, 0, 0) == -EFAULT);
 }
 
+/* There is one policy; what asks for others is told so. */
+static void one_policy(void)
+{
+	struct sched_param p = {.sched_priority = 7};
+	struct timespec t = {.tv_sec = 1};
+	const long at = (long)&p;
+
+	CHECK(call(SYS_sched_getscheduler, 0, 0, 0, 0, 0, 0) == SCHED_OTHER);
+	CHECK(call(SYS_sched_getscheduler, 999999, 0, 0, 0, 0, 0) == -ESRCH);
+	CHECK(call(SYS_sched_getscheduler, -1, 0, 0, 0, 0, 0) == -EINVAL);
+	CHECK(call(SYS_sched_setscheduler, 0, SCHED_FIFO, at, 0, 0, 0) ==
+		-EPERM);
+	CHECK(call(SYS_sched_setscheduler, 0, SCHED_OTHER, at, 0, 0, 0) ==
+		-EINVAL);
+	CHECK(call(SYS_sched_setscheduler, 0, 4, at, 0, 0, 0) == -EINVAL);
+	CHECK(call(SYS_sched_setscheduler, 0, 0, 8, 0, 0, 0) == -EFAULT);
+	CHECK(call(SYS_sched_getparam, 0, at, 0, 0, 0, 0) == 0);
+	CHECK(p.sched_priority == 0);
+	CHECK(call(SYS_sched_setparam, getpid(), at, 0, 0, 0, 0) == 0);
+	CHECK(call(SYS_sched_get_priority_max, SCHED_RR, 0, 0, 0, 0, 0) == 99);
+	CHECK(call(SYS_sched_get_priority_min, SCHED_RR, 0, 0, 0, 0, 0) == 1);
+	CHECK(call(SYS_sched_get_priority_max, 0, 0, 0, 0, 0, 0) == 0);
+	CHECK(call(SYS_sched_rr_get_interval, 0, (long)&t, 0, 0, 0, 0) == 0);
+	CHECK(t.tv_sec == 0 && t.tv_nsec > 0);
+}
+
 const struct test process_tests[] = {
 	{"exit_statuses", exit_statuses, 0},
 	{"waiting_for_nobody", waiting_for_nobody, 0},
@@ -361,5 +387,6 @@ const struct test process_tests[] = {
 	{"the_family_of_a_spawn", the_family_of_a_spawn, 0},
 	{"process_groups", process_groups, 0},
 	{"odd_futexes", odd_futexes, 0},
+	{"one_policy", one_policy, 0},
 	{0},
 };
