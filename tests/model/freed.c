@@ -53,6 +53,21 @@ static void table_freed_before_flush(void **state)
 	expect_at_checkpoint(MODEL_V_FREE);
 }
 
+static void what_is_remembered_again_is_held_again(void **state)
+{
+	(void)state;
+	for (unsigned n = 0; n < 2; n++) {
+		ready("plain");
+		flush_domain();
+		assert_true(can_write(DEV, 0x10000));
+		model_page_free(d.m,
+			n ? mini_slot(&d, top, 4, 0x10000, 1) & ~0xfffull
+			  : frame,
+			0);
+		expect(MODEL_V_FREE);
+	}
+}
+
 /* Of every level, whichever was remembered first. */
 static void table_of_any_level_freed_before_flush(void **state)
 {
@@ -463,6 +478,7 @@ int main(void)
 		T(frame_freed_before_flush),
 		T(frame_in_a_large_page_freed_before_flush),
 		T(table_freed_before_flush),
+		T(what_is_remembered_again_is_held_again),
 		T(table_of_any_level_freed_before_flush),
 		T(top_table_freed_while_a_context_leads_to_it),
 		T(hardware_tables_freed_while_in_use),
