@@ -141,9 +141,9 @@ enum model_dma_status model_ats_post(struct model *m, uint16_t segment,
 /* The size is coded by the lowest zero bit above the page offset; 0: all. */
 static uint64_t flush_size(uint64_t addr, bool s)
 {
-	uint64_t ones = addr | (MODEL_PAGE - 1);
+	uint64_t zeros = ~addr & PAGE_BASE;
 
-	return s ? 2 * (~ones & (ones + 1)) : MODEL_PAGE;
+	return s ? 2 * (zeros & -zeros) : MODEL_PAGE;
 }
 
 /* The IOTLB must forget first, or the device asks and gets it again. */
