@@ -179,6 +179,17 @@ static void walk_of_nobodys_page_is_named(void **state)
 	mini_close(&d, false);
 }
 
+/* Nothing is remembered of such a page. */
+static void interrupt_window_is_refused_each_time(void **state)
+{
+	(void)state;
+	ready("plain");
+	set_leaf(0x20000, WINDOW | 3);
+	for (unsigned n = 0; n < 2; n++)
+		assert_int_equal(fault_of(DEV, 0x20000), F_OUT_INTERRUPT);
+	expect(MODEL_V_ADDRESS);
+}
+
 static void failures_are_recorded_with_their_page(void **state)
 {
 	uint64_t fro;
@@ -397,6 +408,7 @@ int main(void)
 		T(missing_entry_of_the_highest_table_is_kept),
 		T(walk_of_nobodys_page_is_named),
 		T(entries_that_are_not_there_lead_nowhere),
+		T(interrupt_window_is_refused_each_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
