@@ -143,6 +143,27 @@ static void domain_zero_is_in_use_again(void **state)
 	mini_close(&d, false);
 }
 
+/* A table has one width as long as a context says so that is remembered. */
+static void forgotten_table_may_have_another_width(void **state)
+{
+	(void)state;
+	for (unsigned n = 0; n < 2; n++) {
+		bool flushed = n;
+
+		ready("plain");
+		take_context(DEV);
+		if (flushed) {
+			mini_flush_context(&d, GRAN_NARROW, DID, DEV);
+			flush_domain();
+		}
+		mini_store(&d, mini_context(&d, OTHER) + 8, DID << 8 | 1);
+		mini_store(&d, mini_context(&d, OTHER), top | ENTRY_P);
+		assert_int_equal(can_write(OTHER, 0x10000), !flushed);
+		assert_int_equal(model_violation_count(d.m), !flushed);
+		mini_close(&d, flushed);
+	}
+}
+
 static void every_bus_is_counted(void **state)
 {
 	(void)state;
@@ -472,6 +493,7 @@ int main(void)
 		T(table_at_the_beginning_of_memory),
 		T(forgiving_unit_has_two_tables_for_an_id),
 		T(domain_zero_is_in_use_again),
+		T(forgotten_table_may_have_another_width),
 		T(every_bus_is_counted),
 		T(entry_of_one_bit_is_an_entry),
 		T(only_what_leads_to_a_table_holds_it),
