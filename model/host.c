@@ -44,7 +44,8 @@ static void *phys_to_virt(void *ctx, iommu_phys_t phys)
 {
 	struct model_host *h = ctx;
 
-	return model_ptr(h->m, phys.v);
+	/* It is asked for pages only. */
+	return phys.v % MODEL_PAGE ? NULL : model_ptr(h->m, phys.v);
 }
 
 static void *regs_map(void *ctx, iommu_phys_t base, uint64_t size)

@@ -124,12 +124,14 @@ void model_abort_on_violation(struct model *m, bool on)
 	m->abort_on_violation = on;
 }
 
-/* Function, file and line of each frame of the program, by addr2line. */
-static void print_frames(struct offence *o, FILE *out)
+/* Function, file and line of each frame of the program, by addr2line. False:
+ * there are none. */
+static bool print_frames(struct offence *o, FILE *out)
 {
 	char command[100 + STACK_DEPTH * 20], line[400];
 	char *end = stpcpy(command,
 		"addr2line -spfe /proc/$PPID/exe 2>/dev/null </dev/null");
+	bool any = false;
 	FILE *pipe;
 	Dl_info info;
 
@@ -140,10 +142,22 @@ static void print_frames(struct offence *o, FILE *out)
 				(char *)*at - 1 - (char *)info.dli_fbase);
 	pipe = popen(command, "r");
 	if (!pipe)
-		return;
+		return false;
 	while (fgets(line, sizeof line, pipe))
-		fprintf(out, "\t%s", line);
+		any = fprintf(out, "\t%s", line);
 	pclose(pipe);
+	return any;
+}
+
+/* The same in figures, for whoever has addr2line elsewhere. */
+static void print_places(struct offence *o, FILE *out)
+{
+	Dl_info info;
+
+	for (void **at = o->stack; *at; at++)
+		if (dladdr(*at, &info))
+			fprintf(out, "\t%s+%#tx\n", info.dli_fname,
+				(char *)*at - 1 - (char *)info.dli_fbase);
 }
 
 void model_report(struct model *m, FILE *out)
@@ -157,8 +171,8 @@ void model_report(struct model *m, FILE *out)
 		if (o->v.count > 1)
 			fprintf(out, ", %u times", o->v.count);
 		fputc('\n', out);
-		if (i < 8)
-			print_frames(o, out);
+		if (i < 8 && !print_frames(o, out))
+			print_places(o, out);
 	}
 	for (unsigned i = 0; m->offences && i < m->units; i++)
 		fprintf(out,

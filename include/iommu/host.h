@@ -71,10 +71,11 @@ struct iommu_host {
 		void *ctx, void *page, iommu_phys_t phys, unsigned order);
 
 	/**
-	 * The CPU's address of a page of memory, or NULL if that address is
-	 * not memory the CPU can read. Asked for what page_alloc gave, which
-	 * is written to by this address, and, in reports, for faults and in
-	 * tables of an earlier owner, for any address found in a table.
+	 * The CPU's address of a page of memory, 4 KiB that are aligned so, or
+	 * NULL if that is not memory the CPU can read. Asked for what
+	 * page_alloc gave, which is written to by this address, and, in
+	 * reports, for faults and in tables of an earlier owner, for any
+	 * address found in a table.
 	 */
 	void *(*phys_to_virt)(void *ctx, iommu_phys_t phys);
 

@@ -140,9 +140,9 @@ enum iommu_status vtd_irq_alloc(struct unit *neutral, uint16_t source,
 	if (!neutral->remapping)
 		return IOMMU_UNSUPPORTED;
 	state = core_lock(neutral->iommu, &unit->table_lock);
-	while (first < irt->count && !is_free(irt, first, count))
+	while (first + count <= irt->count && !is_free(irt, first, count))
 		first += count;
-	found = first < irt->count;
+	found = first + count <= irt->count;
 	for (n = 0; found && n < count; n++)
 		__atomic_store_n(&irt->entry[first + n].high,
 			VTD_IRTE_SVT_SID | source, __ATOMIC_RELAXED);

@@ -140,6 +140,28 @@ static void ids_are_kept_until_the_end(void **state)
 	end(&p);
 }
 
+/** An id without a function may be what others on its bus use, the first one,
+ *  too: it goes with any of them. */
+static void first_id_goes_with_its_bus(void **state)
+{
+	struct iommu_domain *domain;
+	struct play p;
+
+	(void)state;
+	leave(&p, model_personality_find("plain"), 256);
+	p.context[0] = p.context[2 * RIG_OTHER];
+	p.context[1] = p.context[2 * RIG_OTHER + 1];
+	memset(p.context + 2, 0, 4096 - 16);
+	rig_start_ok(&p.s.next);
+	assert_int_equal(iommu_inherited_count(p.s.next.iommu), 1);
+	domain = rig_mapped_domain(&p.s.next);
+	OK(iommu_attach(p.s.next.iommu, rig_id(RIG_DEV), domain));
+	assert_int_equal(iommu_inherited_count(p.s.next.iommu), 0);
+	OK(iommu_detach(p.s.next.iommu, rig_id(RIG_DEV)));
+	OK(iommu_domain_destroy(domain));
+	end(&p);
+}
+
 /** How many single entries a device can get, and which is the first. */
 static unsigned take_all(struct play *p, bool *taken)
 {
@@ -160,7 +182,8 @@ static unsigned take_all(struct play *p, bool *taken)
 static void interrupts_are_kept_until_the_end(void **state)
 {
 	enum {
-		COUNT = 1024
+		/* Twice as many as the next one would make for itself. */
+		COUNT = 2048
 	};
 	static bool taken[COUNT], was_kept[COUNT];
 	unsigned kept = 0;
@@ -331,6 +354,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ids_are_kept_until_the_end),
+		cmocka_unit_test(first_id_goes_with_its_bus),
 		cmocka_unit_test(interrupts_are_kept_until_the_end),
 		cmocka_unit_test(unsound_entries_are_left_out),
 		cmocka_unit_test(stopped_unit_is_told_of),

@@ -17,6 +17,7 @@
 
 enum {
 	REG_FSTS = 0x34,
+	REG_IQERCD = 0xb0,
 	FSTS_ICE = 1 << 5,
 };
 
@@ -148,6 +149,18 @@ static void completion_error(struct model_host *h)
 	}
 }
 
+static uint64_t (*plain_read)(
+	void *ctx, void *regs, uint32_t offset, unsigned width);
+
+/** The unit names the device that it heard from. */
+static uint64_t read_with_id(
+	void *ctx, void *regs, uint32_t offset, unsigned width)
+{
+	uint64_t value = plain_read(ctx, regs, offset, width);
+
+	return offset == REG_IQERCD ? value | 0x1234ull << 48 : value;
+}
+
 static void unasked_completion_is_noted(void **state)
 {
 	struct queued q;
@@ -155,18 +168,45 @@ static void unasked_completion_is_noted(void **state)
 	(void)state;
 	queued_open(&q, "plain", MODEL_LAZY);
 	queued_attach_ats(&q, MODEL_ATS_LATE);
+	plain_read = q.r.iommu->host.reg_read;
+	q.r.iommu->host.reg_read = read_with_id;
 	errors_left = 1;
 	q.r.host.on_relax = completion_error;
 	OK(queued_unmap(&q));
 	q.r.host.on_relax = NULL;
 	assert_int_equal(errors_left, 0);
-	assert_non_null(
-		strstr(q.r.host.last_line, "unexpected completion from"));
+	assert_non_null(strstr(
+		q.r.host.last_line, "unexpected completion from device 1234"));
 	assert_int_equal(
 		model_read32(q.r.m, model_unit_base(q.r.m, 0) + REG_FSTS) &
 			FSTS_ICE,
 		0);
 	assert_false(rig_can_read(&q.r, RIG_DEV, QUEUED_AT));
+	queued_close(&q);
+}
+
+/** An entry that was taken out without confirmation may still be used: giving
+ *  it back asks again. */
+static void interrupt_is_flushed_until_that_is_confirmed(void **state)
+{
+	const struct iommu_irq_target target = {.vector = 0x51};
+	struct iommu_irq irq;
+	enum iommu_status status;
+	struct queued q;
+	uint64_t before;
+
+	(void)state;
+	queued_open(&q, "plain", MODEL_LAZY);
+	OK(iommu_irq_alloc(q.r.iommu, rig_id(RIG_DEV), 1, &irq));
+	OK(iommu_irq_set(q.r.iommu, &irq, 0, &target));
+	q.spoilt = 1000;
+	status = iommu_irq_clear(q.r.iommu, &irq, 0);
+	assert_int_equal(status, IOMMU_UNCONFIRMED);
+	q.spoilt = 0;
+	before = queued_stats(&q).interrupt_flushes;
+	OK(iommu_irq_free(q.r.iommu, &irq));
+	assert_true(queued_stats(&q).interrupt_flushes > before);
+	queued_forgive(&q);
 	queued_close(&q);
 }
 
@@ -332,6 +372,7 @@ int main(void)
 		cmocka_unit_test(old_loss_is_not_forgotten),
 		cmocka_unit_test(refusal_of_one_unit_of_two_is_repeated),
 		cmocka_unit_test(unasked_completion_is_noted),
+		cmocka_unit_test(interrupt_is_flushed_until_that_is_confirmed),
 		cmocka_unit_test(long_waits_are_in_the_histogram),
 		cmocka_unit_test(queue_runs_in_laps),
 		cmocka_unit_test(flush_all_reaches_everything),

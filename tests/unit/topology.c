@@ -79,6 +79,7 @@ static void bridges_lend_their_ids(void **state)
 	/* PCIe to PCI: the secondary bus with dev 0, function 0. */
 	board_bridge(MODEL_BDF(0, 2, 0), BOARD_PCIE_TO_PCI, 2, 3);
 	board_add(MODEL_BDF(2, 4, 0), BOARD_PCI);
+	board_add(MODEL_BDF(2, 4, 1), BOARD_PCI);
 	/* And one below: the upper bridge wins. */
 	board_bridge(MODEL_BDF(2, 5, 0), BOARD_PCI, 3, 3);
 	board_add(MODEL_BDF(3, 1, 0), BOARD_PCI);
@@ -100,6 +101,7 @@ static void bridges_lend_their_ids(void **state)
 	assert_int_equal(alias_of(MODEL_BDF(9, 0, 0)), MODEL_BDF(9, 0, 0));
 	assert_int_equal(alias_of(MODEL_BDF(1, 3, 0)), MODEL_BDF(0, 1, 0));
 	assert_int_equal(alias_of(MODEL_BDF(2, 4, 0)), MODEL_BDF(2, 0, 0));
+	assert_int_equal(alias_of(MODEL_BDF(2, 4, 1)), MODEL_BDF(2, 0, 0));
 	assert_int_equal(alias_of(MODEL_BDF(3, 1, 0)), MODEL_BDF(2, 0, 0));
 	assert_int_equal(alias_of(MODEL_BDF(4, 0, 0)), MODEL_BDF(0, 3, 0));
 	assert_int_equal(alias_of(MODEL_BDF(7, 0, 0)), MODEL_BDF(7, 0, 0));
@@ -327,17 +329,23 @@ static void group_list_is_cut(void **state)
 /* ---- virtual functions ---- */
 
 /** A physical function with virtual ones. */
-static void physical(
-	uint16_t bdf, unsigned count, unsigned first, unsigned stride)
+static void physical_as(enum board_type type, uint16_t bdf, unsigned count,
+	unsigned first, unsigned stride)
 {
 	unsigned at;
 
-	board_add(bdf, BOARD_ENDPOINT);
+	board_add(bdf, type);
 	board_extended(bdf, 1, 64);
 	at = board_extended(bdf, 0x10, 64);
 	board_put(bdf, at + 0x10, 2, count);
 	board_put(bdf, at + 0x14, 2, first);
 	board_put(bdf, at + 0x16, 2, stride);
+}
+
+static void physical(
+	uint16_t bdf, unsigned count, unsigned first, unsigned stride)
+{
+	physical_as(BOARD_ENDPOINT, bdf, count, first, stride);
 }
 
 static void virtual_functions_are_found(void **state)
@@ -355,6 +363,8 @@ static void virtual_functions_are_found(void **state)
 	/* Not switched on, or gone. */
 	physical(MODEL_BDF(1, 3, 0), 0, 0x90, 1);
 	physical(MODEL_BDF(1, 4, 0), 0xffff, 0x88, 1);
+	/* Conventional ones have no extended capabilities. */
+	physical_as(BOARD_PCI, MODEL_BDF(1, 5, 0), 4, 0x98, 1);
 	look();
 	for (unsigned n = 0; n < 40; n++) {
 		uint16_t rid = (uint16_t)(pf + n + 8);
@@ -374,6 +384,8 @@ static void virtual_functions_are_found(void **state)
 		rig_status_of(&rig, MODEL_BDF(1, 18, 1)), IOMMU_NO_DEVICE);
 	assert_int_equal(
 		rig_status_of(&rig, MODEL_BDF(1, 21, 0)), IOMMU_NO_DEVICE);
+	assert_int_equal(
+		rig_status_of(&rig, MODEL_BDF(1, 24, 0)), IOMMU_NO_DEVICE);
 	assert_int_equal(
 		rig_status_of(&rig, MODEL_BDF(0, 31, 0)), IOMMU_NO_DEVICE);
 	assert_int_equal(alias_of(pf + 16), pf + 16);

@@ -496,7 +496,8 @@ size_t model_violations_of(struct model *m, enum model_rule rule);
 const struct model_violation *model_violation(struct model *m, size_t i);
 void model_violations_clear(struct model *m);
 /** Prints all violations, with the driver's stack at the first occurrence of
- *  each of the first eight where addr2line(1) is there to name it. */
+ *  each of the first eight: functions and lines where addr2line(1) is there and
+ *  the driver is part of the program, else files and offsets. */
 void model_report(struct model *m, FILE *out);
 /** Abort the process at the first violation, after printing it. */
 void model_abort_on_violation(struct model *m, bool on);
