@@ -153,7 +153,8 @@ static void report(int status)
 {
 	int fd = open(EXIT_STATUS, O_WRONLY | O_CLOEXEC);
 
-	if (fd < 0 || dprintf(fd, "%d\n", status) < 0)
+	/* On a line of its own, whatever a program has written there. */
+	if (fd < 0 || dprintf(fd, "\n%d\n", status) < 0)
 		complain("write", EXIT_STATUS);
 	if (fd >= 0)
 		close(fd);

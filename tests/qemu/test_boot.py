@@ -85,6 +85,13 @@ def test_script_status_is_the_runs(status):
     assert 'in the script' in text
 
 
+def test_last_status_counts():
+    got, _ = run_script('test_boot.last_status',
+                        'head -c 200 /dev/urandom >/dev/exit-status\n'
+                        'echo -n 77777 >/dev/exit-status\nexit 5\n')
+    assert got == 5
+
+
 def test_make_run_fails_with_its_script():
     folder = folder_for('test_boot.make_run')
     for status in (0, 3):
