@@ -118,22 +118,24 @@ static inline uint16_t did_on(
 	return domain->on[unit->index].did;
 }
 
-/** Flushes pages of which only leaves changed. False: that takes more than one
- *  command. */
-static inline bool flush_block(const struct iommu_domain *domain,
-	struct unit *unit, uint64_t first, uint64_t last)
+/** The short way where one command is all: only leaves of one range changed.
+ *  False: nothing is confirmed. */
+static __attribute__((noinline)) bool flush_block(
+	const struct iommu_batch *batch)
 {
-	return !__atomic_load_n(&domain->tlb_devices, __ATOMIC_ACQUIRE) &&
-		unit->ops->flush_block(unit, did_on(domain, unit), first, last);
+	struct unit *unit;
+
+	if (batch->changes != IOMMU_REMOVED || batch->count != 1)
+		return false;
+	unit = only_unit(batch->domain);
+	return unit &&
+		unit->ops->flush_block(unit, did_on(batch->domain, unit),
+			batch->range[0].first, batch->range[0].last);
 }
 
 static enum iommu_status flush_one(
 	const struct iommu_batch *batch, struct unit *unit)
 {
-	if (batch->changes == IOMMU_REMOVED && batch->count == 1 &&
-		flush_block(batch->domain, unit, batch->range[0].first,
-			batch->range[0].last))
-		return IOMMU_OK;
 	return unit->ops->flush_now(unit, did_on(batch->domain, unit), batch);
 }
 
@@ -193,8 +195,11 @@ static __attribute__((noinline)) enum iommu_status flush_units(
 /** Flushes what the batch says on all units of its domain. */
 static inline enum iommu_status flush_ranges(const struct iommu_batch *batch)
 {
-	uint64_t units = units_of(batch->domain);
+	uint64_t units;
 
+	if (flush_block(batch))
+		return IOMMU_OK;
+	units = units_of(batch->domain);
 	return is_one(units)
 		? flush_one(batch, first_unit(batch->domain, units))
 		: flush_units(batch, units);
