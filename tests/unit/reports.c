@@ -151,6 +151,8 @@ static void nothing_to_report(struct rig *r, const char *why)
 		iommu_device_info(r->iommu, rig_id(RIG_DEV), &info), IOMMU_OK);
 	assert_int_equal(iommu_start(r->iommu),
 		iommu_unit_count(r->iommu) ? IOMMU_NO_UNIT : IOMMU_WRONG_STATE);
+	/* It has not started. */
+	assert_int_equal(iommu_power(r->iommu, true), IOMMU_WRONG_STATE);
 }
 
 static void without_a_table_it_says_so(void **state)
