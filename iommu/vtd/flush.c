@@ -130,9 +130,9 @@ static __attribute__((noinline)) bool cover(const struct vtd_traits *traits,
 	struct vtd_plan *plan, uint16_t did, uint64_t first, uint64_t last,
 	bool leaf_only)
 {
-	unsigned mask;
+	unsigned mask = vtd_block_mask(traits, first, last);
 
-	if (vtd_one_block(traits, first, last, &mask))
+	if (mask < VTD_MASK_NONE)
 		return add_pages(
 			plan, did, first >> mask << mask, mask, leaf_only);
 	if (large_page_escapes(traits, first, last))

@@ -63,6 +63,7 @@ enum {
 	 *  searches its IOTLB for each. */
 	VTD_PLAN_PAGES = 6,
 	VTD_MASK_ALL = 52,
+	VTD_MASK_NONE = 64,
 };
 
 /** Commands in the order in which they must be carried out. Empty: nothing to
@@ -95,15 +96,18 @@ static inline unsigned vtd_cover_mask(uint64_t first, uint64_t last)
 	return differing ? 64u - (unsigned)__builtin_clzll(differing) : 0;
 }
 
-/** The mask of a block that covers pages first..last. False: the unit has none,
- *  or it is more than four times too large; forgetting too much is only slow.
- */
-static inline bool vtd_one_block(const struct vtd_traits *traits,
-	uint64_t first, uint64_t last, unsigned *out_mask)
+/** The mask of a block that covers pages first..last. VTD_MASK_NONE: the unit
+ *  has none, or it is more than four times too large; forgetting too much is
+ *  only slow. */
+static inline unsigned vtd_block_mask(
+	const struct vtd_traits *traits, uint64_t first, uint64_t last)
 {
-	*out_mask = vtd_cover_mask(first, last);
-	return *out_mask <= traits->max_mask &&
-		1ull << *out_mask <= 4 * (last - first + 1);
+	unsigned mask = vtd_cover_mask(first, last);
+
+	return mask <= traits->max_mask &&
+			1ull << mask <= 4 * (last - first + 1)
+		? mask
+		: VTD_MASK_NONE;
 }
 
 /**
@@ -121,7 +125,8 @@ static inline bool vtd_plan_block(const struct vtd_traits *traits,
 	last >>= PAGE_SHIFT;
 	if (first == last || !traits->page_selective)
 		return traits->page_selective;
-	if (!vtd_one_block(traits, first, last, &mask))
+	mask = vtd_block_mask(traits, first, last);
+	if (mask >= VTD_MASK_NONE)
 		return false;
 	*out = (first >> mask << mask << PAGE_SHIFT) | VTD_DESC_IOTLB_IH | mask;
 	return true;

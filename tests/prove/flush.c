@@ -33,6 +33,7 @@ void harness(void)
 	struct iommu_batch batch;
 	struct vtd_plan plan;
 	uint16_t a, b;
+	uint64_t high;
 
 	HOSTILE(traits);
 	traits.caching_mode = Frama_C_interval(0, 1);
@@ -59,4 +60,6 @@ void harness(void)
 		plan.count = 0; /* it was carried out: plan_tlbs() */
 	vtd_plan_device_tlb(b, &batch, &plan);
 	//@ assert plan.count <= VTD_PLAN_MAX;
+	vtd_plan_block(
+		&traits, batch.range[0].first, batch.range[0].last, &high);
 }
