@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include "internal.h"
 
 static const char *const rule_names[MODEL_RULES] = {
@@ -133,10 +134,11 @@ static bool print_frames(struct offence *o, FILE *out)
 		"addr2line -spfe /proc/$PPID/exe 2>/dev/null </dev/null");
 	bool any = false;
 	FILE *pipe;
-	Dl_info info;
+	Dl_info program = {0}, info;
 
+	dladdr((void *)getauxval(AT_ENTRY), &program);
 	for (void **at = o->stack; *at; at++)
-		if (dladdr(*at, &info) && !strstr(info.dli_fname, ".so"))
+		if (dladdr(*at, &info) && info.dli_fbase == program.dli_fbase)
 			/* Of the call, not of what follows it. */
 			end += sprintf(end, " %#tx",
 				(char *)*at - 1 - (char *)info.dli_fbase);
