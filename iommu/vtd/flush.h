@@ -88,6 +88,7 @@ void vtd_plan_context_removed(const struct vtd_traits *traits, uint16_t sid,
 /** Translations of a domain changed. */
 void vtd_plan_tables(const struct vtd_traits *traits, uint16_t did,
 	const struct iommu_batch *batch, struct vtd_plan *plan);
+
 /** The smallest number n with 2^n blocks that cover [first, last] aligned. */
 static inline unsigned vtd_cover_mask(uint64_t first, uint64_t last)
 {

@@ -35,7 +35,7 @@ static long on_fd(int fd, long answer)
 	}                                                            \
 	SYSCALL(f##kind##xattr)                                      \
 	{                                                            \
-		return on_fd((int)arg[0], answer);                   \
+		return on_fd(as_fd(arg[0]), answer);                 \
 	}
 
 ATTRIBUTE_CALLS(set, -ENOTSUP)

@@ -16,36 +16,35 @@ enum {
 	POLICY_IDLE = 5,
 	POLICY_DEADLINE = 6,
 	POLICY_RESET_ON_FORK = 0x40000000,
+	/* Of the real-time ones; all others have only 0. */
+	PRIORITY_MIN = 1,
 	PRIORITY_MAX = 99,
 };
 
 static long check_thread(int tid)
 {
-	bool exists = !tid;
+	bool exists;
 
-	if (tid < 0)
-		return -EINVAL;
+	if (tid <= 0)
+		return tid ? -EINVAL : 0;
 	spin_lock(&process_table_lock);
-	exists = exists || __thread_find(tid);
+	exists = __thread_find(tid);
 	spin_unlock(&process_table_lock);
 	return exists ? 0 : -ESRCH;
 }
 
-/* The least and the highest priority of a policy. */
-static long priorities(int policy, int *least, int *highest)
+/* The highest or the least priority of a policy. */
+static long priority_of(int policy, int of_real_time)
 {
-	bool real_time = policy == POLICY_FIFO || policy == POLICY_RR;
-
+	/* There has never been a 4. */
 	if (policy < 0 || policy > POLICY_DEADLINE || policy == 4)
 		return -EINVAL;
-	*least = real_time ? 1 : 0;
-	*highest = real_time ? PRIORITY_MAX : 0;
-	return 0;
+	return policy == POLICY_FIFO || policy == POLICY_RR ? of_real_time : 0;
 }
 
 static long set_policy(int tid, int policy, uintptr_t from)
 {
-	int priority, least, highest;
+	int priority;
 	long result;
 
 	if (!from)
@@ -54,10 +53,11 @@ static long set_policy(int tid, int policy, uintptr_t from)
 		return -EFAULT;
 	result = check_thread(tid);
 	if (!result)
-		result = priorities(policy, &least, &highest);
+		result = priority_of(policy, 0);
 	if (result)
 		return result;
-	if (priority < least || priority > highest)
+	if (priority < priority_of(policy, PRIORITY_MIN) ||
+		priority > priority_of(policy, PRIORITY_MAX))
 		return -EINVAL;
 	return policy == POLICY_OTHER ? 0 : -EPERM;
 }
@@ -92,18 +92,12 @@ SYSCALL(sched_getscheduler)
 
 SYSCALL(sched_get_priority_max)
 {
-	int least, highest;
-	long result = priorities((int)arg[0], &least, &highest);
-
-	return result ? result : highest;
+	return priority_of((int)arg[0], PRIORITY_MAX);
 }
 
 SYSCALL(sched_get_priority_min)
 {
-	int least, highest;
-	long result = priorities((int)arg[0], &least, &highest);
-
-	return result ? result : least;
+	return priority_of((int)arg[0], PRIORITY_MIN);
 }
 
 SYSCALL(sched_rr_get_interval)
