@@ -201,18 +201,41 @@ static int64_t await_interrupt(int irq)
 	return came ? came : udev_irq_wait(irq, 5000);
 }
 
-/* One number in, one interrupt, one number out. */
+static int is_computing(volatile void *edu)
+{
+	return !!(udev_read32(edu, EDU_STATUS) & EDU_COMPUTING);
+}
+
+/* This device cannot be reset: it may still be at what an earlier owner asked
+ * for, and takes no other number meanwhile. */
+static int await_idle(volatile void *edu)
+{
+	uint64_t end = udev_now_ns() + 30000000000;
+
+	while (is_computing(edu))
+		if (udev_now_ns() > end)
+			return -EBUSY;
+	return 0;
+}
+
+/* One number in, one interrupt, one number out. An interrupt that comes before
+ * the number is an earlier owner's. */
 static int compute(volatile void *edu, int irq, uint32_t n, int quiet)
 {
+	int error = await_idle(edu);
 	uint32_t result;
 	int64_t came;
 
+	if (error)
+		return fail("wait for the device", error);
 	udev_write32(edu, EDU_STATUS, EDU_INTERRUPT_WHEN_DONE);
 	udev_write32(edu, EDU_FACTORIAL, n);
-	came = await_interrupt(irq);
-	if (came <= 0)
-		return fail("wait for the interrupt",
-			came ? (int)came : -ETIMEDOUT);
+	do {
+		came = await_interrupt(irq);
+		if (came <= 0)
+			return fail("wait for the interrupt",
+				came ? (int)came : -ETIMEDOUT);
+	} while (is_computing(edu));
 	udev_write32(
 		edu, EDU_INTERRUPT_ACK, udev_read32(edu, EDU_INTERRUPT_STATUS));
 	result = udev_read32(edu, EDU_FACTORIAL);

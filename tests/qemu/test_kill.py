@@ -71,3 +71,10 @@ def test_two_drivers_at_once(boot):
                 timeout=300)
     assert ' 0 failed' in text
     assert 'device' not in m.ok('cat /sys/iommu/mappings')
+
+
+def test_a_device_still_at_work_for_its_last_owner(boot):
+    """It takes no other number meanwhile, and its interrupt is no answer."""
+    m = boot()
+    m.ok('udma -f 1000000000 00:03.0 & sleep 0.3; kill -9 $!; ! wait $!')
+    assert '9! = 362880' in m.ok('udma -f 9 00:03.0', timeout=60)
