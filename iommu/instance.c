@@ -27,7 +27,8 @@ static bool host_is_complete(const struct iommu_host *host)
 static bool options_are_sound(const struct iommu_options *options)
 {
 	return options->timeout_ns && options->device_timeout_ns &&
-		options->interrupt_entries && options->cpus;
+		options->interrupt_entries && options->cpus &&
+		options->spare_tables <= SPARE_TABLES;
 }
 
 enum iommu_status iommu_create(const struct iommu_host *host,
@@ -108,6 +109,7 @@ enum iommu_status iommu_destroy(struct iommu *iommu)
 	/* A unit that could not be switched off may still walk them. */
 	if (iommu->identity_tables && status == IOMMU_OK)
 		core_table_free(iommu->identity_tables);
+	core_spare_tables_end(iommu);
 	core_pool_end(iommu, &iommu->device_pool);
 	core_pool_end(iommu, &iommu->domain_pool);
 	iommu->host.page_free(

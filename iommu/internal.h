@@ -50,6 +50,8 @@ enum {
 	MAX_RIDS = 10,
 	/** Leaf tables that a domain remembers. */
 	LEAF_CACHE = 32,
+	/** The most tables that are kept for domains to come. */
+	SPARE_TABLES = 64,
 };
 
 /** The window in which writes are interrupts (VT-d 3.14). */
@@ -129,6 +131,8 @@ struct iommu {
 	unsigned parkings;                    /* A: of them, for parking */
 	struct pool device_pool;
 	struct pool domain_pool;
+	unsigned spares;              /* P; read as a hint without */
+	uint64_t spare[SPARE_TABLES]; /* P: see tables.c */
 	word64 pages;          /* A: held in all */
 	word64 pages_withheld; /* A: never to be given back */
 	struct fault_ring faults;
@@ -182,6 +186,7 @@ struct pgtable {
 	uint64_t page_sizes;  /* C: bit n: leaves of 2^n bytes */
 	uint64_t leaf_bits;   /* C */
 	bool write_back;      /* C */
+	bool large;           /* A: large pages may be anywhere */
 	char *direct;         /* C: the host's direct map; NULL if it has
 				 none */
 	word64 leaf_cache[LEAF_CACHE]; /* A: see map.c */
@@ -437,6 +442,7 @@ struct entry;
 enum iommu_status core_table_make(
 	struct iommu_domain *domain, unsigned iova_bits);
 void core_table_free(struct iommu_domain *domain);
+void core_spare_tables_end(struct iommu *iommu);
 /** What a unit's entry for a mapped domain is. IOMMU_WIDTH: it does not fit. */
 enum iommu_status core_table_entry(const struct pgtable *table,
 	const struct unit *unit, struct entry *out);

@@ -174,10 +174,9 @@ word64 *core_table_below(struct edit *edit, word64 *entry, uint64_t value)
 
 	if (value & PRESENT)
 		return follow(edit, entry, value);
-	table = core_pages(edit->domain->iommu, 0, &phys);
+	table = core_table_take(edit->domain, &phys);
 	if (!table)
 		return NULL;
-	write_back(edit->domain, table, ENTRIES);
 	return link_table(edit, entry, value, table, phys);
 }
 
@@ -280,6 +279,8 @@ static enum iommu_status map_next(
 			return IOMMU_MAPPED;
 		if (!value && fits_large(edit, level) &&
 			core_reserve_fill(edit->domain)) {
+			__atomic_store_n(
+				&edit->table->large, true, __ATOMIC_RELAXED);
 			store(entry, leaf | LARGE);
 			write_back(edit->domain, entry, 1);
 			edit->at += 1ull << shift_of(level);

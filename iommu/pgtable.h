@@ -183,6 +183,9 @@ void core_leaf_forget(struct pgtable *table, uint64_t iova);
 bool core_reserve_fill(struct iommu_domain *domain);
 /** Puts the page of an unlinked table, that of iova, into the edit's batch. */
 void core_wait_for_flush(struct edit *edit, uint64_t entry, uint64_t iova);
+/** A zeroed page for a table, in memory, too, or NULL. */
+word64 *core_table_take(
+	const struct iommu_domain *domain, iommu_phys_t *out_phys);
 /** The table below an entry, made if absent; value is what the entry held, no
  *  large page. NULL: out of memory, or it is a large page now. */
 word64 *core_table_below(struct edit *edit, word64 *entry, uint64_t value);

@@ -57,20 +57,80 @@ static void choose_levels(
 	table->lowest_root = (unsigned)__builtin_ctz(depths);
 }
 
-/** A table and what is below for the addresses first to last. */
-static void free_below(struct iommu *iommu, uint64_t link, unsigned level,
-	uint64_t first, uint64_t last)
+/* ---- spare tables ---- */
+
+/** In the address of a spare table: its zeros are in memory, as units that do
+ *  not snoop read it. */
+#define WRITTEN 1ull
+
+word64 *core_table_take(
+	const struct iommu_domain *domain, iommu_phys_t *out_phys)
 {
+	struct iommu *iommu = domain->iommu;
+	uint64_t spare = 0;
+	unsigned long state;
+	word64 *table;
+
+	if (__atomic_load_n(&iommu->spares, __ATOMIC_RELAXED)) {
+		state = core_lock(iommu, &iommu->pool_lock);
+		if (iommu->spares)
+			spare = iommu->spare[--iommu->spares];
+		core_unlock(iommu, &iommu->pool_lock, state);
+	}
+	*out_phys = iommu_phys(spare & ADDRESS);
+	table = spare ? core_virt(iommu, *out_phys)
+		      : core_pages(iommu, 0, out_phys);
+	if (table && !(spare & WRITTEN))
+		write_back(domain, table, ENTRIES);
+	return table;
+}
+
+/** Keeps a table that is zeroed, unless there are enough. */
+static bool table_keep(const struct iommu_domain *domain, uint64_t phys)
+{
+	struct iommu *iommu = domain->iommu;
+	unsigned long state = core_lock(iommu, &iommu->pool_lock);
+	bool room = iommu->spares < iommu->options.spare_tables;
+
+	if (room)
+		iommu->spare[iommu->spares++] =
+			phys | (domain->table.write_back ? WRITTEN : 0);
+	core_unlock(iommu, &iommu->pool_lock, state);
+	return room;
+}
+
+void core_spare_tables_end(struct iommu *iommu)
+{
+	while (iommu->spares) {
+		uint64_t spare = iommu->spare[--iommu->spares];
+
+		core_pages_free(iommu, table_at(iommu, spare),
+			iommu_phys(spare & ADDRESS), 0);
+	}
+}
+
+/** A table and what is below for the addresses first to last. One that only
+ *  led to tables, which are all there, is zeroed again. */
+static void free_below(struct iommu_domain *domain, uint64_t link,
+	unsigned level, uint64_t first, uint64_t last)
+{
+	struct iommu *iommu = domain->iommu;
 	word64 *table = table_at(iommu, link);
 	unsigned low = index_of(first, level), n = low;
 	unsigned high = level > 1 ? index_of(last, level) + 1 : 0;
 
 	while ((n = next_present(table, n, high)) < high) {
 		if (!is_leaf(table[n], level))
-			free_below(iommu, table[n], level - 1,
+			free_below(domain, table[n], level - 1,
 				n == low ? first : 0,
 				n + 1 == high ? last : ~0ull);
-		n++;
+		table[n++] = 0;
+	}
+	if (level > 1 && !domain->table.large && iommu->options.spare_tables) {
+		if (low < high)
+			write_back(domain, &table[low], high - low);
+		if (table_keep(domain, link & ADDRESS))
+			return;
 	}
 	core_pages_free(iommu, table, iommu_phys(link & ADDRESS), 0);
 }
@@ -86,7 +146,7 @@ void core_table_free(struct iommu_domain *domain)
 		core_pages_free(iommu, core_virt(iommu, phys), phys, 0);
 	}
 	if (table->root)
-		free_below(iommu, table->phys.v, table->levels,
+		free_below(domain, table->phys.v, table->levels,
 			table->linked[0], table->linked[1]);
 }
 
@@ -113,10 +173,9 @@ enum iommu_status core_table_make(
 	table->linked[0] = table->last;
 	table->top_shift = shift_of(table->levels);
 	table->direct = iommu->host.direct_map;
-	table->root = core_pages(iommu, 0, &table->phys);
+	table->root = core_table_take(domain, &table->phys);
 	if (!table->root)
 		return IOMMU_NO_MEMORY;
-	write_back(domain, table->root, ENTRIES);
 	/* The tables at which units with fewer levels start. */
 	edit_begin(&edit, domain, 0, 0);
 	at = table->root;

@@ -424,6 +424,7 @@ static void machine(void)
 		.now_ns = now_ns,
 		.pci_read = pci_read,
 		.cpu_index = cpu_index};
+	struct iommu_options options;
 
 	setting(&cap, "CAP");
 	setting(&ecap, "ECAP");
@@ -433,7 +434,9 @@ static void machine(void)
 	regs.at32[0] = 0x10;
 	regs.at64[REG_CAP / 8] = cap;
 	regs.at64[REG_ECAP / 8] = ecap;
-	OK(iommu_create(&host, NULL, &iommu));
+	iommu_options_default(&options);
+	options.spare_tables = 64;
+	OK(iommu_create(&host, &options, &iommu));
 	OK(iommu_discover(iommu, table, sizeof(table)));
 	OK(iommu_start(iommu));
 }

@@ -140,6 +140,11 @@ struct iommu_options {
 	uint32_t interrupt_entries;
 	/** CPUs of the host, for per-CPU caches. Default 1. */
 	unsigned cpus;
+	/** Tables of ended domains, empty again, that are kept for the next
+	 *  ones instead of being zeroed once more; at most 64. Default 0: all
+	 *  go back to the host at once, as a host that checks what is given
+	 *  back wants it. */
+	unsigned spare_tables;
 	/** Faults of one device within a second after which it is blocked;
 	 *  0 = never. Default 1000. */
 	unsigned fault_storm;

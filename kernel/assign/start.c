@@ -114,6 +114,7 @@ static const char *bring_up(void)
 
 	iommu_options_default(&options);
 	options.cpus = cpu_count;
+	options.spare_tables = 64;
 	name_ioapics(&options);
 	if (boot_keeps_devices())
 		options.take_over = IOMMU_TAKE_OVER_KEPT;

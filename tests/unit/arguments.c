@@ -59,7 +59,7 @@ static void options_have_ranges(void **state)
 
 	(void)state;
 	rig_open(&r, "plain", MODEL_BENIGN, 1);
-	for (unsigned n = 0; n < 4; n++) {
+	for (unsigned n = 0; n < 5; n++) {
 		iommu_options_default(&options);
 		switch (n) {
 		case 0:
@@ -73,6 +73,9 @@ static void options_have_ranges(void **state)
 			break;
 		case 3:
 			options.cpus = 0;
+			break;
+		case 4:
+			options.spare_tables = 65;
 			break;
 		}
 		rig_answers(iommu_create(&r.hooks, &options, &iommu),

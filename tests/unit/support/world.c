@@ -250,6 +250,8 @@ static bool open_machine(struct world *w, uint64_t seed)
 			: model_create_usual(&kind, mode, 0, seed, left_on));
 	if (seed >> 4 & 1)
 		w->r.options.ats = IOMMU_ON;
+	if (seed >> 5 & 1)
+		w->r.options.spare_tables = 4;
 	/* Every refused request counts as a fault: no storm, please. */
 	w->r.options.fault_storm = 0;
 	if (seed >> 2 & 1 && kind.version < 0x60)
