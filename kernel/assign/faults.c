@@ -158,6 +158,10 @@ void faults_init(void)
 	waitq_init(&work);
 	waitq_init(&readers);
 	poll_source_init(&source);
+}
+
+void faults_collect(void)
+{
 	if (!kernel_thread("faults", collector, NULL))
 		panic("no memory for the fault collector");
 }

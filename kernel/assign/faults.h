@@ -5,7 +5,11 @@
 
 #include "lib/types.h"
 
+/* Before a unit can raise one, and also where there is none: readers wait. */
 void faults_init(void);
+
+/* Start to collect what the units record. */
+void faults_collect(void);
 
 /* Interrupt context: a unit has collected records. */
 void faults_wake(void);

@@ -137,7 +137,10 @@ static const char *bring_up(void)
 void assign_init(void)
 {
 	mutex_init(&assign_lock);
+	faults_init();
 	absent_reason = bring_up();
+	if (host_iommu)
+		faults_collect();
 	/* Also by units that do nothing else. */
 	if (host_iommu && assign_remaps_interrupts())
 		ioapic_set_remap(remap_pin);
@@ -150,7 +153,6 @@ void assign_init(void)
 	if (!assign_remaps_interrupts())
 		kprintf("iommu: no interrupt remapping: a device's owner can "
 			"forge interrupts\n");
-	faults_init();
 }
 
 int assign_power(bool on)
