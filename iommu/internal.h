@@ -133,8 +133,8 @@ struct iommu {
 	struct pool domain_pool;
 	unsigned spares;              /* P; read as a hint without */
 	uint64_t spare[SPARE_TABLES]; /* P: see tables.c */
-	word64 pages;          /* A: held in all */
-	word64 pages_withheld; /* A: never to be given back */
+	word64 pages;                 /* A: held in all */
+	word64 pages_withheld;        /* A: never to be given back */
 	struct fault_ring faults;
 };
 

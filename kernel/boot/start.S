@@ -111,6 +111,7 @@ start_multiboot2:
 	mov $0xc0000080, %ecx /* EFER */
 	rdmsr
 	or $0x100, %eax /* LME */
+	and $~0x8000, %eax /* TCE: mem/change.c */
 	bt $20, %ebp
 	jnc 2f
 	or $0x800, %eax /* NXE */

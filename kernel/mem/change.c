@@ -23,14 +23,24 @@ static bool units_see(uint64_t start, uint64_t end)
 	return start < REGISTERS_START || end > REGISTERS_END;
 }
 
+/* A table that went makes the CPUs forget no more than the pages that went with
+ * it: INVLPG of any page forgets all tables on the way to pages (Intel SDM 3A
+ * 4.10.4.1; AMD64 volume 2, 3.1.7, with EFER.TCE clear). */
+static void flush_cpus(const struct change *c)
+{
+	if (c->what & CHANGE_OF_PAGES)
+		shootdown(c->space, c->pages, c->pages_end);
+	else if (c->what & CHANGE_TABLES)
+		shootdown(c->space, c->start, c->start + PAGE_SIZE);
+}
+
 int change_flush(struct change *c)
 {
 	int err = 0;
 
 	if (!c->what)
 		return 0;
-	if (c->what & ~(unsigned)(CHANGE_PRESENT | CHANGE_RAISED))
-		shootdown(c->space, c->start, c->end);
+	flush_cpus(c);
 	if (c->space->domain && units_see(c->start, c->end))
 		err = assign_flush(c->space, c->start, c->end, c->what);
 	/* Whatever the unit still knows, no later flush may hide: nothing that

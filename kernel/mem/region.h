@@ -91,15 +91,21 @@ enum {
 	CHANGE_TABLES = 32,   /* a table page went */
 };
 
+/* What a CPU may hold the old state of: it does not keep that a page is absent,
+ * and a right too few makes it look again. */
+#define CHANGE_OF_PAGES (CHANGE_REMOVED | CHANGE_CUT | CHANGE_REPLACED)
+
 struct change {
 	struct space *space;
 	uint64_t start, end; /* bounds of all that changed; empty at first */
+	uint64_t pages, pages_end; /* bounds of CHANGE_OF_PAGES */
 	unsigned what;
 };
 
 static inline struct change change_begin(struct space *s)
 {
-	return (struct change){s, UINT64_MAX, 0, 0};
+	return (struct change){
+		.space = s, .start = UINT64_MAX, .pages = UINT64_MAX};
 }
 
 static inline void change_add(
@@ -108,6 +114,10 @@ static inline void change_add(
 	c->start = MIN(c->start, start);
 	c->end = MAX(c->end, end);
 	c->what |= what;
+	if (what & CHANGE_OF_PAGES) {
+		c->pages = MIN(c->pages, start);
+		c->pages_end = MAX(c->pages_end, end);
+	}
 }
 
 /* All CPUs, then all units, have forgotten what changed. -EIO: a unit did not

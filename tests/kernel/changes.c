@@ -84,6 +84,29 @@ static void tables_are_freed_only_after_flush(void **state)
 	on_every_unit(frees_tables);
 }
 
+/* A CPU that looks ahead finds a page absent, and keeps the way to it. */
+static void frees_a_table_without_pages(struct device *d)
+{
+	struct space *s = with_device(d);
+
+	anon(s, A, 4 * K, 0);
+	cpu_put(s, A, 1);
+	protect_pages(s, A, 4 * K, 0);
+	cpu_speculate(s, A);
+	units_what = 0;
+	unmap(s, A, 4 * K);
+	assert_int_equal(units_what, CHANGE_TABLES);
+	expect_nothing(d, A);
+	assert_int_equal(cpu_write(s, A, 1), -EFAULT);
+	gone(s);
+}
+
+static void table_without_pages_is_freed_after_flush(void **state)
+{
+	(void)state;
+	on_every_unit(frees_a_table_without_pages);
+}
+
 static void cuts_and_raises(struct device *d)
 {
 	struct space *s = with_device(d);
@@ -264,6 +287,7 @@ int main(void)
 		TEST(munmap_frees_only_after_flush),
 		TEST(munmap_of_a_part_keeps_the_rest),
 		TEST(tables_are_freed_only_after_flush),
+		cmocka_unit_test(table_without_pages_is_freed_after_flush),
 		TEST(mprotect_cuts_and_raises_at_once),
 		TEST(pages_without_access_keep_their_contents),
 		TEST(pages_that_become_accessible_are_made),

@@ -308,6 +308,17 @@ static int cpu_access(
 		"the fault at %#llx never ends", (unsigned long long)addr);
 }
 
+void cpu_speculate(struct space *s, uint64_t addr)
+{
+	unsigned self = this_cpu()->id;
+
+	this_cpu()->off_depth++;
+	space_switch(s);
+	this_cpu()->off_depth--;
+	if (!cached_leaf(cpu_tlbs[self], addr))
+		(void)cpu_walk(cpu_tlbs[self], cpu_roots[self], addr);
+}
+
 int cpu_read(struct space *s, uint64_t addr, uint8_t *out)
 {
 	uint64_t pa;

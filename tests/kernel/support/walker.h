@@ -18,6 +18,8 @@ int cpu_write(struct space *s, uint64_t addr, uint8_t value);
 int cpu_fetch(struct space *s, uint64_t addr);
 uint8_t cpu_byte(struct space *s, uint64_t addr); /* must succeed */
 void cpu_put(struct space *s, uint64_t addr, uint8_t value);
+/* It looks at an address ahead of any access, and keeps what it finds. */
+void cpu_speculate(struct space *s, uint64_t addr);
 void cpus_leave(void);
 
 struct tlb;
