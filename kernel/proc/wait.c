@@ -44,16 +44,21 @@ static bool interrupted(struct thread *t, unsigned how)
 }
 
 /* Enqueued already; returns when there may be a reason to. */
-static void sleep_guarded(struct thread *t, struct spinlock *guard,
+static void sleep_guarded(const struct sleeper *s, struct spinlock *guard,
 	struct wait_timer *timer, uint64_t deadline, unsigned how, void *caller)
 {
+	struct thread *t = s->thread;
 	bool go_on;
 
 	interrupts_off();
-	/* Whoever makes a reason from here on finds the thread asleep. */
+	/* Whoever makes a reason from here on finds the thread asleep. Who made
+	 * one before the guard was taken may have come so late with waking that
+	 * he has met it here, awake, and taken it from the queue: nobody would
+	 * find it there again. */
 	sched_prepare_sleep(t, how);
 	spin_unlock(guard);
-	go_on = interrupted(t, how);
+	go_on = __atomic_load_n(&s->woken, __ATOMIC_ACQUIRE) ||
+		interrupted(t, how);
 	if (!go_on && deadline != WAIT_FOREVER) {
 		go_on = time_ns() >= deadline;
 		if (!go_on)
@@ -83,7 +88,7 @@ int wait_on(struct waitq *q, struct spinlock *guard, uint64_t deadline,
 	spin_unlock(&q->lock);
 
 	sleep_guarded(
-		t, guard, &timer, deadline, how, __builtin_return_address(0));
+		&s, guard, &timer, deadline, how, __builtin_return_address(0));
 
 	ktimer_cancel(&timer.timer);
 	spin_lock(&q->lock);
@@ -104,7 +109,7 @@ static void __wake_first(struct waitq *q)
 	struct sleeper *s = list_first(&q->sleepers, struct sleeper, link);
 
 	list_remove(&s->link);
-	s->woken = true;
+	__atomic_store_n(&s->woken, true, __ATOMIC_RELEASE);
 	sched_wake(s->thread);
 }
 
