@@ -144,6 +144,10 @@ $(foreach v,$(run-variables),$(if $(value $v),$(eval export $v)))
 run: packages-run all
 	@exec $(S)/tools/qemu
 
+.PHONY: machines
+machines: packages-run all
+	@$(S)/tests/machines/machines $(O)
+
 demo: packages-run all
 	@SCRIPT=$(S)/tools/demo exec $(S)/tools/qemu </dev/null
 
@@ -155,7 +159,7 @@ $(O)/iommu.iso: $(O)/kernel.elf $(O)/initramfs.cpio $(S)/tools/make-iso \
 
 clean:
 	rm -rf $(addprefix $(O)/,kernel user user.d host test run lib efi size \
-		tools iommu-decode coverage fuzz bench kernel.elf kernel.map \
+		machines tools iommu-decode coverage fuzz bench kernel.elf kernel.map \
 		initramfs.cpio iommu.iso iommu.iso.log libiommu.a libmodel.o careful \
 		mistakes coverage.txt)
 

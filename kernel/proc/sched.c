@@ -123,6 +123,8 @@ static uint32_t __choose_cpu(const struct thread *t, uint64_t now)
 	return best;
 }
 
+/* Interrupts are off since the CPU was chosen: until it hears of it nobody else
+ * will choose it. */
 static void kick(uint32_t cpu)
 {
 	if (cpu == NO_CPU)
@@ -151,11 +153,11 @@ void sched_wake(struct thread *t)
 {
 	uint32_t cpu = NO_CPU;
 
+	interrupts_off();
 	spin_lock(&rq.lock);
 	if (t->state == THREAD_SLEEPING)
 		cpu = __make_ready(t);
 	spin_unlock(&rq.lock);
-	interrupts_off();
 	kick(cpu);
 	interrupts_restore();
 }
@@ -164,6 +166,7 @@ void sched_interrupt(struct thread *t, bool kill)
 {
 	uint32_t cpu = NO_CPU;
 
+	interrupts_off();
 	spin_lock(&rq.lock);
 	if (t->state == THREAD_SLEEPING) {
 		if (t->sleep_how == WAIT_INTERRUPTIBLE ||
@@ -173,7 +176,6 @@ void sched_interrupt(struct thread *t, bool kill)
 		cpu = t->last_cpu;
 	}
 	spin_unlock(&rq.lock);
-	interrupts_off();
 	kick(cpu);
 	interrupts_restore();
 }
@@ -183,6 +185,7 @@ void sched_start(struct thread *t)
 	uint64_t now = time_ns();
 	uint32_t cpu;
 
+	interrupts_off();
 	spin_lock(&rq.lock);
 	__update_min(now);
 	/* Whoever starts many threads must not push the others aside. */
@@ -191,7 +194,6 @@ void sched_start(struct thread *t)
 	__enqueue(t);
 	cpu = __choose_cpu(t, now);
 	spin_unlock(&rq.lock);
-	interrupts_off();
 	kick(cpu);
 	interrupts_restore();
 }
@@ -374,6 +376,7 @@ void sched_set_affinity(struct thread *t, uint32_t mask)
 	uint32_t cpu = NO_CPU;
 	bool must_move;
 
+	interrupts_off();
 	spin_lock(&rq.lock);
 	t->affinity = mask;
 	must_move = t->on_cpu && !(mask & 1u << t->last_cpu);
@@ -382,7 +385,6 @@ void sched_set_affinity(struct thread *t, uint32_t mask)
 	else if (must_move && t != thread_current())
 		cpu = t->last_cpu;
 	spin_unlock(&rq.lock);
-	interrupts_off();
 	kick(cpu);
 	interrupts_restore();
 	if (must_move && t == thread_current())
