@@ -39,11 +39,15 @@ static void flush_here(uint64_t start, uint64_t end)
 	tlb_forget_all();
 }
 
+/* An idle CPU only happens to have the tables of whom it ran last: it leaves
+ * them, to be asked no more. */
 static void obey(void)
 {
-	if (this_cpu()->space != request.space)
+	const struct cpu *cpu = this_cpu();
+
+	if (cpu->space != request.space)
 		return;
-	if (request.leave)
+	if (request.leave || (cpu->thread && cpu->thread == cpu->idle))
 		space_switch(NULL);
 	else
 		flush_here(request.start, request.end);

@@ -107,6 +107,42 @@ static void table_without_pages_is_freed_after_flush(void **state)
 	on_every_unit(frees_a_table_without_pages);
 }
 
+/* CPU 1 is left in a space, with this thread to run. */
+static void run_on_second(struct space *s, void *thread, void *idle)
+{
+	machine_cpu(1);
+	cpu_put(s, B, 1);
+	this_cpu()->thread = thread;
+	this_cpu()->idle = idle;
+	machine_cpu(0);
+	cpu_put(s, A, 1);
+	unmap(s, A, K);
+	machine_cpu(1);
+	this_cpu()->thread = this_cpu()->idle = NULL;
+}
+
+static void leaves_when_idle(struct device *d)
+{
+	struct space *s = with_device(d);
+	static char one, other;
+
+	anon(s, B, K, 0);
+	anon(s, A, K, 0);
+	run_on_second(s, &one, &other);
+	assert_ptr_equal(this_cpu()->space, s);
+	anon(s, A, K, 0);
+	run_on_second(s, &one, &one);
+	assert_null(this_cpu()->space);
+	machine_cpu(0);
+	gone(s);
+}
+
+static void idle_cpu_is_asked_once(void **state)
+{
+	(void)state;
+	on_every_unit(leaves_when_idle);
+}
+
 static void cuts_and_raises(struct device *d)
 {
 	struct space *s = with_device(d);
@@ -288,6 +324,7 @@ int main(void)
 		TEST(munmap_of_a_part_keeps_the_rest),
 		TEST(tables_are_freed_only_after_flush),
 		cmocka_unit_test(table_without_pages_is_freed_after_flush),
+		cmocka_unit_test(idle_cpu_is_asked_once),
 		TEST(mprotect_cuts_and_raises_at_once),
 		TEST(pages_without_access_keep_their_contents),
 		TEST(pages_that_become_accessible_are_made),
