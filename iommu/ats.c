@@ -66,10 +66,9 @@ unsigned core_tlb_rids(struct iommu_domain *domain, const struct unit *unit,
 {
 	struct iommu *iommu = domain->iommu;
 	unsigned long state = core_lock(iommu, &iommu->lock);
-	const struct device *dev;
 	unsigned count = 0;
 
-	for (dev = domain->tlb_devices; dev && count < max;
+	for (const struct device *dev = domain->tlb_devices; dev && count < max;
 		dev = dev->next_in_domain) {
 		if (dev->unit != unit || (again && !dev->tlb_twice) ||
 			__atomic_load_n(&dev->mute, __ATOMIC_ACQUIRE))

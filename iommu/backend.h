@@ -233,11 +233,10 @@ static inline void unit_read_stats(
 {
 	const word64 *from = (const word64 *)(const void *)&unit->stats;
 	uint64_t *to = (uint64_t *)(void *)out, slow = 0;
-	unsigned n;
 
-	for (n = 0; n < sizeof(*out) / sizeof(*to); n++)
+	for (unsigned n = 0; n < sizeof(*out) / sizeof(*to); n++)
 		to[n] = __atomic_load_n(&from[n], __ATOMIC_RELAXED);
-	for (n = 1; n < IOMMU_LATENCY_SLOTS; n++)
+	for (unsigned n = 1; n < IOMMU_LATENCY_SLOTS; n++)
 		slow += out->latency[n];
 	out->latency[0] = out->waits > slow ? out->waits - slow : 0;
 }

@@ -15,9 +15,7 @@
 
 enum iommu_status core_defer_make(struct iommu_dma *dma)
 {
-	unsigned n;
-
-	for (n = 0; n < dma->space.cpus; n++) {
+	for (unsigned n = 0; n < dma->space.cpus; n++) {
 		iommu_phys_t phys;
 		struct deferred *ring =
 			core_pages(dma->iommu, RING_ORDER, &phys);
@@ -42,9 +40,8 @@ static struct deferred *ring_of(const struct iommu_dma *dma, unsigned cpu)
 void core_defer_end(struct iommu_dma *dma)
 {
 	struct deferred *ring;
-	unsigned n;
 
-	for (n = 0; (ring = ring_of(dma, n)); n++)
+	for (unsigned n = 0; (ring = ring_of(dma, n)); n++)
 		core_pages_free(dma->iommu, ring, ring->phys, RING_ORDER);
 }
 
@@ -71,10 +68,9 @@ static inline void retire(struct iommu_dma *dma, struct lane *lane,
 /** The flush under way has ended so. */
 static enum iommu_status confirm(struct deferred *d, enum iommu_status status)
 {
-	unsigned at;
-
 	/* What may still be reached is never handed out again. */
-	for (at = d->confirmed; status != IOMMU_OK && at != d->asked; at++)
+	for (unsigned at = d->confirmed; status != IOMMU_OK && at != d->asked;
+		at++)
 		run_at(d, at)->pages = 0;
 	d->confirmed = d->asked;
 	return status;
@@ -177,9 +173,8 @@ static enum iommu_status flush_older(struct iommu_dma *dma, uint64_t age_ns)
 {
 	enum iommu_status status = IOMMU_OK, one;
 	struct deferred *d;
-	unsigned n;
 
-	for (n = 0; (d = ring_of(dma, n)); n++) {
+	for (unsigned n = 0; (d = ring_of(dma, n)); n++) {
 		struct lane *lane = &dma->space.lane[n];
 
 		if (!core_lane_enter(lane)) {

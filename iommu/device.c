@@ -60,9 +60,7 @@ static struct bus *need_bus(
 
 void core_buses_end(struct iommu *iommu)
 {
-	unsigned n;
-
-	for (n = 0; n < BUSES; n++)
+	for (unsigned n = 0; n < BUSES; n++)
 		while (iommu->bus[n]) {
 			struct bus *bus = iommu->bus[n];
 
@@ -121,13 +119,11 @@ static void find(const struct iommu *iommu, struct iommu_device_id id,
 /** The ids that a device's requests may carry. */
 static void list_ids(struct device *dev, unsigned phantom)
 {
-	unsigned fn;
-
 	dev->rids = 0;
 	dev->rid[dev->rids++] = dev->id.requester;
 	if (dev->alias != dev)
 		dev->rid[dev->rids++] = dev->alias->id.requester;
-	for (fn = 1; fn < 8; fn++)
+	for (unsigned fn = 1; fn < 8; fn++)
 		if (fn & phantom && !(fn & ~phantom))
 			dev->rid[dev->rids++] =
 				dev->id.requester ^ (uint16_t)fn;
@@ -194,12 +190,11 @@ static enum iommu_status meet(
 void core_devices_anew(struct iommu *iommu)
 {
 	unsigned long state = core_lock(iommu, &iommu->lock);
-	const struct bus *bus;
-	unsigned n, k;
 
-	for (n = 0; n < BUSES; n++)
-		for (bus = iommu->bus[n]; bus; bus = bus->next)
-			for (k = 0; k < DEVFNS; k++)
+	for (unsigned n = 0; n < BUSES; n++)
+		for (const struct bus *bus = iommu->bus[n]; bus;
+			bus = bus->next)
+			for (unsigned k = 0; k < DEVFNS; k++)
 				if (bus->device[k] && !bus->device[k]->unit)
 					__atomic_store_n(
 						&bus->device[k]->stand_in, true,
@@ -288,12 +283,11 @@ enum iommu_status iommu_device_group(struct iommu *iommu,
 {
 	struct device *dev;
 	enum iommu_status status = core_device(iommu, id, &dev);
-	unsigned n;
 
 	if (status != IOMMU_OK)
 		return status;
 	*out_count = topology_group(iommu, dev->leader->id, out, max);
-	for (n = 0; n < max && n < *out_count; n++)
+	for (unsigned n = 0; n < max && n < *out_count; n++)
 		if (iommu_device_same(out[n], id)) {
 			out[n] = out[0];
 			out[0] = id;
@@ -321,9 +315,7 @@ enum iommu_status iommu_device_duties(
 static void visit_bus(
 	const struct bus *bus, unsigned unit, iommu_visit *visit, void *arg)
 {
-	unsigned n;
-
-	for (n = 0; n < DEVFNS; n++) {
+	for (unsigned n = 0; n < DEVFNS; n++) {
 		const struct device *dev = bus->device[n];
 
 		if (dev && dev->unit && dev->unit->index == unit &&
@@ -339,12 +331,11 @@ void iommu_visit_attached(
 {
 	struct iommu_lock *lock = (struct iommu_lock *)&iommu->lock;
 	unsigned long state = core_lock(iommu, lock);
-	const struct bus *bus;
-	unsigned unit, n;
 
-	for (unit = 0; unit < iommu->units; unit++)
-		for (n = 0; n < BUSES; n++)
-			for (bus = iommu->bus[n]; bus; bus = bus->next)
+	for (unsigned unit = 0; unit < iommu->units; unit++)
+		for (unsigned n = 0; n < BUSES; n++)
+			for (const struct bus *bus = iommu->bus[n]; bus;
+				bus = bus->next)
 				visit_bus(bus, unit, visit, arg);
 	core_unlock(iommu, lock, state);
 }

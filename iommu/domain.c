@@ -154,9 +154,8 @@ static void __note_duties(struct iommu_domain *domain)
 {
 	const struct iommu *iommu = domain->iommu;
 	unsigned duties = 0;
-	uint64_t units;
 
-	for (units = domain->units; units; units &= units - 1)
+	for (uint64_t units = domain->units; units; units &= units - 1)
 		duties |= iommu->unit[__builtin_ctzll(units)]->duties;
 	__atomic_store_n(&domain->duties, duties, __ATOMIC_RELEASE);
 }

@@ -58,9 +58,8 @@ bool iommu_interrupt(struct iommu *iommu, unsigned n)
 bool iommu_interrupt_all(struct iommu *iommu)
 {
 	bool any = false;
-	unsigned n;
 
-	for (n = 0; n < iommu->units; n++)
+	for (unsigned n = 0; n < iommu->units; n++)
 		any |= iommu_interrupt(iommu, n);
 	return any;
 }

@@ -68,9 +68,7 @@ enum iommu_status iommu_create(const struct iommu_host *host,
 
 bool core_any_attached(const struct iommu *iommu)
 {
-	unsigned n;
-
-	for (n = 0; n < iommu->units; n++)
+	for (unsigned n = 0; n < iommu->units; n++)
 		if (unit_attached(iommu->unit[n]))
 			return true;
 	return false;
@@ -87,7 +85,6 @@ enum iommu_status iommu_destroy(struct iommu *iommu)
 {
 	enum iommu_status status = IOMMU_OK;
 	enum instance_state life;
-	unsigned n;
 
 	if (!iommu)
 		return IOMMU_OK;
@@ -100,7 +97,7 @@ enum iommu_status iommu_destroy(struct iommu *iommu)
 		return IOMMU_WRONG_STATE;
 	if (life != INSTANCE_HANDED_OVER)
 		core_unpark_all(iommu);
-	for (n = 0; n < iommu->units; n++)
+	for (unsigned n = 0; n < iommu->units; n++)
 		if (iommu->unit[n]->ops->end(iommu->unit[n]) != IOMMU_OK)
 			status = IOMMU_UNCONFIRMED;
 	vtd_forget(iommu);
@@ -188,9 +185,7 @@ static void note_on(struct iommu *iommu)
 
 static bool any_translates(const struct iommu *iommu)
 {
-	unsigned n;
-
-	for (n = 0; n < iommu->units; n++)
+	for (unsigned n = 0; n < iommu->units; n++)
 		if (unit_translates(iommu->unit[n]))
 			return true;
 	return false;
@@ -219,7 +214,6 @@ enum iommu_status iommu_start(struct iommu *iommu)
 	enum instance_state to = INSTANCE_DISCOVERED;
 	enum iommu_status status = IOMMU_OK;
 	struct unit *unit;
-	unsigned n;
 
 	if (!core_life_enter(iommu, INSTANCE_DISCOVERED))
 		return IOMMU_WRONG_STATE;
@@ -228,7 +222,8 @@ enum iommu_status iommu_start(struct iommu *iommu)
 	else if (!iommu->identity)
 		status = iommu_domain_create(iommu, &config, &iommu->identity);
 	if (status == IOMMU_OK) {
-		for (n = 0; (unit = next_unit(iommu, IOMMU_UNIT_OFF, &n));)
+		for (unsigned n = 0;
+			(unit = next_unit(iommu, IOMMU_UNIT_OFF, &n));)
 			status = note(unit, status, unit->ops->prepare(unit));
 		if (status != IOMMU_NO_MEMORY)
 			to = INSTANCE_STARTED;
@@ -244,9 +239,7 @@ enum iommu_status iommu_start(struct iommu *iommu)
 /** Devices with a TLB cannot be flushed while translation is off. */
 static bool any_device_tlb(const struct iommu *iommu)
 {
-	unsigned n;
-
-	for (n = 0; n < iommu->units; n++)
+	for (unsigned n = 0; n < iommu->units; n++)
 		if (iommu->unit[n]->tlb_users)
 			return true;
 	return false;
@@ -255,9 +248,8 @@ static bool any_device_tlb(const struct iommu *iommu)
 static bool must_stay_on(const struct iommu *iommu)
 {
 	struct iommu_firmware firmware;
-	unsigned n;
 
-	for (n = 0; n < iommu->units; n++)
+	for (unsigned n = 0; n < iommu->units; n++)
 		if (iommu->unit[n]->stays_on)
 			return true;
 	if (iommu->options.stay_on != IOMMU_AUTO)
@@ -291,13 +283,12 @@ enum iommu_status iommu_suspend(struct iommu *iommu)
 {
 	enum iommu_status status = IOMMU_OK;
 	struct unit *unit;
-	unsigned n;
 
 	if (!core_life_enter(iommu, INSTANCE_STARTED))
 		return IOMMU_WRONG_STATE;
-	for (n = 0; (unit = next_unit(iommu, IOMMU_UNIT_ON, &n));)
+	for (unsigned n = 0; (unit = next_unit(iommu, IOMMU_UNIT_ON, &n));)
 		status = note(unit, status, unit->ops->suspend(unit));
-	for (n = 0; (unit = next_unit(iommu, IOMMU_UNIT_OFF, &n));)
+	for (unsigned n = 0; (unit = next_unit(iommu, IOMMU_UNIT_OFF, &n));)
 		status = note(unit, status, unit->ops->suspend(unit));
 	return core_life_leave(iommu, INSTANCE_SUSPENDED, status);
 }

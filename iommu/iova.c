@@ -56,10 +56,9 @@ static inline unsigned __find_in_word(uint64_t used, unsigned pages)
 		0x1111111111111111, 0x0101010101010101, 0x0001000100010001,
 		0x0000000100000001, 1};
 	uint64_t free = ~used;
-	unsigned length;
 
 	/* A bit stays if as many as `length` from it on are free. */
-	for (length = 1; length < pages; length *= 2)
+	for (unsigned length = 1; length < pages; length *= 2)
 		free &= free >> length;
 	free &= aligned[class_of(pages)];
 	return free ? (unsigned)__builtin_ctzll(free) : 64;
@@ -94,9 +93,9 @@ static uint32_t __take(struct iova_space *space, unsigned pages, uint64_t mask)
 	uint64_t limit = (mask >> PAGE_SHIFT) + 1;
 	unsigned chunks =
 		(unsigned)core_min(space->chunks, limit >> CHUNK_SHIFT);
-	unsigned n, page;
+	unsigned page;
 
-	for (n = 0; n < chunks; n++) {
+	for (unsigned n = 0; n < chunks; n++) {
 		unsigned number = (space->hint + n) % chunks;
 		struct iova_chunk *chunk = &space->chunk[number];
 
@@ -191,9 +190,9 @@ void core_iova_lose(struct iova_space *space)
 
 unsigned core_iova_live(struct iova_space *space)
 {
-	unsigned live = space->live, n;
+	unsigned live = space->live;
 
-	for (n = 0; n < space->cpus; n++)
+	for (unsigned n = 0; n < space->cpus; n++)
 		live += space->lane[n].live;
 	return live;
 }
@@ -246,9 +245,8 @@ enum iommu_status core_iova_make(
 void core_iova_free_all(struct iova_space *space)
 {
 	struct iommu *iommu = space->iommu;
-	unsigned n;
 
-	for (n = 0; space->chunk && n < CHUNKS; n++)
+	for (unsigned n = 0; space->chunk && n < CHUNKS; n++)
 		core_pages_free(
 			iommu, space->chunk[n].bits, space->chunk[n].phys, 0);
 	core_pages_free(

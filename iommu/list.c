@@ -15,9 +15,8 @@ static unsigned describe(const struct iommu_dma_piece *pieces, unsigned count,
 	uint64_t before = 1; /* end of the piece before */
 	struct iommu_dma_range *next = out;
 	uint64_t at = 0;
-	unsigned n;
 
-	for (n = 0; n < count; n++) {
+	for (unsigned n = 0; n < count; n++) {
 		uint64_t phys = pieces[n].phys.v;
 		size_t size = pieces[n].size;
 
@@ -63,10 +62,9 @@ static bool are_pages(const struct iommu_dma *dma,
 	const struct iommu_dma_piece *pieces, unsigned count)
 {
 	uint64_t phys = 0;
-	unsigned n;
 
 #pragma GCC unroll 4
-	for (n = 0; n < count; n++) {
+	for (unsigned n = 0; n < count; n++) {
 		if (pieces[n].size != PAGE_SIZE)
 			return false;
 		phys |= pieces[n].phys.v;
@@ -152,12 +150,11 @@ enum iommu_status iommu_dma_unmap_list(struct iommu_dma *dma,
 {
 	enum iommu_status status = IOMMU_OK;
 	uint64_t first, last;
-	unsigned n;
 
 	if (!count || !is_request(ranges[0].iova.v, 1, direction))
 		return IOMMU_BAD_ARGUMENT;
 	if (!dma->plain) {
-		for (n = 0; n < count; n++)
+		for (unsigned n = 0; n < count; n++)
 			status = core_worse(status,
 				iommu_dma_unmap(dma, ranges[n].iova,
 					ranges[n].size, direction));

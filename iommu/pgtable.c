@@ -234,11 +234,10 @@ static word64 *split(
 	uint64_t leaf = level == 2 ? value & ~LARGE : value;
 	iommu_phys_t phys;
 	word64 *table = reserve_take(edit->domain, &phys);
-	unsigned n;
 
 	if (!table)
 		return NULL;
-	for (n = 0; n < ENTRIES; n++)
+	for (unsigned n = 0; n < ENTRIES; n++)
 		table[n] = leaf + n * step;
 	write_back(edit->domain, table, ENTRIES);
 	flush_whole(edit, level);

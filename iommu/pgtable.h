@@ -102,10 +102,9 @@ static inline unsigned next_present(
 static inline bool any_present(const word64 *entry, unsigned count)
 {
 	uint64_t used = 0;
-	unsigned n;
 
 #pragma GCC unroll 8
-	for (n = 0; n < count; n++)
+	for (unsigned n = 0; n < count; n++)
 		used |= entry[n];
 	return used & PRESENT;
 }
@@ -114,14 +113,14 @@ static inline bool any_present(const word64 *entry, unsigned count)
 static inline unsigned count_present(const word64 *entry, unsigned count)
 {
 	uint64_t all = PRESENT;
-	unsigned n, present = 0;
+	unsigned present = 0;
 
 #pragma GCC unroll 8
-	for (n = 0; n < count; n++)
+	for (unsigned n = 0; n < count; n++)
 		all &= entry[n];
 	if (all)
 		return count;
-	for (n = 0; n < count; n++)
+	for (unsigned n = 0; n < count; n++)
 		present += !!(entry[n] & PRESENT);
 	return present;
 }
@@ -129,10 +128,8 @@ static inline unsigned count_present(const word64 *entry, unsigned count)
 /** Leaves of pages that lie side by side. */
 static inline void store_leaves(word64 *leaf, uint64_t value, unsigned count)
 {
-	unsigned n;
-
 #pragma GCC unroll 8
-	for (n = 0; n < count; n++, value += PAGE_SIZE)
+	for (unsigned n = 0; n < count; n++, value += PAGE_SIZE)
 		store(&leaf[n], value);
 }
 

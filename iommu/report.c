@@ -8,7 +8,6 @@
 void iommu_report_info(struct iommu *iommu, iommu_sink *sink, void *arg)
 {
 	struct text text;
-	unsigned n;
 
 	text_start(&text, sink, arg);
 	text_add(&text, "driver info:\n");
@@ -17,7 +16,7 @@ void iommu_report_info(struct iommu *iommu, iommu_sink *sink, void *arg)
 		iommu_is_on(iommu) ? "enabled" : "disabled");
 	if (iommu->reason[0])
 		text_add(&text, " reason = %s\n", iommu->reason);
-	for (n = 0; n < iommu->units; n++) {
+	for (unsigned n = 0; n < iommu->units; n++) {
 		text_add(&text, "\n");
 		iommu->unit[n]->ops->info(iommu->unit[n], &text);
 	}
@@ -27,9 +26,9 @@ void iommu_report_info(struct iommu *iommu, iommu_sink *sink, void *arg)
 /* Without a lock: as good as a look a moment earlier or later. */
 static unsigned ids_in_use(const struct did_map *map)
 {
-	unsigned used = 0, n;
+	unsigned used = 0;
 
-	for (n = 0; map->taken && n < (map->count + 63) / 64; n++) {
+	for (unsigned n = 0; map->taken && n < (map->count + 63) / 64; n++) {
 		uint64_t word =
 			__atomic_load_n(&map->taken[n], __ATOMIC_RELAXED);
 
@@ -63,20 +62,19 @@ static void stats_of(const struct unit *unit, struct text *text)
 {
 	struct iommu_stats stats;
 	const uint64_t *value = (const void *)&stats;
-	unsigned n;
 
 	_Static_assert(offsetof(struct iommu_stats, latency) ==
 			sizeof(counter) / sizeof(*counter) * sizeof(*value),
 		"each counter has a name");
 	unit_read_stats(unit, &stats);
 	text_add(text, "iommu@%p\n", (const void *)unit);
-	for (n = 0; n < sizeof(counter) / sizeof(*counter); n++)
+	for (unsigned n = 0; n < sizeof(counter) / sizeof(*counter); n++)
 		text_add(text, " %s: %ju\n", counter[n], (uintmax_t)value[n]);
 	text_add(text, " domain ids: %u of %u\n", ids_in_use(&unit->dids),
 		unit->dids.count);
 	text_add(text, " waits at first look or below 1 us: %ju\n",
 		(uintmax_t)stats.latency[0]);
-	for (n = 1; n < IOMMU_LATENCY_SLOTS; n++)
+	for (unsigned n = 1; n < IOMMU_LATENCY_SLOTS; n++)
 		if (stats.latency[n])
 			text_add(text, " waits below %u us: %ju\n", 1u << n,
 				(uintmax_t)stats.latency[n]);
@@ -85,10 +83,9 @@ static void stats_of(const struct unit *unit, struct text *text)
 void iommu_report_stats(struct iommu *iommu, iommu_sink *sink, void *arg)
 {
 	struct text text;
-	unsigned n;
 
 	text_start(&text, sink, arg);
-	for (n = 0; n < iommu->units; n++)
+	for (unsigned n = 0; n < iommu->units; n++)
 		stats_of(iommu->unit[n], &text);
 	text_add(&text, "pages: %ju, withheld: %ju\n",
 		(uintmax_t)__atomic_load_n(&iommu->pages, __ATOMIC_RELAXED),
@@ -109,10 +106,9 @@ enum iommu_status iommu_unit_stats(
 void iommu_report_queue(struct iommu *iommu, iommu_sink *sink, void *arg)
 {
 	struct text text;
-	unsigned n;
 
 	text_start(&text, sink, arg);
-	for (n = 0; n < iommu->units; n++) {
+	for (unsigned n = 0; n < iommu->units; n++) {
 		struct unit *unit = iommu->unit[n];
 
 		text_add(&text, "iommu@%p\n", (const void *)unit);
@@ -125,10 +121,9 @@ void iommu_report_queue(struct iommu *iommu, iommu_sink *sink, void *arg)
 void iommu_report_interrupts(struct iommu *iommu, iommu_sink *sink, void *arg)
 {
 	struct text text;
-	unsigned n;
 
 	text_start(&text, sink, arg);
-	for (n = 0; n < iommu->units; n++) {
+	for (unsigned n = 0; n < iommu->units; n++) {
 		text_add(&text, "iommu@%p\n", (const void *)iommu->unit[n]);
 		iommu->unit[n]->ops->report_interrupts(iommu->unit[n], &text);
 	}
@@ -139,9 +134,7 @@ void iommu_report_interrupts(struct iommu *iommu, iommu_sink *sink, void *arg)
 
 static void walk_steps(const struct iommu_walk *walk, struct text *text)
 {
-	unsigned n;
-
-	for (n = 0; n < walk->steps; n++) {
+	for (unsigned n = 0; n < walk->steps; n++) {
 		unsigned level = walk->step[n].level;
 
 		if (level == 7)

@@ -95,11 +95,10 @@ void core_park_all(struct iommu *iommu)
 {
 	struct iommu_device_id id;
 	struct device *dev;
-	unsigned n;
 
 	if (!iommu->options.keep_reserved_memory)
 		return;
-	for (n = 0; vtd_reserved_device(iommu, n, &id); n++)
+	for (unsigned n = 0; vtd_reserved_device(iommu, n, &id); n++)
 		if (core_device(iommu, id, &dev) == IOMMU_OK && !dev->domain &&
 			!core_inherits(dev))
 			/* If not, it is logged; the device is blocked. */
@@ -109,9 +108,8 @@ void core_park_all(struct iommu *iommu)
 void core_unpark_all(struct iommu *iommu)
 {
 	struct iommu_device_id id;
-	unsigned n;
 
-	for (n = 0; vtd_reserved_device(iommu, n, &id); n++) {
+	for (unsigned n = 0; vtd_reserved_device(iommu, n, &id); n++) {
 		struct device *dev = core_device_known(iommu, id);
 
 		if (!dev || !dev->parking)

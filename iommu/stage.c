@@ -14,9 +14,9 @@ static unsigned inherited(const struct unit *unit)
 
 unsigned iommu_inherited_count(const struct iommu *iommu)
 {
-	unsigned count = 0, n;
+	unsigned count = 0;
 
-	for (n = 0; n < iommu->units; n++)
+	for (unsigned n = 0; n < iommu->units; n++)
 		count += inherited(iommu->unit[n]);
 	return count;
 }
@@ -38,10 +38,9 @@ static __attribute__((noinline)) enum iommu_status concerns(
 	struct iommu_device_id id = {dev->id.segment, rid};
 	enum iommu_status status;
 	struct device *other;
-	unsigned n;
 
 	*out = true;
-	for (n = 0; n < dev->rids; n++)
+	for (unsigned n = 0; n < dev->rids; n++)
 		if (dev->rid[n] == rid)
 			return IOMMU_OK;
 	status = core_device(dev->unit->iommu, id, &other);
@@ -86,13 +85,12 @@ enum iommu_status core_disinherit(struct device *dev)
 {
 	enum iommu_status status = IOMMU_OK;
 	struct unit *unit = dev->unit;
-	unsigned from;
 	uint16_t rid;
 	bool hit;
 
 	if (!inherited(unit))
 		return IOMMU_OK;
-	for (from = 0; status == IOMMU_OK &&
+	for (unsigned from = 0; status == IOMMU_OK &&
 		unit->ops->next_inherited(unit, from, &rid);
 		from = rid + 1u) {
 		status = concerns(dev, rid, &hit);
@@ -106,9 +104,8 @@ enum iommu_status core_disinherit_gone(
 	struct iommu *iommu, struct iommu_device_id id)
 {
 	enum iommu_status status = IOMMU_OK;
-	unsigned n;
 
-	for (n = 0; n < iommu->units && status == IOMMU_OK; n++) {
+	for (unsigned n = 0; n < iommu->units && status == IOMMU_OK; n++) {
 		struct unit *unit = iommu->unit[n];
 
 		if (unit->segment == id.segment && inherited(unit))
@@ -121,12 +118,11 @@ enum iommu_status core_disinherit_gone(
 static enum iommu_status end_unit(struct unit *unit)
 {
 	enum iommu_status status = IOMMU_OK, one;
-	unsigned from;
 	uint16_t rid;
 
 	if (__atomic_load_n(&unit->haunted, __ATOMIC_ACQUIRE))
 		status = IOMMU_UNCONFIRMED;
-	for (from = 0; unit->ops->next_inherited(unit, from, &rid);
+	for (unsigned from = 0; unit->ops->next_inherited(unit, from, &rid);
 		from = rid + 1u) {
 		one = end_one(unit, rid);
 		if (one != IOMMU_OK && one != IOMMU_DEVICE_BROKEN)
@@ -145,9 +141,8 @@ static bool is_alive(const struct unit *unit)
 static enum iommu_status end_inherited(struct iommu *iommu)
 {
 	enum iommu_status status = IOMMU_OK, one;
-	unsigned n;
 
-	for (n = 0; n < iommu->units; n++) {
+	for (unsigned n = 0; n < iommu->units; n++) {
 		struct unit *unit = iommu->unit[n];
 
 		/* A lost unit may go on as it was. */
@@ -173,7 +168,6 @@ enum iommu_status iommu_hand_over(struct iommu *iommu, enum iommu_hand_over how)
 {
 	bool blocked = how == IOMMU_HAND_OVER_BLOCKED;
 	enum iommu_status status = IOMMU_OK, one;
-	unsigned n;
 
 	if (!core_life_enter(iommu, INSTANCE_STARTED))
 		return IOMMU_WRONG_STATE;
@@ -189,7 +183,7 @@ enum iommu_status iommu_hand_over(struct iommu *iommu, enum iommu_hand_over how)
 		core_unpark_all(iommu);
 		status = end_inherited(iommu);
 	}
-	for (n = 0; n < iommu->units; n++) {
+	for (unsigned n = 0; n < iommu->units; n++) {
 		struct unit *unit = iommu->unit[n];
 
 		if (unit_state(unit) != IOMMU_UNIT_ON)

@@ -21,11 +21,11 @@ static unsigned levels_for(const struct unit *unit, unsigned bits)
 static unsigned common_ground(
 	const struct iommu *iommu, struct pgtable *table, unsigned *out_bits)
 {
-	unsigned phys_bits = 52, bits = 57, count = 0, n;
+	unsigned phys_bits = 52, bits = 57, count = 0;
 	bool snoop = true;
 
 	table->page_sizes = ~0ull;
-	for (n = 0; n < iommu->units; n++) {
+	for (unsigned n = 0; n < iommu->units; n++) {
 		const struct unit *unit = iommu->unit[n];
 
 		if (!unit_translates(unit))
@@ -48,9 +48,9 @@ static unsigned common_ground(
 static void choose_levels(
 	const struct iommu *iommu, struct pgtable *table, unsigned bits)
 {
-	unsigned depths = 0, n;
+	unsigned depths = 0;
 
-	for (n = 0; n < iommu->units; n++)
+	for (unsigned n = 0; n < iommu->units; n++)
 		if (unit_translates(iommu->unit[n]))
 			depths |= 1u << levels_for(iommu->unit[n], bits);
 	table->levels = 31u - (unsigned)__builtin_clz(depths);
@@ -156,7 +156,7 @@ enum iommu_status core_table_make(
 	struct iommu *iommu = domain->iommu;
 	struct pgtable *table = &domain->table;
 	struct edit edit;
-	unsigned level, most;
+	unsigned most;
 	word64 *at;
 
 	if (!common_ground(iommu, table, &most))
@@ -179,7 +179,8 @@ enum iommu_status core_table_make(
 	/* The tables at which units with fewer levels start. */
 	edit_begin(&edit, domain, 0, 0);
 	at = table->root;
-	for (level = table->levels; level > table->lowest_root; level--) {
+	for (unsigned level = table->levels; level > table->lowest_root;
+		level--) {
 		at = core_table_below(&edit, at, 0);
 		if (!at) {
 			core_table_free(domain);
@@ -271,14 +272,13 @@ static bool is_uniform(const struct edit *edit, const word64 *table,
 {
 	uint64_t step = 1ull << shift_of(level);
 	uint64_t first = load(&table[0]);
-	unsigned n;
 
 	/* Absent is all zeros, after which nothing could follow. */
 	if (!is_leaf(first, level) || first & (step * ENTRIES - step))
 		return false;
 	if (!(edit->table->page_sizes & (step * ENTRIES)))
 		return false;
-	for (n = 1; n < ENTRIES; n++)
+	for (unsigned n = 1; n < ENTRIES; n++)
 		if (load(&table[n]) != first + n * step)
 			return false;
 	*out_leaf = first | LARGE;

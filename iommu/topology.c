@@ -98,13 +98,13 @@ static bool has_neighbours(const struct iommu *iommu, struct iommu_device_id id)
 static unsigned find_cap(
 	const struct iommu *iommu, struct iommu_device_id id, unsigned wanted)
 {
-	unsigned at, n;
+	unsigned at;
 
 	if (!(topology_config(iommu, id, CONFIG_STATUS, 2) &
 		    STATUS_CAPABILITIES))
 		return 0;
 	at = topology_config(iommu, id, CONFIG_CAPABILITIES, 1);
-	for (n = 0; n < MAX_CAPS && (at &= 0xfc) >= 0x40; n++) {
+	for (unsigned n = 0; n < MAX_CAPS && (at &= 0xfc) >= 0x40; n++) {
 		uint32_t head = topology_config(iommu, id, at, 2);
 
 		if ((head & 0xff) == wanted)
@@ -117,9 +117,9 @@ static unsigned find_cap(
 static unsigned find_ext_cap(
 	const struct iommu *iommu, struct iommu_device_id id, unsigned wanted)
 {
-	unsigned at = 0x100, n;
+	unsigned at = 0x100;
 
-	for (n = 0; n < MAX_EXT_CAPS && at >= 0x100; n++) {
+	for (unsigned n = 0; n < MAX_EXT_CAPS && at >= 0x100; n++) {
 		uint32_t head = topology_config(iommu, id, at, 4);
 
 		if (!head || head == ~0u)
@@ -152,10 +152,10 @@ static bool search(const struct iommu *iommu, struct iommu_device_id id,
 	unsigned nearest, unsigned farthest, relation *is,
 	struct iommu_device_id *out)
 {
-	unsigned bus = id.requester >> 8, n, devfn;
+	unsigned bus = id.requester >> 8;
 
-	for (n = nearest; n <= farthest && n <= bus; n++)
-		for (devfn = 0; devfn < DEVFNS;) {
+	for (unsigned n = nearest; n <= farthest && n <= bus; n++)
+		for (unsigned devfn = 0; devfn < DEVFNS;) {
 			struct iommu_device_id at = {
 				id.segment, (uint16_t)((bus - n) << 8 | devfn)};
 			bool exists = topology_exists(iommu, at);
@@ -230,9 +230,8 @@ static __attribute__((noinline)) uint16_t find_alias(
 	const struct iommu *iommu, const struct way *way)
 {
 	uint16_t alias = way->rid[0];
-	unsigned n;
 
-	for (n = 1; n <= way->depth; n++) {
+	for (unsigned n = 1; n <= way->depth; n++) {
 		int type = port_type(iommu, on_way(way, n));
 
 		if (type == PCIE_TO_PCI)

@@ -73,9 +73,7 @@ static void tell_range(struct unit *unit, uint16_t did, unsigned changes,
 static void tell_batch(struct unit *unit, uint16_t did,
 	const struct iommu_batch *batch, const char *answer)
 {
-	unsigned n;
-
-	for (n = 0; n < batch->count; n++)
+	for (unsigned n = 0; n < batch->count; n++)
 		tell_range(unit, did, batch->range_changes[n],
 			batch->range[n].first, batch->range[n].last, answer);
 }

@@ -31,11 +31,10 @@ void core_walk_tables(const struct iommu *iommu, iommu_phys_t root,
 	unsigned levels, iommu_iova_t iova, struct iommu_walk *walk)
 {
 	uint64_t table = root.v, rights = PRESENT, value;
-	unsigned level;
 
 	if (iova.v >> shift_of(levels + 1))
 		return;
-	for (level = levels;; level--) {
+	for (unsigned level = levels;; level--) {
 		uint64_t mask = (1ull << shift_of(level)) - 1;
 		uint64_t at = table + index_of(iova.v, level) * sizeof(value);
 

@@ -100,9 +100,8 @@ static bool is_used(const struct unit *unit)
 static bool differs(const struct iommu *iommu, const struct trait *trait)
 {
 	const struct unit *first = NULL;
-	unsigned n;
 
-	for (n = 0; n < iommu->units; n++) {
+	for (unsigned n = 0; n < iommu->units; n++) {
 		const struct unit *unit = iommu->unit[n];
 
 		if (!is_used(unit))
@@ -119,12 +118,10 @@ static bool differs(const struct iommu *iommu, const struct trait *trait)
 
 static void audit(const struct iommu *iommu, remark *say, void *arg)
 {
-	unsigned n;
-
-	for (n = 0; n < iommu->units; n++)
+	for (unsigned n = 0; n < iommu->units; n++)
 		if (is_used(iommu->unit[n]))
 			check_unit(iommu->unit[n], say, arg);
-	for (n = 0; n < sizeof(traits) / sizeof(*traits); n++)
+	for (unsigned n = 0; n < sizeof(traits) / sizeof(*traits); n++)
 		if (differs(iommu, &traits[n]))
 			say(arg, NULL, traits[n].what);
 }

@@ -234,9 +234,9 @@ enum iommu_status vtd_wait(struct unit *neutral, struct ticket ticket)
 static __attribute__((noinline)) void leave_mute_devices_out(
 	const struct vtd_unit *unit, struct vtd_plan *plan)
 {
-	unsigned n, kept = 0;
+	unsigned kept = 0;
 
-	for (n = 0; n < plan->count; n++) {
+	for (unsigned n = 0; n < plan->count; n++) {
 		const struct vtd_command *command = &plan->command[n];
 
 		if (command->op == VTD_OP_DEVICE_TLB &&
@@ -258,9 +258,8 @@ static __attribute__((noinline)) bool blame_one_by_one(
 {
 	struct ticket ticket;
 	bool found = false;
-	unsigned n;
 
-	for (n = 0; n < plan->count; n++) {
+	for (unsigned n = 0; n < plan->count; n++) {
 		const struct vtd_command *command = &plan->command[n];
 
 		if (command->op != VTD_OP_DEVICE_TLB ||

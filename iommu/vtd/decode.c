@@ -108,13 +108,12 @@ static void print_scope(const struct dmar_scope *scope, struct text *text)
 {
 	bool known = scope->type >= DMAR_SCOPE_ENDPOINT &&
 		scope->type <= DMAR_SCOPE_ACPI;
-	unsigned n;
 
 	text_add(text, "  %s", known ? scope_name[scope->type] : "unknown");
 	if (scope->type >= DMAR_SCOPE_IOAPIC)
 		text_add(text, " %u", scope->id);
 	text_add(text, " at %02x", scope->bus);
-	for (n = 0; n < scope->hops; n++)
+	for (unsigned n = 0; n < scope->hops; n++)
 		text_add(text, ":%02x.%u", scope->path[2 * n],
 			scope->path[2 * n + 1]);
 	text_add(text, "\n");
@@ -122,9 +121,7 @@ static void print_scope(const struct dmar_scope *scope, struct text *text)
 
 static void print_name(const struct dmar_record *record, struct text *text)
 {
-	size_t n;
-
-	for (n = 0; n < record->name_size && record->name[n]; n++)
+	for (size_t n = 0; n < record->name_size && record->name[n]; n++)
 		text_add(text, "%c",
 			record->name[n] > ' ' && record->name[n] < 127
 				? record->name[n]
@@ -181,7 +178,7 @@ enum iommu_status iommu_decode_dmar(
 	struct dmar_record record;
 	struct dmar_table table;
 	struct dmar_scope scope;
-	size_t at = 0, inner;
+	size_t at = 0;
 	struct text text;
 	const char *why = dmar_open(&table, bytes, size);
 
@@ -198,7 +195,8 @@ enum iommu_status iommu_decode_dmar(
 					      : "");
 	while (dmar_next(&table, &at, &record)) {
 		print_record(&record, &text);
-		for (inner = 0; dmar_scope_next(&record, &inner, &scope);)
+		for (size_t inner = 0;
+			dmar_scope_next(&record, &inner, &scope);)
 			print_scope(&scope, &text);
 	}
 	dmar_check(&table, print_warning, &text);

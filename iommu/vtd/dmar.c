@@ -202,12 +202,12 @@ static void check_record(const struct dmar_table *table,
 void dmar_check(const struct dmar_table *table, dmar_warn *warn, void *arg)
 {
 	struct dmar_record record;
-	size_t at = 0, end = DMAR_HEADER, n;
+	size_t at = 0, end = DMAR_HEADER;
 	uint8_t sum = 0;
 
 	if (get32(table->bytes + 4) > table->size)
 		warn(arg, 4, "the table is longer than what is readable");
-	for (n = 0; n < table->size; n++)
+	for (size_t n = 0; n < table->size; n++)
 		sum = (uint8_t)(sum + table->bytes[n]);
 	if (sum)
 		warn(arg, 9, "the checksum is wrong");

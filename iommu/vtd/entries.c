@@ -74,9 +74,8 @@ static iommu_phys_t context_phys(const struct vtd_unit *unit, unsigned bus)
 void vtd_tables_free(struct vtd_unit *unit)
 {
 	struct iommu *iommu = unit->unit.iommu;
-	unsigned bus;
 
-	for (bus = 0; unit->root && bus < BUSES; bus++) {
+	for (unsigned bus = 0; unit->root && bus < BUSES; bus++) {
 		core_pages_free(
 			iommu, unit->context[bus], context_phys(unit, bus), 0);
 		unit->context[bus] = NULL;

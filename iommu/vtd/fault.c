@@ -23,9 +23,7 @@ void vtd_fault_stop(struct vtd_unit *unit)
 
 static void forget_old_faults(struct vtd_unit *unit)
 {
-	unsigned n;
-
-	for (n = 0; n < VTD_CAP_NFR(unit->unit.cap); n++)
+	for (unsigned n = 0; n < VTD_CAP_NFR(unit->unit.cap); n++)
 		vtd_write32(unit, VTD_CAP_FRO(unit->unit.cap) + 16 * n + 12,
 			VTD_FRCD_F >> 32);
 	vtd_write32(unit, VTD_FSTS,

@@ -112,9 +112,7 @@ static inline bool add_pages(struct vtd_plan *plan, uint16_t did, uint64_t page,
 static bool large_page_escapes(
 	const struct vtd_traits *traits, uint64_t first, uint64_t last)
 {
-	unsigned bits;
-
-	for (bits = 9; bits <= 18; bits += 9) {
+	for (unsigned bits = 9; bits <= 18; bits += 9) {
 		uint64_t size = 1ull << bits;
 		uint64_t start = (first + size - 1) & ~(size - 1);
 
@@ -175,12 +173,10 @@ static inline bool plan_range(const struct vtd_traits *traits, uint16_t did,
 void vtd_plan_tables(const struct vtd_traits *traits, uint16_t did,
 	const struct iommu_batch *batch, struct vtd_plan *plan)
 {
-	unsigned n;
-
 	plan->count = 0;
 	if (batch->changes == IOMMU_MADE_PRESENT)
 		(void)absence_is_cached(traits, plan);
-	for (n = 0; n < batch->count; n++) {
+	for (unsigned n = 0; n < batch->count; n++) {
 		if (!must_forget(traits, batch->range_changes[n]) ||
 			plan_range(traits, did, batch, n, plan))
 			continue;
@@ -195,11 +191,11 @@ void vtd_plan_device_tlb(
 {
 	uint64_t first = ~0ull, last = 0;
 	struct vtd_command *command;
-	unsigned mask, n;
+	unsigned mask;
 
 	if (batch && !(batch->changes & ~(unsigned)IOMMU_MADE_PRESENT))
 		return;
-	for (n = 0; batch && n < batch->count; n++) {
+	for (unsigned n = 0; batch && n < batch->count; n++) {
 		first = core_min(first, batch->range[n].first >> PAGE_SHIFT);
 		last = core_max(last, batch->range[n].last >> PAGE_SHIFT);
 	}

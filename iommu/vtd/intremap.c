@@ -28,9 +28,8 @@ static bool ioapics_are_named(struct iommu *iommu)
 {
 	struct unit *unit;
 	uint16_t source;
-	unsigned id;
 
-	for (id = 0; id < 256; id++)
+	for (unsigned id = 0; id < 256; id++)
 		if (iommu->options.ioapics[id / 64] >> id % 64 & 1 &&
 			!vtd_irq_source(iommu, false, id, &unit, &source)) {
 			core_log(iommu, IOMMU_LOG_WARNING,
@@ -118,9 +117,8 @@ enum iommu_status vtd_irt_on(struct vtd_unit *unit)
 static bool is_free(const struct vtd_irt *irt, unsigned first, unsigned count)
 {
 	struct vtd_entry entry;
-	unsigned n;
 
-	for (n = first; n < first + count; n++) {
+	for (unsigned n = first; n < first + count; n++) {
 		entry = vtd_look(&irt->entry[n]);
 		if (entry.low | entry.high)
 			return false;
@@ -134,7 +132,7 @@ enum iommu_status vtd_irq_alloc(struct unit *neutral, uint16_t source,
 	struct vtd_unit *unit = vtd_of(neutral);
 	struct vtd_irt *irt = &unit->irt;
 	unsigned long state;
-	unsigned first = 0, n;
+	unsigned first = 0;
 	bool found;
 
 	if (!neutral->remapping)
@@ -143,7 +141,7 @@ enum iommu_status vtd_irq_alloc(struct unit *neutral, uint16_t source,
 	while (first + count <= irt->count && !is_free(irt, first, count))
 		first += count;
 	found = first + count <= irt->count;
-	for (n = 0; found && n < count; n++)
+	for (unsigned n = 0; found && n < count; n++)
 		__atomic_store_n(&irt->entry[first + n].high,
 			VTD_IRTE_SVT_SID | source, __ATOMIC_RELAXED);
 	core_unlock(neutral->iommu, &unit->table_lock, state);
@@ -157,12 +155,12 @@ enum iommu_status vtd_irq_alloc(struct unit *neutral, uint16_t source,
 static bool is_block(const struct vtd_unit *unit, const struct iommu_irq *irq)
 {
 	const struct vtd_irt *irt = &unit->irt;
-	unsigned n;
 
 	if (!irt->entry || !irq->count ||
 		(unsigned)irq->first + irq->count > irt->count)
 		return false;
-	for (n = irq->first; n < (unsigned)irq->first + irq->count; n++)
+	for (unsigned n = irq->first; n < (unsigned)irq->first + irq->count;
+		n++)
 		if (irt->entry[n].high != (VTD_IRTE_SVT_SID | irq->source))
 			return false;
 	return true;
@@ -190,9 +188,8 @@ static enum iommu_status change(struct vtd_unit *unit, unsigned first,
 	struct iommu *iommu = unit->unit.iommu;
 	unsigned long state = core_lock(iommu, &unit->table_lock);
 	struct vtd_plan plan;
-	unsigned n;
 
-	for (n = 0; n < count; n++) {
+	for (unsigned n = 0; n < count; n++) {
 		present |= entry[n].low & VTD_IRTE_P;
 		vtd_entry_replace_low(unit, &entry[n], low);
 	}
@@ -223,7 +220,6 @@ enum iommu_status vtd_irq_free(
 	struct vtd_unit *unit = vtd_of(neutral);
 	enum iommu_status status;
 	unsigned long state;
-	unsigned n;
 
 	if (!is_block(unit, irq))
 		return IOMMU_BAD_ARGUMENT;
@@ -232,7 +228,7 @@ enum iommu_status vtd_irq_free(
 	if (status != IOMMU_OK)
 		return status;
 	state = core_lock(neutral->iommu, &unit->table_lock);
-	for (n = 0; n < irq->count; n++)
+	for (unsigned n = 0; n < irq->count; n++)
 		vtd_entry_erase(&unit->irt.entry[irq->first + n]);
 	core_unlock(neutral->iommu, &unit->table_lock, state);
 	return IOMMU_OK;
@@ -242,9 +238,8 @@ void vtd_irt_report(struct unit *neutral, struct text *text)
 {
 	struct vtd_unit *unit = vtd_of(neutral);
 	const struct vtd_irt *irt = &unit->irt;
-	unsigned n;
 
-	for (n = 0; irt->entry && n < irt->count; n++) {
+	for (unsigned n = 0; irt->entry && n < irt->count; n++) {
 		struct vtd_entry entry = vtd_look(&irt->entry[n]);
 		unsigned source = (uint16_t)entry.high;
 		uint64_t low = entry.low;

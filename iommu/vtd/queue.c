@@ -355,9 +355,9 @@ enum iommu_status vtd_queue_off(struct vtd_unit *unit)
 {
 	enum iommu_status status = IOMMU_UNCONFIRMED;
 	struct ticket ticket;
-	unsigned n;
 
-	for (n = 0; n <= VTD_REPEATS && status == IOMMU_UNCONFIRMED; n++) {
+	for (unsigned n = 0; n <= VTD_REPEATS && status == IOMMU_UNCONFIRMED;
+		n++) {
 		bool last = put_last(unit, &ticket);
 
 		status = vtd_wait(&unit->unit, ticket);
@@ -394,7 +394,6 @@ void vtd_queue_report(struct unit *neutral, struct text *text)
 	struct vtd_queue *queue = &unit->queue;
 	uint64_t tail = __atomic_load_n(&queue->tail, __ATOMIC_ACQUIRE);
 	struct vtd_entry bad;
-	uint64_t at;
 
 	if (!neutral->queued) {
 		text_add(text, " queue: off, registers are used\n");
@@ -408,7 +407,7 @@ void vtd_queue_report(struct unit *neutral, struct text *text)
 		text_add(text, " last refused: %016jx %016jx, code %u\n",
 			(uintmax_t)bad.high, (uintmax_t)bad.low,
 			queue->bad_code);
-	for (at = vtd_done_position(queue, tail); at < tail; at++) {
+	for (uint64_t at = vtd_done_position(queue, tail); at < tail; at++) {
 		struct vtd_entry d =
 			vtd_queue_look(unit, &queue->ring[vtd_slot_of(at)]);
 		const char *name = type_name[VTD_DESC_TYPE(d.low)];

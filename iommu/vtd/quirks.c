@@ -189,9 +189,9 @@ bool vtd_quirk(const struct iommu *iommu, uint32_t bit)
  */
 static unsigned find(struct iommu *iommu, const uint32_t *device)
 {
-	unsigned found = 0, n;
+	unsigned found = 0;
 
-	for (n = 0; n < QUIRKS; n++) {
+	for (unsigned n = 0; n < QUIRKS; n++) {
 		const struct quirk *quirk = &quirks[n];
 
 		if (iommu->options.quirks_off & quirk->bit ||
@@ -219,10 +219,9 @@ void vtd_quirks_find(struct iommu *iommu)
 void iommu_report_quirks(struct iommu *iommu, iommu_sink *sink, void *arg)
 {
 	struct text text;
-	unsigned n;
 
 	text_start(&text, sink, arg);
-	for (n = 0; n < QUIRKS; n++) {
+	for (unsigned n = 0; n < QUIRKS; n++) {
 		const char *state = "not found";
 
 		if (iommu->options.quirks_off & quirks[n].bit)

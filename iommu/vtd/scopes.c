@@ -50,10 +50,10 @@ static uint16_t hop_id(unsigned bus, const uint8_t *hop)
 bool vtd_resolve(const struct iommu *iommu, const struct dmar_record *record,
 	const struct dmar_scope *scope, struct iommu_device_id *out)
 {
-	unsigned bus = scope->bus, n;
+	unsigned bus = scope->bus;
 
 	out->segment = record->segment;
-	for (n = 0;; n++) {
+	for (unsigned n = 0;; n++) {
 		out->requester = hop_id(bus, &scope->path[2 * n]);
 		if (n + 1 == scope->hops)
 			return true;
@@ -139,11 +139,12 @@ void vtd_table_check(const struct iommu *iommu, dmar_warn *warn, void *arg)
 	const struct dmar_table *table = &iommu->dmar->table;
 	struct dmar_record record;
 	struct dmar_scope scope;
-	size_t at = 0, inner;
+	size_t at = 0;
 
 	dmar_check(table, warn, arg);
 	while (dmar_next(table, &at, &record))
-		for (inner = 0; dmar_scope_next(&record, &inner, &scope);) {
+		for (size_t inner = 0;
+			dmar_scope_next(&record, &inner, &scope);) {
 			const char *flaw = scope_flaw(iommu, &record, &scope);
 
 			if (flaw)
@@ -156,9 +157,7 @@ void vtd_table_check(const struct iommu *iommu, dmar_warn *warn, void *arg)
 
 struct unit *vtd_unit_at(const struct iommu *iommu, uint64_t base)
 {
-	unsigned n;
-
-	for (n = 0; n < iommu->units; n++)
+	for (unsigned n = 0; n < iommu->units; n++)
 		if (iommu->unit[n]->base.v == base)
 			return iommu->unit[n];
 	return NULL;

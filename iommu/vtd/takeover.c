@@ -67,9 +67,8 @@ static enum iommu_status each_found(
 {
 	const struct vtd_entry *bus_entry = vtd_found_page(unit, root);
 	enum iommu_status status = IOMMU_OK;
-	unsigned rid;
 
-	for (rid = 0; bus_entry && rid < BUSES * DEVFNS; rid++) {
+	for (unsigned rid = 0; bus_entry && rid < BUSES * DEVFNS; rid++) {
 		const struct vtd_entry *of_bus = &bus_entry[rid >> 8], *table;
 		struct vtd_entry entry;
 
@@ -112,9 +111,8 @@ static enum iommu_status move_ids(struct vtd_unit *unit, uint16_t moved[2])
 	struct iommu *iommu = unit->unit.iommu;
 	unsigned long state = core_lock(iommu, &iommu->lock);
 	bool found = true;
-	unsigned n;
 
-	for (n = 0; n <= IDENTITY_DID && found; n++) {
+	for (unsigned n = 0; n <= IDENTITY_DID && found; n++) {
 		if (!(unit->inherited_ids[0] & VTD_BIT(n)))
 			continue;
 		unit->inherited_ids[0] &= ~VTD_BIT(n);
@@ -214,9 +212,8 @@ static enum iommu_status end_interrupts(struct vtd_unit *unit)
 	struct vtd_plan plan;
 	unsigned long state;
 	bool any = false;
-	unsigned n;
 
-	for (n = 0; irt->entry && n < irt->count; n++)
+	for (unsigned n = 0; irt->entry && n < irt->count; n++)
 		if (irt->entry[n].low & IRTE_INHERITED) {
 			vtd_entry_replace_low(
 				unit, &irt->entry[n], IRTE_INHERITED);
@@ -230,7 +227,7 @@ static enum iommu_status end_interrupts(struct vtd_unit *unit)
 	if (status != IOMMU_OK)
 		return status;
 	state = core_lock(iommu, &unit->table_lock);
-	for (n = 0; n < irt->count; n++)
+	for (unsigned n = 0; n < irt->count; n++)
 		if (irt->entry[n].low == IRTE_INHERITED)
 			vtd_entry_erase(&irt->entry[n]);
 	core_unlock(iommu, &unit->table_lock, state);
@@ -289,9 +286,8 @@ bool vtd_next_inherited(
 	const struct unit *neutral, unsigned from, uint16_t *out_rid)
 {
 	const struct vtd_unit *unit = vtd_of(neutral);
-	unsigned rid;
 
-	for (rid = from; rid < BUSES * DEVFNS; rid++) {
+	for (unsigned rid = from; rid < BUSES * DEVFNS; rid++) {
 		const struct vtd_entry *slot =
 			vtd_context_slot(unit, (uint16_t)rid);
 
@@ -336,11 +332,10 @@ enum iommu_status vtd_end_inheritance(struct unit *neutral)
 	struct vtd_unit *unit = vtd_of(neutral);
 	struct iommu *iommu = neutral->iommu;
 	unsigned long state;
-	unsigned n;
 
 	if (unit->inherited_ids) {
 		state = core_lock(iommu, &iommu->lock);
-		for (n = 0; n < (neutral->dids.count + 63) / 64; n++) {
+		for (unsigned n = 0; n < (neutral->dids.count + 63) / 64; n++) {
 			neutral->dids.taken[n] &= ~unit->inherited_ids[n];
 			unit->inherited_ids[n] = 0;
 		}

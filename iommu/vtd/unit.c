@@ -209,13 +209,13 @@ static __attribute__((noinline)) enum iommu_status plan_tlbs(
 {
 	enum iommu_status status = IOMMU_OK;
 	uint16_t rid[VTD_PLAN_MAX];
-	unsigned skip = 0, count, room, n;
+	unsigned skip = 0, count, room;
 
 	while (status == IOMMU_OK) {
 		room = VTD_PLAN_MAX - plan->count;
 		count = core_tlb_rids(
 			batch->domain, &unit->unit, again, skip, rid, room);
-		for (n = 0; n < count; n++)
+		for (unsigned n = 0; n < count; n++)
 			vtd_plan_device_tlb(rid[n], batch, plan);
 		if (count < room)
 			break;
