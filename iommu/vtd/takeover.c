@@ -58,50 +58,33 @@ static bool is_sound(const struct vtd_unit *unit, const struct vtd_entry *e)
 		!((e->low & ~0xfffull) >> u->phys_bits);
 }
 
-typedef enum iommu_status visit_found(struct vtd_unit *unit, unsigned rid,
-	const struct vtd_entry *entry, void *arg);
-
-/** Visits the entries found that can be used. */
-static enum iommu_status each_found(
-	struct vtd_unit *unit, uint64_t root, visit_found *visit, void *arg)
+/** Finds the next entry that can be used, from *rid on. */
+static bool find_entry(const struct vtd_unit *unit, uint64_t root,
+	unsigned *rid, struct vtd_entry *out)
 {
-	const struct vtd_entry *bus_entry = vtd_found_page(unit, root);
-	enum iommu_status status = IOMMU_OK;
+	const struct vtd_entry *bus_entry = vtd_found_page(unit, root), *table;
 
-	for (unsigned rid = 0; bus_entry && rid < BUSES * DEVFNS; rid++) {
-		const struct vtd_entry *of_bus = &bus_entry[rid >> 8], *table;
-		struct vtd_entry entry;
+	for (; bus_entry && *rid < BUSES * DEVFNS; ++*rid) {
+		uint64_t of_bus = bus_entry[*rid >> 8].low;
 
-		table = of_bus->low & VTD_ROOT_P
-			? vtd_found_page(unit, of_bus->low & VTD_ADDRESS_MASK)
+		table = of_bus & VTD_ROOT_P
+			? vtd_found_page(unit, of_bus & VTD_ADDRESS_MASK)
 			: NULL;
 		if (!table) {
-			rid |= 0xff;
+			*rid |= 0xff;
 			continue;
 		}
-		entry = table[rid & 0xff];
-		if (entry.low & VTD_CTX_P && is_sound(unit, &entry))
-			status = visit(unit, rid, &entry, arg);
-		if (status != IOMMU_OK)
-			break;
+		*out = table[*rid & 0xff];
+		if (out->low & VTD_CTX_P && is_sound(unit, out))
+			return true;
 	}
-	return status;
+	return false;
 }
 
 static void reserve_id(struct vtd_unit *unit, uint16_t did)
 {
 	unit->unit.dids.taken[did / 64] |= VTD_BIT(did % 64);
 	unit->inherited_ids[did / 64] |= VTD_BIT(did % 64);
-}
-
-/** For each found, while nobody else uses the maps of ids. */
-static enum iommu_status note_id(struct vtd_unit *unit, unsigned rid,
-	const struct vtd_entry *entry, void *arg)
-{
-	(void)rid;
-	(void)arg;
-	reserve_id(unit, VTD_CTX_DID_OF(entry->high));
-	return IOMMU_OK;
 }
 
 /** Takes others for the ids that this library uses itself, 0, never, and 1:
@@ -125,20 +108,17 @@ static enum iommu_status move_ids(struct vtd_unit *unit, uint16_t moved[2])
 }
 
 static enum iommu_status copy_entry(struct vtd_unit *unit, unsigned rid,
-	const struct vtd_entry *entry, void *arg)
+	struct vtd_entry entry, const uint16_t moved[2])
 {
 	enum iommu_status status = vtd_need_context(unit, rid >> 8, NULL);
-	uint16_t did = VTD_CTX_DID_OF(entry->high);
-	const uint16_t *moved = arg;
+	uint16_t did = VTD_CTX_DID_OF(entry.high);
 
 	if (status != IOMMU_OK)
 		return status;
 	if (did <= IDENTITY_DID)
 		did = moved[did];
-	vtd_entry_publish(unit, vtd_context_slot(unit, (uint16_t)rid),
-		(struct vtd_entry){.low = entry->low,
-			.high = VTD_CTX_AW_OF(entry->high) | VTD_CTX_DID(did) |
-				INHERITED});
+	entry.high = VTD_CTX_AW_OF(entry.high) | VTD_CTX_DID(did) | INHERITED;
+	vtd_entry_publish(unit, vtd_context_slot(unit, (uint16_t)rid), entry);
 	unit->unit.inherited++;
 	return IOMMU_OK;
 }
@@ -148,6 +128,7 @@ static enum iommu_status copy_tables(struct vtd_unit *unit, uint64_t root)
 	struct iommu *iommu = unit->unit.iommu;
 	uint16_t moved[IDENTITY_DID + 1];
 	enum iommu_status status;
+	struct vtd_entry entry;
 
 	if (!unit->inherited_ids)
 		unit->inherited_ids = core_pages(iommu, unit->unit.dids.order,
@@ -155,11 +136,14 @@ static enum iommu_status copy_tables(struct vtd_unit *unit, uint64_t root)
 	if (!unit->inherited_ids)
 		return IOMMU_NO_MEMORY;
 	unit->unit.inherited = 0;
-	status = each_found(unit, root, note_id, NULL);
-	if (status == IOMMU_OK)
-		status = move_ids(unit, moved);
-	if (status == IOMMU_OK)
-		status = each_found(unit, root, copy_entry, moved);
+	/* Nobody else uses the maps of ids yet. */
+	for (unsigned rid = 0; find_entry(unit, root, &rid, &entry); rid++)
+		reserve_id(unit, VTD_CTX_DID_OF(entry.high));
+	status = move_ids(unit, moved);
+	for (unsigned rid = 0;
+		status == IOMMU_OK && find_entry(unit, root, &rid, &entry);
+		rid++)
+		status = copy_entry(unit, rid, entry, moved);
 	core_log(iommu, IOMMU_LOG_INFO,
 		"unit at 0x%jx: %u entries of an earlier owner are kept",
 		(uintmax_t)unit->unit.base.v, unit->unit.inherited);
@@ -179,26 +163,25 @@ unsigned vtd_irt_found(const struct vtd_unit *unit)
 static bool copy_interrupts(struct vtd_unit *unit)
 {
 	uint64_t found = vtd_read64(unit, VTD_IRTA);
-	unsigned count = 2u << (found & 0xf), n;
+	uint64_t table = found & ~0xfffull;
 	struct vtd_irt *irt = &unit->irt;
 
 	/* EIME must not change while remapping is on (11.4.31). */
 	if (!irt->entry || !!(found & VTD_IRTA_EIME) != irt->x2apic)
 		return false;
-	if ((found & ~0xfffull) == irt->phys.v)
+	if (table == irt->phys.v)
 		return true;
-	for (n = 0; n < count && n < irt->count; n++) {
-		const struct vtd_entry *page = vtd_found_page(unit,
-			(found & ~0xfffull) + (uint64_t)n / 256 * PAGE_SIZE);
+	for (unsigned n = 0; n < 2u << (found & 0xf) && n < irt->count; n++) {
+		const struct vtd_entry *page = vtd_found_page(
+			unit, table + (uint64_t)n / 256 * PAGE_SIZE);
+		struct vtd_entry entry;
 
 		if (!page)
 			return false;
-		if (!(page[n % 256].low & VTD_IRTE_P))
-			continue;
-		vtd_entry_publish(unit, &irt->entry[n],
-			(struct vtd_entry){
-				.low = page[n % 256].low | IRTE_INHERITED,
-				.high = page[n % 256].high});
+		entry = page[n % 256];
+		entry.low |= IRTE_INHERITED;
+		if (entry.low & VTD_IRTE_P)
+			vtd_entry_publish(unit, &irt->entry[n], entry);
 	}
 	return true;
 }
@@ -206,17 +189,15 @@ static bool copy_interrupts(struct vtd_unit *unit)
 /** Forgets the interrupt entries that were kept. */
 static enum iommu_status end_interrupts(struct vtd_unit *unit)
 {
-	struct iommu *iommu = unit->unit.iommu;
-	struct vtd_irt *irt = &unit->irt;
+	struct vtd_entry *entry = unit->irt.entry;
 	enum iommu_status status;
 	struct vtd_plan plan;
 	unsigned long state;
 	bool any = false;
 
-	for (unsigned n = 0; irt->entry && n < irt->count; n++)
-		if (irt->entry[n].low & IRTE_INHERITED) {
-			vtd_entry_replace_low(
-				unit, &irt->entry[n], IRTE_INHERITED);
+	for (unsigned n = 0; entry && n < unit->irt.count; n++)
+		if (entry[n].low & IRTE_INHERITED) {
+			vtd_entry_replace_low(unit, &entry[n], IRTE_INHERITED);
 			any = true;
 		}
 	if (!any)
@@ -226,11 +207,11 @@ static enum iommu_status end_interrupts(struct vtd_unit *unit)
 	status = vtd_run(unit, &plan);
 	if (status != IOMMU_OK)
 		return status;
-	state = core_lock(iommu, &unit->table_lock);
-	for (unsigned n = 0; n < irt->count; n++)
-		if (irt->entry[n].low == IRTE_INHERITED)
-			vtd_entry_erase(&irt->entry[n]);
-	core_unlock(iommu, &unit->table_lock, state);
+	state = core_lock(unit->unit.iommu, &unit->table_lock);
+	for (unsigned n = 0; n < unit->irt.count; n++)
+		if (entry[n].low == IRTE_INHERITED)
+			vtd_entry_erase(&entry[n]);
+	core_unlock(unit->unit.iommu, &unit->table_lock, state);
 	return IOMMU_OK;
 }
 
@@ -306,18 +287,13 @@ enum iommu_status vtd_disinherit(struct unit *neutral, uint16_t rid,
 {
 	struct vtd_unit *unit = vtd_of(neutral);
 	struct vtd_entry *slot = vtd_context_slot(unit, rid);
-	struct iommu *iommu = neutral->iommu;
-	unsigned long state;
-	bool mine;
+	unsigned long state = core_lock(neutral->iommu, &unit->table_lock);
+	bool mine = is_inherited(slot);
 
-	*out_ats = false;
-	state = core_lock(iommu, &unit->table_lock);
-	mine = is_inherited(slot);
-	if (mine) {
-		*out_ats = VTD_CTX_TT_OF(slot->low) == VTD_TT_TABLES_ATS;
+	*out_ats = mine && VTD_CTX_TT_OF(slot->low) == VTD_TT_TABLES_ATS;
+	if (mine)
 		vtd_entry_retire(unit, slot);
-	}
-	core_unlock(iommu, &unit->table_lock, state);
+	core_unlock(neutral->iommu, &unit->table_lock, state);
 	if (!mine)
 		return IOMMU_OK;
 	__atomic_fetch_sub(&neutral->inherited, 1, __ATOMIC_RELEASE);
@@ -331,16 +307,14 @@ enum iommu_status vtd_end_inheritance(struct unit *neutral)
 {
 	struct vtd_unit *unit = vtd_of(neutral);
 	struct iommu *iommu = neutral->iommu;
-	unsigned long state;
+	unsigned long state = core_lock(iommu, &iommu->lock);
+	word64 *ids = unit->inherited_ids;
 
-	if (unit->inherited_ids) {
-		state = core_lock(iommu, &iommu->lock);
-		for (unsigned n = 0; n < (neutral->dids.count + 63) / 64; n++) {
-			neutral->dids.taken[n] &= ~unit->inherited_ids[n];
-			unit->inherited_ids[n] = 0;
-		}
-		core_unlock(iommu, &iommu->lock, state);
+	for (unsigned n = 0; ids && n < (neutral->dids.count + 63) / 64; n++) {
+		neutral->dids.taken[n] &= ~ids[n];
+		ids[n] = 0;
 	}
+	core_unlock(iommu, &iommu->lock, state);
 	return end_interrupts(unit);
 }
 
@@ -353,8 +327,7 @@ static enum iommu_status abort_dma(struct vtd_unit *unit)
 
 	vtd_write64(unit, VTD_RTADDR, VTD_RTADDR_MODE(VTD_TTM_ABORT));
 	status = vtd_gcmd(unit, VTD_SRTP, true);
-	if (status == IOMMU_OK)
-		unit->needs_no_memory = true;
+	unit->needs_no_memory = status == IOMMU_OK;
 	return status;
 }
 
