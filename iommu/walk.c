@@ -17,13 +17,13 @@ static bool read_entry(const struct iommu *iommu, uint64_t at, uint64_t *out)
 	return page;
 }
 
-static void note(
-	struct iommu_walk *walk, unsigned level, uint64_t at, uint64_t value)
+void core_walk_note(struct iommu_walk *walk, unsigned level, uint64_t at,
+	uint64_t low, uint64_t high)
 {
 	walk->step[walk->steps].level = level;
 	walk->step[walk->steps].at = iommu_phys(at);
-	walk->step[walk->steps].low = value;
-	walk->step[walk->steps].high = 0;
+	walk->step[walk->steps].low = low;
+	walk->step[walk->steps].high = high;
 	walk->steps++;
 }
 
@@ -40,7 +40,7 @@ void core_walk_tables(const struct iommu *iommu, iommu_phys_t root,
 
 		if (!read_entry(iommu, at, &value))
 			return;
-		note(walk, level, at, value);
+		core_walk_note(walk, level, at, value, 0);
 		rights &= value;
 		if (!(value & PRESENT))
 			return;

@@ -86,13 +86,12 @@ void vtd_tables_free(struct vtd_unit *unit)
 
 enum iommu_status vtd_root_point(struct vtd_unit *unit)
 {
-	enum iommu_status status;
+	enum iommu_status status = IOMMU_OK;
 
-	if (unit->traits.write_buffer) {
+	if (unit->traits.write_buffer)
 		status = vtd_gcmd(unit, VTD_WBF, true);
-		if (status != IOMMU_OK)
-			return status;
-	}
+	if (status != IOMMU_OK)
+		return status;
 	vtd_write64(unit, VTD_RTADDR, unit->root_phys.v);
 	return vtd_gcmd(unit, VTD_SRTP, true);
 }
@@ -164,29 +163,27 @@ static unsigned deepest(const struct unit *unit)
 static struct vtd_entry compose(
 	const struct unit *unit, const struct entry *entry)
 {
-	struct vtd_entry value = {
-		.low = VTD_CTX_P, .high = VTD_CTX_DID(entry->did)};
+	unsigned type = entry->ats ? VTD_TT_TABLES_ATS : VTD_TT_TABLES;
+	unsigned levels = entry->levels;
 
 	if (entry->kind == IOMMU_DOMAIN_IDENTITY) {
 		/* 9.3: AW must be the largest supported for pass-through. */
-		value.low |= VTD_CTX_TT(VTD_TT_PASS);
-		value.high |= deepest(unit) - 2;
-		return value;
+		type = VTD_TT_PASS;
+		levels = deepest(unit);
 	}
-	value.low |= entry->root.v |
-		VTD_CTX_TT(entry->ats ? VTD_TT_TABLES_ATS : VTD_TT_TABLES);
-	value.high |= entry->levels - 2;
-	return value;
+	return (struct vtd_entry){
+		.low = VTD_CTX_P | VTD_CTX_TT(type) | entry->root.v,
+		.high = VTD_CTX_DID(entry->did) | (levels - 2)};
 }
 
 enum iommu_status vtd_attach(struct unit *neutral, const struct entry *entry)
 {
 	struct vtd_unit *unit = vtd_of(neutral);
-	enum iommu_status status;
 	struct vtd_entry *slot;
 	struct vtd_plan plan;
+	enum iommu_status status =
+		vtd_need_context(unit, entry->rid >> 8, &plan);
 
-	status = vtd_need_context(unit, entry->rid >> 8, &plan);
 	if (status != IOMMU_OK)
 		return status;
 	slot = vtd_context_slot(unit, entry->rid);
@@ -232,32 +229,22 @@ enum iommu_status vtd_redirect(
 	return status;
 }
 
-/** Runs a plan, then has a device's own TLB forget everything, unless it is
- *  NULL or does not answer. */
-static enum iommu_status run_with_tlb(
-	struct vtd_unit *unit, const struct device *dev, struct vtd_plan *plan)
-{
-	enum iommu_status status;
-
-	if (!dev || __atomic_load_n(&dev->mute, __ATOMIC_ACQUIRE))
-		return vtd_run(unit, plan);
-	vtd_plan_device_tlb(dev->id.requester, NULL, plan);
-	status = vtd_run(unit, plan);
-	if (status != IOMMU_OK || !dev->tlb_twice)
-		return status;
-	plan->count = 0;
-	vtd_plan_device_tlb(dev->id.requester, NULL, plan);
-	return vtd_run(unit, plan);
-}
-
 enum iommu_status vtd_entry_forget(struct vtd_unit *unit, uint16_t rid,
 	uint16_t did, const struct device *dev)
 {
+	bool asked = dev && !__atomic_load_n(&dev->mute, __ATOMIC_ACQUIRE);
 	enum iommu_status status;
 	struct vtd_plan plan;
 
 	vtd_plan_context_removed(&unit->traits, rid, did, &plan);
-	status = run_with_tlb(unit, dev, &plan);
+	if (asked)
+		vtd_plan_device_tlb(dev->id.requester, NULL, &plan);
+	status = vtd_run(unit, &plan);
+	if (status == IOMMU_OK && asked && dev->tlb_twice) {
+		plan.count = 0;
+		vtd_plan_device_tlb(dev->id.requester, NULL, &plan);
+		status = vtd_run(unit, &plan);
+	}
 	if (status == IOMMU_OK)
 		vtd_entry_erase(vtd_context_slot(unit, rid));
 	return status;
@@ -279,38 +266,25 @@ enum iommu_status vtd_detach(struct unit *neutral, const struct entry *entry,
 enum iommu_status vtd_hush(struct unit *neutral, uint16_t rid)
 {
 	struct vtd_unit *unit = vtd_of(neutral);
-	struct iommu *iommu = neutral->iommu;
 	struct vtd_entry *slot;
-	enum iommu_status status;
 	unsigned long state;
 	struct vtd_plan plan;
+	enum iommu_status status = vtd_need_context(unit, rid >> 8, &plan);
 	bool absent;
 
-	status = vtd_need_context(unit, rid >> 8, &plan);
 	if (status != IOMMU_OK)
 		return status;
 	slot = vtd_context_slot(unit, rid);
-	state = core_lock(iommu, &unit->table_lock);
+	state = core_lock(neutral->iommu, &unit->table_lock);
 	absent = !(slot->low & VTD_CTX_P);
 	/* 9.3: evaluated in absent entries, too. */
 	if (absent)
 		vtd_entry_replace_low(unit, slot, VTD_CTX_FPD);
-	core_unlock(iommu, &unit->table_lock, state);
+	core_unlock(neutral->iommu, &unit->table_lock, state);
 	if (!absent)
 		return IOMMU_OK;
 	vtd_plan_context_made(&unit->traits, rid, IDENTITY_DID, &plan);
 	return vtd_run(unit, &plan);
-}
-
-static void note_step(struct iommu_walk *walk, unsigned level, uint64_t at,
-	const struct vtd_entry *entry)
-{
-	unsigned n = walk->steps++;
-
-	walk->step[n].level = level;
-	walk->step[n].at = iommu_phys(at);
-	walk->step[n].low = entry->low;
-	walk->step[n].high = entry->high;
 }
 
 struct vtd_entry vtd_look(const struct vtd_entry *entry)
@@ -334,13 +308,15 @@ bool vtd_inspect(const struct unit *neutral, uint16_t rid, struct entry *out,
 	if (!unit->root)
 		return false;
 	of_bus = vtd_look(&unit->root[bus]);
-	note_step(walk, 7, unit->root_phys.v + bus * 16, &of_bus);
+	core_walk_note(
+		walk, 7, unit->root_phys.v + bus * 16, of_bus.low, of_bus.high);
 	slot = vtd_context_slot(unit, rid);
 	if (!slot)
 		return false;
 	entry = vtd_look(slot);
-	note_step(walk, 6, (of_bus.low & VTD_ADDRESS_MASK) + (rid & 0xff) * 16u,
-		&entry);
+	core_walk_note(walk, 6,
+		(of_bus.low & VTD_ADDRESS_MASK) + (rid & 0xff) * 16u, entry.low,
+		entry.high);
 	if (!(entry.low & VTD_CTX_P))
 		return false;
 	*out = (struct entry){.rid = rid,
