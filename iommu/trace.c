@@ -6,14 +6,15 @@
  */
 #include "backend.h"
 
-/** Who, where, what and the answer. */
-static void tell_device(struct unit *unit, uint16_t rid, const char *what,
-	uint16_t did, enum iommu_status status)
+/** Who, where, what and the answer, which is given back. */
+static enum iommu_status tell_device(struct unit *unit, uint16_t rid,
+	const char *what, uint16_t did, enum iommu_status status)
 {
 	core_log(unit->iommu, IOMMU_LOG_DEBUG,
 		"unit %u: %04x:%02x:%02x.%u %s, domain id %u: %s", unit->index,
 		unit->segment, RID_WORDS(rid), what, did,
 		iommu_status_text(status));
+	return status;
 }
 
 static enum iommu_status attach(struct unit *unit, const struct entry *entry)
@@ -24,37 +25,29 @@ static enum iommu_status attach(struct unit *unit, const struct entry *entry)
 		[IOMMU_DOMAIN_MAPPED] = "attach to mapped memory",
 		[IOMMU_DOMAIN_SHARED] = "attach to shared tables",
 	};
-	enum iommu_status status = unit->untraced->attach(unit, entry);
 
-	tell_device(unit, entry->rid, what[entry->kind], entry->did, status);
-	return status;
+	return tell_device(unit, entry->rid, what[entry->kind], entry->did,
+		unit->untraced->attach(unit, entry));
 }
 
 static enum iommu_status redirect(
 	struct unit *unit, const struct entry *entry, uint16_t old_did)
 {
-	enum iommu_status status =
-		unit->untraced->redirect(unit, entry, old_did);
-
-	tell_device(unit, entry->rid, "redirect", entry->did, status);
-	return status;
+	return tell_device(unit, entry->rid, "redirect", entry->did,
+		unit->untraced->redirect(unit, entry, old_did));
 }
 
 static enum iommu_status detach(
 	struct unit *unit, const struct entry *entry, const struct device *dev)
 {
-	enum iommu_status status = unit->untraced->detach(unit, entry, dev);
-
-	tell_device(unit, entry->rid, "detach", entry->did, status);
-	return status;
+	return tell_device(unit, entry->rid, "detach", entry->did,
+		unit->untraced->detach(unit, entry, dev));
 }
 
 static enum iommu_status hush(struct unit *unit, uint16_t rid)
 {
-	enum iommu_status status = unit->untraced->hush(unit, rid);
-
-	tell_device(unit, rid, "record no more faults", 0, status);
-	return status;
+	return tell_device(unit, rid, "record no more faults", 0,
+		unit->untraced->hush(unit, rid));
 }
 
 static void tell_range(struct unit *unit, uint16_t did, unsigned changes,

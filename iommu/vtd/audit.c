@@ -51,9 +51,9 @@ static void check_places(const struct unit *unit, remark *say, void *arg)
 
 static void check_unit(const struct unit *unit, remark *say, void *arg)
 {
-	unsigned pages = VTD_CAP_SSLPS(unit->cap), n;
+	unsigned pages = VTD_CAP_SSLPS(unit->cap);
 
-	for (n = 0; n < sizeof(needs) / sizeof(*needs); n++)
+	for (unsigned n = 0; n < sizeof(needs) / sizeof(*needs); n++)
 		if (unit->ecap >> needs[n].bit & 1 &&
 			!(unit->ecap >> needs[n].other & 1))
 			say(arg, unit, needs[n].what);
@@ -91,11 +91,6 @@ static const struct trait traits[] = {
 	{true, VTD_BIT(7), "snoop control"},
 };
 
-static bool is_used(const struct unit *unit)
-{
-	return unit_translates(unit);
-}
-
 /** Whether any unit in use differs from the first. */
 static bool differs(const struct iommu *iommu, const struct trait *trait)
 {
@@ -104,7 +99,7 @@ static bool differs(const struct iommu *iommu, const struct trait *trait)
 	for (unsigned n = 0; n < iommu->units; n++) {
 		const struct unit *unit = iommu->unit[n];
 
-		if (!is_used(unit))
+		if (!unit_translates(unit))
 			continue;
 		if (!first)
 			first = unit;
@@ -119,7 +114,7 @@ static bool differs(const struct iommu *iommu, const struct trait *trait)
 static void audit(const struct iommu *iommu, remark *say, void *arg)
 {
 	for (unsigned n = 0; n < iommu->units; n++)
-		if (is_used(iommu->unit[n]))
+		if (unit_translates(iommu->unit[n]))
 			check_unit(iommu->unit[n], say, arg);
 	for (unsigned n = 0; n < sizeof(traits) / sizeof(*traits); n++)
 		if (differs(iommu, &traits[n]))

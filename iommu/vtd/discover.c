@@ -114,6 +114,11 @@ static void read_capabilities(struct vtd_unit *unit)
 	unsigned sagaw = VTD_CAP_SAGAW(u->cap);
 	unsigned widest;
 
+	read_traits(unit);
+	u->queued = VTD_ECAP_QI(u->ecap) &&
+		!(u->iommu->options.interface == IOMMU_INTERFACE_REGISTERS &&
+			VTD_VER_MAJOR(u->version) < 6);
+	u->device_tlb = VTD_ECAP_DT(u->ecap) && u->queued;
 	u->phys_bits = u->iommu->dmar->table.width;
 	/* SAGAW bit n stands for n + 2 levels; bits 0 and 4 are reserved. */
 	u->levels = (sagaw & 0xe) << 2;
@@ -131,15 +136,6 @@ static void read_capabilities(struct vtd_unit *unit)
 		u->duties |= IOMMU_DUTY_WRITE_BACK;
 	if (unit->traits.caching_mode || unit->traits.write_buffer)
 		u->duties |= IOMMU_DUTY_FLUSH_PRESENT;
-}
-
-/** Chooses the interface for invalidations. */
-static void choose_interface(struct unit *u)
-{
-	u->queued = VTD_ECAP_QI(u->ecap) &&
-		!(u->iommu->options.interface == IOMMU_INTERFACE_REGISTERS &&
-			VTD_VER_MAJOR(u->version) < 6);
-	u->device_tlb = VTD_ECAP_DT(u->ecap) && u->queued;
 }
 
 /** Whether a unit translates for functions only that have this value in
@@ -237,11 +233,8 @@ static enum iommu_status make_unit(
 	u->segment = record->segment;
 	u->base = iommu_phys(record->base);
 	u->state = IOMMU_UNIT_OFF;
-	if (open_registers(unit)) {
-		read_traits(unit);
+	if (open_registers(unit))
 		read_capabilities(unit);
-		choose_interface(u);
-	}
 	u->reason = unusable(unit, record);
 	if (u->reason) {
 		u->state = IOMMU_UNIT_REFUSED;
