@@ -6,18 +6,17 @@
  */
 #include "unit.h"
 
-/** Starts a command, whose busy bit is the highest, and awaits its end. *out:
+/** Starts a command, whose busy bit is the highest, and awaits its end. *value:
  *  what the register says then. */
-static bool carry_out(
-	struct vtd_unit *unit, uint32_t offset, uint64_t value, uint64_t *out)
+static bool carry_out(struct vtd_unit *unit, uint32_t offset, uint64_t *value)
 {
 	const uint64_t busy = VTD_CCMD_ICC; /* VTD_IOTLB_IVT, too */
 
-	vtd_write64(unit, offset, value | busy);
+	vtd_write64(unit, offset, *value | busy);
 	if (!vtd_poll32(unit, offset + 4, (uint32_t)(busy >> 32), 0))
 		return false;
-	*out = vtd_read64(unit, offset);
-	return !(*out & busy);
+	*value = vtd_read64(unit, offset);
+	return !(*value & busy);
 }
 
 /** Returns the granularity carried out, 0: refused, -1: no end. */
@@ -27,9 +26,8 @@ static int context_command(struct vtd_unit *unit, unsigned granularity,
 	uint64_t value = VTD_CCMD_CIRG(granularity) | VTD_CCMD_SID(c->sid) |
 		VTD_CCMD_DID(c->did);
 
-	return carry_out(unit, VTD_CCMD, value, &value)
-		? (int)VTD_CCMD_CAIG(value)
-		: -1;
+	return carry_out(unit, VTD_CCMD, &value) ? (int)VTD_CCMD_CAIG(value)
+						 : -1;
 }
 
 static int iotlb_command(struct vtd_unit *unit, unsigned granularity,
@@ -47,34 +45,28 @@ static int iotlb_command(struct vtd_unit *unit, unsigned granularity,
 		value |= VTD_IOTLB_DR;
 	if (unit->traits.drain_writes)
 		value |= VTD_IOTLB_DW;
-	return carry_out(unit, offset, value, &value)
-		? (int)VTD_IOTLB_IAIG(value)
-		: -1;
+	return carry_out(unit, offset, &value) ? (int)VTD_IOTLB_IAIG(value)
+					       : -1;
 }
 
 /** What is refused is asked for again on a larger scale, up to everything,
- *  which no unit may refuse. */
+ *  which no unit may refuse. Device TLBs and interrupt entries cannot be
+ *  flushed this way; neither is switched on without the queue. */
 static __attribute__((noinline)) int run_one(
 	struct vtd_unit *unit, const struct vtd_command *c)
 {
-	const struct iommu *iommu = unit->unit.iommu;
 	unsigned type = VTD_DESC_TYPE(vtd_descriptor[c->op]);
 	unsigned granularity = VTD_DESC_G_OF(vtd_descriptor[c->op]);
-	unsigned long state;
+	unsigned long state = core_lock(unit->unit.iommu, &unit->reg_lock);
 	int done = 0;
 
-	/* Device TLBs and interrupt entries cannot be flushed this way;
-	 * neither is switched on without the queue. */
-	if (type != VTD_DESC_CONTEXT && type != VTD_DESC_IOTLB)
-		return 0;
-	state = core_lock(iommu, &unit->reg_lock);
 	vtd_count(&unit->unit.stats, c->op);
 	unit_count_locked(&unit->unit.stats.waits, 1);
 	for (; granularity && !done; granularity--)
 		done = type == VTD_DESC_CONTEXT
 			? context_command(unit, granularity, c)
 			: iotlb_command(unit, granularity, c);
-	core_unlock(iommu, &unit->reg_lock, state);
+	core_unlock(unit->unit.iommu, &unit->reg_lock, state);
 	return done;
 }
 
@@ -88,10 +80,9 @@ enum iommu_status vtd_registers_run(struct vtd_unit *unit,
 
 		if (done > 0)
 			continue;
-		vtd_lost(unit,
+		return vtd_lost(unit,
 			done ? "an invalidation command does not end"
 			     : "an invalidation command is refused");
-		return IOMMU_UNIT_LOST;
 	}
 	return IOMMU_OK;
 }

@@ -135,8 +135,8 @@ enum iommu_status vtd_gcmd(struct vtd_unit *unit, uint64_t bit, bool set);
 /** The unit does not answer: out of use from now on, for a reason that is
  *  constant. False: it was before. */
 bool vtd_mark_lost(struct vtd_unit *unit, const char *why);
-/** The same, and tells. */
-void vtd_lost(struct vtd_unit *unit, const char *why);
+/** The same, and tells. Returns IOMMU_UNIT_LOST. */
+enum iommu_status vtd_lost(struct vtd_unit *unit, const char *why);
 void vtd_tell_lost(struct vtd_unit *unit);
 
 /* ---- registers.c ---- */

@@ -74,10 +74,11 @@ void vtd_tell_lost(struct vtd_unit *unit)
 		(uintmax_t)unit->unit.base.v, unit_reason(&unit->unit));
 }
 
-void vtd_lost(struct vtd_unit *unit, const char *why)
+enum iommu_status vtd_lost(struct vtd_unit *unit, const char *why)
 {
 	if (vtd_mark_lost(unit, why))
 		vtd_tell_lost(unit);
+	return IOMMU_UNIT_LOST;
 }
 
 /** Bits of GSTS that only a command of ours changes. */
@@ -87,8 +88,7 @@ void vtd_lost(struct vtd_unit *unit, const char *why)
 static __attribute__((noinline)) const char *command(
 	struct vtd_unit *unit, uint64_t bit, bool set)
 {
-	struct iommu *iommu = unit->unit.iommu;
-	unsigned long state = core_lock(iommu, &unit->reg_lock);
+	unsigned long state = core_lock(unit->unit.iommu, &unit->reg_lock);
 	/* One-shot bits read back as set; written back they would start
 	 * again. Exactly one bit changes per write. */
 	uint32_t value = vtd_read32(unit, VTD_GSTS) & VTD_GSTS_KEEP;
@@ -100,7 +100,7 @@ static __attribute__((noinline)) const char *command(
 	vtd_write32(unit, VTD_GCMD, value);
 	done = vtd_poll32(unit, VTD_GSTS, (uint32_t)bit, wanted);
 	steady = !((vtd_read32(unit, VTD_GSTS) ^ value) & STEADY);
-	core_unlock(iommu, &unit->reg_lock, state);
+	core_unlock(unit->unit.iommu, &unit->reg_lock, state);
 	if (!done)
 		return "a global command does not end";
 	return steady ? NULL : "a global command changed more than was asked";
@@ -110,8 +110,5 @@ enum iommu_status vtd_gcmd(struct vtd_unit *unit, uint64_t bit, bool set)
 {
 	const char *why = command(unit, bit, set);
 
-	if (!why)
-		return IOMMU_OK;
-	vtd_lost(unit, why);
-	return IOMMU_UNIT_LOST;
+	return why ? vtd_lost(unit, why) : IOMMU_OK;
 }
