@@ -8,29 +8,16 @@
 /** Protected memory regions only end when translation protects (11.4.16). */
 static enum iommu_status open_protected_memory(struct vtd_unit *unit)
 {
-	uint32_t value;
+	uint64_t cap = unit->unit.cap;
+	bool exists = VTD_CAP_PLMR(cap) || VTD_CAP_PHMR(cap);
+	uint32_t value = exists ? vtd_read32(unit, VTD_PMEN) : 0;
 
-	if (!VTD_CAP_PLMR(unit->unit.cap) && !VTD_CAP_PHMR(unit->unit.cap))
-		return IOMMU_OK;
-	value = vtd_read32(unit, VTD_PMEN);
 	if (!(value & VTD_PMEN_EPM))
 		return IOMMU_OK;
 	vtd_write32(unit, VTD_PMEN, value & ~(uint32_t)VTD_PMEN_EPM);
-	if (vtd_poll32(unit, VTD_PMEN, VTD_PMEN_PRS, 0))
-		return IOMMU_OK;
-	vtd_lost(unit, "protected memory does not open");
-	return IOMMU_UNIT_LOST;
-}
-
-static enum iommu_status make_memory(struct vtd_unit *unit)
-{
-	enum iommu_status status = vtd_tables_make(unit);
-
-	if (status == IOMMU_OK && unit->unit.queued)
-		status = vtd_queue_make(unit);
-	if (status == IOMMU_OK && vtd_irt_wanted(unit))
-		status = vtd_irt_make(unit);
-	return status;
+	return vtd_poll32(unit, VTD_PMEN, VTD_PMEN_PRS, 0)
+		? IOMMU_OK
+		: vtd_lost(unit, "protected memory does not open");
 }
 
 /** Everything up to translation itself. */
@@ -64,9 +51,7 @@ static enum iommu_status translation_on(struct vtd_unit *unit)
 {
 	enum iommu_status status = vtd_gcmd(unit, VTD_TE, true);
 
-	if (status == IOMMU_OK)
-		status = open_protected_memory(unit);
-	return status;
+	return status == IOMMU_OK ? open_protected_memory(unit) : status;
 }
 
 static void set_state(struct vtd_unit *unit, enum iommu_unit_state state)
@@ -83,8 +68,12 @@ static void set_state(struct vtd_unit *unit, enum iommu_unit_state state)
 static enum iommu_status prepare(struct unit *neutral)
 {
 	struct vtd_unit *unit = vtd_of(neutral);
-	enum iommu_status status = make_memory(unit);
+	enum iommu_status status = vtd_tables_make(unit);
 
+	if (status == IOMMU_OK && neutral->queued)
+		status = vtd_queue_make(unit);
+	if (status == IOMMU_OK && vtd_irt_wanted(unit))
+		status = vtd_irt_make(unit);
 	if (status == IOMMU_OK)
 		status = set_up(unit, true);
 	if (status != IOMMU_OK && status != IOMMU_NO_MEMORY)
@@ -291,11 +280,11 @@ static enum iommu_status check_format(const struct unit *neutral,
 		*why = "bits 12 to 20 of large pages are reserved";
 	else if (format->table_bits & VTD_SS_PS)
 		*why = "bit 7 means a large page";
-	else if (format->phys_bits > neutral->phys_bits) {
+	else if (format->phys_bits <= neutral->phys_bits)
+		return IOMMU_OK;
+	else {
 		*why = "addresses are wider than the unit's";
 		return IOMMU_WIDTH;
-	} else {
-		return IOMMU_OK;
 	}
 	return IOMMU_FORMAT;
 }
