@@ -28,12 +28,6 @@ enum {
 
 /* ---- errors ---- */
 
-/** Notes what is to be told. Q held: with what is said about it. */
-static void note(struct vtd_queue *queue, uint32_t seen)
-{
-	__atomic_fetch_or(&queue->seen, seen, __ATOMIC_RELEASE);
-}
-
 /** Notes that what lies before a position may not be carried out. Q held. */
 static void __lose(struct vtd_queue *queue, uint64_t end)
 {
@@ -78,7 +72,6 @@ static uint16_t __repair(struct vtd_unit *unit, uint32_t status)
 {
 	struct vtd_queue *queue = &unit->queue;
 	uint64_t record = vtd_read64(unit, VTD_IQERCD);
-	uint16_t silent = 0;
 
 	if (status & VTD_FSTS_IQE)
 		__repair_queue_error(unit, record);
@@ -87,12 +80,10 @@ static uint16_t __repair(struct vtd_unit *unit, uint32_t status)
 		vtd_write32(unit, VTD_FSTS, VTD_FSTS_ICE);
 	}
 	if (status & VTD_FSTS_ITE) {
-		silent = VTD_IQERCD_ITESID(record);
-		queue->silent = silent;
+		queue->silent = VTD_IQERCD_ITESID(record);
 		__repair_device_timeout(unit);
 	}
-	note(queue, status & VTD_FSTS_QUEUE);
-	return silent;
+	return status & VTD_FSTS_ITE ? queue->silent : 0;
 }
 
 static void mute(struct vtd_unit *unit, uint16_t sid)
@@ -110,9 +101,8 @@ static __attribute__((noinline)) void look_for_errors(
 	struct vtd_unit *unit, bool late)
 {
 	struct vtd_queue *queue = &unit->queue;
-	struct iommu *iommu = unit->unit.iommu;
-	unsigned long state = core_lock(iommu, &queue->lock);
-	uint32_t status = vtd_read32(unit, VTD_FSTS);
+	unsigned long state = core_lock(unit->unit.iommu, &queue->lock);
+	uint32_t status = vtd_read32(unit, VTD_FSTS), seen = 0;
 	uint16_t silent = 0;
 
 	if (late)
@@ -121,13 +111,16 @@ static __attribute__((noinline)) void look_for_errors(
 		if (vtd_mark_lost(unit,
 			    late ? "the invalidation queue stands still"
 				 : "the registers read as all ones"))
-			note(queue, SEEN_LOST);
+			seen = SEEN_LOST;
 	} else if (status & VTD_FSTS_QUEUE) {
 		silent = __repair(unit, status);
+		seen = status & VTD_FSTS_QUEUE;
 	}
+	/* What tell() says about it is in place. */
+	__atomic_fetch_or(&queue->seen, seen, __ATOMIC_RELEASE);
 	if (queue->rung != queue->tail)
 		__vtd_ring_doorbell(unit);
-	core_unlock(iommu, &queue->lock, state);
+	core_unlock(unit->unit.iommu, &queue->lock, state);
 	if (silent)
 		mute(unit, silent);
 }
@@ -154,7 +147,6 @@ static void tell_of_refusal(struct vtd_unit *unit)
 static __attribute__((noinline)) void tell(struct vtd_unit *unit)
 {
 	struct vtd_queue *queue = &unit->queue;
-	struct iommu *iommu = unit->unit.iommu;
 	uint32_t seen;
 
 	if (!__atomic_load_n(&queue->seen, __ATOMIC_RELAXED))
@@ -165,11 +157,11 @@ static __attribute__((noinline)) void tell(struct vtd_unit *unit)
 	if (seen & VTD_FSTS_IQE)
 		tell_of_refusal(unit);
 	if (seen & VTD_FSTS_ICE)
-		core_log(iommu, IOMMU_LOG_WARNING,
+		core_log(unit->unit.iommu, IOMMU_LOG_WARNING,
 			"unit at 0x%jx: unexpected completion from device %04x",
 			(uintmax_t)unit->unit.base.v, queue->unasked);
 	if (seen & VTD_FSTS_ITE && queue->silent)
-		tell_of_silence(iommu, queue->silent);
+		tell_of_silence(unit->unit.iommu, queue->silent);
 }
 
 /* ---- waiting ---- */
@@ -179,10 +171,8 @@ static __attribute__((noinline)) void note_latency(
 {
 	unsigned slot = 0;
 
-	while (waited_ns >= 1000 && slot + 1 < IOMMU_LATENCY_SLOTS) {
-		waited_ns /= 2;
+	while (waited_ns >> slot >= 1000 && slot + 1 < IOMMU_LATENCY_SLOTS)
 		slot++;
-	}
 	unit_count(&stats->latency[slot], 1);
 }
 
@@ -237,14 +227,12 @@ static __attribute__((noinline)) void leave_mute_devices_out(
 	unsigned kept = 0;
 
 	for (unsigned n = 0; n < plan->count; n++) {
-		const struct vtd_command *command = &plan->command[n];
+		struct vtd_command command = plan->command[n];
+		struct iommu_device_id id = {unit->unit.segment, command.sid};
 
-		if (command->op == VTD_OP_DEVICE_TLB &&
-			core_device_is_mute(unit->unit.iommu,
-				(struct iommu_device_id){
-					unit->unit.segment, command->sid}))
-			continue;
-		plan->command[kept++] = *command;
+		if (command.op != VTD_OP_DEVICE_TLB ||
+			!core_device_is_mute(unit->unit.iommu, id))
+			plan->command[kept++] = command;
 	}
 	plan->count = kept;
 }
@@ -278,16 +266,11 @@ static __attribute__((noinline)) enum iommu_status insist(
 	struct vtd_unit *unit, struct vtd_plan *plan, struct ticket ticket)
 {
 	enum iommu_status status = slow_wait(unit, ticket);
-	bool blamed = false;
-	unsigned n = 0;
 
-	while (status == IOMMU_UNCONFIRMED) {
-		if (n++ == VTD_REPEATS) {
-			if (blamed || !blame_one_by_one(unit, plan))
-				break;
-			blamed = true;
-			n = 1;
-		}
+	for (unsigned n = 0; status == IOMMU_UNCONFIRMED; n++) {
+		if (n == 2 * VTD_REPEATS ||
+			(n == VTD_REPEATS && !blame_one_by_one(unit, plan)))
+			break;
 		leave_mute_devices_out(unit, plan);
 		status = vtd_submit(unit, plan->command, plan->count, &ticket);
 		if (status != IOMMU_OK || !ticket.end)
