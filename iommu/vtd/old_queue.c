@@ -71,9 +71,7 @@ static void end_with_wait(struct vtd_unit *unit, bool unsure)
 		~(width - 1);
 	struct vtd_entry *last = slot_at(unit, (head + size - width) % size);
 	struct vtd_entry *next = slot_at(unit, head % size);
-	struct vtd_entry wait[2] = {{.high = unit->queue.done_phys.v,
-		.low = VTD_DESC_WAIT | VTD_DESC_WAIT_SW | VTD_DESC_WAIT_FN |
-			1ull << 32}};
+	struct vtd_entry wait[2] = {vtd_wait_descriptor(&unit->queue, 1)};
 	struct vtd_entry kept[2];
 	bool arrived;
 
@@ -104,8 +102,7 @@ enum iommu_status vtd_queue_quiesce(struct vtd_unit *unit)
 	if (vtd_read32(unit, VTD_FSTS) & (VTD_FSTS_IQE | VTD_FSTS_ITE)) {
 		unsure = true;
 		vtd_write64(unit, VTD_IQT, vtd_read64(unit, VTD_IQH));
-		vtd_write32(unit, VTD_FSTS,
-			VTD_FSTS_IQE | VTD_FSTS_ITE | VTD_FSTS_ICE);
+		vtd_write32(unit, VTD_FSTS, VTD_FSTS_QUEUE);
 	}
 	(void)ends(unit, is_busy); /* or what there is stays */
 	end_with_wait(unit, unsure);

@@ -21,27 +21,17 @@ const uint8_t vtd_descriptor[] = {
 	[VTD_OP_INTERRUPT_INDEX] = VTD_DESC_IEC | VTD_DESC_IEC_INDEX,
 };
 
-static inline uint64_t drains(const struct vtd_traits *traits)
-{
-	return (traits->drain_writes ? VTD_DESC_IOTLB_DW : 0) |
-		(traits->drain_reads ? VTD_DESC_IOTLB_DR : 0);
-}
+static const struct vtd_command global_flush = {.op = VTD_OP_IOTLB_GLOBAL};
 
 /** The address half of a device-TLB descriptor: below the address, as many ones
  *  as the range has bits more than a page, and a zero (6.5.2.5). */
 static __attribute__((noinline)) uint64_t device_tlb_range(
 	const struct vtd_command *command)
 {
-	uint64_t address = command->address;
+	uint64_t ones = (VTD_BIT(command->mask) - 1) >> 1 << PAGE_SHIFT;
 
-	if (!command->mask)
-		return address;
-	if (command->mask == VTD_MASK_ALL)
-		address = ~VTD_BIT(63) & ~0xfffull;
-	else
-		address |= VTD_BIT(PAGE_SHIFT + command->mask - 1) -
-			VTD_BIT(PAGE_SHIFT);
-	return address | VTD_DESC_DEVICE_TLB_S;
+	return command->address | ones |
+		(command->mask ? VTD_DESC_DEVICE_TLB_S : 0);
 }
 
 static inline struct vtd_entry encode(
@@ -53,7 +43,8 @@ static inline struct vtd_entry encode(
 
 	switch (VTD_DESC_TYPE(d.low)) {
 	case VTD_DESC_IOTLB:
-		d.low |= drains(traits);
+		d.low |= (traits->drain_writes ? VTD_DESC_IOTLB_DW : 0) |
+			(traits->drain_reads ? VTD_DESC_IOTLB_DR : 0);
 		d.high = command->address | command->mask |
 			(command->leaf_only ? VTD_DESC_IOTLB_IH : 0);
 		break;
@@ -71,7 +62,7 @@ static inline struct vtd_entry encode(
 	return d;
 }
 
-static struct vtd_entry wait_descriptor(
+struct vtd_entry vtd_wait_descriptor(
 	const struct vtd_queue *queue, uint64_t position)
 {
 	return (struct vtd_entry){.low = VTD_DESC_WAIT | VTD_DESC_WAIT_SW |
@@ -105,7 +96,7 @@ static inline struct ticket __put_wait(struct vtd_unit *unit, uint64_t at)
 	struct vtd_queue *queue = &unit->queue;
 	struct ticket ticket = {.first = queue->tail, .end = at + 1};
 
-	queue->ring[vtd_slot_of(at)] = wait_descriptor(queue, at + 1);
+	queue->ring[vtd_slot_of(at)] = vtd_wait_descriptor(queue, at + 1);
 	unit_count_locked(
 		&unit->unit.stats.descriptors, ticket.end - ticket.first);
 	unit_count_locked(&unit->unit.stats.waits, 1);
@@ -260,12 +251,9 @@ struct vtd_entry __vtd_queue_mend(struct vtd_unit *unit, uint64_t position)
 	struct vtd_entry *slot = &queue->ring[vtd_slot_of(position)];
 	struct vtd_entry bad = *slot;
 
-	if (VTD_DESC_TYPE(bad.low) == VTD_DESC_WAIT)
-		*slot = wait_descriptor(queue, position + 1);
-	else
-		*slot = (struct vtd_entry){
-			.low = vtd_descriptor[VTD_OP_IOTLB_GLOBAL] |
-				drains(&unit->traits)};
+	*slot = VTD_DESC_TYPE(bad.low) == VTD_DESC_WAIT
+		? vtd_wait_descriptor(queue, position + 1)
+		: encode(&unit->traits, &global_flush);
 	return bad;
 }
 
@@ -273,15 +261,15 @@ struct vtd_entry __vtd_queue_mend(struct vtd_unit *unit, uint64_t position)
 
 enum iommu_status vtd_queue_make(struct vtd_unit *unit)
 {
+	const struct vtd_command pages = {.op = VTD_OP_IOTLB_PAGES};
 	struct vtd_queue *queue = &unit->queue;
-	struct iommu *iommu = unit->unit.iommu;
 
 	if (queue->ring)
 		return IOMMU_OK;
-	queue->ring = core_pages(iommu, VTD_QUEUE_ORDER, &queue->phys);
-	queue->done = core_pages(iommu, 0, &queue->done_phys);
-	queue->page_flush =
-		vtd_descriptor[VTD_OP_IOTLB_PAGES] | drains(&unit->traits);
+	queue->ring =
+		core_pages(unit->unit.iommu, VTD_QUEUE_ORDER, &queue->phys);
+	queue->done = core_pages(unit->unit.iommu, 0, &queue->done_phys);
+	queue->page_flush = encode(&unit->traits, &pages).low;
 	if (queue->ring && queue->done)
 		return IOMMU_OK;
 	vtd_queue_free(unit);
@@ -302,9 +290,8 @@ void vtd_queue_free(struct vtd_unit *unit)
 
 enum iommu_status vtd_queue_end_with_wait(struct vtd_unit *unit)
 {
-	struct vtd_plan plan = {.count = 1};
+	struct vtd_plan plan = {.count = 1, .command = {global_flush}};
 
-	plan.command[0] = (struct vtd_command){.op = VTD_OP_IOTLB_GLOBAL};
 	return vtd_run(unit, &plan);
 }
 
@@ -339,9 +326,8 @@ enum iommu_status vtd_queue_on(struct vtd_unit *unit)
  *  *out is done. */
 static bool put_last(struct vtd_unit *unit, struct ticket *out)
 {
-	struct vtd_command flush = {.op = VTD_OP_IOTLB_GLOBAL};
 	unsigned long state = queue_enter(unit);
-	bool fits = __put(unit, &flush, 1, out);
+	bool fits = __put(unit, &global_flush, 1, out);
 
 	if (fits)
 		unit->queue.slots = 0;
@@ -380,11 +366,10 @@ static const char *const type_name[16] = {
 struct vtd_entry vtd_queue_look(
 	struct vtd_unit *unit, const struct vtd_entry *descriptor)
 {
-	const struct iommu *iommu = unit->unit.iommu;
-	unsigned long state = core_lock(iommu, &unit->queue.lock);
+	unsigned long state = core_lock(unit->unit.iommu, &unit->queue.lock);
 	struct vtd_entry copy = *descriptor;
 
-	core_unlock(iommu, &unit->queue.lock, state);
+	core_unlock(unit->unit.iommu, &unit->queue.lock, state);
 	return copy;
 }
 

@@ -171,6 +171,9 @@ bool vtd_flush_block(
 bool vtd_flush_ready(struct unit *unit, struct ticket ticket);
 /** What a descriptor for each enum vtd_op begins with: type, granularity. */
 extern const uint8_t vtd_descriptor[];
+/** The descriptor of a wait that ends at a position. */
+struct vtd_entry vtd_wait_descriptor(
+	const struct vtd_queue *queue, uint64_t position);
 /** Counts a command that is carried out. Q held, or R where there is no queue.
  */
 void vtd_count(struct iommu_stats *stats, unsigned op);
