@@ -57,29 +57,21 @@ bool vtd_irt_wanted(const struct vtd_unit *unit)
 		ioapics_are_named(iommu);
 }
 
-static unsigned entries_wanted(const struct vtd_unit *unit)
-{
-	const struct iommu *iommu = unit->unit.iommu;
-	unsigned wanted = (unsigned)core_max(
-		iommu->options.interrupt_entries, vtd_irt_found(unit));
-	unsigned count = 256;
-
-	while (count < wanted && count < 65536)
-		count *= 2;
-	return count;
-}
-
 enum iommu_status vtd_irt_make(struct vtd_unit *unit)
 {
+	const struct iommu_options *options = &unit->unit.iommu->options;
 	struct vtd_irt *irt = &unit->irt;
+	uint64_t wanted;
 
 	if (irt->entry)
 		return IOMMU_OK;
-	irt->count = entries_wanted(unit);
-	while (((size_t)PAGE_SIZE << irt->order) < irt->count * 16)
-		irt->order++;
-	irt->x2apic = unit->unit.iommu->options.x2apic == IOMMU_ON ||
-		VTD_ECAP_EIMER(unit->unit.ecap);
+	wanted = core_max(options->interrupt_entries, vtd_irt_found(unit));
+	irt->count = PAGE_SIZE / sizeof(*irt->entry);
+	for (irt->order = 0; irt->count < wanted && irt->count < 65536;
+		irt->order++)
+		irt->count *= 2;
+	irt->x2apic =
+		options->x2apic == IOMMU_ON || VTD_ECAP_EIMER(unit->unit.ecap);
 	irt->entry = vtd_pages(unit, irt->order, &irt->phys);
 	return irt->entry ? IOMMU_OK : IOMMU_NO_MEMORY;
 }
@@ -116,10 +108,9 @@ enum iommu_status vtd_irt_on(struct vtd_unit *unit)
 
 static bool is_free(const struct vtd_irt *irt, unsigned first, unsigned count)
 {
-	struct vtd_entry entry;
-
 	for (unsigned n = first; n < first + count; n++) {
-		entry = vtd_look(&irt->entry[n]);
+		struct vtd_entry entry = vtd_look(&irt->entry[n]);
+
 		if (entry.low | entry.high)
 			return false;
 	}
@@ -155,12 +146,11 @@ enum iommu_status vtd_irq_alloc(struct unit *neutral, uint16_t source,
 static bool is_block(const struct vtd_unit *unit, const struct iommu_irq *irq)
 {
 	const struct vtd_irt *irt = &unit->irt;
+	unsigned end = (unsigned)irq->first + irq->count;
 
-	if (!irt->entry || !irq->count ||
-		(unsigned)irq->first + irq->count > irt->count)
+	if (!irt->entry || !irq->count || end > irt->count)
 		return false;
-	for (unsigned n = irq->first; n < (unsigned)irq->first + irq->count;
-		n++)
+	for (unsigned n = irq->first; n < end; n++)
 		if (irt->entry[n].high != (VTD_IRTE_SVT_SID | irq->source))
 			return false;
 	return true;
@@ -185,15 +175,14 @@ static enum iommu_status change(struct vtd_unit *unit, unsigned first,
 	unsigned count, uint64_t low, bool present)
 {
 	struct vtd_entry *entry = &unit->irt.entry[first];
-	struct iommu *iommu = unit->unit.iommu;
-	unsigned long state = core_lock(iommu, &unit->table_lock);
+	unsigned long state = core_lock(unit->unit.iommu, &unit->table_lock);
 	struct vtd_plan plan;
 
 	for (unsigned n = 0; n < count; n++) {
 		present |= entry[n].low & VTD_IRTE_P;
 		vtd_entry_replace_low(unit, &entry[n], low);
 	}
-	core_unlock(iommu, &unit->table_lock, state);
+	core_unlock(unit->unit.iommu, &unit->table_lock, state);
 	vtd_plan_interrupt(&unit->traits, (uint16_t)first,
 		(unsigned)__builtin_ctz(count), present, &plan);
 	return vtd_run(unit, &plan);
@@ -206,9 +195,9 @@ enum iommu_status vtd_irq_set(struct unit *neutral, const struct iommu_irq *irq,
 
 	if (n >= irq->count || !is_block(unit, irq))
 		return IOMMU_BAD_ARGUMENT;
-	if (target && target->destination > 255 && !unit->irt.x2apic)
-		return IOMMU_BAD_ARGUMENT;
-	if (target && (unsigned)target->delivery > 7)
+	if (target &&
+		((target->destination > 255 && !unit->irt.x2apic) ||
+			(unsigned)target->delivery > 7))
 		return IOMMU_BAD_ARGUMENT;
 	return change(unit, irq->first + n, 1,
 		target ? compose(&unit->irt, target) : 0, false);
