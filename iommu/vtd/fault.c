@@ -26,8 +26,7 @@ static void forget_old_faults(struct vtd_unit *unit)
 	for (unsigned n = 0; n < VTD_CAP_NFR(unit->unit.cap); n++)
 		vtd_write32(unit, VTD_CAP_FRO(unit->unit.cap) + 16 * n + 12,
 			VTD_FRCD_F >> 32);
-	vtd_write32(unit, VTD_FSTS,
-		VTD_FSTS_PFO | VTD_FSTS_IQE | VTD_FSTS_ICE | VTD_FSTS_ITE);
+	vtd_write32(unit, VTD_FSTS, VTD_FSTS_PFO | VTD_FSTS_QUEUE);
 }
 
 void vtd_fault_start(struct vtd_unit *unit)
@@ -73,29 +72,24 @@ bool vtd_interrupt(struct unit *neutral)
 	struct vtd_unit *unit = vtd_of(neutral);
 	struct iommu *iommu = neutral->iommu;
 	uint32_t status = vtd_read32(unit, VTD_FSTS);
-	unsigned n, at;
-	bool any;
+	unsigned records = VTD_CAP_NFR(neutral->cap), n = 0;
+	unsigned long state;
 
 	if (status == ~0u)
 		return false;
-	at = VTD_FSTS_FRI(status);
 	/* New records may come as fast as they are read; one lap is enough,
 	 * the next message continues. */
-	for (n = 0; status & VTD_FSTS_PPF && n < VTD_CAP_NFR(unit->unit.cap);
-		n++)
-		if (!collect(unit, (at + n) % VTD_CAP_NFR(unit->unit.cap)))
-			break;
-	any = n;
-	if (status & VTD_FSTS_PFO) {
-		unsigned long state = core_lock(iommu, &iommu->faults.lock);
-
-		__core_fault_push(iommu, NULL);
-		core_unlock(iommu, &iommu->faults.lock, state);
-		unit_count(&neutral->stats.faults_lost, 1);
-		vtd_write32(unit, VTD_FSTS, VTD_FSTS_PFO);
-		any = true;
-	}
-	return any;
+	while (status & VTD_FSTS_PPF && n < records &&
+		collect(unit, (VTD_FSTS_FRI(status) + n) % records))
+		n++;
+	if (!(status & VTD_FSTS_PFO))
+		return n;
+	state = core_lock(iommu, &iommu->faults.lock);
+	__core_fault_push(iommu, NULL);
+	core_unlock(iommu, &iommu->faults.lock, state);
+	unit_count(&neutral->stats.faults_lost, 1);
+	vtd_write32(unit, VTD_FSTS, VTD_FSTS_PFO);
+	return true;
 }
 
 void vtd_fault_decode(const struct unit *unit, const struct raw_fault *raw,
