@@ -135,7 +135,7 @@ static __attribute__((noinline)) bool cover(const struct vtd_traits *traits,
 			plan, did, first >> mask << mask, mask, leaf_only);
 	if (large_page_escapes(traits, first, last))
 		return false;
-	while (first <= last) {
+	for (; first <= last; first += 1ull << mask) {
 		mask = first ? (unsigned)__builtin_ctzll(first) : 63;
 		if (mask > traits->max_mask)
 			mask = traits->max_mask;
@@ -143,27 +143,24 @@ static __attribute__((noinline)) bool cover(const struct vtd_traits *traits,
 			mask--;
 		if (!add_pages(plan, did, first, mask, leaf_only))
 			return false;
-		first += 1ull << mask;
 	}
 	return true;
 }
 
-/** Whether a unit has to forget something because of these changes. */
-static bool must_forget(const struct vtd_traits *traits, unsigned changes)
-{
-	return changes != IOMMU_MADE_PRESENT || traits->caching_mode;
-}
-
-/** Covers range n of a batch. False: the whole domain has to go. */
+/** Covers range n of a batch, if a unit has to forget something because of its
+ *  changes. False: the whole domain has to go. */
 static inline bool plan_range(const struct vtd_traits *traits, uint16_t did,
 	const struct iommu_batch *batch, unsigned n, struct vtd_plan *plan)
 {
 	uint64_t first = batch->range[n].first >> PAGE_SHIFT;
 	uint64_t last = batch->range[n].last >> PAGE_SHIFT;
+	unsigned changes = batch->range_changes[n];
 	/* Tables may have come with new leaves. */
-	bool leaf_only = !(batch->range_changes[n] &
-		(IOMMU_TABLE_CHANGED | IOMMU_MADE_PRESENT));
+	bool leaf_only =
+		!(changes & (IOMMU_TABLE_CHANGED | IOMMU_MADE_PRESENT));
 
+	if (changes == IOMMU_MADE_PRESENT && !traits->caching_mode)
+		return true;
 	if (!traits->page_selective)
 		return false;
 	return first == last ? add_pages(plan, did, first, 0, leaf_only)
@@ -177,8 +174,7 @@ void vtd_plan_tables(const struct vtd_traits *traits, uint16_t did,
 	if (batch->changes == IOMMU_MADE_PRESENT)
 		(void)absence_is_cached(traits, plan);
 	for (unsigned n = 0; n < batch->count; n++) {
-		if (!must_forget(traits, batch->range_changes[n]) ||
-			plan_range(traits, did, batch, n, plan))
+		if (plan_range(traits, did, batch, n, plan))
 			continue;
 		plan->count = 0;
 		add_domain(plan, did);
@@ -205,8 +201,7 @@ void vtd_plan_device_tlb(
 	mask = vtd_cover_mask(first, last);
 	if (mask < 40) {
 		command->mask = (uint8_t)mask;
-		command->address = (first & ~((1ull << mask) - 1))
-			<< PAGE_SHIFT;
+		command->address = first >> mask << mask << PAGE_SHIFT;
 	}
 }
 
