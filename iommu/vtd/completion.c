@@ -105,8 +105,7 @@ static __attribute__((noinline)) void look_for_errors(
 	uint32_t status = vtd_read32(unit, VTD_FSTS), seen = 0;
 	uint16_t silent = 0;
 
-	if (late)
-		unit_count_locked(&unit->unit.stats.timeouts, 1);
+	unit_count_locked(&unit->unit.stats.timeouts, late);
 	if (status == ~0u || late) {
 		if (vtd_mark_lost(unit,
 			    late ? "the invalidation queue stands still"
@@ -132,16 +131,6 @@ static void tell_of_silence(struct iommu *iommu, uint16_t sid)
 		RID_WORDS(sid));
 }
 
-static void tell_of_refusal(struct vtd_unit *unit)
-{
-	struct vtd_entry bad = vtd_queue_look(unit, &unit->queue.bad);
-
-	core_log(unit->unit.iommu, IOMMU_LOG_ERROR,
-		"unit at 0x%jx refused descriptor %016jx %016jx (code %u)",
-		(uintmax_t)unit->unit.base.v, (uintmax_t)bad.high,
-		(uintmax_t)bad.low, unit->queue.bad_code);
-}
-
 /** Logs what looks have found: when a wait is over, not from there, where the
  *  stack is deeper and Q is held. */
 static __attribute__((noinline)) void tell(struct vtd_unit *unit)
@@ -154,8 +143,15 @@ static __attribute__((noinline)) void tell(struct vtd_unit *unit)
 	seen = __atomic_exchange_n(&queue->seen, 0, __ATOMIC_ACQUIRE);
 	if (seen & SEEN_LOST)
 		vtd_tell_lost(unit);
-	if (seen & VTD_FSTS_IQE)
-		tell_of_refusal(unit);
+	if (seen & VTD_FSTS_IQE) {
+		struct vtd_entry bad = vtd_queue_look(unit, &queue->bad);
+
+		core_log(unit->unit.iommu, IOMMU_LOG_ERROR,
+			"unit at 0x%jx refused descriptor %016jx %016jx "
+			"(code %u)",
+			(uintmax_t)unit->unit.base.v, (uintmax_t)bad.high,
+			(uintmax_t)bad.low, queue->bad_code);
+	}
 	if (seen & VTD_FSTS_ICE)
 		core_log(unit->unit.iommu, IOMMU_LOG_WARNING,
 			"unit at 0x%jx: unexpected completion from device %04x",

@@ -155,11 +155,6 @@ struct vtd_entry *vtd_context_slot(const struct vtd_unit *unit, uint16_t rid)
 	return table ? &table[rid & 0xff] : NULL;
 }
 
-static unsigned deepest(const struct unit *unit)
-{
-	return 31u - (unsigned)__builtin_clz(unit->levels);
-}
-
 static struct vtd_entry compose(
 	const struct unit *unit, const struct entry *entry)
 {
@@ -169,7 +164,7 @@ static struct vtd_entry compose(
 	if (entry->kind == IOMMU_DOMAIN_IDENTITY) {
 		/* 9.3: AW must be the largest supported for pass-through. */
 		type = VTD_TT_PASS;
-		levels = deepest(unit);
+		levels = 31u - (unsigned)__builtin_clz(unit->levels);
 	}
 	return (struct vtd_entry){
 		.low = VTD_CTX_P | VTD_CTX_TT(type) | entry->root.v,

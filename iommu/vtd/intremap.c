@@ -143,9 +143,8 @@ enum iommu_status vtd_irq_alloc(struct unit *neutral, uint16_t source,
 }
 
 /** Whether a block is what was handed out. */
-static bool is_block(const struct vtd_unit *unit, const struct iommu_irq *irq)
+static bool is_block(const struct vtd_irt *irt, const struct iommu_irq *irq)
 {
-	const struct vtd_irt *irt = &unit->irt;
 	unsigned end = (unsigned)irq->first + irq->count;
 
 	if (!irt->entry || !irq->count || end > irt->count)
@@ -193,7 +192,7 @@ enum iommu_status vtd_irq_set(struct unit *neutral, const struct iommu_irq *irq,
 {
 	struct vtd_unit *unit = vtd_of(neutral);
 
-	if (n >= irq->count || !is_block(unit, irq))
+	if (n >= irq->count || !is_block(&unit->irt, irq))
 		return IOMMU_BAD_ARGUMENT;
 	if (target &&
 		((target->destination > 255 && !unit->irt.x2apic) ||
@@ -210,7 +209,7 @@ enum iommu_status vtd_irq_free(
 	enum iommu_status status;
 	unsigned long state;
 
-	if (!is_block(unit, irq))
+	if (!is_block(&unit->irt, irq))
 		return IOMMU_BAD_ARGUMENT;
 	/* Also if they are not present: the flush of that may have failed. */
 	status = change(unit, irq->first, irq->count, 0, true);
@@ -225,8 +224,7 @@ enum iommu_status vtd_irq_free(
 
 void vtd_irt_report(struct unit *neutral, struct text *text)
 {
-	struct vtd_unit *unit = vtd_of(neutral);
-	const struct vtd_irt *irt = &unit->irt;
+	const struct vtd_irt *irt = &vtd_of(neutral)->irt;
 
 	for (unsigned n = 0; irt->entry && n < irt->count; n++) {
 		struct vtd_entry entry = vtd_look(&irt->entry[n]);

@@ -263,17 +263,14 @@ enum iommu_status vtd_queue_make(struct vtd_unit *unit)
 {
 	const struct vtd_command pages = {.op = VTD_OP_IOTLB_PAGES};
 	struct vtd_queue *queue = &unit->queue;
+	struct iommu *iommu = unit->unit.iommu;
 
-	if (queue->ring)
-		return IOMMU_OK;
-	queue->ring =
-		core_pages(unit->unit.iommu, VTD_QUEUE_ORDER, &queue->phys);
-	queue->done = core_pages(unit->unit.iommu, 0, &queue->done_phys);
+	if (!queue->ring)
+		queue->ring = core_pages(iommu, VTD_QUEUE_ORDER, &queue->phys);
+	if (!queue->done)
+		queue->done = core_pages(iommu, 0, &queue->done_phys);
 	queue->page_flush = encode(&unit->traits, &pages).low;
-	if (queue->ring && queue->done)
-		return IOMMU_OK;
-	vtd_queue_free(unit);
-	return IOMMU_NO_MEMORY;
+	return queue->ring && queue->done ? IOMMU_OK : IOMMU_NO_MEMORY;
 }
 
 void vtd_queue_free(struct vtd_unit *unit)

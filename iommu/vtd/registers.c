@@ -6,28 +6,28 @@
  */
 #include "unit.h"
 
-/** Starts a command, whose busy bit is the highest, and awaits its end. *value:
- *  what the register says then. */
-static bool carry_out(struct vtd_unit *unit, uint32_t offset, uint64_t *value)
+/** Starts a command, whose busy bit is the highest, and awaits its end. Returns
+ *  the granularity carried out, which the register says from bit done_at on; 0:
+ *  refused, -1: no end. */
+static int carry_out(struct vtd_unit *unit, uint32_t offset, uint64_t value,
+	unsigned done_at)
 {
 	const uint64_t busy = VTD_CCMD_ICC; /* VTD_IOTLB_IVT, too */
 
-	vtd_write64(unit, offset, *value | busy);
+	vtd_write64(unit, offset, value | busy);
 	if (!vtd_poll32(unit, offset + 4, (uint32_t)(busy >> 32), 0))
-		return false;
-	*value = vtd_read64(unit, offset);
-	return !(*value & busy);
+		return -1;
+	value = vtd_read64(unit, offset);
+	return value & busy ? -1 : (int)(value >> done_at & 3);
 }
 
-/** Returns the granularity carried out, 0: refused, -1: no end. */
 static int context_command(struct vtd_unit *unit, unsigned granularity,
 	const struct vtd_command *c)
 {
 	uint64_t value = VTD_CCMD_CIRG(granularity) | VTD_CCMD_SID(c->sid) |
 		VTD_CCMD_DID(c->did);
 
-	return carry_out(unit, VTD_CCMD, &value) ? (int)VTD_CCMD_CAIG(value)
-						 : -1;
+	return carry_out(unit, VTD_CCMD, value, VTD_CCMD_CAIG_AT);
 }
 
 static int iotlb_command(struct vtd_unit *unit, unsigned granularity,
@@ -45,8 +45,7 @@ static int iotlb_command(struct vtd_unit *unit, unsigned granularity,
 		value |= VTD_IOTLB_DR;
 	if (unit->traits.drain_writes)
 		value |= VTD_IOTLB_DW;
-	return carry_out(unit, offset, &value) ? (int)VTD_IOTLB_IAIG(value)
-					       : -1;
+	return carry_out(unit, offset, value, VTD_IOTLB_IAIG_AT);
 }
 
 /** What is refused is asked for again on a larger scale, up to everything,

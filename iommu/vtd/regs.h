@@ -89,6 +89,8 @@ enum {
 #define VTD_IRE VTD_BIT(25)
 #define VTD_SIRTP VTD_BIT(24)
 #define VTD_CFI VTD_BIT(23)
+/** What is on until a command of ours switches it off. */
+#define VTD_SWITCHES (VTD_TE | VTD_QIE | VTD_IRE)
 /** What of GSTS may be written back to GCMD: not the one-shot commands. */
 #define VTD_GSTS_KEEP 0x96ffffffu
 
@@ -103,14 +105,14 @@ enum {
 /* 11.4.6 CCMD */
 #define VTD_CCMD_ICC VTD_BIT(63)
 #define VTD_CCMD_CIRG(g) ((uint64_t)(g) << 61)
-#define VTD_CCMD_CAIG(value) ((unsigned)VTD_FIELD(value, 60, 59))
+#define VTD_CCMD_CAIG_AT 59 /* two bits */
 #define VTD_CCMD_SID(sid) ((uint64_t)(sid) << 16)
 #define VTD_CCMD_DID(did) ((uint64_t)(did))
 
 /* 11.4.8 IOTLB invalidate, at IRO + 8; IVA at IRO. */
 #define VTD_IOTLB_IVT VTD_BIT(63)
 #define VTD_IOTLB_IIRG(g) ((uint64_t)(g) << 60)
-#define VTD_IOTLB_IAIG(value) ((unsigned)VTD_FIELD(value, 58, 57))
+#define VTD_IOTLB_IAIG_AT 57 /* two bits */
 #define VTD_IOTLB_DR VTD_BIT(49)
 #define VTD_IOTLB_DW VTD_BIT(48)
 #define VTD_IOTLB_DID(did) ((uint64_t)(did) << 32)

@@ -42,20 +42,19 @@ void *vtd_found_page(const struct vtd_unit *unit, uint64_t at)
 /* ---- root and context entries ---- */
 
 /** Whether this unit can go on using an entry. */
-static bool is_sound(const struct vtd_unit *unit, const struct vtd_entry *e)
+static bool is_sound(const struct unit *unit, const struct vtd_entry *e)
 {
 	unsigned type = VTD_CTX_TT_OF(e->low);
-	const struct unit *u = &unit->unit;
 
 	if (e->low & CTX_RESERVED_LOW || e->high & CTX_RESERVED_HIGH ||
-		VTD_CTX_DID_OF(e->high) >= u->dids.count ||
-		!(u->levels >> (VTD_CTX_AW_OF(e->high) + 2) & 1))
+		VTD_CTX_DID_OF(e->high) >= unit->dids.count ||
+		!(unit->levels >> (VTD_CTX_AW_OF(e->high) + 2) & 1))
 		return false;
 	if (type == VTD_TT_PASS)
-		return u->pass_through;
+		return unit->pass_through;
 	return type <= VTD_TT_TABLES_ATS &&
-		(type == VTD_TT_TABLES || u->device_tlb) &&
-		!((e->low & ~0xfffull) >> u->phys_bits);
+		(type == VTD_TT_TABLES || unit->device_tlb) &&
+		!((e->low & ~0xfffull) >> unit->phys_bits);
 }
 
 /** Finds the next entry that can be used, from *rid on. */
@@ -75,7 +74,7 @@ static bool find_entry(const struct vtd_unit *unit, uint64_t root,
 			continue;
 		}
 		*out = table[*rid & 0xff];
-		if (out->low & VTD_CTX_P && is_sound(unit, out))
+		if (out->low & VTD_CTX_P && is_sound(&unit->unit, out))
 			return true;
 	}
 	return false;
@@ -266,18 +265,15 @@ static bool is_inherited(const struct vtd_entry *slot)
 bool vtd_next_inherited(
 	const struct unit *neutral, unsigned from, uint16_t *out_rid)
 {
-	const struct vtd_unit *unit = vtd_of(neutral);
-
 	for (unsigned rid = from; rid < BUSES * DEVFNS; rid++) {
 		const struct vtd_entry *slot =
-			vtd_context_slot(unit, (uint16_t)rid);
+			vtd_context_slot(vtd_of(neutral), (uint16_t)rid);
 
+		*out_rid = (uint16_t)rid;
+		if (is_inherited(slot))
+			return true;
 		if (!slot)
 			rid |= 0xff;
-		if (!is_inherited(slot))
-			continue;
-		*out_rid = (uint16_t)rid;
-		return true;
 	}
 	return false;
 }

@@ -112,20 +112,13 @@ enum iommu_status vtd_off(struct vtd_unit *unit, uint64_t what)
 	enum iommu_status status = IOMMU_OK;
 
 	vtd_fault_stop(unit);
-	if (on & VTD_TE)
+	if (on & VTD_TE && !unit->unit.stays_on)
 		status = vtd_gcmd(unit, VTD_TE, false);
 	if (status == IOMMU_OK && on & VTD_IRE)
 		status = vtd_gcmd(unit, VTD_IRE, false);
 	if (status == IOMMU_OK && on & VTD_QIE && unit->unit.queued)
 		status = vtd_queue_off(unit);
 	return status;
-}
-
-/** Switches everything off, memory stays. */
-static enum iommu_status all_off(struct vtd_unit *unit)
-{
-	return vtd_off(
-		unit, VTD_IRE | VTD_QIE | (unit->unit.stays_on ? 0 : VTD_TE));
 }
 
 static enum iommu_status suspend(struct unit *neutral)
@@ -136,7 +129,7 @@ static enum iommu_status suspend(struct unit *neutral)
 
 	/* From here on flushes are refused; those on their way are not. */
 	set_state(unit, IOMMU_UNIT_SUSPENDED);
-	status = all_off(unit);
+	status = vtd_off(unit, VTD_SWITCHES);
 	if (status != IOMMU_OK)
 		set_state(unit, before);
 	return status;
@@ -168,7 +161,7 @@ static enum iommu_status end(struct unit *neutral)
 	if (unit->root && !unit->needs_no_memory)
 		status = unit_state(neutral) == IOMMU_UNIT_FAILED
 			? IOMMU_UNCONFIRMED
-			: all_off(unit);
+			: vtd_off(unit, VTD_SWITCHES);
 	if (status == IOMMU_OK && neutral->stays_on &&
 		vtd_read32(unit, VTD_GSTS) & VTD_TE)
 		status = IOMMU_UNCONFIRMED;

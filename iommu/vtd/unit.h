@@ -371,7 +371,8 @@ void vtd_info_capabilities(uint64_t cap, struct text *text);
 void vtd_info_extended_capabilities(uint64_t ecap, struct text *text);
 /** What was added since. */
 void vtd_info_more_capabilities(uint64_t cap, struct text *text);
-/** Switches off what is on of some functions, bits of GCMD. */
+/** Switches off what is on of some functions, bits of GCMD, and need not stay
+ *  on. */
 enum iommu_status vtd_off(struct vtd_unit *unit, uint64_t what);
 extern const struct unit_ops vtd_ops;
 

@@ -62,10 +62,9 @@ bool vtd_mark_lost(struct vtd_unit *unit, const char *why)
 	uint8_t before = __atomic_exchange_n(
 		&unit->unit.state, IOMMU_UNIT_FAILED, __ATOMIC_ACQ_REL);
 
-	if (before == IOMMU_UNIT_FAILED)
-		return false;
-	__atomic_store_n(&unit->unit.reason, why, __ATOMIC_RELEASE);
-	return true;
+	if (before != IOMMU_UNIT_FAILED)
+		__atomic_store_n(&unit->unit.reason, why, __ATOMIC_RELEASE);
+	return before != IOMMU_UNIT_FAILED;
 }
 
 void vtd_tell_lost(struct vtd_unit *unit)
@@ -80,9 +79,6 @@ enum iommu_status vtd_lost(struct vtd_unit *unit, const char *why)
 		vtd_tell_lost(unit);
 	return IOMMU_UNIT_LOST;
 }
-
-/** Bits of GSTS that only a command of ours changes. */
-#define STEADY (VTD_TE | VTD_QIE | VTD_IRE)
 
 /** Returns why it failed, or NULL. */
 static __attribute__((noinline)) const char *command(
@@ -99,7 +95,7 @@ static __attribute__((noinline)) const char *command(
 	value = set ? value | (uint32_t)bit : value & ~(uint32_t)bit;
 	vtd_write32(unit, VTD_GCMD, value);
 	done = vtd_poll32(unit, VTD_GSTS, (uint32_t)bit, wanted);
-	steady = !((vtd_read32(unit, VTD_GSTS) ^ value) & STEADY);
+	steady = !((vtd_read32(unit, VTD_GSTS) ^ value) & VTD_SWITCHES);
 	core_unlock(unit->unit.iommu, &unit->reg_lock, state);
 	if (!done)
 		return "a global command does not end";
