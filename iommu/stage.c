@@ -125,8 +125,8 @@ static enum iommu_status end_unit(struct unit *unit)
 	for (unsigned from = 0; unit->ops->next_inherited(unit, from, &rid);
 		from = rid + 1u) {
 		one = end_one(unit, rid);
-		if (one != IOMMU_OK && one != IOMMU_DEVICE_BROKEN)
-			status = one;
+		if (one != IOMMU_DEVICE_BROKEN)
+			status = core_worse(status, one);
 	}
 	/* What was not confirmed keeps its ids. */
 	return status == IOMMU_OK ? unit->ops->end_inheritance(unit) : status;
@@ -140,19 +140,16 @@ static bool is_alive(const struct unit *unit)
 
 static enum iommu_status end_inherited(struct iommu *iommu)
 {
-	enum iommu_status status = IOMMU_OK, one;
+	enum iommu_status status = IOMMU_OK;
 
 	for (unsigned n = 0; n < iommu->units; n++) {
 		struct unit *unit = iommu->unit[n];
 
 		/* A lost unit may go on as it was. */
-		one = IOMMU_OK;
 		if (is_alive(unit))
-			one = end_unit(unit);
+			status = core_worse(status, end_unit(unit));
 		else if (inherited(unit) || unit->haunted)
-			one = IOMMU_UNIT_LOST;
-		if (one != IOMMU_OK)
-			status = one;
+			status = IOMMU_UNIT_LOST;
 	}
 	return status;
 }
@@ -167,7 +164,7 @@ enum iommu_status iommu_inherited_end(struct iommu *iommu)
 enum iommu_status iommu_hand_over(struct iommu *iommu, enum iommu_hand_over how)
 {
 	bool blocked = how == IOMMU_HAND_OVER_BLOCKED;
-	enum iommu_status status = IOMMU_OK, one;
+	enum iommu_status status = IOMMU_OK;
 
 	if (!core_life_enter(iommu, INSTANCE_STARTED))
 		return IOMMU_WRONG_STATE;
@@ -186,11 +183,9 @@ enum iommu_status iommu_hand_over(struct iommu *iommu, enum iommu_hand_over how)
 	for (unsigned n = 0; n < iommu->units; n++) {
 		struct unit *unit = iommu->unit[n];
 
-		if (unit_state(unit) != IOMMU_UNIT_ON)
-			continue;
-		one = unit->ops->hand_over(unit, blocked);
-		if (one != IOMMU_OK)
-			status = one;
+		if (unit_state(unit) == IOMMU_UNIT_ON)
+			status = core_worse(
+				status, unit->ops->hand_over(unit, blocked));
 	}
 	__atomic_store_n(&iommu->on, false, __ATOMIC_RELEASE);
 	return core_life_leave(iommu, INSTANCE_HANDED_OVER, status);
