@@ -29,9 +29,7 @@
  * core_leaf_forget(), when an unmap or join that covers all of it unlinks it;
  * two such calls never run at the same time.
  */
-enum {
-	TAG_BITS = 28,
-};
+#define TAG_BITS 28
 #define TAG_MASK ((1ull << TAG_BITS) - 1)
 /** The last address of which a word tells all bits. */
 #define CACHED_LAST ((1ull << 48) - 1)
@@ -160,23 +158,6 @@ static enum iommu_status check_map(const struct iommu_domain *domain,
 	return IOMMU_OK;
 }
 
-/** Maps a sound range from its lowest table on. */
-static __attribute__((noinline)) enum iommu_status map_below(
-	struct iommu_domain *domain, word64 *table, unsigned level,
-	uint64_t iova, uint64_t phys, uint64_t size, uint64_t bits,
-	struct made *made)
-{
-	enum iommu_status status;
-	struct edit edit;
-
-	edit_begin(&edit, domain, iova, iova + (size - 1));
-	edit.phys_delta = phys - iova;
-	edit.leaf_bits = bits;
-	status = core_map_below(&edit, table, level);
-	*made = (struct made){edit.at - iova, edit.relinked};
-	return status;
-}
-
 /** Maps all or nothing; the units are not told. */
 static __attribute__((noinline)) enum iommu_status map_whole(
 	struct iommu_domain *domain, uint64_t iova, uint64_t phys,
@@ -192,7 +173,7 @@ static __attribute__((noinline)) enum iommu_status map_whole(
 		return status;
 	table = find_table(domain, iova, iova + (size - 1), &level);
 	if (level > 1) {
-		status = map_below(
+		status = core_map_below(
 			domain, table, level, iova, phys, size, bits, &made);
 		return status == IOMMU_OK
 			? status
@@ -298,8 +279,7 @@ enum iommu_status iommu_map(struct iommu_domain *domain, iommu_iova_t iova,
 
 /* ---- unmap ---- */
 
-/** Clears a page's leaf if that can be done on the short way. */
-static inline bool clear_near(struct iommu_domain *domain, uint64_t iova)
+inline bool core_clear_near(struct iommu_domain *domain, uint64_t iova)
 {
 	word64 *leaf = near_leaf(&domain->table, iova);
 
@@ -312,34 +292,6 @@ static inline bool clear_near(struct iommu_domain *domain, uint64_t iova)
 	return true;
 }
 
-bool core_clear_near(struct iommu_domain *domain, uint64_t iova)
-{
-	return clear_near(domain, iova);
-}
-
-/** Where tables may have to be split or unlinked. */
-static __attribute__((noinline)) bool unmap_below(struct iommu_batch *batch,
-	word64 *table, unsigned level, uint64_t iova, uint64_t last,
-	uint64_t *out_removed)
-{
-	struct edit edit;
-	bool fine;
-
-	edit_begin(&edit, batch->domain, iova, last);
-	edit.batch = batch;
-	edit.counted = out_removed != NULL;
-	fine = core_unmap_below(&edit, table, level);
-	if (edit.removed || edit.relinked)
-		iommu_batch_add(batch,
-			IOMMU_REMOVED |
-				(edit.relinked ? IOMMU_TABLE_CHANGED : 0u),
-			iommu_iova(edit.lowest),
-			edit.highest - edit.lowest + 1);
-	if (out_removed)
-		*out_removed = edit.removed;
-	return fine;
-}
-
 /** Everything that can be wrong with a range; then unmaps it. */
 static __attribute__((noinline)) enum iommu_status unmap_any(
 	struct iommu_domain *domain, uint64_t iova, uint64_t size,
@@ -349,15 +301,12 @@ static __attribute__((noinline)) enum iommu_status unmap_any(
 	unsigned level;
 	word64 *table;
 
-	if (domain->kind != IOMMU_DOMAIN_MAPPED || batch->domain != domain ||
-		!size || (iova | size) & (PAGE_SIZE - 1) || last < iova ||
-		last > domain->table.last)
+	if (batch->domain != domain || !is_range(domain, iova, size))
 		return IOMMU_BAD_ARGUMENT;
 	table = find_table(domain, iova, last, &level);
 	if (level > 1)
-		return unmap_below(batch, table, level, iova, last, out_removed)
-			? IOMMU_OK
-			: IOMMU_NO_MEMORY;
+		return core_unmap_below(
+			batch, table, level, iova, last, out_removed);
 	removed = core_clear_leaves(domain, &table[index_of(iova, 1)],
 		(unsigned)(size >> PAGE_SHIFT));
 	if (removed)
@@ -371,7 +320,7 @@ enum iommu_status iommu_unmap(struct iommu_domain *domain, iommu_iova_t iova,
 	uint64_t size, struct iommu_batch *batch, uint64_t *out_removed)
 {
 	if (size != PAGE_SIZE || batch->domain != domain ||
-		!clear_near(domain, iova.v))
+		!core_clear_near(domain, iova.v))
 		return unmap_any(domain, iova.v, size, batch, out_removed);
 	if (out_removed)
 		*out_removed = PAGE_SIZE;
@@ -408,7 +357,7 @@ static __attribute__((noinline)) enum iommu_status unmap_slowly(
 enum iommu_status core_unmap_now(struct iommu_domain *domain, uint64_t iova,
 	uint64_t size, uint64_t *out_removed)
 {
-	if (size != PAGE_SIZE || !clear_near(domain, iova))
+	if (size != PAGE_SIZE || !core_clear_near(domain, iova))
 		return unmap_slowly(domain, iova, size, out_removed);
 	if (out_removed)
 		*out_removed = PAGE_SIZE;

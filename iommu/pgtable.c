@@ -79,21 +79,19 @@ bool core_reserve_fill(struct iommu_domain *domain)
 
 /**
  * What the first words of a waiting table page hold. The hardware may still
- * walk it: both words are page-aligned, so they read as absent entries.
+ * walk it: both are addresses of pages, so they read as absent entries.
  */
 struct waiting {
-	uint64_t next_phys;
-	uint64_t own_phys;
+	word64 own_phys;
+	struct waiting *next;
 };
 
 void core_wait_for_flush(struct edit *edit, uint64_t entry, uint64_t iova)
 {
 	struct waiting *page = (void *)table_at(edit->domain->iommu, entry);
 
-	page->next_phys = edit->batch->pages
-		? ((struct waiting *)edit->batch->pages)->own_phys
-		: 0;
 	page->own_phys = entry & ADDRESS;
+	page->next = edit->batch->pages;
 	edit->batch->pages = page;
 	core_leaf_forget(edit->table, iova);
 }
@@ -101,16 +99,15 @@ void core_wait_for_flush(struct edit *edit, uint64_t entry, uint64_t iova)
 void core_table_release(struct iommu_batch *batch, bool confirmed)
 {
 	struct iommu *iommu = batch->domain->iommu;
-	struct waiting *page = batch->pages;
+	struct waiting *page = batch->pages, *next;
 
-	while (page) {
-		uint64_t next = page->next_phys, own = page->own_phys;
-
+	for (; page; page = next) {
+		next = page->next;
 		if (confirmed)
-			core_pages_free(iommu, page, iommu_phys(own), 0);
+			core_pages_free(
+				iommu, page, iommu_phys(page->own_phys), 0);
 		else
 			core_pages_withhold(iommu, 0);
-		page = next ? core_virt(iommu, iommu_phys(next)) : NULL;
 	}
 }
 
@@ -183,20 +180,11 @@ word64 *core_table_below(struct edit *edit, word64 *entry, uint64_t value)
 /** The unit may hold the large page at edit->at in one piece: flush all. */
 static void flush_whole(struct edit *edit, unsigned level)
 {
-	uint64_t mask = (1ull << shift_of(level)) - 1;
+	uint64_t mask = span_of(level) - 1;
 
 	edit->lowest = core_min(edit->lowest, edit->at & ~mask);
 	edit->highest = core_max(edit->highest, edit->at | mask);
 	edit->relinked = true;
-}
-
-/** The table behind a link, for an unmap of a part of what it translates. */
-static word64 *table_within(
-	struct edit *edit, word64 *entry, uint64_t value, unsigned level)
-{
-	if (value & SPLIT)
-		flush_whole(edit, level);
-	return follow(edit, entry, value);
 }
 
 static void settle_splits_at(struct iommu_domain *domain, uint64_t iova)
@@ -230,7 +218,7 @@ void core_settle_splits(
 static word64 *split(
 	struct edit *edit, word64 *entry, uint64_t value, unsigned level)
 {
-	uint64_t step = 1ull << shift_of(level - 1);
+	uint64_t step = span_of(level - 1);
 	uint64_t leaf = level == 2 ? value & ~LARGE : value;
 	iommu_phys_t phys;
 	word64 *table = reserve_take(edit->domain, &phys);
@@ -255,7 +243,7 @@ static unsigned pages_left(const struct edit *edit)
 
 static bool fits_large(const struct edit *edit, unsigned level)
 {
-	uint64_t size = 1ull << shift_of(level);
+	uint64_t size = span_of(level);
 
 	return level <= 3 && edit->table->page_sizes & size &&
 		!((edit->at | edit->phys_delta) & (size - 1)) &&
@@ -266,10 +254,10 @@ static bool fits_large(const struct edit *edit, unsigned level)
 static enum iommu_status map_next(
 	struct edit *edit, word64 *table, unsigned level)
 {
-	uint64_t value = PRESENT, leaf = edit->leaf_bits;
+	uint64_t leaf = (edit->at + edit->phys_delta) | edit->leaf_bits;
+	uint64_t value = PRESENT;
 	unsigned count = pages_left(edit);
 
-	leaf |= edit->at + edit->phys_delta;
 	for (; level > 1; level--) {
 		word64 *entry = &table[index_of(edit->at, level)];
 
@@ -282,7 +270,7 @@ static enum iommu_status map_next(
 				&edit->table->large, true, __ATOMIC_RELAXED);
 			store(entry, leaf | LARGE);
 			write_back(edit->domain, entry, 1);
-			edit->at += 1ull << shift_of(level);
+			edit->at += span_of(level);
 			return IOMMU_OK;
 		}
 		table = core_table_below(edit, entry, value);
@@ -299,14 +287,20 @@ static enum iommu_status map_next(
 	return IOMMU_OK;
 }
 
-enum iommu_status core_map_below(
-	struct edit *edit, word64 *table, unsigned level)
+enum iommu_status core_map_below(struct iommu_domain *domain, word64 *table,
+	unsigned level, uint64_t iova, uint64_t phys, uint64_t size,
+	uint64_t bits, struct made *made)
 {
 	enum iommu_status status;
+	struct edit edit;
 
+	edit_begin(&edit, domain, iova, iova + (size - 1));
+	edit.phys_delta = phys - iova;
+	edit.leaf_bits = bits;
 	do
-		status = map_next(edit, table, level);
-	while (status == IOMMU_OK && edit->at <= edit->last);
+		status = map_next(&edit, table, level);
+	while (status == IOMMU_OK && edit.at <= edit.last);
+	*made = (struct made){edit.at - iova, edit.relinked};
 	return status;
 }
 
@@ -340,7 +334,7 @@ static void collect(
 			leaves++;
 		else
 			collect(edit, table[n], level - 1,
-				iova + ((uint64_t)n << shift_of(level)));
+				iova + n * span_of(level));
 	edit->removed += (uint64_t)leaves << shift_of(level);
 	core_wait_for_flush(edit, link, iova);
 }
@@ -359,7 +353,7 @@ static void unmap_entry(
 {
 	store(entry, 0);
 	if (is_leaf(value, level)) {
-		edit->removed += 1ull << shift_of(level);
+		edit->removed += span_of(level);
 	} else {
 		collect(edit, value, level - 1, edit->at);
 		edit->relinked = true;
@@ -379,20 +373,11 @@ uint64_t core_clear_leaves(
 	return (uint64_t)present << PAGE_SHIFT;
 }
 
-static void unmap_leaves(struct edit *edit, word64 *table)
-{
-	unsigned count = pages_left(edit);
-
-	edit->removed += core_clear_leaves(
-		edit->domain, &table[index_of(edit->at, 1)], count);
-	edit->at += (uint64_t)count << PAGE_SHIFT;
-}
-
 /** Clears entries of a table from edit->at on, up to the first of which only a
  *  part goes: returns that, or NULL at the end of the table or range. */
 static word64 *unmap_entries(struct edit *edit, word64 *table, unsigned level)
 {
-	uint64_t size = 1ull << shift_of(level);
+	uint64_t size = span_of(level);
 	unsigned n = index_of(edit->at, level), low = ENTRIES, high = 0;
 
 	for (; n < ENTRIES && edit->at <= edit->last; n++) {
@@ -414,26 +399,51 @@ static word64 *unmap_entries(struct edit *edit, word64 *table, unsigned level)
 	return n < ENTRIES && edit->at <= edit->last ? &table[n] : NULL;
 }
 
-bool core_unmap_below(struct edit *edit, word64 *top, unsigned top_level)
+/** Unmaps on, up to the end of a table. */
+static enum iommu_status unmap_next(
+	struct edit *edit, word64 *table, unsigned level)
 {
-	while (edit->at <= edit->last) {
-		unsigned level = top_level;
-		word64 *table = top, *entry;
+	unsigned count;
+
+	for (; level > 1; level--) {
+		word64 *entry = unmap_entries(edit, table, level);
 		uint64_t value;
 
-		for (; level > 1; level--) {
-			entry = unmap_entries(edit, table, level);
-			if (!entry)
-				break;
-			value = load(entry);
-			table = is_leaf(value, level)
-				? split(edit, entry, value, level)
-				: table_within(edit, entry, value, level);
-			if (!table)
-				return false;
-		}
-		if (level == 1)
-			unmap_leaves(edit, table);
+		if (!entry)
+			return IOMMU_OK;
+		value = load(entry);
+		if (value & SPLIT)
+			flush_whole(edit, level);
+		table = is_leaf(value, level) ? split(edit, entry, value, level)
+					      : follow(edit, entry, value);
+		if (!table)
+			return IOMMU_NO_MEMORY;
 	}
-	return true;
+	count = pages_left(edit);
+	edit->removed += core_clear_leaves(
+		edit->domain, &table[index_of(edit->at, 1)], count);
+	edit->at += (uint64_t)count << PAGE_SHIFT;
+	return IOMMU_OK;
+}
+
+enum iommu_status core_unmap_below(struct iommu_batch *batch, word64 *table,
+	unsigned level, uint64_t iova, uint64_t last, uint64_t *out_removed)
+{
+	enum iommu_status status = IOMMU_OK;
+	struct edit edit;
+
+	edit_begin(&edit, batch->domain, iova, last);
+	edit.batch = batch;
+	edit.counted = out_removed;
+	while (status == IOMMU_OK && edit.at <= edit.last)
+		status = unmap_next(&edit, table, level);
+	if (edit.removed || edit.relinked)
+		iommu_batch_add(batch,
+			IOMMU_REMOVED |
+				(edit.relinked ? IOMMU_TABLE_CHANGED : 0u),
+			iommu_iova(edit.lowest),
+			edit.highest - edit.lowest + 1);
+	if (out_removed)
+		*out_removed = edit.removed;
+	return status;
 }

@@ -60,9 +60,26 @@ static inline unsigned shift_of(unsigned level)
 	return PAGE_SHIFT + INDEX_BITS * (level - 1);
 }
 
+/** Bytes that an entry translates. */
+static inline uint64_t span_of(unsigned level)
+{
+	return 1ull << shift_of(level);
+}
+
 static inline unsigned index_of(uint64_t iova, unsigned level)
 {
 	return (unsigned)(iova >> shift_of(level)) & (ENTRIES - 1);
+}
+
+/** Whether these are whole pages that a mapped domain's tables translate. */
+static inline bool is_range(
+	const struct iommu_domain *domain, uint64_t iova, uint64_t size)
+{
+	uint64_t last = iova + (size - 1);
+
+	return domain->kind == IOMMU_DOMAIN_MAPPED && size &&
+		!((iova | size) & (PAGE_SIZE - 1)) && last >= iova &&
+		last <= domain->table.last;
 }
 
 static inline bool is_leaf(uint64_t entry, unsigned level)
@@ -158,18 +175,20 @@ struct made {
  *  mapped. */
 uint64_t core_clear_leaves(
 	const struct iommu_domain *domain, word64 *leaf, unsigned count);
-/** Maps what is left below a table. IOMMU_MAPPED: something is mapped there. If
- *  it fails, core_map_undo() is to follow. */
-enum iommu_status core_map_below(
-	struct edit *edit, word64 *table, unsigned level);
+/** Maps a sound range below a table. IOMMU_MAPPED: something is mapped there.
+ *  If it fails, core_map_undo() is to follow. */
+enum iommu_status core_map_below(struct iommu_domain *domain, word64 *table,
+	unsigned level, uint64_t iova, uint64_t phys, uint64_t size,
+	uint64_t bits, struct made *made);
 /** Takes back what a failed mapping of size bytes did; the unit may have seen
  *  it. Tables that it made stay, and are flushed as they would have been with
  *  their leaves. Returns the status, or IOMMU_UNCONFIRMED. */
 enum iommu_status core_map_undo(struct iommu_domain *domain, uint64_t iova,
 	uint64_t size, struct made made, enum iommu_status status);
-/** Unmaps what is left below a table; tables may be split and unlinked.
- *  False: a split found no page. */
-bool core_unmap_below(struct edit *edit, word64 *table, unsigned level);
+/** Unmaps a range below a table; tables may be split and unlinked.
+ *  IOMMU_NO_MEMORY: a split found no page. */
+enum iommu_status core_unmap_below(struct iommu_batch *batch, word64 *table,
+	unsigned level, uint64_t iova, uint64_t last, uint64_t *out_removed);
 /** After the flush of an unmap was confirmed: the unit has forgotten the large
  *  pages that were split at the ends of its range. */
 void core_settle_splits(

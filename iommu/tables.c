@@ -18,41 +18,39 @@ static unsigned levels_for(const struct unit *unit, unsigned bits)
 }
 
 /** What all usable units have in common. Returns how many there are. */
-static unsigned common_ground(
-	const struct iommu *iommu, struct pgtable *table, unsigned *out_bits)
+static unsigned common_ground(const struct iommu *iommu, struct pgtable *table)
 {
-	unsigned phys_bits = 52, bits = 57, count = 0;
-	bool snoop = true;
+	unsigned phys_bits = 52, count = 0;
 
+	table->bits = 57;
 	table->page_sizes = ~0ull;
+	table->leaf_bits = SNOOP;
 	for (unsigned n = 0; n < iommu->units; n++) {
 		const struct unit *unit = iommu->unit[n];
 
 		if (!unit_translates(unit))
 			continue;
 		count++;
-		bits = (unsigned)core_min(bits, unit->iova_bits);
+		table->bits = (unsigned)core_min(table->bits, unit->iova_bits);
 		phys_bits = (unsigned)core_min(phys_bits, unit->phys_bits);
 		table->page_sizes &= unit->page_sizes;
-		snoop &= unit->snoop_control;
+		if (!unit->snoop_control)
+			table->leaf_bits = 0;
 		table->write_back |= !!(unit->duties & IOMMU_DUTY_WRITE_BACK);
 	}
 	table->phys_last = (1ull << phys_bits) - 1;
-	table->leaf_bits = snoop ? SNOOP : 0;
-	*out_bits = bits;
 	return count;
 }
 
 /** Chooses the depth for a width that all units have: the deepest that any
  *  needs. */
-static void choose_levels(
-	const struct iommu *iommu, struct pgtable *table, unsigned bits)
+static void choose_levels(const struct iommu *iommu, struct pgtable *table)
 {
 	unsigned depths = 0;
 
 	for (unsigned n = 0; n < iommu->units; n++)
 		if (unit_translates(iommu->unit[n]))
-			depths |= 1u << levels_for(iommu->unit[n], bits);
+			depths |= 1u << levels_for(iommu->unit[n], table->bits);
 	table->levels = 31u - (unsigned)__builtin_clz(depths);
 	table->lowest_root = (unsigned)__builtin_ctz(depths);
 }
@@ -156,19 +154,18 @@ enum iommu_status core_table_make(
 	struct iommu *iommu = domain->iommu;
 	struct pgtable *table = &domain->table;
 	struct edit edit;
-	unsigned most;
 	word64 *at;
 
-	if (!common_ground(iommu, table, &most))
+	if (!common_ground(iommu, table))
 		return IOMMU_NO_UNIT;
 	if (domain->no_snoop_control)
 		table->leaf_bits = 0;
 	if (!iova_bits)
-		iova_bits = most;
-	if (iova_bits < shift_of(2) || iova_bits > most)
+		iova_bits = table->bits;
+	if (iova_bits < shift_of(2) || iova_bits > table->bits)
 		return IOMMU_WIDTH;
 	table->bits = iova_bits;
-	choose_levels(iommu, table, iova_bits);
+	choose_levels(iommu, table);
 	table->last = (1ull << iova_bits) - 1;
 	table->linked[0] = table->last;
 	table->top_shift = shift_of(table->levels);
@@ -203,12 +200,12 @@ static bool suits(const struct pgtable *table, const struct unit *unit)
 enum iommu_status core_table_entry(
 	const struct pgtable *table, const struct unit *unit, struct entry *out)
 {
-	unsigned levels = levels_for(unit, table->bits), level;
+	unsigned levels = levels_for(unit, table->bits);
 	uint64_t link = table->phys.v;
 
 	if (!levels || levels > table->levels || !suits(table, unit))
 		return IOMMU_WIDTH;
-	for (level = table->levels; level > levels; level--)
+	for (unsigned level = table->levels; level > levels; level--)
 		link = load(table_at(unit->iommu, link)) & ADDRESS;
 	out->kind = IOMMU_DOMAIN_MAPPED;
 	out->root = iommu_phys(link);
@@ -259,8 +256,7 @@ enum iommu_status core_identity_make(struct iommu *iommu)
 		__atomic_compare_exchange_n(&iommu->identity_tables, &none,
 			domain, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
 		return IOMMU_OK;
-	if (iommu_domain_destroy(domain) != IOMMU_OK)
-		status = IOMMU_IN_USE; /* cannot be: nobody knows it */
+	status = core_worse(status, iommu_domain_destroy(domain));
 	return none ? IOMMU_OK : status;
 }
 
@@ -270,13 +266,12 @@ enum iommu_status core_identity_make(struct iommu *iommu)
 static bool is_uniform(const struct edit *edit, const word64 *table,
 	unsigned level, uint64_t *out_leaf)
 {
-	uint64_t step = 1ull << shift_of(level);
+	uint64_t step = span_of(level);
 	uint64_t first = load(&table[0]);
 
 	/* Absent is all zeros, after which nothing could follow. */
-	if (!is_leaf(first, level) || first & (step * ENTRIES - step))
-		return false;
-	if (!(edit->table->page_sizes & (step * ENTRIES)))
+	if (!is_leaf(first, level) || first & (step * ENTRIES - step) ||
+		!(edit->table->page_sizes & (step * ENTRIES)))
 		return false;
 	for (unsigned n = 1; n < ENTRIES; n++)
 		if (load(&table[n]) != first + n * step)
@@ -289,7 +284,7 @@ static bool is_uniform(const struct edit *edit, const word64 *table,
 static void join_below(struct edit *edit, word64 *table, unsigned level,
 	uint64_t iova, uint64_t last)
 {
-	uint64_t mask = (1ull << shift_of(level)) - 1;
+	uint64_t mask = span_of(level) - 1;
 
 	for (;;) {
 		word64 *entry = &table[index_of(iova, level)];
@@ -323,9 +318,7 @@ enum iommu_status iommu_join(struct iommu_domain *domain, iommu_iova_t iova,
 	uint64_t last = iova.v + (size - 1);
 	struct edit edit;
 
-	if (domain->kind != IOMMU_DOMAIN_MAPPED || batch->domain != domain ||
-		!size || (iova.v | size) & (PAGE_SIZE - 1) || last < iova.v ||
-		last > domain->table.last)
+	if (batch->domain != domain || !is_range(domain, iova.v, size))
 		return IOMMU_BAD_ARGUMENT;
 	edit_begin(&edit, domain, iova.v, last);
 	edit.batch = batch;
@@ -344,9 +337,8 @@ unsigned core_shared_root(const struct iommu_domain *domain, unsigned usable,
 	const struct iommu_shared_roots *roots = &domain->roots;
 	const iommu_phys_t root[] = {
 		roots->levels3, roots->levels4, roots->levels5};
-	unsigned levels = 5;
 
-	for (; levels >= 3; levels--)
+	for (unsigned levels = 5; levels >= 3; levels--)
 		if (usable >> levels & 1 && root[levels - 3].v) {
 			*out_root = root[levels - 3];
 			return levels;

@@ -35,7 +35,7 @@ void core_walk_tables(const struct iommu *iommu, iommu_phys_t root,
 	if (iova.v >> shift_of(levels + 1))
 		return;
 	for (unsigned level = levels;; level--) {
-		uint64_t mask = (1ull << shift_of(level)) - 1;
+		uint64_t mask = span_of(level) - 1;
 		uint64_t at = table + index_of(iova.v, level) * sizeof(value);
 
 		if (!read_entry(iommu, at, &value))
