@@ -171,7 +171,7 @@ enum iommu_status core_defer(struct iommu_dma *dma, uint64_t page,
 
 static enum iommu_status flush_older(struct iommu_dma *dma, uint64_t age_ns)
 {
-	enum iommu_status status = IOMMU_OK, one;
+	enum iommu_status status = IOMMU_OK;
 	struct deferred *d;
 
 	for (unsigned n = 0; (d = ring_of(dma, n)); n++) {
@@ -182,13 +182,11 @@ static enum iommu_status flush_older(struct iommu_dma *dma, uint64_t age_ns)
 			__atomic_store_n(&d->overdue, true, __ATOMIC_RELAXED);
 			continue;
 		}
-		one = IOMMU_OK;
 		if ((d->tail != d->head || d->batch.changes) &&
 			core_now(dma->iommu) - d->since_ns >= age_ns)
-			one = advance(dma, d, 1);
+			status = core_worse(status, advance(dma, d, 1));
 		retire(dma, lane, d, DEFER_RING);
 		core_lane_leave(lane);
-		status = core_worse(status, one);
 	}
 	return status;
 }
