@@ -250,9 +250,7 @@ enum iommu_status vtd_take_over(struct vtd_unit *unit, bool first)
 		status = vtd_gcmd(unit, VTD_IRE, false);
 	if (status == IOMMU_OK && found & VTD_CFI)
 		status = vtd_gcmd(unit, VTD_CFI, false);
-	if (status == IOMMU_OK)
-		status = vtd_queue_quiesce(unit);
-	return status;
+	return status == IOMMU_OK ? vtd_queue_quiesce(unit) : status;
 }
 
 /* ---- what was inherited ends ---- */

@@ -42,9 +42,7 @@ static enum iommu_status set_up(struct vtd_unit *unit, bool first)
 	if (status != IOMMU_OK)
 		return status;
 	vtd_fault_start(unit);
-	if (unit->irt.entry)
-		status = vtd_irt_on(unit);
-	return status;
+	return unit->irt.entry ? vtd_irt_on(unit) : IOMMU_OK;
 }
 
 static enum iommu_status translation_on(struct vtd_unit *unit)
