@@ -120,17 +120,21 @@ static inline uint16_t did_on(
 
 /** The short way where one command is all: only leaves of one range changed.
  *  False: nothing is confirmed. */
+static inline bool flush_leaves(
+	const struct iommu_domain *domain, uint64_t first, uint64_t last)
+{
+	struct unit *unit = only_unit(domain);
+
+	return unit &&
+		unit->ops->flush_block(unit, did_on(domain, unit), first, last);
+}
+
 static __attribute__((noinline)) bool flush_block(
 	const struct iommu_batch *batch)
 {
-	struct unit *unit;
-
-	if (batch->changes != IOMMU_REMOVED || batch->count != 1)
-		return false;
-	unit = only_unit(batch->domain);
-	return unit &&
-		unit->ops->flush_block(unit, did_on(batch->domain, unit),
-			batch->range[0].first, batch->range[0].last);
+	return batch->changes == IOMMU_REMOVED && batch->count == 1 &&
+		flush_leaves(batch->domain, batch->range[0].first,
+			batch->range[0].last);
 }
 
 static enum iommu_status flush_one(
@@ -164,8 +168,8 @@ static __attribute__((noinline)) enum iommu_status flush_some(
 		one = flush->unit->ops->flush_wait(flush->unit, flush->ticket);
 		if (one == IOMMU_UNCONFIRMED)
 			*again |= 1ull << flush->unit->index;
-		else if (one != IOMMU_OK)
-			status = one;
+		else
+			status = core_worse(status, one);
 	}
 	return status;
 }
@@ -260,27 +264,21 @@ static __attribute__((noinline)) enum iommu_status flush_range(
 	return batch.changes ? flush_ranges(&batch) : IOMMU_OK;
 }
 
-enum iommu_status core_flush_leaf(struct iommu_domain *domain, uint64_t page)
-{
-	struct unit *unit = only_unit(domain);
-
-	if (unit &&
-		unit->ops->flush_block(unit, did_on(domain, unit), page, page))
-		return IOMMU_OK;
-	return core_block_silent(
-		domain, flush_range(domain, IOMMU_REMOVED, page, PAGE_SIZE));
-}
-
-enum iommu_status iommu_flush(struct iommu_domain *domain, unsigned changes,
-	iommu_iova_t iova, uint64_t size)
+inline enum iommu_status iommu_flush(struct iommu_domain *domain,
+	unsigned changes, iommu_iova_t iova, uint64_t size)
 {
 	const unsigned more = IOMMU_TABLE_CHANGED | IOMMU_MADE_PRESENT;
 
 	if (size == PAGE_SIZE && !(iova.v & (PAGE_SIZE - 1)) && changes &&
-		!(changes & more))
-		return core_flush_leaf(domain, iova.v);
+		!(changes & more) && flush_leaves(domain, iova.v, iova.v))
+		return IOMMU_OK;
 	return core_block_silent(
 		domain, flush_range(domain, changes, iova.v, size));
+}
+
+enum iommu_status core_flush_leaf(struct iommu_domain *domain, uint64_t page)
+{
+	return iommu_flush(domain, IOMMU_REMOVED, iommu_iova(page), PAGE_SIZE);
 }
 
 enum iommu_status iommu_flush_all(struct iommu_domain *domain, unsigned changes)
