@@ -204,19 +204,18 @@ enum iommu_status core_iova_reserve(
 {
 	uint64_t page = first >> PAGE_SHIFT, end = last >> PAGE_SHIFT;
 	unsigned long state = core_lock(space->iommu, &space->lock);
-	enum iommu_status status = IOMMU_OK;
+	bool made = true;
 
-	for (; page <= end && page >> CHUNK_SHIFT < space->chunks; page++) {
+	for (; made && page <= end && page >> CHUNK_SHIFT < space->chunks;
+		page++) {
 		struct iova_chunk *chunk = &space->chunk[page >> CHUNK_SHIFT];
 
-		if (!__chunk_make(space, chunk)) {
-			status = IOMMU_NO_MEMORY;
-			break;
-		}
-		__mark(chunk, (unsigned)page & (CHUNK_PAGES - 1), 1, true);
+		made = __chunk_make(space, chunk);
+		if (made)
+			__mark(chunk, page % CHUNK_PAGES, 1, true);
 	}
 	core_unlock(space->iommu, &space->lock, state);
-	return status;
+	return made ? IOMMU_OK : IOMMU_NO_MEMORY;
 }
 
 enum iommu_status core_iova_make(
