@@ -38,7 +38,7 @@
 
 static inline word64 *cache_slot(struct pgtable *table, uint64_t iova)
 {
-	return &table->leaf_cache[iova / SPAN % LEAF_CACHE];
+	return table->leaf_cache + iova / SPAN % LEAF_CACHE;
 }
 
 static inline uint64_t cache_tag(uint64_t iova)
@@ -187,14 +187,6 @@ static __attribute__((noinline)) enum iommu_status map_whole(
 	return IOMMU_OK;
 }
 
-/** Whether a page of memory and rights for it can go the short way. */
-static inline bool is_plain(
-	const struct pgtable *table, uint64_t phys, unsigned rights)
-{
-	return !(phys & (PAGE_SIZE - 1)) && phys <= table->phys_last &&
-		!touches_window(phys, phys) && rights - 1 < PRESENT;
-}
-
 unsigned core_map_pages(struct iommu_domain *domain, uint64_t iova,
 	const struct iommu_dma_piece *page, unsigned count, unsigned rights)
 {
@@ -236,7 +228,9 @@ static inline word64 *map_near(struct pgtable *table, uint64_t iova,
 {
 	word64 *leaf = NULL;
 
-	if (size == PAGE_SIZE && is_plain(table, phys, rights))
+	if (size == PAGE_SIZE && !(phys & (PAGE_SIZE - 1)) &&
+		phys <= table->phys_last && !touches_window(phys, phys) &&
+		rights - 1 < PRESENT)
 		leaf = near_leaf(table, iova);
 	if (!leaf || load(leaf) & PRESENT)
 		return NULL;
@@ -244,7 +238,7 @@ static inline word64 *map_near(struct pgtable *table, uint64_t iova,
 	return leaf;
 }
 
-enum iommu_status core_map(struct iommu_domain *domain, uint64_t iova,
+inline enum iommu_status core_map(struct iommu_domain *domain, uint64_t iova,
 	uint64_t phys, uint64_t size, unsigned rights)
 {
 	word64 *leaf = map_near(&domain->table, iova, phys, size, rights);
@@ -255,26 +249,15 @@ enum iommu_status core_map(struct iommu_domain *domain, uint64_t iova,
 	return IOMMU_OK;
 }
 
-static __attribute__((noinline)) enum iommu_status map_any(
-	struct iommu_domain *domain, uint64_t iova, uint64_t phys,
-	uint64_t size, unsigned rights)
-{
-	enum iommu_status status = map_whole(domain, iova, phys, size, rights);
-
-	return status == IOMMU_OK ? core_tell_present(domain, iova, size)
-				  : status;
-}
-
 enum iommu_status iommu_map(struct iommu_domain *domain, iommu_iova_t iova,
 	iommu_phys_t phys, uint64_t size, unsigned rights)
 {
-	const word64 *leaf =
-		map_near(&domain->table, iova.v, phys.v, size, rights);
+	enum iommu_status status =
+		core_map(domain, iova.v, phys.v, size, rights);
 
-	if (!leaf)
-		return map_any(domain, iova.v, phys.v, size, rights);
-	write_back(domain, leaf, 1);
-	return core_tell_present(domain, iova.v, PAGE_SIZE);
+	if (status != IOMMU_OK)
+		return status;
+	return core_tell_present(domain, iova.v, size);
 }
 
 /* ---- unmap ---- */
