@@ -171,20 +171,16 @@ enum iommu_status core_table_make(
 	table->top_shift = shift_of(table->levels);
 	table->direct = iommu->host.direct_map;
 	table->root = core_table_take(domain, &table->phys);
-	if (!table->root)
-		return IOMMU_NO_MEMORY;
 	/* The tables at which units with fewer levels start. */
 	edit_begin(&edit, domain, 0, 0);
 	at = table->root;
-	for (unsigned level = table->levels; level > table->lowest_root;
-		level--) {
+	for (unsigned level = table->levels; at && level > table->lowest_root;
+		level--)
 		at = core_table_below(&edit, at, 0);
-		if (!at) {
-			core_table_free(domain);
-			return IOMMU_NO_MEMORY;
-		}
-	}
-	return IOMMU_OK;
+	if (at)
+		return IOMMU_OK;
+	core_table_free(domain);
+	return IOMMU_NO_MEMORY;
 }
 
 /** Whether a unit that came later can walk a table. */
@@ -247,11 +243,11 @@ enum iommu_status core_identity_make(struct iommu *iommu)
 	if (!(domain->table.page_sizes & 1ull << 21))
 		status = IOMMU_UNSUPPORTED;
 	if (status == IOMMU_OK)
-		status = iommu_map(domain, iommu_iova(0), iommu_phys(0),
-			INTERRUPT_WINDOW_FIRST, PRESENT);
+		status =
+			core_map(domain, 0, 0, INTERRUPT_WINDOW_FIRST, PRESENT);
 	if (status == IOMMU_OK && last >= above)
-		status = iommu_map(domain, iommu_iova(above), iommu_phys(above),
-			last - above + 1, PRESENT);
+		status = core_map(
+			domain, above, above, last - above + 1, PRESENT);
 	if (status == IOMMU_OK &&
 		__atomic_compare_exchange_n(&iommu->identity_tables, &none,
 			domain, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
