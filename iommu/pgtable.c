@@ -44,8 +44,7 @@ static void *reserve_take(struct iommu_domain *domain, iommu_phys_t *out_phys)
 }
 
 /** Keeps a page, or gives it back if there are enough. */
-static void reserve_put(
-	struct iommu_domain *domain, void *page, iommu_phys_t phys)
+static void reserve_put(struct iommu_domain *domain, iommu_phys_t phys)
 {
 	struct iommu *iommu = domain->iommu;
 	unsigned long state = core_lock(iommu, &iommu->pool_lock);
@@ -56,7 +55,7 @@ static void reserve_put(
 		table->reserve[table->reserve_count++] = phys;
 	core_unlock(iommu, &iommu->pool_lock, state);
 	if (!room)
-		core_pages_free(iommu, page, phys, 0);
+		core_pages_free(iommu, core_virt(iommu, phys), phys, 0);
 }
 
 /** Makes sure that large pages which exist can be split later. */
@@ -64,13 +63,11 @@ bool core_reserve_fill(struct iommu_domain *domain)
 {
 	unsigned *count = &domain->table.reserve_count;
 	iommu_phys_t phys;
-	void *page;
 
 	while (__atomic_load_n(count, __ATOMIC_RELAXED) < RESERVE) {
-		page = core_pages(domain->iommu, 0, &phys);
-		if (!page)
+		if (!core_pages(domain->iommu, 0, &phys))
 			return false;
-		reserve_put(domain, page, phys);
+		reserve_put(domain, phys);
 	}
 	return true;
 }
@@ -113,20 +110,14 @@ void core_table_release(struct iommu_batch *batch, bool confirmed)
 
 /* ---- going down ---- */
 
-/** Tells the hardware's memory about a link, if that is needed. */
-static void settle_link(const struct edit *edit, word64 *entry, uint64_t value)
-{
-	if (value & IN_MEMORY)
-		return;
-	write_back(edit->domain, entry, 1);
-	__atomic_fetch_or(entry, IN_MEMORY, __ATOMIC_RELEASE);
-}
-
-/** The table behind a link. The CPU that stored it may not have got so far as
- *  to settle it. */
+/** The table behind a link, about which the hardware's memory is told first:
+ *  the CPU that stored it may not have got so far. */
 static word64 *follow(const struct edit *edit, word64 *entry, uint64_t link)
 {
-	settle_link(edit, entry, link);
+	if (!(link & IN_MEMORY)) {
+		write_back(edit->domain, entry, 1);
+		__atomic_fetch_or(entry, IN_MEMORY, __ATOMIC_RELEASE);
+	}
 	return table_at(edit->domain->iommu, link);
 }
 
@@ -148,33 +139,32 @@ static void note_linked(const struct edit *edit)
 
 /** Has an entry lead to a table, unless another CPU was faster. Returns the
  *  table that it leads to, NULL if that is a large page. */
-static word64 *link_table(struct edit *edit, word64 *entry, uint64_t value,
-	word64 *table, iommu_phys_t phys)
+static word64 *link_table(
+	struct edit *edit, word64 *entry, uint64_t value, iommu_phys_t phys)
 {
 	uint64_t link = phys.v | PRESENT | (value & LARGE ? SPLIT : 0);
+	word64 *table;
 
 	if (__atomic_compare_exchange_n(entry, &value, link, false,
 		    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
-		settle_link(edit, entry, 0);
+		table = follow(edit, entry, link);
 		note_linked(edit);
 		edit->relinked = true;
 		return table;
 	}
-	reserve_put(edit->domain, table, phys);
+	reserve_put(edit->domain, phys);
 	return value & LARGE ? NULL : follow(edit, entry, value);
 }
 
 word64 *core_table_below(struct edit *edit, word64 *entry, uint64_t value)
 {
 	iommu_phys_t phys;
-	word64 *table;
 
 	if (value & PRESENT)
 		return follow(edit, entry, value);
-	table = core_table_take(edit->domain, &phys);
-	if (!table)
-		return NULL;
-	return link_table(edit, entry, value, table, phys);
+	return core_table_take(edit->domain, &phys)
+		? link_table(edit, entry, value, phys)
+		: NULL;
 }
 
 /** The unit may hold the large page at edit->at in one piece: flush all. */
@@ -190,9 +180,8 @@ static void flush_whole(struct edit *edit, unsigned level)
 static void settle_splits_at(struct iommu_domain *domain, uint64_t iova)
 {
 	word64 *table = domain->table.root;
-	unsigned level = domain->table.levels;
 
-	for (; level > 1; level--) {
+	for (unsigned level = domain->table.levels; level > 1; level--) {
 		word64 *entry = &table[index_of(iova, level)];
 		uint64_t value = load(entry);
 
@@ -229,7 +218,7 @@ static word64 *split(
 		table[n] = leaf + n * step;
 	write_back(edit->domain, table, ENTRIES);
 	flush_whole(edit, level);
-	return link_table(edit, entry, value, table, phys);
+	return link_table(edit, entry, value, phys);
 }
 
 /* ---- map ---- */
