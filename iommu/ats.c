@@ -30,12 +30,10 @@ bool core_ats_wanted(const struct device *dev, enum iommu_domain_kind kind)
 
 void core_ats_switch(const struct device *dev, bool on)
 {
-	const struct iommu_host *host = &dev->unit->iommu->host;
+	struct function fn = {dev->unit->iommu, dev->id};
 
 	/* Smallest translation unit 0: 4 KiB. */
-	host->pci_write(host->ctx, dev->id.segment,
-		(uint8_t)(dev->id.requester >> 8), (uint8_t)dev->id.requester,
-		(uint16_t)(dev->ats + ATS_CONTROL), 2, on ? ATS_ENABLE : 0);
+	topology_write(fn, dev->ats + ATS_CONTROL, on ? ATS_ENABLE : 0);
 }
 
 void __ats_enter(struct device *dev)

@@ -70,50 +70,33 @@ void core_buses_end(struct iommu *iommu)
 }
 
 /** The object of an id, which need not be a function. A new one stands in until
- *  it is met. */
-static enum iommu_status find_or_make(struct iommu *iommu, uint16_t segment,
-	uint16_t rid, struct device **out)
+ *  it is met. NULL: out of memory. */
+static struct device *find_or_make(
+	struct iommu *iommu, struct iommu_device_id id)
 {
-	struct iommu_device_id id = {segment, rid};
-	struct device *dev, **slot;
+	struct device *dev = core_device_known(iommu, id), *fresh, **slot;
 	unsigned long state;
 	struct bus *bus;
 
-	*out = core_device_known(iommu, id);
-	if (*out)
-		return IOMMU_OK;
-	bus = need_bus(iommu, segment, rid >> 8);
-	dev = bus ? core_pool_get(iommu, &iommu->device_pool) : NULL;
-	if (!dev)
-		return IOMMU_NO_MEMORY;
-	dev->id = id;
-	dev->alias = dev->leader = dev;
-	dev->stand_in = true;
-	slot = &bus->device[rid & 0xff];
+	if (dev)
+		return dev;
+	bus = need_bus(iommu, id.segment, id.requester >> 8);
+	fresh = bus ? core_pool_get(iommu, &iommu->device_pool) : NULL;
+	if (!fresh)
+		return NULL;
+	fresh->id = id;
+	fresh->alias = fresh->leader = fresh;
+	fresh->stand_in = true;
+	slot = &bus->device[id.requester & 0xff];
 	state = core_lock(iommu, &iommu->lock);
-	*out = *slot;
-	if (!*out)
-		__atomic_store_n(slot, dev, __ATOMIC_RELEASE);
+	dev = *slot;
+	if (!dev)
+		__atomic_store_n(slot, fresh, __ATOMIC_RELEASE);
 	core_unlock(iommu, &iommu->lock, state);
-	if (*out)
-		core_pool_put(iommu, &iommu->device_pool, dev);
-	else
-		*out = dev;
-	return IOMMU_OK;
-}
-
-/** Devices that only ACPI knows have no configuration space, and no
- *  neighbours. */
-static void find(const struct iommu *iommu, struct iommu_device_id id,
-	struct topology *out)
-{
-	if (vtd_is_acpi_device(iommu, id))
-		*out = (struct topology){.present = true,
-			.alias = id.requester,
-			.group = id.requester,
-			.scope = id};
-	else
-		topology_read(iommu, id, out);
+	if (!dev)
+		return fresh;
+	core_pool_put(iommu, &iommu->device_pool, fresh);
+	return dev;
 }
 
 /** The ids that a device's requests may carry. */
@@ -132,17 +115,16 @@ static void list_ids(struct device *dev, unsigned phantom)
 static void describe(struct iommu *iommu, const struct topology *topology,
 	struct device *dev)
 {
-	struct iommu_device_id id = dev->id;
-	struct iommu_device_id second = {
-		id.segment, (uint16_t)(id.requester | 1)};
+	struct function second = {iommu, dev->id};
 	unsigned quirks = vtd_quirks_of(iommu, topology->scope);
 	unsigned phantom = topology->phantom;
 	struct iommu_reserved_region region;
 
 	dev->ats = topology->ats;
 	dev->bridge = topology->bridge;
-	if (!(id.requester & 7) && quirks & IOMMU_QUIRK_SECOND_ID &&
-		!topology_exists(iommu, second))
+	second.id.requester |= 1;
+	if (!(dev->id.requester & 7) && quirks & IOMMU_QUIRK_SECOND_ID &&
+		!topology_exists(second))
 		phantom |= 1;
 	list_ids(dev, phantom);
 	dev->tlb_twice = quirks & IOMMU_QUIRK_TLB_TWICE;
@@ -158,23 +140,20 @@ static void describe(struct iommu *iommu, const struct topology *topology,
 static enum iommu_status meet(
 	struct iommu *iommu, struct iommu_device_id id, struct device **out)
 {
+	struct topology topology = {.alias = id, .group = id, .scope = id};
 	struct device *dev, *alias, *leader;
-	struct topology topology;
-	enum iommu_status status;
 	unsigned long state;
 
-	find(iommu, id, &topology);
-	if (!topology.present)
+	/* Devices that only ACPI knows have no configuration space, and no
+	 * neighbours. */
+	if (!vtd_is_acpi_device(iommu, id) &&
+		!topology_read((struct function){iommu, id}, &topology))
 		return IOMMU_NO_DEVICE;
-	status = find_or_make(iommu, id.segment, id.requester, &dev);
-	if (status == IOMMU_OK)
-		status =
-			find_or_make(iommu, id.segment, topology.alias, &alias);
-	if (status == IOMMU_OK)
-		status = find_or_make(
-			iommu, id.segment, topology.group, &leader);
-	if (status != IOMMU_OK)
-		return status;
+	dev = find_or_make(iommu, id);
+	alias = dev ? find_or_make(iommu, topology.alias) : NULL;
+	leader = alias ? find_or_make(iommu, topology.group) : NULL;
+	if (!leader)
+		return IOMMU_NO_MEMORY;
 	state = core_lock(iommu, &iommu->lock);
 	if (dev->stand_in) {
 		dev->alias = alias;
@@ -286,7 +265,8 @@ enum iommu_status iommu_device_group(struct iommu *iommu,
 
 	if (status != IOMMU_OK)
 		return status;
-	*out_count = topology_group(iommu, dev->leader->id, out, max);
+	*out_count = topology_group(
+		(struct function){iommu, dev->leader->id}, out, max);
 	for (unsigned n = 0; n < max && n < *out_count; n++)
 		if (iommu_device_same(out[n], id)) {
 			out[n] = out[0];

@@ -351,7 +351,7 @@ void core_buses_end(struct iommu *iommu);
 
 /** Whether a device is to use its own TLB in a domain of this kind. */
 bool core_ats_wanted(const struct device *dev, enum iommu_domain_kind kind);
-/** Switches the device's TLB. */
+/** Switches the device's TLB, if the host can. */
 void core_ats_switch(const struct device *dev, bool on);
 /** Enters a device in its domain's list of those to be flushed. I held. */
 void __ats_enter(struct device *dev);
@@ -400,15 +400,20 @@ enum iommu_status core_disinherit_gone(
 
 /* ---- topology.c ---- */
 
+/** A PCI function, or where one might be. */
+struct function {
+	const struct iommu *iommu;
+	struct iommu_device_id id;
+};
+
 /** What configuration space says about a function. */
 struct topology {
-	bool present;
 	bool bridge;
-	uint16_t alias;
 	uint16_t phantom;
 	uint16_t ats;
+	struct iommu_device_id alias;
 	/** The function that stands for its group. */
-	uint16_t group;
+	struct iommu_device_id group;
 	/** Whom the firmware's table speaks of: the physical function of a
 	 *  virtual one. */
 	struct iommu_device_id scope;
@@ -419,22 +424,21 @@ struct topology_buses {
 	unsigned first, last;
 };
 
-void topology_read(const struct iommu *iommu, struct iommu_device_id id,
-	struct topology *out);
-uint32_t topology_config(const struct iommu *iommu, struct iommu_device_id id,
-	unsigned offset, unsigned width);
-/** Whether something answers at an id. */
-bool topology_exists(const struct iommu *iommu, struct iommu_device_id id);
-bool topology_is_bridge(const struct iommu *iommu, struct iommu_device_id id);
-struct topology_buses topology_below(
-	const struct iommu *iommu, struct iommu_device_id bridge);
-/** The bridge that leads to a function's bus. *out may be the function; it is
- *  kept if there is none. */
-bool topology_parent(const struct iommu *iommu, struct iommu_device_id id,
-	struct iommu_device_id *out);
+/** Adds what is known to *out, which says so far that the function has to do
+ *  with itself only. False: there is none. */
+bool topology_read(struct function fn, struct topology *out);
+uint32_t topology_config(struct function fn, unsigned offset, unsigned width);
+/** Writes 16 bits, if the host can. */
+void topology_write(struct function fn, unsigned offset, uint32_t value);
+/** Whether something answers. */
+bool topology_exists(struct function fn);
+bool topology_is_bridge(struct function fn);
+struct topology_buses topology_below(struct function bridge);
+/** The bridge that leads to a function's bus; *out is kept if there is none. */
+bool topology_parent(struct function fn, struct iommu_device_id *out);
 /** The functions whose group a function stands for. Returns how many. */
-unsigned topology_group(const struct iommu *iommu, struct iommu_device_id key,
-	struct iommu_device_id *out, unsigned max);
+unsigned topology_group(
+	struct function key, struct iommu_device_id *out, unsigned max);
 
 /* ---- pgtable.c, tables.c, map.c ---- */
 

@@ -72,8 +72,7 @@ static enum iommu_status end_one(struct unit *unit, uint16_t rid)
 		__atomic_store_n(&unit->haunted, true, __ATOMIC_RELEASE);
 	if (!ats || !dev || !dev->ats)
 		return status;
-	if (iommu->host.pci_write)
-		core_ats_switch(dev, false);
+	core_ats_switch(dev, false);
 	if (!core_device_is_mute(iommu, id))
 		return status;
 	/* The entry is gone, so what its TLB holds is refused. */

@@ -49,11 +49,11 @@ enum {
 	MAX_DEPTH = 32,
 };
 
-uint32_t topology_config(const struct iommu *iommu, struct iommu_device_id id,
-	unsigned offset, unsigned width)
+uint32_t topology_config(struct function fn, unsigned offset, unsigned width)
 {
-	uint32_t value = iommu->host.pci_read(iommu->host.ctx, id.segment,
-		(uint8_t)(id.requester >> 8), (uint8_t)id.requester,
+	const struct iommu_host *host = &fn.iommu->host;
+	uint32_t value = host->pci_read(host->ctx, fn.id.segment,
+		(uint8_t)(fn.id.requester >> 8), (uint8_t)fn.id.requester,
 		(uint16_t)offset, width);
 
 	/* Some hosts answer with 32 ones where nothing is, whatever the
@@ -61,51 +61,58 @@ uint32_t topology_config(const struct iommu *iommu, struct iommu_device_id id,
 	return value & (uint32_t)((1ull << 8 * width) - 1);
 }
 
-bool topology_exists(const struct iommu *iommu, struct iommu_device_id id)
+void topology_write(struct function fn, unsigned offset, uint32_t value)
 {
-	return topology_config(iommu, id, CONFIG_VENDOR, 2) != 0xffff;
+	const struct iommu_host *host = &fn.iommu->host;
+
+	if (host->pci_write)
+		host->pci_write(host->ctx, fn.id.segment,
+			(uint8_t)(fn.id.requester >> 8),
+			(uint8_t)fn.id.requester, (uint16_t)offset, 2, value);
+}
+
+bool topology_exists(struct function fn)
+{
+	return topology_config(fn, CONFIG_VENDOR, 2) != 0xffff;
 }
 
 /* The ones that are read where nothing is are no bridge's type. */
-bool topology_is_bridge(const struct iommu *iommu, struct iommu_device_id id)
+bool topology_is_bridge(struct function fn)
 {
-	unsigned type = topology_config(iommu, id, CONFIG_HEADER, 1) & 0x7f;
+	unsigned type = topology_config(fn, CONFIG_HEADER, 1) & 0x7f;
 
 	return type == HEADER_BRIDGE || type == HEADER_CARDBUS;
 }
 
-struct topology_buses topology_below(
-	const struct iommu *iommu, struct iommu_device_id bridge)
+struct topology_buses topology_below(struct function bridge)
 {
 	return (struct topology_buses){
-		topology_config(iommu, bridge, CONFIG_SECONDARY, 1),
-		topology_config(iommu, bridge, CONFIG_SUBORDINATE, 1)};
+		topology_config(bridge, CONFIG_SECONDARY, 1),
+		topology_config(bridge, CONFIG_SUBORDINATE, 1)};
 }
 
-static struct iommu_device_id first_function(struct iommu_device_id id)
+static struct function first_function(struct function fn)
 {
-	id.requester &= 0xfff8;
-	return id;
+	fn.id.requester &= 0xfff8;
+	return fn;
 }
 
 /** Whether a function's device has others. */
-static bool has_neighbours(const struct iommu *iommu, struct iommu_device_id id)
+static bool has_neighbours(struct function fn)
 {
-	return topology_config(iommu, first_function(id), CONFIG_HEADER, 1) &
-		HEADER_MULTI;
+	fn = first_function(fn);
+	return topology_config(fn, CONFIG_HEADER, 1) & HEADER_MULTI;
 }
 
-static unsigned find_cap(
-	const struct iommu *iommu, struct iommu_device_id id, unsigned wanted)
+static unsigned find_cap(struct function fn, unsigned wanted)
 {
 	unsigned at;
 
-	if (!(topology_config(iommu, id, CONFIG_STATUS, 2) &
-		    STATUS_CAPABILITIES))
+	if (!(topology_config(fn, CONFIG_STATUS, 2) & STATUS_CAPABILITIES))
 		return 0;
-	at = topology_config(iommu, id, CONFIG_CAPABILITIES, 1);
+	at = topology_config(fn, CONFIG_CAPABILITIES, 1);
 	for (unsigned n = 0; n < MAX_CAPS && (at &= 0xfc) >= 0x40; n++) {
-		uint32_t head = topology_config(iommu, id, at, 2);
+		uint32_t head = topology_config(fn, at, 2);
 
 		if ((head & 0xff) == wanted)
 			return at;
@@ -114,13 +121,12 @@ static unsigned find_cap(
 	return 0;
 }
 
-static unsigned find_ext_cap(
-	const struct iommu *iommu, struct iommu_device_id id, unsigned wanted)
+static unsigned find_ext_cap(struct function fn, unsigned wanted)
 {
 	unsigned at = 0x100;
 
 	for (unsigned n = 0; n < MAX_EXT_CAPS && at >= 0x100; n++) {
-		uint32_t head = topology_config(iommu, id, at, 4);
+		uint32_t head = topology_config(fn, at, 4);
 
 		if (!head || head == ~0u)
 			return 0;
@@ -132,60 +138,56 @@ static unsigned find_ext_cap(
 }
 
 /** The type of a PCIe port, or -1 for conventional PCI. */
-static int port_type(const struct iommu *iommu, struct iommu_device_id id)
+static int port_type(struct function fn)
 {
-	unsigned cap = find_cap(iommu, id, CAP_PCIE);
+	unsigned cap = find_cap(fn, CAP_PCIE);
 
 	if (!cap)
 		return -1;
-	return topology_config(iommu, id, cap + PCIE_FLAGS, 2) >> 4 & 0xf;
+	return topology_config(fn, cap + PCIE_FLAGS, 2) >> 4 & 0xf;
 }
 
 /* ---- functions that have to do with a function ---- */
 
-typedef bool relation(const struct iommu *iommu, struct iommu_device_id other,
-	struct iommu_device_id id);
+typedef bool relation(struct function other, struct function fn);
 
 /** Looks for a function that is something to another, so many buses below its
  *  own. */
-static bool search(const struct iommu *iommu, struct iommu_device_id id,
-	unsigned nearest, unsigned farthest, relation *is,
-	struct iommu_device_id *out)
+static bool search(struct function fn, unsigned nearest, unsigned farthest,
+	relation *is, struct iommu_device_id *out)
 {
-	unsigned bus = id.requester >> 8;
+	unsigned bus = fn.id.requester >> 8;
+	struct function at = fn;
+	bool exists;
 
 	for (unsigned n = nearest; n <= farthest && n <= bus; n++)
-		for (unsigned devfn = 0; devfn < DEVFNS;) {
-			struct iommu_device_id at = {
-				id.segment, (uint16_t)((bus - n) << 8 | devfn)};
-			bool exists = topology_exists(iommu, at);
+		for (unsigned devfn = 0; devfn < DEVFNS; devfn++) {
+			at.id.requester = (uint16_t)((bus - n) << 8 | devfn);
+			exists = topology_exists(at);
 			/* A device's first function says if it has others. */
-			bool whole = devfn % 8 == 0 &&
-				!(exists && has_neighbours(iommu, at));
-
-			if (exists && is(iommu, at, id)) {
-				*out = at;
+			if (devfn % 8 == 0 && !(exists && has_neighbours(at)))
+				devfn |= 7;
+			if (exists && is(at, fn)) {
+				*out = at.id;
 				return true;
 			}
-			devfn += whole ? 8 : 1;
 		}
 	return false;
 }
 
-static bool has_virtual(const struct iommu *iommu, struct iommu_device_id pf,
-	struct iommu_device_id vf)
+static bool has_virtual(struct function pf, struct function vf)
 {
 	unsigned count, first, stride, distance, cap;
 
-	if (!find_cap(iommu, pf, CAP_PCIE) || vf.requester <= pf.requester)
+	if (!find_cap(pf, CAP_PCIE) || vf.id.requester <= pf.id.requester)
 		return false;
-	cap = find_ext_cap(iommu, pf, EXT_CAP_SRIOV);
+	cap = find_ext_cap(pf, EXT_CAP_SRIOV);
 	if (!cap)
 		return false;
-	count = topology_config(iommu, pf, cap + SRIOV_NUM_VFS, 2);
-	first = topology_config(iommu, pf, cap + SRIOV_OFFSET, 2);
-	stride = topology_config(iommu, pf, cap + SRIOV_STRIDE, 2);
-	distance = (unsigned)vf.requester - pf.requester;
+	count = topology_config(pf, cap + SRIOV_NUM_VFS, 2);
+	first = topology_config(pf, cap + SRIOV_OFFSET, 2);
+	stride = topology_config(pf, cap + SRIOV_STRIDE, 2);
+	distance = (unsigned)vf.id.requester - pf.id.requester;
 	if (!count || count == 0xffff || distance < first)
 		return false;
 	distance -= first;
@@ -194,123 +196,105 @@ static bool has_virtual(const struct iommu *iommu, struct iommu_device_id pf,
 	return distance % stride == 0 && distance / stride < count;
 }
 
-static bool leads_to(const struct iommu *iommu, struct iommu_device_id bridge,
-	struct iommu_device_id id)
+static bool leads_to(struct function bridge, struct function fn)
 {
-	return topology_is_bridge(iommu, bridge) &&
-		topology_below(iommu, bridge).first == id.requester >> 8;
+	return topology_is_bridge(bridge) &&
+		topology_below(bridge).first == fn.id.requester >> 8;
 }
 
 /* Bridges number their buses downwards, so the parent lives on a lower bus,
  * most often a near one. */
-bool topology_parent(const struct iommu *iommu, struct iommu_device_id id,
-	struct iommu_device_id *out)
+bool topology_parent(struct function fn, struct iommu_device_id *out)
 {
-	return search(iommu, id, 1, BUSES, leads_to, out);
+	return search(fn, 1, BUSES, leads_to, out);
 }
 
 /* ---- who can reach whom ---- */
 
 /** A function and the bridges above it, the nearest first. */
 struct way {
-	uint16_t segment;
-	uint16_t rid[MAX_DEPTH + 1];
+	const struct iommu *iommu;
+	struct iommu_device_id id[MAX_DEPTH + 1];
 	unsigned depth;
 	/** The topmost bridge that lets devices reach each other; 0: none. */
 	unsigned leak;
 };
 
-static struct iommu_device_id on_way(const struct way *way, unsigned n)
+static struct function on_way(const struct way *way, unsigned n)
 {
-	return (struct iommu_device_id){way->segment, way->rid[n]};
+	return (struct function){way->iommu, way->id[n]};
 }
 
 /** Each bridge may put its own id on requests. */
-static __attribute__((noinline)) uint16_t find_alias(
-	const struct iommu *iommu, const struct way *way)
+static __attribute__((noinline)) struct iommu_device_id find_alias(
+	const struct way *way)
 {
-	uint16_t alias = way->rid[0];
+	struct iommu_device_id alias = way->id[0];
 
 	for (unsigned n = 1; n <= way->depth; n++) {
-		int type = port_type(iommu, on_way(way, n));
+		int type = port_type(on_way(way, n));
 
 		if (type == PCIE_TO_PCI)
-			alias = way->rid[n - 1] & 0xff00;
+			alias.requester = way->id[n - 1].requester & 0xff00;
 		else if (type < 0 || type == PCI_TO_PCIE)
-			alias = way->rid[n];
+			alias = way->id[n];
 	}
 	return alias;
 }
 
-/** Switches on what a function has of the access control wanted. */
-static void isolate(const struct iommu *iommu, struct iommu_device_id id,
-	unsigned at, uint32_t wanted)
-{
-	const struct iommu_host *host = &iommu->host;
-	uint32_t control = topology_config(iommu, id, at, 2);
-
-	if (host->pci_write && (control & wanted) != wanted)
-		host->pci_write(host->ctx, id.segment,
-			(uint8_t)(id.requester >> 8), (uint8_t)id.requester,
-			(uint16_t)at, 2, control | wanted);
-}
-
 /** Whether a function sends every request towards the unit. */
-static bool is_isolated(const struct iommu *iommu, struct iommu_device_id id)
+static bool is_isolated(struct function fn)
 {
-	int type = port_type(iommu, id);
+	int type = port_type(fn);
 	bool port = type == PORT_ROOT || type == PORT_DOWNSTREAM;
-	uint32_t has, wanted;
+	uint32_t has, wanted, control;
 	unsigned acs;
 
 	if (type < 0 || type == PCIE_TO_PCI || type == PCI_TO_PCIE)
 		return false;
-	if (!port && !has_neighbours(iommu, id))
+	if (!port && !has_neighbours(fn))
 		return true;
-	acs = find_ext_cap(iommu, id, EXT_CAP_ACS);
+	acs = find_ext_cap(fn, EXT_CAP_ACS);
 	if (!acs)
 		return false;
-	has = topology_config(iommu, id, acs + ACS_CAPABILITY, 2);
+	has = topology_config(fn, acs + ACS_CAPABILITY, 2);
 	/* A function that cannot send to its neighbours at all need not be
 	 * able to redirect; a port must be. */
 	wanted = port ? ACS_WANTED : ACS_WANTED & has;
-	isolate(iommu, id, acs + ACS_CONTROL, wanted & has);
-	return !(wanted & ~topology_config(iommu, id, acs + ACS_CONTROL, 2));
+	control = topology_config(fn, acs + ACS_CONTROL, 2);
+	if (wanted & has & ~control)
+		topology_write(fn, acs + ACS_CONTROL, control | (wanted & has));
+	return !(wanted & ~topology_config(fn, acs + ACS_CONTROL, 2));
 }
 
-static bool is_leaky_port(const struct iommu *iommu,
-	struct iommu_device_id port, struct iommu_device_id id)
+static bool is_leaky_port(struct function port, struct function other)
 {
-	(void)id;
-	return port_type(iommu, port) == PORT_DOWNSTREAM &&
-		!is_isolated(iommu, port);
+	(void)other;
+	return port_type(port) == PORT_DOWNSTREAM && !is_isolated(port);
 }
 
 /** Whether a port's neighbours cannot be reached through it, nor it through
  *  them: a switch is as tight as the worst of its downstream ports. */
-static bool port_is_isolated(
-	const struct iommu *iommu, struct iommu_device_id port)
+static bool port_is_isolated(struct function port)
 {
 	struct iommu_device_id leaky;
 
-	if (!is_isolated(iommu, port))
-		return false;
-	return port_type(iommu, port) != PORT_DOWNSTREAM ||
-		!search(iommu, port, 0, 0, is_leaky_port, &leaky);
+	return is_isolated(port) &&
+		(port_type(port) != PORT_DOWNSTREAM ||
+			!search(port, 0, 0, is_leaky_port, &leaky));
 }
 
 /** Follows the way up; from the top down, looks for what leaks. */
-static void find_way(
-	const struct iommu *iommu, struct iommu_device_id id, struct way *way)
+static void find_way(struct function fn, struct way *way)
 {
 	unsigned n = 0;
 
-	way->segment = id.segment;
-	way->rid[0] = id.requester;
-	while (n < MAX_DEPTH && topology_parent(iommu, id, &id))
-		way->rid[++n] = id.requester;
+	way->iommu = fn.iommu;
+	way->id[0] = fn.id;
+	while (n < MAX_DEPTH && topology_parent(fn, &fn.id))
+		way->id[++n] = fn.id;
 	way->depth = n;
-	while (n && port_is_isolated(iommu, on_way(way, n)))
+	while (n && port_is_isolated(on_way(way, n)))
 		n--;
 	way->leak = n;
 }
@@ -320,107 +304,103 @@ static void find_way(
  * keeps devices apart, for a switch its upstream port; the first function of a
  * device whose functions can reach each other; or the function itself.
  */
-static __attribute__((noinline)) uint16_t find_group(
-	const struct iommu *iommu, const struct way *way)
+static __attribute__((noinline)) struct iommu_device_id find_group(
+	const struct way *way)
 {
 	unsigned n = way->leak;
-	struct iommu_device_id key = on_way(way, n);
+	struct function key = on_way(way, n);
 
-	if (n < way->depth && port_type(iommu, key) == PORT_DOWNSTREAM &&
-		!port_is_isolated(iommu, key))
+	if (n < way->depth && port_type(key) == PORT_DOWNSTREAM &&
+		!port_is_isolated(key))
 		key = on_way(way, n + 1);
-	if (has_neighbours(iommu, key) && !is_isolated(iommu, key))
+	if (has_neighbours(key) && !is_isolated(key))
 		key = first_function(key);
-	return key.requester;
+	return key.id;
 }
 
 struct members {
 	struct iommu_device_id *out;
-	struct iommu_device_id key;
+	struct function key;
 	unsigned max, count;
 };
 
 /** Adds those of a group with ids between two on one bus. */
-static void add_members(const struct iommu *iommu, unsigned first,
-	unsigned last, struct members *members)
+static void add_members(unsigned first, unsigned last, struct members *members)
 {
-	struct iommu_device_id id = {members->key.segment, (uint16_t)first};
+	struct function fn = members->key;
 	struct way way;
 
 	/* The same for all but the function itself. */
-	find_way(iommu, id, &way);
+	fn.id.requester = (uint16_t)first;
+	find_way(fn, &way);
 	for (; first <= last; first++) {
-		id.requester = (uint16_t)first;
-		way.rid[0] = id.requester;
-		if (!topology_exists(iommu, id) ||
-			topology_is_bridge(iommu, id) ||
-			find_group(iommu, &way) != members->key.requester)
+		fn.id.requester = (uint16_t)first;
+		way.id[0] = fn.id;
+		if (!topology_exists(fn) || topology_is_bridge(fn) ||
+			find_group(&way).requester != members->key.id.requester)
 			continue;
 		if (members->count < members->max)
-			members->out[members->count] = id;
+			members->out[members->count] = fn.id;
 		members->count++;
 	}
 }
 
-unsigned topology_group(const struct iommu *iommu, struct iommu_device_id key,
-	struct iommu_device_id *out, unsigned max)
+unsigned topology_group(
+	struct function key, struct iommu_device_id *out, unsigned max)
 {
-	unsigned first = first_function(key).requester, last = first + 7, n;
+	unsigned first = first_function(key).id.requester, last = first + 7;
 	struct members members = {out, key, max, 0};
 
-	add_members(iommu, first, last, &members);
+	add_members(first, last, &members);
 	/* The buses below the bridges among the key's functions. */
-	for (n = first; n <= last; n++) {
-		struct iommu_device_id id = {key.segment, (uint16_t)n};
-		struct topology_buses below = topology_below(iommu, id);
+	for (unsigned n = first; n <= last; n++) {
+		struct function fn = {key.iommu, {key.id.segment, (uint16_t)n}};
+		struct topology_buses below = topology_below(fn);
 		unsigned bus = below.first;
 
-		if (!topology_is_bridge(iommu, id))
+		if (!topology_is_bridge(fn))
 			continue;
 		for (; bus > last >> 8 && bus <= below.last; bus++)
-			add_members(iommu, bus << 8, bus << 8 | 0xff, &members);
+			add_members(bus << 8, bus << 8 | 0xff, &members);
 	}
 	return members.count;
 }
 
 /** The function-number bits that a function's phantoms use (VT-d 3.4.1). */
 static __attribute__((noinline)) uint16_t find_phantom(
-	const struct iommu *iommu, struct iommu_device_id id, unsigned pcie)
+	struct function fn, unsigned pcie)
 {
 	static const uint16_t mask[4] = {0, 4, 6, 7};
-	uint32_t cap = topology_config(iommu, id, pcie + PCIE_DEVICE_CAP, 4);
-	uint32_t control =
-		topology_config(iommu, id, pcie + PCIE_DEVICE_CONTROL, 2);
+	uint32_t cap = topology_config(fn, pcie + PCIE_DEVICE_CAP, 4);
+	uint32_t control = topology_config(fn, pcie + PCIE_DEVICE_CONTROL, 2);
 
 	return control & PHANTOM_ENABLE ? mask[cap >> 3 & 3] : 0;
 }
 
-void topology_read(const struct iommu *iommu, struct iommu_device_id id,
-	struct topology *out)
+bool topology_read(struct function fn, struct topology *out)
 {
 	unsigned pcie;
 	struct way way;
 
-	*out = (struct topology){
-		.alias = id.requester, .group = id.requester, .scope = id};
-	out->present = topology_exists(iommu, id);
-	if (!out->present) {
+	if (!topology_exists(fn)) {
 		/* A virtual function's vendor reads as all ones. */
-		out->present = search(
-			iommu, id, 0, SRIOV_BUSES, has_virtual, &out->scope);
-		if (out->present && !is_isolated(iommu, out->scope)) {
-			find_way(iommu, out->scope, &way);
-			out->group = find_group(iommu, &way);
+		if (!search(fn, 0, SRIOV_BUSES, has_virtual, &out->scope))
+			return false;
+		fn.id = out->scope;
+		if (!is_isolated(fn)) {
+			find_way(fn, &way);
+			out->group = find_group(&way);
 		}
-		return;
+		return true;
 	}
-	out->bridge = topology_is_bridge(iommu, id);
-	find_way(iommu, id, &way);
-	out->alias = find_alias(iommu, &way);
-	out->group = find_group(iommu, &way);
-	pcie = find_cap(iommu, id, CAP_PCIE);
+	out->bridge = topology_is_bridge(fn);
+	find_way(fn, &way);
+	out->alias = find_alias(&way);
+	out->group = find_group(&way);
+	pcie = find_cap(fn, CAP_PCIE);
 	if (pcie) {
-		out->phantom = find_phantom(iommu, id, pcie);
-		out->ats = (uint16_t)find_ext_cap(iommu, id, EXT_CAP_ATS);
+		out->phantom = find_phantom(fn, pcie);
+		out->ats = (uint16_t)find_ext_cap(fn, EXT_CAP_ATS);
 	}
+	return true;
 }

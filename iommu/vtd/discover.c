@@ -144,7 +144,7 @@ static bool is_only_for(const struct iommu *iommu,
 	const struct dmar_record *record, unsigned offset, unsigned width,
 	uint32_t value)
 {
-	struct iommu_device_id id;
+	struct function fn = {.iommu = iommu};
 	struct dmar_scope scope;
 	bool any = false;
 	size_t at = 0;
@@ -153,8 +153,8 @@ static bool is_only_for(const struct iommu *iommu,
 		return false;
 	while (dmar_scope_next(record, &at, &scope)) {
 		if (scope.type != DMAR_SCOPE_ENDPOINT ||
-			!vtd_resolve(iommu, record, &scope, &id) ||
-			topology_config(iommu, id, offset, width) != value)
+			!vtd_resolve(iommu, record, &scope, &fn.id) ||
+			topology_config(fn, offset, width) != value)
 			return false;
 		any = true;
 	}

@@ -34,9 +34,9 @@ struct quirk {
 static uint32_t config_at(const struct iommu *iommu, enum place at,
 	unsigned offset, unsigned width)
 {
-	struct iommu_device_id id = {0, (uint16_t)at};
+	struct function fn = {iommu, {0, (uint16_t)at}};
 
-	return topology_config(iommu, id, offset, width);
+	return topology_config(fn, offset, width);
 }
 
 static bool is_among(uint32_t id, uint32_t mask, const uint32_t *ids)
@@ -183,7 +183,7 @@ static unsigned find(struct iommu *iommu, const uint32_t *device)
 
 unsigned vtd_quirks_of(struct iommu *iommu, struct iommu_device_id id)
 {
-	uint32_t device = topology_config(iommu, id, 0, 4);
+	uint32_t device = topology_config((struct function){iommu, id}, 0, 4);
 
 	return find(iommu, &device);
 }

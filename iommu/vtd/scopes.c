@@ -50,16 +50,17 @@ static uint16_t hop_id(unsigned bus, const uint8_t *hop)
 bool vtd_resolve(const struct iommu *iommu, const struct dmar_record *record,
 	const struct dmar_scope *scope, struct iommu_device_id *out)
 {
+	struct function fn = {iommu, {.segment = record->segment}};
 	unsigned bus = scope->bus;
 
-	out->segment = record->segment;
 	for (unsigned n = 0;; n++) {
-		out->requester = hop_id(bus, &scope->path[2 * n]);
+		fn.id.requester = hop_id(bus, &scope->path[2 * n]);
+		*out = fn.id;
 		if (n + 1 == scope->hops)
 			return true;
-		if (!topology_is_bridge(iommu, *out))
+		if (!topology_is_bridge(fn))
 			return false;
-		bus = topology_below(iommu, *out).first;
+		bus = topology_below(fn).first;
 	}
 }
 
@@ -85,19 +86,19 @@ static bool scope_covers(const struct iommu *iommu,
 {
 	bool bridge = scope->type == DMAR_SCOPE_BRIDGE;
 	unsigned bus = id.requester >> 8;
+	struct function named = {.iommu = iommu};
 	struct topology_buses below;
-	struct iommu_device_id named;
 
 	if (!bridge && scope->type != DMAR_SCOPE_ENDPOINT)
 		return is_acpi_scope(record, scope, id);
 	if (record->segment != id.segment ||
-		!vtd_resolve(iommu, record, scope, &named))
+		!vtd_resolve(iommu, record, scope, &named.id))
 		return false;
-	if (named.requester == id.requester)
+	if (named.id.requester == id.requester)
 		return true;
-	if (!bridge || !topology_is_bridge(iommu, named))
+	if (!bridge || !topology_is_bridge(named))
 		return false;
-	below = topology_below(iommu, named);
+	below = topology_below(named);
 	return below.first && below.first <= bus && bus <= below.last;
 }
 
@@ -119,17 +120,16 @@ static const char *scope_flaw(const struct iommu *iommu,
 	const struct dmar_record *record, const struct dmar_scope *scope)
 {
 	bool bridge = scope->type == DMAR_SCOPE_BRIDGE;
-	struct iommu_device_id id;
+	struct function fn = {.iommu = iommu};
 
 	if ((!bridge && scope->type != DMAR_SCOPE_ENDPOINT) ||
-		!vtd_resolve(iommu, record, scope, &id) ||
-		!topology_exists(iommu, id) ||
-		bridge == topology_is_bridge(iommu, id))
+		!vtd_resolve(iommu, record, scope, &fn.id) ||
+		!topology_exists(fn) || bridge == topology_is_bridge(fn))
 		return NULL;
 	if (!bridge)
 		return "a scope that calls a bridge an endpoint";
 	/* Non-transparent bridges (class 0680h) look like endpoints. */
-	return topology_config(iommu, id, 0xa, 2) == 0x0680
+	return topology_config(fn, 0xa, 2) == 0x0680
 		? NULL
 		: "a scope that calls an endpoint a bridge";
 }
@@ -291,19 +291,19 @@ bool vtd_acpi_device(const struct iommu *iommu, const char *name,
 
 bool vtd_ats_allowed(const struct iommu *iommu, struct iommu_device_id id)
 {
-	struct iommu_device_id port = id;
+	struct function port = {iommu, id};
 	struct dmar_record record;
 	size_t at = 0;
 
-	while (topology_parent(iommu, port, &port))
+	while (topology_parent(port, &port.id))
 		;
 	/* Integrated devices need no port that supports them. */
-	if (port.requester == id.requester)
+	if (port.id.requester == id.requester)
 		return true;
 	while (vtd_find_record(iommu, DMAR_ATSR, &at, &record))
 		if (record.segment == id.segment &&
 			(record.flags & DMAR_ALL_PORTS ||
-				record_covers(iommu, &record, port)))
+				record_covers(iommu, &record, port.id)))
 			return true;
 	return false;
 }
