@@ -45,9 +45,8 @@ enum iommu_status iommu_irq_alloc(struct iommu *iommu,
 	struct device *dev;
 	enum iommu_status status = core_device(iommu, id, &dev);
 
-	if (status == IOMMU_BRIDGE && dev->unit)
-		status = IOMMU_OK; /* bridges send interrupts too */
-	if (status != IOMMU_OK)
+	/* Bridges send interrupts too. */
+	if (status != IOMMU_OK && !(status == IOMMU_BRIDGE && dev->unit))
 		return status;
 	return alloc(dev->unit, dev->alias->id.requester, count, MAX_MSI, out);
 }
@@ -87,9 +86,8 @@ enum iommu_status iommu_irq_set(struct iommu *iommu,
 {
 	struct unit *unit = unit_of(iommu, irq);
 
-	if (!unit || !target)
-		return IOMMU_BAD_ARGUMENT;
-	return unit->ops->irq_set(unit, irq, n, target);
+	return unit && target ? unit->ops->irq_set(unit, irq, n, target)
+			      : IOMMU_BAD_ARGUMENT;
 }
 
 enum iommu_status iommu_irq_clear(
@@ -97,9 +95,8 @@ enum iommu_status iommu_irq_clear(
 {
 	struct unit *unit = unit_of(iommu, irq);
 
-	if (!unit)
-		return IOMMU_BAD_ARGUMENT;
-	return unit->ops->irq_set(unit, irq, n, NULL);
+	return unit ? unit->ops->irq_set(unit, irq, n, NULL)
+		    : IOMMU_BAD_ARGUMENT;
 }
 
 enum iommu_status iommu_irq_free(
@@ -107,24 +104,19 @@ enum iommu_status iommu_irq_free(
 {
 	struct unit *unit = unit_of(iommu, irq);
 
-	if (!unit)
-		return IOMMU_BAD_ARGUMENT;
-	return unit->ops->irq_free(unit, irq);
+	return unit ? unit->ops->irq_free(unit, irq) : IOMMU_BAD_ARGUMENT;
 }
 
 enum iommu_status iommu_irq_message(struct iommu *iommu,
 	const struct iommu_irq *irq, unsigned n, struct iommu_msi_message *out)
 {
-	unsigned handle;
-
 	if (!unit_of(iommu, irq) || n >= irq->count || !out)
 		return IOMMU_BAD_ARGUMENT;
 	/* VT-d 5.1.2.2: handle 14:0 in 19:5, format 4, SHV 3, handle 15 in 2.
 	 * With SHV the device's data is added to the handle. */
-	handle = irq->first;
 	*out = (struct iommu_msi_message){.address = 0xfee00000 |
-			(handle & 0x7fff) << 5 | 1 << 4 | 1 << 3 |
-			handle >> 15 << 2,
+			(irq->first & 0x7fffu) << 5 | 1 << 4 | 1 << 3 |
+			irq->first >> 15 << 2,
 		.data = n};
 	return IOMMU_OK;
 }
