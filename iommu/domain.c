@@ -102,9 +102,9 @@ unsigned iommu_domain_duties(const struct iommu_domain *domain)
 
 bool __did_take(struct did_map *map, uint16_t *out)
 {
-	unsigned words = (map->count + 63) / 64, n;
+	unsigned words = (map->count + 63) / 64;
 
-	for (n = 0; n < words; n++) {
+	for (unsigned n = 0; n < words; n++) {
 		uint64_t free = ~map->taken[map->hint];
 
 		if (map->count < 64)
@@ -116,17 +116,9 @@ bool __did_take(struct did_map *map, uint16_t *out)
 				__ATOMIC_RELAXED);
 			return true;
 		}
-		if (++map->hint == words)
-			map->hint = 0;
+		map->hint = (map->hint + 1) % words;
 	}
 	return false;
-}
-
-static void __did_give(struct did_map *map, uint16_t did)
-{
-	if (did != IDENTITY_DID)
-		__atomic_fetch_and(&map->taken[did / 64], ~(1ull << did % 64),
-			__ATOMIC_RELAXED);
 }
 
 enum iommu_status __domain_enter(struct iommu_domain *domain, struct unit *unit)
@@ -173,6 +165,7 @@ void __domain_leave(
 	__atomic_fetch_and(
 		&domain->units, ~(1ull << unit->index), __ATOMIC_SEQ_CST);
 	__note_duties(domain);
-	if (!on->spent)
-		__did_give(&unit->dids, on->did);
+	if (!on->spent && on->did != IDENTITY_DID)
+		__atomic_fetch_and(&unit->dids.taken[on->did / 64],
+			~(1ull << on->did % 64), __ATOMIC_RELAXED);
 }
