@@ -287,16 +287,14 @@ static bool port_is_isolated(struct function port)
 /** Follows the way up; from the top down, looks for what leaks. */
 static void find_way(struct function fn, struct way *way)
 {
-	unsigned n = 0;
-
 	way->iommu = fn.iommu;
 	way->id[0] = fn.id;
-	while (n < MAX_DEPTH && topology_parent(fn, &fn.id))
-		way->id[++n] = fn.id;
-	way->depth = n;
-	while (n && port_is_isolated(on_way(way, n)))
-		n--;
-	way->leak = n;
+	way->depth = 0;
+	while (way->depth < MAX_DEPTH && topology_parent(fn, &fn.id))
+		way->id[++way->depth] = fn.id;
+	way->leak = way->depth;
+	while (way->leak && port_is_isolated(on_way(way, way->leak)))
+		way->leak--;
 }
 
 /**
@@ -356,11 +354,10 @@ unsigned topology_group(
 	for (unsigned n = first; n <= last; n++) {
 		struct function fn = {key.iommu, {key.id.segment, (uint16_t)n}};
 		struct topology_buses below = topology_below(fn);
-		unsigned bus = below.first;
 
-		if (!topology_is_bridge(fn))
+		if (!topology_is_bridge(fn) || below.first <= last >> 8)
 			continue;
-		for (; bus > last >> 8 && bus <= below.last; bus++)
+		for (unsigned bus = below.first; bus <= below.last; bus++)
 			add_members(bus << 8, bus << 8 | 0xff, &members);
 	}
 	return members.count;
