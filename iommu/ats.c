@@ -41,7 +41,7 @@ void __ats_enter(struct device *dev)
 	struct iommu_domain *domain = dev->domain;
 
 	dev->ats_on = true;
-	dev->unit->tlb_users++;
+	dev->unit->iommu->tlb_users++;
 	dev->next_in_domain = domain->tlb_devices;
 	__atomic_store_n(&domain->tlb_devices, dev, __ATOMIC_RELEASE);
 }
@@ -55,7 +55,7 @@ void __ats_leave(struct device *dev)
 	while (*at != dev)
 		at = &(*at)->next_in_domain;
 	__atomic_store_n(at, dev->next_in_domain, __ATOMIC_RELEASE);
-	dev->unit->tlb_users--;
+	dev->unit->iommu->tlb_users--;
 	dev->ats_on = false;
 }
 

@@ -169,7 +169,6 @@ struct unit {
 	bool stays_on;       /* C: translation must not be switched off */
 	struct did_map dids;
 	unsigned attached;  /* I */
-	unsigned tlb_users; /* I: devices whose own TLB is on */
 	unsigned inherited; /* A: entries of an earlier owner */
 	bool haunted;       /* A: one of them was not confirmed to be gone */
 	/** With iommu_options.trace: what `ops` is then, and what that calls.

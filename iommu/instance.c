@@ -137,16 +137,14 @@ static bool any_unit(const struct iommu *iommu, enum iommu_unit_state state)
 enum iommu_status iommu_discover(
 	struct iommu *iommu, const void *dmar, size_t size)
 {
-	enum iommu_status status;
+	enum iommu_status status = IOMMU_NO_TABLE;
 
 	if (!core_life_enter(iommu, INSTANCE_NEW))
 		return IOMMU_WRONG_STATE;
-	if (!dmar) {
-		core_reason(iommu, "the firmware has no DMAR table");
-		status = IOMMU_NO_TABLE;
-	} else {
+	if (dmar)
 		status = vtd_discover(iommu, dmar, size);
-	}
+	else
+		core_reason(iommu, "the firmware has no DMAR table");
 	core_life_leave(iommu,
 		status == IOMMU_NO_MEMORY ? INSTANCE_NEW : INSTANCE_DISCOVERED,
 		status);
@@ -183,27 +181,21 @@ static void note_on(struct iommu *iommu)
 		&iommu->on, any_unit(iommu, IOMMU_UNIT_ON), __ATOMIC_RELEASE);
 }
 
-static bool any_translates(const struct iommu *iommu)
-{
-	for (unsigned n = 0; n < iommu->units; n++)
-		if (unit_translates(iommu->unit[n]))
-			return true;
-	return false;
-}
-
 static enum iommu_status switch_all(struct iommu *iommu, bool on)
 {
 	enum iommu_unit_state from = on ? IOMMU_UNIT_OFF : IOMMU_UNIT_ON;
 	enum iommu_status status = IOMMU_OK;
 	struct unit *unit;
-	unsigned n = 0;
+	bool possible = !on;
 
-	if (on && !any_translates(iommu)) {
+	for (unsigned n = 0; n < iommu->units; n++)
+		possible |= unit_translates(iommu->unit[n]);
+	if (!possible) {
 		core_reason(iommu,
 			"no I/O MMU translates, they only remap interrupts");
 		return IOMMU_NO_UNIT;
 	}
-	while ((unit = next_unit(iommu, from, &n)))
+	for (unsigned n = 0; (unit = next_unit(iommu, from, &n));)
 		status = note(unit, status, unit->ops->translate(unit, on));
 	return status;
 }
@@ -211,7 +203,6 @@ static enum iommu_status switch_all(struct iommu *iommu, bool on)
 enum iommu_status iommu_start(struct iommu *iommu)
 {
 	struct iommu_domain_config config = {.kind = IOMMU_DOMAIN_IDENTITY};
-	enum instance_state to = INSTANCE_DISCOVERED;
 	enum iommu_status status = IOMMU_OK;
 	struct unit *unit;
 
@@ -221,28 +212,16 @@ enum iommu_status iommu_start(struct iommu *iommu)
 		status = IOMMU_NO_UNIT;
 	else if (!iommu->identity)
 		status = iommu_domain_create(iommu, &config, &iommu->identity);
-	if (status == IOMMU_OK) {
-		for (unsigned n = 0;
-			(unit = next_unit(iommu, IOMMU_UNIT_OFF, &n));)
-			status = note(unit, status, unit->ops->prepare(unit));
-		if (status != IOMMU_NO_MEMORY)
-			to = INSTANCE_STARTED;
-	}
-	if (to == INSTANCE_STARTED) {
-		core_park_all(iommu);
-		status = core_worse(status, switch_all(iommu, true));
-		note_on(iommu);
-	}
-	return core_life_leave(iommu, to, status);
-}
-
-/** Devices with a TLB cannot be flushed while translation is off. */
-static bool any_device_tlb(const struct iommu *iommu)
-{
-	for (unsigned n = 0; n < iommu->units; n++)
-		if (iommu->unit[n]->tlb_users)
-			return true;
-	return false;
+	if (status != IOMMU_OK)
+		return core_life_leave(iommu, INSTANCE_DISCOVERED, status);
+	for (unsigned n = 0; (unit = next_unit(iommu, IOMMU_UNIT_OFF, &n));)
+		status = note(unit, status, unit->ops->prepare(unit));
+	if (status == IOMMU_NO_MEMORY)
+		return core_life_leave(iommu, INSTANCE_DISCOVERED, status);
+	core_park_all(iommu);
+	status = core_worse(status, switch_all(iommu, true));
+	note_on(iommu);
+	return core_life_leave(iommu, INSTANCE_STARTED, status);
 }
 
 static bool must_stay_on(const struct iommu *iommu)
@@ -266,7 +245,8 @@ enum iommu_status iommu_power(struct iommu *iommu, bool on)
 		return IOMMU_WRONG_STATE;
 	if (!on && must_stay_on(iommu))
 		status = IOMMU_FORBIDDEN;
-	else if (!on && any_device_tlb(iommu))
+	else if (!on && iommu->tlb_users)
+		/* They cannot be flushed while translation is off. */
 		status = IOMMU_IN_USE;
 	else
 		status = switch_all(iommu, on);
@@ -297,11 +277,11 @@ enum iommu_status iommu_resume(struct iommu *iommu)
 {
 	enum iommu_status status = IOMMU_OK;
 	struct unit *unit;
-	unsigned n = 0;
 
 	if (!core_life_enter(iommu, INSTANCE_SUSPENDED))
 		return IOMMU_WRONG_STATE;
-	while ((unit = next_unit(iommu, IOMMU_UNIT_SUSPENDED, &n)))
+	for (unsigned n = 0;
+		(unit = next_unit(iommu, IOMMU_UNIT_SUSPENDED, &n));)
 		status = note(unit, status, unit->ops->resume(unit));
 	note_on(iommu);
 	return core_life_leave(iommu, INSTANCE_STARTED, status);

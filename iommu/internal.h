@@ -129,6 +129,7 @@ struct iommu {
 	struct iommu_domain *identity_tables; /* A: without pass-through */
 	unsigned domains;                     /* I: without identity */
 	unsigned parkings;                    /* A: of them, for parking */
+	unsigned tlb_users;                   /* I: devices whose TLB is on */
 	struct pool device_pool;
 	struct pool domain_pool;
 	unsigned spares;              /* P; read as a hint without */
