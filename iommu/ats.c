@@ -17,20 +17,19 @@ enum {
 
 bool core_ats_wanted(const struct device *dev, enum iommu_domain_kind kind)
 {
-	const struct iommu *iommu = dev->unit->iommu;
+	const struct iommu *iommu = dev->iommu;
 	enum iommu_choice choice = iommu->options.ats;
 	bool wanted = choice == IOMMU_ON ||
 		(choice == IOMMU_AUTO && dev->properties & IOMMU_NEEDS_TLB);
 
 	return wanted && dev->ats && dev->unit->device_tlb &&
-		iommu->host.pci_write &&
-		(kind == IOMMU_DOMAIN_MAPPED || kind == IOMMU_DOMAIN_SHARED) &&
+		iommu->host.pci_write && has_addresses(kind) &&
 		vtd_ats_allowed(iommu, dev->id);
 }
 
 void core_ats_switch(const struct device *dev, bool on)
 {
-	struct function fn = {dev->unit->iommu, dev->id};
+	struct function fn = {dev->iommu, dev->id};
 
 	/* Smallest translation unit 0: 4 KiB. */
 	topology_write(fn, dev->ats + ATS_CONTROL, on ? ATS_ENABLE : 0);
@@ -41,7 +40,7 @@ void __ats_enter(struct device *dev)
 	struct iommu_domain *domain = dev->domain;
 
 	dev->ats_on = true;
-	dev->unit->iommu->tlb_users++;
+	dev->iommu->tlb_users++;
 	dev->next_in_domain = domain->tlb_devices;
 	__atomic_store_n(&domain->tlb_devices, dev, __ATOMIC_RELEASE);
 }
@@ -55,7 +54,7 @@ void __ats_leave(struct device *dev)
 	while (*at != dev)
 		at = &(*at)->next_in_domain;
 	__atomic_store_n(at, dev->next_in_domain, __ATOMIC_RELEASE);
-	dev->unit->iommu->tlb_users--;
+	dev->iommu->tlb_users--;
 	dev->ats_on = false;
 }
 
@@ -98,8 +97,7 @@ enum iommu_status core_block_mute(struct iommu_domain *domain)
 	struct device *dev;
 
 	while ((dev = find_mute(domain))) {
-		enum iommu_status status =
-			core_device_quarantine(domain->iommu, dev);
+		enum iommu_status status = core_device_quarantine(dev);
 
 		/* Another CPU is at it and has not finished. */
 		if (status == IOMMU_BUSY)

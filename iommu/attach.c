@@ -24,31 +24,23 @@ static enum iommu_status compose_entry(const struct device *dev,
 
 	*out = (struct entry){.kind = domain->kind,
 		.ats = core_ats_wanted(dev, domain->kind)};
-	switch (domain->kind) {
-	case IOMMU_DOMAIN_IDENTITY:
-		if (unit->pass_through)
-			return IOMMU_OK;
-		return core_table_entry(
-			&domain->iommu->identity_tables->table, unit, out);
-	case IOMMU_DOMAIN_MAPPED:
+	if (domain->kind == IOMMU_DOMAIN_IDENTITY && !unit->pass_through)
+		domain = domain->iommu->identity_tables;
+	if (domain->kind == IOMMU_DOMAIN_MAPPED)
 		return core_table_entry(&domain->table, unit, out);
-	case IOMMU_DOMAIN_SHARED:
-		out->levels =
-			core_shared_root(domain, unit->levels, &out->root);
-		return out->levels && !(out->root.v >> unit->phys_bits)
-			? IOMMU_OK
-			: IOMMU_WIDTH;
-	default:
+	if (domain->kind != IOMMU_DOMAIN_SHARED)
 		return IOMMU_OK;
-	}
+	out->levels = core_shared_root(domain, unit->levels, &out->root);
+	if (!out->levels || out->root.v >> unit->phys_bits)
+		return IOMMU_WIDTH;
+	return IOMMU_OK;
 }
 
 /** Whether another device of the group still uses an id. */
 static bool is_shared(const struct device *dev, uint16_t rid)
 {
-	if (rid == dev->id.requester)
-		return dev->rid_users > 1;
-	return rid == dev->alias->id.requester && dev->alias->rid_users > 1;
+	return (rid == dev->id.requester && dev->rid_users > 1) ||
+		(rid == dev->alias->id.requester && dev->alias->rid_users > 1);
 }
 
 /** Clears the entries of a device's first count ids, last one first. */
@@ -59,14 +51,10 @@ static enum iommu_status close_entries(
 	enum iommu_status status = IOMMU_OK;
 
 	while (entry->kind != IOMMU_DOMAIN_BLOCKED && count--) {
-		enum iommu_status one;
-
-		if (is_shared(dev, dev->rid[count]))
-			continue;
 		entry->rid = dev->rid[count];
-		one = unit->ops->detach(unit, entry, dev);
-		if (one != IOMMU_OK)
-			status = one;
+		if (!is_shared(dev, entry->rid))
+			status = core_worse(
+				status, unit->ops->detach(unit, entry, dev));
 	}
 	return status;
 }
@@ -81,10 +69,9 @@ static enum iommu_status open_entries(
 	if (entry->kind == IOMMU_DOMAIN_BLOCKED)
 		return IOMMU_OK;
 	for (n = 0; n < dev->rids && status == IOMMU_OK; n++) {
-		if (is_shared(dev, dev->rid[n]))
-			continue;
 		entry->rid = dev->rid[n];
-		status = unit->ops->attach(unit, entry);
+		if (!is_shared(dev, entry->rid))
+			status = unit->ops->attach(unit, entry);
 	}
 	/* The device may have used what was open already. */
 	if (status != IOMMU_OK && close_entries(dev, entry, n) != IOMMU_OK)
@@ -140,17 +127,23 @@ static void settle(struct device *dev, enum iommu_device_state state)
 /** One user more or less of the ids that others may use too. I held. */
 static void __count_user(struct device *dev, int change)
 {
-	dev->rid_users = (uint16_t)(dev->rid_users + change);
+	dev->rid_users += (unsigned)change;
 	if (dev->alias != dev)
-		dev->alias->rid_users =
-			(uint16_t)(dev->alias->rid_users + change);
+		dev->alias->rid_users += (unsigned)change;
+}
+
+/** Whether a domain hides a device's reserved memory from it, and the host did
+ *  not allow that. */
+static bool hides_reserved(const struct iommu_domain *domain)
+{
+	return has_addresses(domain->kind) &&
+		!domain->iommu->options.allow_reserved_memory;
 }
 
 /** Everything that may forbid an attach, then the reservation. I held. */
 static enum iommu_status __reserve(
 	struct device *dev, struct iommu_domain *domain, bool ats)
 {
-	const struct iommu *iommu = domain->iommu;
 	struct device *leader = dev->leader;
 	enum iommu_status status;
 
@@ -165,9 +158,7 @@ static enum iommu_status __reserve(
 	if (dev->properties & IOMMU_NO_SNOOP_CONTROL && domain->table.leaf_bits)
 		return IOMMU_FORMAT;
 	if (dev->reserved_memory && domain != dev->parking &&
-		!iommu->options.allow_reserved_memory &&
-		(domain->kind == IOMMU_DOMAIN_MAPPED ||
-			domain->kind == IOMMU_DOMAIN_SHARED))
+		hides_reserved(domain))
 		return IOMMU_RESERVED_MEMORY;
 	status = __enter(dev, domain);
 	if (status != IOMMU_OK)
@@ -193,7 +184,7 @@ static void __release(struct device *dev, bool confirmed)
 
 static void release(struct device *dev, bool confirmed)
 {
-	struct iommu *iommu = dev->unit->iommu;
+	struct iommu *iommu = dev->iommu;
 	unsigned long state = core_lock(iommu, &iommu->lock);
 
 	__release(dev, confirmed);
@@ -205,11 +196,10 @@ static void release(struct device *dev, bool confirmed)
 enum iommu_status core_attach(struct device *dev, struct iommu_domain *domain)
 {
 	struct iommu *iommu = domain->iommu;
-	enum iommu_status status;
-	unsigned long state;
 	struct entry entry;
+	enum iommu_status status = compose_entry(dev, domain, &entry);
+	unsigned long state;
 
-	status = compose_entry(dev, domain, &entry);
 	if (status != IOMMU_OK)
 		return status;
 	state = core_lock(iommu, &iommu->lock);
@@ -248,18 +238,18 @@ static bool __may_move(const struct device *dev,
 			domain->table.leaf_bits);
 }
 
-/** IOMMU_UNSUPPORTED: not possible, nothing was done. Both domains count the
- *  device until the unit has forgotten the old one. */
+/** IOMMU_UNSUPPORTED: not possible, nothing was done; so with no domain. Both
+ * domains count the device until the unit has forgotten the old one. */
 static enum iommu_status move(struct device *dev, struct iommu_domain *domain)
 {
-	struct iommu *iommu = domain->iommu;
+	struct iommu *iommu = dev->iommu;
 	enum iommu_status status = IOMMU_UNSUPPORTED;
 	struct iommu_domain *old;
 	uint16_t old_did;
 	unsigned long state;
 	struct entry entry;
 
-	if (compose_entry(dev, domain, &entry) != IOMMU_OK)
+	if (!domain || compose_entry(dev, domain, &entry) != IOMMU_OK)
 		return status;
 	state = core_lock(iommu, &iommu->lock);
 	old = dev->domain;
@@ -290,11 +280,9 @@ static enum iommu_status move(struct device *dev, struct iommu_domain *domain)
 static enum iommu_status attach_parked(
 	struct device *dev, struct iommu_domain *domain)
 {
-	enum iommu_status status, back;
+	enum iommu_status status;
 
-	if (!domain->iommu->options.allow_reserved_memory &&
-		(domain->kind == IOMMU_DOMAIN_MAPPED ||
-			domain->kind == IOMMU_DOMAIN_SHARED))
+	if (hides_reserved(domain))
 		return IOMMU_RESERVED_MEMORY;
 	status = move(dev, domain);
 	if (status != IOMMU_UNSUPPORTED)
@@ -305,23 +293,21 @@ static enum iommu_status attach_parked(
 	status = core_attach(dev, domain);
 	if (status == IOMMU_OK || status == IOMMU_UNCONFIRMED)
 		return status;
-	back = core_park(dev);
-	return back == IOMMU_UNCONFIRMED ? back : status;
+	return core_park(dev) == IOMMU_UNCONFIRMED ? IOMMU_UNCONFIRMED : status;
 }
 
 /** Whether a device's unit can take it on. */
 static enum iommu_status is_usable(const struct device *dev)
 {
+	enum iommu_unit_state state = unit_state(dev->unit);
+
 	if (core_life(dev->unit->iommu) == INSTANCE_HANDED_OVER)
 		return IOMMU_WRONG_STATE;
-	switch (unit_state(dev->unit)) {
-	case IOMMU_UNIT_FAILED:
+	if (state == IOMMU_UNIT_FAILED)
 		return IOMMU_UNIT_LOST;
-	case IOMMU_UNIT_ON:
+	if (state == IOMMU_UNIT_ON)
 		return IOMMU_OK;
-	default:
-		return unit_translates(dev->unit) ? IOMMU_OFF : IOMMU_UNCOVERED;
-	}
+	return unit_translates(dev->unit) ? IOMMU_OFF : IOMMU_UNCOVERED;
 }
 
 enum iommu_status iommu_attach(struct iommu *iommu, struct iommu_device_id id,
@@ -367,14 +353,11 @@ static enum iommu_status __begin_detach(struct device *dev)
 
 enum iommu_status core_detach(struct device *dev)
 {
+	struct iommu *iommu = dev->iommu;
 	enum iommu_status status;
 	unsigned long state;
-	struct iommu *iommu;
 	struct entry entry;
 
-	if (!dev->unit)
-		return IOMMU_NOT_ATTACHED;
-	iommu = dev->unit->iommu;
 	state = core_lock(iommu, &iommu->lock);
 	status = __begin_detach(dev);
 	core_unlock(iommu, &iommu->lock, state);
@@ -413,16 +396,14 @@ enum iommu_status iommu_detach(struct iommu *iommu, struct iommu_device_id id)
 		status = core_disinherit(dev);
 		if (status == IOMMU_OK || status == IOMMU_NO_MEMORY)
 			return status;
-		core_device_quarantine(iommu, dev);
+		core_device_quarantine(dev);
 		return status;
 	}
 	if (core_is_parked(dev))
 		return IOMMU_NOT_ATTACHED;
-	if (dev->parking) {
-		status = move(dev, dev->parking);
-		if (status != IOMMU_UNSUPPORTED)
-			return status;
-	}
+	status = move(dev, dev->parking);
+	if (status != IOMMU_UNSUPPORTED)
+		return status;
 	status = core_detach(dev);
 	/* Whether that worked is in the log; blocked it is in any case. */
 	if (status == IOMMU_OK && core_park(dev) == IOMMU_UNCONFIRMED)
@@ -433,9 +414,10 @@ enum iommu_status iommu_detach(struct iommu *iommu, struct iommu_device_id id)
 /* ---- devices that nobody gets ---- */
 
 /** Has a device change from a state, unless it is in another. */
-static bool change_state(struct iommu *iommu, struct device *dev,
-	enum iommu_device_state from, enum iommu_device_state to, int users)
+static bool change_state(struct device *dev, enum iommu_device_state from,
+	enum iommu_device_state to, int users)
 {
+	struct iommu *iommu = dev->iommu;
 	unsigned long state = core_lock(iommu, &iommu->lock);
 	bool mine = device_state(dev) == from;
 
@@ -447,24 +429,20 @@ static bool change_state(struct iommu *iommu, struct device *dev,
 	return mine;
 }
 
-void core_device_keep_back(struct iommu *iommu, struct device *dev)
+void core_device_keep_back(struct device *dev)
 {
-	change_state(
-		iommu, dev, IOMMU_DEVICE_BLOCKED, IOMMU_DEVICE_QUARANTINED, 0);
+	change_state(dev, IOMMU_DEVICE_BLOCKED, IOMMU_DEVICE_QUARANTINED, 0);
 }
 
-enum iommu_status core_device_quarantine(
-	struct iommu *iommu, struct device *dev)
+enum iommu_status core_device_quarantine(struct device *dev)
 {
 	enum iommu_status status = core_detach(dev), old;
 
 	if (status == IOMMU_BUSY)
 		return status;
 	old = dev->unit ? core_disinherit(dev) : IOMMU_OK;
-	core_device_keep_back(iommu, dev);
-	if (old != IOMMU_OK)
-		return old;
-	return status == IOMMU_NOT_ATTACHED ? IOMMU_OK : status;
+	core_device_keep_back(dev);
+	return old != IOMMU_OK || status == IOMMU_NOT_ATTACHED ? old : status;
 }
 
 enum iommu_status iommu_device_revive(
@@ -479,14 +457,14 @@ enum iommu_status iommu_device_revive(
 	if (unit_state(dev->unit) == IOMMU_UNIT_FAILED)
 		return IOMMU_UNIT_LOST;
 	/* Counted, so that ids which others use too stay open. */
-	if (!change_state(iommu, dev, IOMMU_DEVICE_QUARANTINED,
-		    IOMMU_DEVICE_CHANGING, 1))
+	if (!change_state(
+		    dev, IOMMU_DEVICE_QUARANTINED, IOMMU_DEVICE_CHANGING, 1))
 		return IOMMU_WRONG_STATE;
 	entry = (struct entry){.kind = IOMMU_DOMAIN_SHARED,
 		.did = dev->did ? dev->did : IDENTITY_DID};
 	__atomic_store_n(&dev->mute, false, __ATOMIC_RELEASE);
 	status = close_entries(dev, &entry, dev->rids);
-	change_state(iommu, dev, IOMMU_DEVICE_CHANGING,
+	change_state(dev, IOMMU_DEVICE_CHANGING,
 		status == IOMMU_OK ? IOMMU_DEVICE_BLOCKED
 				   : IOMMU_DEVICE_QUARANTINED,
 		-1);
@@ -508,7 +486,7 @@ enum iommu_status iommu_device_removed(
 	__atomic_store_n(&dev->mute, false, __ATOMIC_RELEASE);
 	state = core_lock(iommu, &iommu->lock);
 	if (device_state(dev) == IOMMU_DEVICE_BLOCKED)
-		__atomic_store_n(&dev->stand_in, true, __ATOMIC_RELEASE);
+		__stand_in(dev, true);
 	core_unlock(iommu, &iommu->lock, state);
 	return status == IOMMU_NOT_ATTACHED ? old : status;
 }

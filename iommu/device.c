@@ -8,12 +8,12 @@
 /* ---- the table of devices ---- */
 
 static struct bus *known_bus(
-	const struct iommu *iommu, uint16_t segment, unsigned number)
+	const struct iommu *iommu, struct iommu_device_id id)
 {
-	struct bus *bus =
-		__atomic_load_n(&iommu->bus[number], __ATOMIC_ACQUIRE);
+	struct bus *const *first = &iommu->bus[id.requester >> 8];
+	struct bus *bus = __atomic_load_n(first, __ATOMIC_ACQUIRE);
 
-	while (bus && bus->segment != segment)
+	while (bus && bus->segment != id.segment)
 		bus = bus->next;
 	return bus;
 }
@@ -21,7 +21,7 @@ static struct bus *known_bus(
 struct device *core_device_known(
 	const struct iommu *iommu, struct iommu_device_id id)
 {
-	struct bus *bus = known_bus(iommu, id.segment, id.requester >> 8);
+	struct bus *bus = known_bus(iommu, id);
 
 	if (!bus)
 		return NULL;
@@ -30,10 +30,9 @@ struct device *core_device_known(
 }
 
 /** The lock is not held while allocating: another CPU may be faster. */
-static struct bus *need_bus(
-	struct iommu *iommu, uint16_t segment, unsigned number)
+static struct bus *need_bus(struct iommu *iommu, struct iommu_device_id id)
 {
-	struct bus *bus = known_bus(iommu, segment, number), *fresh;
+	struct bus *bus = known_bus(iommu, id), *fresh, **first;
 	unsigned long state;
 	iommu_phys_t phys;
 
@@ -44,12 +43,13 @@ static struct bus *need_bus(
 	if (!fresh)
 		return NULL;
 	fresh->phys = phys;
-	fresh->segment = segment;
+	fresh->segment = id.segment;
+	first = &iommu->bus[id.requester >> 8];
 	state = core_lock(iommu, &iommu->lock);
-	bus = known_bus(iommu, segment, number);
+	bus = known_bus(iommu, id);
 	if (!bus) {
-		fresh->next = iommu->bus[number];
-		__atomic_store_n(&iommu->bus[number], fresh, __ATOMIC_RELEASE);
+		fresh->next = *first;
+		__atomic_store_n(first, fresh, __ATOMIC_RELEASE);
 	}
 	core_unlock(iommu, &iommu->lock, state);
 	if (!bus)
@@ -80,10 +80,11 @@ static struct device *find_or_make(
 
 	if (dev)
 		return dev;
-	bus = need_bus(iommu, id.segment, id.requester >> 8);
+	bus = need_bus(iommu, id);
 	fresh = bus ? core_pool_get(iommu, &iommu->device_pool) : NULL;
 	if (!fresh)
 		return NULL;
+	fresh->iommu = iommu;
 	fresh->id = id;
 	fresh->alias = fresh->leader = fresh;
 	fresh->stand_in = true;
@@ -106,15 +107,14 @@ static void list_ids(struct device *dev, unsigned phantom)
 	dev->rid[dev->rids++] = dev->id.requester;
 	if (dev->alias != dev)
 		dev->rid[dev->rids++] = dev->alias->id.requester;
-	for (unsigned fn = 1; fn < 8; fn++)
+	for (uint16_t fn = 1; fn < 8; fn++)
 		if (fn & phantom && !(fn & ~phantom))
-			dev->rid[dev->rids++] =
-				dev->id.requester ^ (uint16_t)fn;
+			dev->rid[dev->rids++] = dev->id.requester ^ fn;
 }
 
-static void describe(struct iommu *iommu, const struct topology *topology,
-	struct device *dev)
+static void describe(struct device *dev, const struct topology *topology)
 {
+	struct iommu *iommu = dev->iommu;
 	struct function second = {iommu, dev->id};
 	unsigned quirks = vtd_quirks_of(iommu, topology->scope);
 	unsigned phantom = topology->phantom;
@@ -158,8 +158,8 @@ static enum iommu_status meet(
 	if (dev->stand_in) {
 		dev->alias = alias;
 		dev->leader = leader;
-		describe(iommu, &topology, dev);
-		__atomic_store_n(&dev->stand_in, false, __ATOMIC_RELEASE);
+		describe(dev, &topology);
+		__stand_in(dev, false);
 	}
 	core_unlock(iommu, &iommu->lock, state);
 	*out = dev;
@@ -175,25 +175,22 @@ void core_devices_anew(struct iommu *iommu)
 			bus = bus->next)
 			for (unsigned k = 0; k < DEVFNS; k++)
 				if (bus->device[k] && !bus->device[k]->unit)
-					__atomic_store_n(
-						&bus->device[k]->stand_in, true,
-						__ATOMIC_RELEASE);
+					__stand_in(bus->device[k], true);
 	core_unlock(iommu, &iommu->lock, state);
 }
 
 enum iommu_status core_device(
 	struct iommu *iommu, struct iommu_device_id id, struct device **out)
 {
-	enum iommu_status status;
+	enum iommu_status status = IOMMU_OK;
 
 	if (!iommu->units)
 		return IOMMU_NO_UNIT;
 	*out = core_device_known(iommu, id);
-	if (!*out || __atomic_load_n(&(*out)->stand_in, __ATOMIC_ACQUIRE)) {
+	if (!*out || __atomic_load_n(&(*out)->stand_in, __ATOMIC_ACQUIRE))
 		status = meet(iommu, id, out);
-		if (status != IOMMU_OK)
-			return status;
-	}
+	if (status != IOMMU_OK)
+		return status;
 	if ((*out)->bridge)
 		return IOMMU_BRIDGE;
 	return (*out)->unit ? IOMMU_OK : IOMMU_UNCOVERED;

@@ -45,14 +45,10 @@ static bool pop(struct iommu *iommu, struct raw_fault *out)
 
 bool iommu_interrupt(struct iommu *iommu, unsigned n)
 {
-	struct unit *unit;
+	struct unit *unit = n < iommu->units ? iommu->unit[n] : NULL;
 
-	if (n >= iommu->units)
-		return false;
-	unit = iommu->unit[n];
-	if (unit_state(unit) == IOMMU_UNIT_REFUSED)
-		return false;
-	return unit->ops->interrupt(unit);
+	return unit && unit_state(unit) != IOMMU_UNIT_REFUSED &&
+		unit->ops->interrupt(unit);
 }
 
 bool iommu_interrupt_all(struct iommu *iommu)
@@ -79,9 +75,9 @@ static bool __is_loud(struct device *dev, uint64_t time_ns)
 
 /** Notes a device's fault and counts those within a second; true when it is a
  *  storm. */
-static bool is_storm(
-	struct iommu *iommu, struct device *dev, struct iommu_fault *fault)
+static bool is_storm(struct device *dev, struct iommu_fault *fault)
 {
+	struct iommu *iommu = dev->iommu;
 	unsigned limit = iommu->options.fault_storm;
 	unsigned long state = core_lock(iommu, &iommu->faults.lock);
 	uint64_t time_ns = fault->time_ns;
@@ -103,14 +99,13 @@ static bool is_storm(
 }
 
 /** Blocks the device, then has its faults dropped by the hardware. */
-static void stop_storm(struct iommu *iommu, struct device *dev,
-	struct unit *unit, uint16_t rid)
+static void stop_storm(struct device *dev, struct unit *unit, uint16_t rid)
 {
-	enum iommu_status status = core_device_quarantine(iommu, dev);
+	enum iommu_status status = core_device_quarantine(dev);
 
 	if (status == IOMMU_OK)
 		status = unit->ops->hush(unit, rid);
-	core_log(iommu, IOMMU_LOG_ERROR,
+	core_log(dev->iommu, IOMMU_LOG_ERROR,
 		"device %04x:%02x:%02x.%u is blocked: too many faults%s",
 		dev->id.segment, RID_WORDS(dev->id.requester),
 		status == IOMMU_OK ? "" : " (not confirmed)");
@@ -138,8 +133,8 @@ bool iommu_fault_next(struct iommu *iommu, struct iommu_fault *out)
 		return true;
 	__atomic_fetch_add(&dev->faults, 1, __ATOMIC_RELAXED);
 	out->domain = __atomic_load_n(&dev->domain, __ATOMIC_ACQUIRE);
-	if (is_storm(iommu, dev, out))
-		stop_storm(iommu, dev, unit, out->device.requester);
+	if (is_storm(dev, out))
+		stop_storm(dev, unit, out->device.requester);
 	return true;
 }
 

@@ -140,6 +140,7 @@ struct iommu {
 };
 
 struct device {
+	struct iommu *iommu;       /* C */
 	struct iommu_device_id id; /* C */
 	struct device *alias;      /* C: whose id its requests carry too, or
 				      itself */
@@ -156,7 +157,7 @@ struct device {
 				      changes the device */
 	uint16_t did;              /* I */
 	bool stand_in;             /* A: not seen, or not since units came */
-	uint16_t rid_users;  /* I: attached devices whose requests carry this id
+	unsigned rid_users;  /* I: attached devices whose requests carry this id
 			      */
 	bool group_changing; /* A: a member is on its way */
 	uint16_t group_users; /* I: attached devices whose group this is */
@@ -225,6 +226,18 @@ static inline enum iommu_device_state device_state(const struct device *dev)
 {
 	return (enum iommu_device_state)__atomic_load_n(
 		&dev->state, __ATOMIC_ACQUIRE);
+}
+
+/** Whether devices in a domain of this kind see addresses of its own. */
+static inline bool has_addresses(enum iommu_domain_kind kind)
+{
+	return kind == IOMMU_DOMAIN_MAPPED || kind == IOMMU_DOMAIN_SHARED;
+}
+
+/** Has a device looked at anew before it is used, or no more. I held. */
+static inline void __stand_in(struct device *dev, bool stand_in)
+{
+	__atomic_store_n(&dev->stand_in, stand_in, __ATOMIC_RELEASE);
 }
 
 /** How far an instance's life has got. */
@@ -338,10 +351,9 @@ struct device *core_device_known(
 /** Has the devices that nothing translates for described anew. */
 void core_devices_anew(struct iommu *iommu);
 /** Blocks a device for good: its TLB did not answer or its faults storm. */
-enum iommu_status core_device_quarantine(
-	struct iommu *iommu, struct device *dev);
+enum iommu_status core_device_quarantine(struct device *dev);
 /** Keeps a blocked device back: nobody gets it until it is revived. */
-void core_device_keep_back(struct iommu *iommu, struct device *dev);
+void core_device_keep_back(struct device *dev);
 /** Notes that a device's TLB does not answer: no more is asked of it. */
 void core_device_mute(struct device *dev);
 bool core_device_is_mute(const struct iommu *iommu, struct iommu_device_id id);

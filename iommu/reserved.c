@@ -37,12 +37,10 @@ enum iommu_status core_map_reserved(
 
 		status = iommu_map(domain, iommu_iova(first), region.first,
 			last - first + 1, IOMMU_READ | IOMMU_WRITE);
-		if (status == IOMMU_MAPPED)
-			status = is_identity(domain, first, last)
-				? IOMMU_OK
-				: IOMMU_RESERVED_RANGE;
+		if (status == IOMMU_MAPPED && is_identity(domain, first, last))
+			status = IOMMU_OK;
 	}
-	return status;
+	return status == IOMMU_MAPPED ? IOMMU_RESERVED_RANGE : status;
 }
 
 static __attribute__((noinline)) enum iommu_status make_parking(
@@ -51,7 +49,7 @@ static __attribute__((noinline)) enum iommu_status make_parking(
 	struct iommu_domain_config config = {.kind = IOMMU_DOMAIN_MAPPED,
 		.no_snoop_control = dev->properties & IOMMU_NO_SNOOP_CONTROL};
 	struct iommu_domain *domain;
-	enum iommu_status status, undone;
+	enum iommu_status status;
 
 	status = iommu_domain_create(iommu, &config, &domain);
 	if (status != IOMMU_OK)
@@ -62,8 +60,7 @@ static __attribute__((noinline)) enum iommu_status make_parking(
 		__atomic_fetch_add(&iommu->parkings, 1, __ATOMIC_RELAXED);
 		return IOMMU_OK;
 	}
-	undone = iommu_domain_destroy(domain);
-	return undone == IOMMU_OK ? status : undone;
+	return core_worse(iommu_domain_destroy(domain), status);
 }
 
 static __attribute__((noinline)) void tell_blocked(
@@ -76,7 +73,7 @@ static __attribute__((noinline)) void tell_blocked(
 
 enum iommu_status core_park(struct device *dev)
 {
-	struct iommu *iommu = dev->unit->iommu;
+	struct iommu *iommu = dev->iommu;
 	enum iommu_status status = IOMMU_OK;
 
 	if (!iommu->options.keep_reserved_memory || !dev->reserved_memory ||

@@ -76,7 +76,7 @@ static enum iommu_status end_one(struct unit *unit, uint16_t rid)
 	if (!core_device_is_mute(iommu, id))
 		return status;
 	/* The entry is gone, so what its TLB holds is refused. */
-	core_device_keep_back(iommu, dev);
+	core_device_keep_back(dev);
 	return status == IOMMU_OK ? IOMMU_DEVICE_BROKEN : status;
 }
 

@@ -69,7 +69,7 @@ static void bridge_is_one_group(void **state)
 		assert_true(rig_can_write(&r, a, 0x1000));
 		/* Nor does it go when the first is blocked and revived. */
 		OK(core_device_quarantine(
-			r.iommu, core_device_known(r.iommu, rig_id(b))));
+			core_device_known(r.iommu, rig_id(b))));
 		OK(iommu_device_revive(r.iommu, rig_id(b)));
 		assert_true(rig_can_write(&r, a, 0x1000));
 		OK(iommu_detach(r.iommu, rig_id(a)));
