@@ -175,10 +175,14 @@ static enum iommu_status note(
 	return core_worse(before, status);
 }
 
-static void note_on(struct iommu *iommu)
+/** Ends a call after which the instance is started, on or off. */
+static enum iommu_status leave_started(
+	struct iommu *iommu, enum iommu_status status)
 {
-	__atomic_store_n(
-		&iommu->on, any_unit(iommu, IOMMU_UNIT_ON), __ATOMIC_RELEASE);
+	bool on = any_unit(iommu, IOMMU_UNIT_ON);
+
+	__atomic_store_n(&iommu->on, on, __ATOMIC_RELEASE);
+	return core_life_leave(iommu, INSTANCE_STARTED, status);
 }
 
 static enum iommu_status switch_all(struct iommu *iommu, bool on)
@@ -220,8 +224,7 @@ enum iommu_status iommu_start(struct iommu *iommu)
 		return core_life_leave(iommu, INSTANCE_DISCOVERED, status);
 	core_park_all(iommu);
 	status = core_worse(status, switch_all(iommu, true));
-	note_on(iommu);
-	return core_life_leave(iommu, INSTANCE_STARTED, status);
+	return leave_started(iommu, status);
 }
 
 static bool must_stay_on(const struct iommu *iommu)
@@ -250,8 +253,7 @@ enum iommu_status iommu_power(struct iommu *iommu, bool on)
 		status = IOMMU_IN_USE;
 	else
 		status = switch_all(iommu, on);
-	note_on(iommu);
-	return core_life_leave(iommu, INSTANCE_STARTED, status);
+	return leave_started(iommu, status);
 }
 
 bool iommu_is_on(const struct iommu *iommu)
@@ -283,8 +285,7 @@ enum iommu_status iommu_resume(struct iommu *iommu)
 	for (unsigned n = 0;
 		(unit = next_unit(iommu, IOMMU_UNIT_SUSPENDED, &n));)
 		status = note(unit, status, unit->ops->resume(unit));
-	note_on(iommu);
-	return core_life_leave(iommu, INSTANCE_STARTED, status);
+	return leave_started(iommu, status);
 }
 
 enum iommu_status iommu_units_add(
