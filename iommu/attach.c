@@ -394,9 +394,8 @@ enum iommu_status iommu_detach(struct iommu *iommu, struct iommu_device_id id)
 		return IOMMU_OFF;
 	if (core_inherits(dev)) {
 		status = core_disinherit(dev);
-		if (status == IOMMU_OK || status == IOMMU_NO_MEMORY)
-			return status;
-		core_device_quarantine(dev);
+		if (status != IOMMU_OK && status != IOMMU_NO_MEMORY)
+			core_device_quarantine(dev);
 		return status;
 	}
 	if (core_is_parked(dev))

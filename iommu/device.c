@@ -295,9 +295,8 @@ static void visit_bus(
 	for (unsigned n = 0; n < DEVFNS; n++) {
 		const struct device *dev = bus->device[n];
 
-		if (dev && dev->unit && dev->unit->index == unit &&
-			device_state(dev) == IOMMU_DEVICE_ATTACHED &&
-			!core_is_parked(dev))
+		if (dev && device_state(dev) == IOMMU_DEVICE_ATTACHED &&
+			dev->unit->index == unit && !core_is_parked(dev))
 			visit(arg, unit, dev->id, dev->domain);
 	}
 }
