@@ -75,13 +75,10 @@ void vtd_tables_free(struct vtd_unit *unit)
 {
 	struct iommu *iommu = unit->unit.iommu;
 
-	for (unsigned bus = 0; unit->root && bus < BUSES; bus++) {
+	for (unsigned bus = 0; unit->root && bus < BUSES; bus++)
 		core_pages_free(
 			iommu, unit->context[bus], context_phys(unit, bus), 0);
-		unit->context[bus] = NULL;
-	}
 	core_pages_free(iommu, unit->root, unit->root_phys, 0);
-	unit->root = NULL;
 }
 
 enum iommu_status vtd_root_point(struct vtd_unit *unit)

@@ -78,10 +78,9 @@ enum iommu_status vtd_irt_make(struct vtd_unit *unit)
 
 void vtd_irt_free(struct vtd_unit *unit)
 {
-	struct vtd_irt *irt = &unit->irt;
+	const struct vtd_irt *irt = &unit->irt;
 
 	core_pages_free(unit->unit.iommu, irt->entry, irt->phys, irt->order);
-	*irt = (struct vtd_irt){0};
 }
 
 enum iommu_status vtd_irt_on(struct vtd_unit *unit)

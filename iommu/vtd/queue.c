@@ -281,8 +281,6 @@ void vtd_queue_free(struct vtd_unit *unit)
 	core_pages_free(iommu, queue->ring, queue->phys, VTD_QUEUE_ORDER);
 	core_pages_free(
 		iommu, (void *)(uintptr_t)queue->done, queue->done_phys, 0);
-	queue->ring = NULL;
-	queue->done = NULL;
 }
 
 enum iommu_status vtd_queue_end_with_wait(struct vtd_unit *unit)

@@ -77,11 +77,10 @@ enum iommu_status vtd_registers_run(struct vtd_unit *unit,
 	for (; count; count--, command++) {
 		int done = run_one(unit, command);
 
-		if (done > 0)
-			continue;
-		return vtd_lost(unit,
-			done ? "an invalidation command does not end"
-			     : "an invalidation command is refused");
+		if (done <= 0)
+			return vtd_lost(unit,
+				done ? "an invalidation command does not end"
+				     : "an invalidation command is refused");
 	}
 	return IOMMU_OK;
 }
