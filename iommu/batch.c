@@ -38,8 +38,8 @@ static inline bool meets(const struct iommu_batch *batch, unsigned n,
 }
 
 /** Adds a range that does not meet the newest. */
-static __attribute__((noinline)) void add_apart(struct iommu_batch *batch,
-	unsigned changes, uint64_t first, uint64_t last)
+static NOINLINE void add_apart(struct iommu_batch *batch, unsigned changes,
+	uint64_t first, uint64_t last)
 {
 	unsigned n = batch->count;
 
@@ -129,8 +129,7 @@ static inline bool flush_leaves(
 		unit->ops->flush_block(unit, did_on(domain, unit), first, last);
 }
 
-static __attribute__((noinline)) bool flush_block(
-	const struct iommu_batch *batch)
+static NOINLINE bool flush_block(const struct iommu_batch *batch)
 {
 	return batch->changes == IOMMU_REMOVED && batch->count == 1 &&
 		flush_leaves(batch->domain, batch->range[0].first,
@@ -146,7 +145,7 @@ static enum iommu_status flush_one(
 /** Starts on up to PARALLEL of *units, which it takes off, and waits for them
  *  together. *again: those that lost it or take nothing without being waited
  *  for. */
-static __attribute__((noinline)) enum iommu_status flush_some(
+static NOINLINE enum iommu_status flush_some(
 	const struct iommu_batch *batch, uint64_t *units, uint64_t *again)
 {
 	enum iommu_status status = IOMMU_OK, one;
@@ -182,7 +181,7 @@ enum iommu_status core_block_silent(
 	return status;
 }
 
-static __attribute__((noinline)) enum iommu_status flush_units(
+static NOINLINE enum iommu_status flush_units(
 	const struct iommu_batch *batch, uint64_t units)
 {
 	enum iommu_status status = IOMMU_OK;
@@ -253,9 +252,8 @@ enum iommu_status iommu_batch_flush(struct iommu_batch *batch)
 	return core_block_silent(batch->domain, core_batch_flush(batch));
 }
 
-static __attribute__((noinline)) enum iommu_status flush_range(
-	struct iommu_domain *domain, unsigned changes, uint64_t iova,
-	uint64_t size)
+static NOINLINE enum iommu_status flush_range(struct iommu_domain *domain,
+	unsigned changes, uint64_t iova, uint64_t size)
 {
 	struct iommu_batch batch;
 
@@ -269,7 +267,7 @@ inline enum iommu_status iommu_flush(struct iommu_domain *domain,
 {
 	const unsigned more = IOMMU_TABLE_CHANGED | IOMMU_MADE_PRESENT;
 
-	if (size == PAGE_SIZE && !(iova.v & (PAGE_SIZE - 1)) && changes &&
+	if (size == PAGE_SIZE && !(iova.v % PAGE_SIZE) && changes &&
 		!(changes & more) && flush_leaves(domain, iova.v, iova.v))
 		return IOMMU_OK;
 	return core_block_silent(

@@ -33,13 +33,13 @@ static void carry(const struct iommu_dma *dma, const struct copy *copy,
 	end = offset + (size_t)core_min(size, copy->size - offset);
 	while (offset < end) {
 		uint64_t at = copy->original.v + offset;
-		size_t in_page = (size_t)(at & (PAGE_SIZE - 1));
+		size_t in_page = (size_t)(at % PAGE_SIZE);
 		size_t part =
 			(size_t)core_min(PAGE_SIZE - in_page, end - offset);
 		char *page =
 			host->phys_to_virt(host->ctx, iommu_phys(at - in_page));
 		char *copied = (char *)copy->pages +
-			(copy->original.v & (PAGE_SIZE - 1)) + offset;
+			copy->original.v % PAGE_SIZE + offset;
 
 		if (page && from_device)
 			memcpy(page + in_page, copied, part);
@@ -73,7 +73,7 @@ static void enter(struct iommu_dma *dma, struct copy *copy, uint64_t page)
 enum iommu_status core_copy_map(struct iommu_dma *dma, uint64_t phys,
 	size_t size, uint64_t mask, unsigned direction, iommu_iova_t *out)
 {
-	size_t before = (size_t)(phys & (PAGE_SIZE - 1));
+	size_t before = (size_t)(phys % PAGE_SIZE);
 	struct copy *copy = core_pool_get(dma->iommu, &dma->copy_pool);
 	enum iommu_status status = IOMMU_NO_MEMORY;
 
@@ -126,7 +126,7 @@ bool core_copy_unmap(
 void iommu_dma_sync(struct iommu_dma *dma, iommu_iova_t iova, size_t size,
 	enum iommu_direction direction)
 {
-	uint64_t at = iova.v & (PAGE_SIZE - 1), before;
+	uint64_t at = iova.v % PAGE_SIZE, before;
 	struct copy *copy;
 	unsigned long state;
 
@@ -135,7 +135,7 @@ void iommu_dma_sync(struct iommu_dma *dma, iommu_iova_t iova, size_t size,
 	state = core_lock(dma->iommu, &dma->copy_lock);
 	copy = *__find(dma, page_of(iova.v));
 	if (copy) {
-		before = copy->original.v & (PAGE_SIZE - 1);
+		before = copy->original.v % PAGE_SIZE;
 		carry(dma, copy, (size_t)(core_max(at, before) - before), size,
 			direction == IOMMU_FROM_DEVICE);
 	}

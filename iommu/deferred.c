@@ -94,7 +94,7 @@ static enum iommu_status ask(struct deferred *d)
 
 /** Has a flush under way, or over, and waits for it until less than `most` wait
  *  for one. */
-static __attribute__((noinline)) enum iommu_status advance(
+static NOINLINE enum iommu_status advance(
 	struct iommu_dma *dma, struct deferred *d, unsigned most)
 {
 	enum iommu_status status = IOMMU_OK;
@@ -140,7 +140,7 @@ static inline enum iommu_status push(struct iommu_dma *dma, struct lane *lane,
 }
 
 /** Clears the entries of a run, its tables too if it covers them. */
-static __attribute__((noinline)) enum iommu_status clear(struct iommu_dma *dma,
+static NOINLINE enum iommu_status clear(struct iommu_dma *dma,
 	struct deferred *d, uint64_t page, unsigned pages)
 {
 	uint64_t size = (uint64_t)pages << PAGE_SHIFT, removed = 0;

@@ -131,14 +131,14 @@ enum iommu_status core_dma_map_pages(struct iommu_dma *dma, uint64_t phys,
 		rights);
 	if (status != IOMMU_OK)
 		return core_dma_give(dma, page, pages, status);
-	*out = iommu_iova(page | (phys & (PAGE_SIZE - 1)));
+	*out = iommu_iova(page | phys % PAGE_SIZE);
 	return IOMMU_OK;
 }
 
 /** Where there are identity or copies. */
-static __attribute__((noinline)) enum iommu_status map_specially(
-	struct iommu_dma *dma, uint64_t phys, size_t size, uint64_t mask,
-	unsigned direction, iommu_iova_t *out)
+static NOINLINE enum iommu_status map_specially(struct iommu_dma *dma,
+	uint64_t phys, size_t size, uint64_t mask, unsigned direction,
+	iommu_iova_t *out)
 {
 	if (is_identity(dma)) {
 		if (phys + (size - 1) > mask)
@@ -147,7 +147,7 @@ static __attribute__((noinline)) enum iommu_status map_specially(
 		count_identity(dma, 1);
 		return IOMMU_OK;
 	}
-	if ((phys | size) & (PAGE_SIZE - 1))
+	if ((phys | size) % PAGE_SIZE)
 		return core_copy_map(dma, phys, size, mask, direction, out);
 	return core_dma_map_pages(dma, phys, size, mask, direction, out);
 }
@@ -167,9 +167,8 @@ enum iommu_status iommu_dma_map(struct iommu_dma *dma, iommu_phys_t phys,
 
 /* Not inlined where it is the end of a path: it would have that save registers
  * for other paths. */
-__attribute__((noinline)) enum iommu_status core_dma_unmap_now(
-	struct iommu_dma *dma, uint64_t page, unsigned pages, bool tell,
-	void *cookie)
+NOINLINE enum iommu_status core_dma_unmap_now(struct iommu_dma *dma,
+	uint64_t page, unsigned pages, bool tell, void *cookie)
 {
 	uint64_t size = (uint64_t)pages << PAGE_SHIFT, removed = 0;
 	enum iommu_status status =
@@ -194,9 +193,8 @@ enum iommu_status core_dma_unmap(struct iommu_dma *dma, uint64_t page,
 		: core_dma_unmap_now(dma, page, pages, tell, cookie);
 }
 
-static __attribute__((noinline)) enum iommu_status unmap_specially(
-	struct iommu_dma *dma, iommu_iova_t iova, size_t size, bool tell,
-	void *cookie)
+static NOINLINE enum iommu_status unmap_specially(struct iommu_dma *dma,
+	iommu_iova_t iova, size_t size, bool tell, void *cookie)
 {
 	enum iommu_status status = IOMMU_OK;
 

@@ -31,6 +31,9 @@ struct unit;
 struct device;
 struct dmar;
 
+/** For what is to keep off its caller's stack and registers. */
+#define NOINLINE __attribute__((noinline))
+
 /** A 64-bit word that is read and written in one piece; 32-bit compilers align
  *  plain ones to 4 bytes only. */
 typedef uint64_t __attribute__((aligned(8))) word64;

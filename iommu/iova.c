@@ -252,6 +252,4 @@ void core_iova_free_all(struct iova_space *space)
 		iommu, space->chunk, space->chunk_phys, space->chunk_order);
 	core_pages_free(
 		iommu, space->lane, space->lanes_phys, space->lanes_order);
-	space->chunk = NULL;
-	space->lane = NULL;
 }

@@ -22,10 +22,9 @@ static unsigned describe(const struct iommu_dma_piece *pieces, unsigned count,
 
 		if (!is_request(phys, size, IOMMU_BOTH_WAYS))
 			return 0;
-		if ((before | phys) & (PAGE_SIZE - 1))
+		if ((before | phys) % PAGE_SIZE)
 			*next++ = (struct iommu_dma_range){
-				iommu_iova(at | (phys & (PAGE_SIZE - 1))),
-				size};
+				iommu_iova(at | phys % PAGE_SIZE), size};
 		else
 			next[-1].size += size;
 		before = phys + size;
@@ -69,8 +68,7 @@ static bool are_pages(const struct iommu_dma *dma,
 			return false;
 		phys |= pieces[n].phys.v;
 	}
-	return phys <= dma->domain->table.phys_last &&
-		!(phys & (PAGE_SIZE - 1));
+	return phys <= dma->domain->table.phys_last && !(phys % PAGE_SIZE);
 }
 
 /** Lays pieces side by side from an address on. */
@@ -100,8 +98,7 @@ static enum iommu_status map_run(struct iommu_dma *dma, uint64_t first,
 	if (status == IOMMU_OK)
 		return core_tell_present(domain, first, at - first);
 	if (at > first &&
-		iommu_unmap_now(domain, iommu_iova(first), at - first) !=
-			IOMMU_OK)
+		core_unmap_now(domain, first, at - first, NULL) != IOMMU_OK)
 		return IOMMU_UNCONFIRMED;
 	return status;
 }

@@ -80,8 +80,8 @@ static inline word64 *near_leaf(struct pgtable *table, uint64_t iova)
 		index_of(iova, 1);
 }
 
-static __attribute__((noinline)) word64 *walk_down(struct iommu_domain *domain,
-	uint64_t iova, uint64_t limit, unsigned *out_level)
+static NOINLINE word64 *walk_down(struct iommu_domain *domain, uint64_t iova,
+	uint64_t limit, unsigned *out_level)
 {
 	struct pgtable *table = &domain->table;
 	unsigned level = table->levels, shift = table->top_shift;
@@ -121,13 +121,12 @@ static inline word64 *find_table(struct iommu_domain *domain, uint64_t iova,
 }
 
 /** near_leaf() where the table may not be cached. Also in the window. */
-static __attribute__((noinline)) word64 *far_leaf(
-	struct iommu_domain *domain, uint64_t iova)
+static NOINLINE word64 *far_leaf(struct iommu_domain *domain, uint64_t iova)
 {
 	unsigned level;
 	word64 *table;
 
-	if (iova & (PAGE_SIZE - 1) || iova > domain->table.last)
+	if (iova % PAGE_SIZE || iova > domain->table.last)
 		return NULL;
 	table = walk_down(domain, iova, PAGE_SIZE, &level);
 	return level == 1 ? &table[index_of(iova, 1)] : NULL;
@@ -147,7 +146,7 @@ static enum iommu_status check_map(const struct iommu_domain *domain,
 	uint64_t last = iova + (size - 1), phys_last = phys + (size - 1);
 
 	if (domain->kind != IOMMU_DOMAIN_MAPPED || !size ||
-		(iova | phys | size) & (PAGE_SIZE - 1) || !rights ||
+		(iova | phys | size) % PAGE_SIZE || !rights ||
 		rights & ~(unsigned)PRESENT)
 		return IOMMU_BAD_ARGUMENT;
 	if (last < iova || last > domain->table.last || phys_last < phys ||
@@ -159,9 +158,8 @@ static enum iommu_status check_map(const struct iommu_domain *domain,
 }
 
 /** Maps all or nothing; the units are not told. */
-static __attribute__((noinline)) enum iommu_status map_whole(
-	struct iommu_domain *domain, uint64_t iova, uint64_t phys,
-	uint64_t size, unsigned rights)
+static NOINLINE enum iommu_status map_whole(struct iommu_domain *domain,
+	uint64_t iova, uint64_t phys, uint64_t size, unsigned rights)
 {
 	enum iommu_status status = check_map(domain, iova, phys, size, rights);
 	uint64_t bits = rights | domain->table.leaf_bits;
@@ -228,7 +226,7 @@ static inline word64 *map_near(struct pgtable *table, uint64_t iova,
 {
 	word64 *leaf = NULL;
 
-	if (size == PAGE_SIZE && !(phys & (PAGE_SIZE - 1)) &&
+	if (size == PAGE_SIZE && !(phys % PAGE_SIZE) &&
 		phys <= table->phys_last && !touches_window(phys, phys) &&
 		rights - 1 < PRESENT)
 		leaf = near_leaf(table, iova);
@@ -276,9 +274,9 @@ inline bool core_clear_near(struct iommu_domain *domain, uint64_t iova)
 }
 
 /** Everything that can be wrong with a range; then unmaps it. */
-static __attribute__((noinline)) enum iommu_status unmap_any(
-	struct iommu_domain *domain, uint64_t iova, uint64_t size,
-	struct iommu_batch *batch, uint64_t *out_removed)
+static NOINLINE enum iommu_status unmap_any(struct iommu_domain *domain,
+	uint64_t iova, uint64_t size, struct iommu_batch *batch,
+	uint64_t *out_removed)
 {
 	uint64_t last = iova + (size - 1), removed;
 	unsigned level;
@@ -311,9 +309,8 @@ enum iommu_status iommu_unmap(struct iommu_domain *domain, iommu_iova_t iova,
 	return IOMMU_OK;
 }
 
-static __attribute__((noinline)) enum iommu_status unmap_any_now(
-	struct iommu_domain *domain, uint64_t iova, uint64_t size,
-	uint64_t *out_removed)
+static NOINLINE enum iommu_status unmap_any_now(struct iommu_domain *domain,
+	uint64_t iova, uint64_t size, uint64_t *out_removed)
 {
 	struct iommu_batch batch;
 	enum iommu_status status, flushed;
@@ -329,9 +326,8 @@ static __attribute__((noinline)) enum iommu_status unmap_any_now(
 }
 
 /** By itself, so that less stack is in use below. */
-static __attribute__((noinline)) enum iommu_status unmap_slowly(
-	struct iommu_domain *domain, uint64_t iova, uint64_t size,
-	uint64_t *out_removed)
+static NOINLINE enum iommu_status unmap_slowly(struct iommu_domain *domain,
+	uint64_t iova, uint64_t size, uint64_t *out_removed)
 {
 	return core_block_silent(
 		domain, unmap_any_now(domain, iova, size, out_removed));

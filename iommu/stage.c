@@ -32,7 +32,7 @@ bool core_inherits(const struct device *dev)
 }
 
 /** Whether an inherited entry has to go when the device gets another owner. */
-static __attribute__((noinline)) enum iommu_status concerns(
+static NOINLINE enum iommu_status concerns(
 	const struct device *dev, uint16_t rid, bool *out)
 {
 	struct iommu_device_id id = {dev->id.segment, rid};

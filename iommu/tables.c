@@ -209,17 +209,6 @@ enum iommu_status core_table_entry(
 	return IOMMU_OK;
 }
 
-/** The last address of an identity map. Without 1 GiB pages only the lowest
- *  512 GiB, to keep the tables within 2 MiB. */
-static uint64_t identity_last(const struct pgtable *table)
-{
-	uint64_t last = core_min(table->last, table->phys_last);
-
-	return table->page_sizes & 1ull << 30
-		? last
-		: core_min(last, (1ull << 39) - 1);
-}
-
 /**
  * Identity for units without pass-through: tables that map everything to
  * itself, with large pages. Made when the first device needs them; a second CPU
@@ -239,7 +228,10 @@ enum iommu_status core_identity_make(struct iommu *iommu)
 	status = iommu_domain_create(iommu, &config, &domain);
 	if (status != IOMMU_OK)
 		return status;
-	last = identity_last(&domain->table);
+	last = core_min(domain->table.last, domain->table.phys_last);
+	/* The lowest 512 GiB, to keep the tables within 2 MiB. */
+	if (!(domain->table.page_sizes & 1ull << 30))
+		last = core_min(last, (1ull << 39) - 1);
 	if (!(domain->table.page_sizes & 1ull << 21))
 		status = IOMMU_UNSUPPORTED;
 	if (status == IOMMU_OK)

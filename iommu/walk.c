@@ -8,7 +8,7 @@
 
 static bool read_entry(const struct iommu *iommu, uint64_t at, uint64_t *out)
 {
-	const uint64_t offset = at & (PAGE_SIZE - 1);
+	const uint64_t offset = at % PAGE_SIZE;
 	const word64 *page = iommu->host.phys_to_virt(
 		iommu->host.ctx, iommu_phys(at - offset));
 
