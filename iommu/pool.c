@@ -126,12 +126,10 @@ void core_pool_put(struct iommu *iommu, struct pool *pool, void *object)
 
 void core_pool_end(struct iommu *iommu, struct pool *pool)
 {
-	struct pool_page *page = pool->pages;
+	struct pool_page *page = pool->pages, *next;
 
-	while (page) {
-		struct pool_page *next = page->next;
-
+	for (; page; page = next) {
+		next = page->next;
 		core_pages_free(iommu, page, page->phys, 0);
-		page = next;
 	}
 }

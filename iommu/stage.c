@@ -131,21 +131,16 @@ static enum iommu_status end_unit(struct unit *unit)
 	return status == IOMMU_OK ? unit->ops->end_inheritance(unit) : status;
 }
 
-static bool is_alive(const struct unit *unit)
-{
-	return unit_state(unit) == IOMMU_UNIT_ON ||
-		unit_state(unit) == IOMMU_UNIT_OFF;
-}
-
 static enum iommu_status end_inherited(struct iommu *iommu)
 {
 	enum iommu_status status = IOMMU_OK;
 
 	for (unsigned n = 0; n < iommu->units; n++) {
 		struct unit *unit = iommu->unit[n];
+		enum iommu_unit_state state = unit_state(unit);
 
 		/* A lost unit may go on as it was. */
-		if (is_alive(unit))
+		if (state == IOMMU_UNIT_ON || state == IOMMU_UNIT_OFF)
 			status = core_worse(status, end_unit(unit));
 		else if (inherited(unit) || unit->haunted)
 			status = IOMMU_UNIT_LOST;
