@@ -76,16 +76,16 @@ struct unit_ops {
 	/** Stops the recording of faults of an absent entry. */
 	enum iommu_status (*hush)(struct unit *unit, uint16_t rid);
 
-	/** Flushes what a batch recorded for one domain id. */
-	enum iommu_status (*flush_now)(struct unit *unit, uint16_t did,
-		const struct iommu_batch *batch);
+	/** Flushes what a batch recorded. */
+	enum iommu_status (*flush_now)(
+		struct unit *unit, const struct iommu_batch *batch);
 	/** Flushes the pages from that of one address to that of another, of
 	 *  which only leaves changed, if that is one command.
 	 *  False: it has to be done by flush_now(). */
 	bool (*flush_block)(
 		struct unit *unit, uint16_t did, uint64_t first, uint64_t last);
-	/** Starts flushing what a batch recorded for one domain id. */
-	enum iommu_status (*flush)(struct unit *unit, uint16_t did,
+	/** Starts flushing what a batch recorded. */
+	enum iommu_status (*flush)(struct unit *unit,
 		const struct iommu_batch *batch, struct ticket *out);
 	/** Whether waiting for it would not take long. */
 	bool (*flush_ready)(struct unit *unit, struct ticket ticket);
@@ -194,6 +194,13 @@ static inline bool unit_translates(const struct unit *unit)
 static inline const char *unit_reason(const struct unit *unit)
 {
 	return __atomic_load_n(&unit->reason, __ATOMIC_ACQUIRE);
+}
+
+/** A domain's id on a unit that has devices of it. */
+static inline uint16_t did_on(
+	const struct iommu_domain *domain, const struct unit *unit)
+{
+	return domain->on[unit->index].did;
 }
 
 /** Whether core_flush_end() would not take long. */

@@ -112,12 +112,6 @@ static inline struct unit *only_unit(const struct iommu_domain *domain)
 		: NULL;
 }
 
-static inline uint16_t did_on(
-	const struct iommu_domain *domain, const struct unit *unit)
-{
-	return domain->on[unit->index].did;
-}
-
 /** The short way where one command is all: only leaves of one range changed.
  *  False: nothing is confirmed. */
 static inline bool flush_leaves(
@@ -136,10 +130,13 @@ static NOINLINE bool flush_block(const struct iommu_batch *batch)
 			batch->range[0].last);
 }
 
-static enum iommu_status flush_one(
-	const struct iommu_batch *batch, struct unit *unit)
+/** Flushes on the first of some units. */
+static enum iommu_status flush_first(
+	const struct iommu_batch *batch, uint64_t units)
 {
-	return unit->ops->flush_now(unit, did_on(batch->domain, unit), batch);
+	struct unit *unit = first_unit(batch->domain, units);
+
+	return unit->ops->flush_now(unit, batch);
 }
 
 /** Starts on up to PARALLEL of *units, which it takes off, and waits for them
@@ -153,9 +150,8 @@ static NOINLINE enum iommu_status flush_some(
 
 	for (; *units && flush < under_way + PARALLEL; *units &= *units - 1) {
 		flush->unit = first_unit(batch->domain, *units);
-		one = flush->unit->ops->flush(flush->unit,
-			did_on(batch->domain, flush->unit), batch,
-			&flush->ticket);
+		one = flush->unit->ops->flush(
+			flush->unit, batch, &flush->ticket);
 		if (one == IOMMU_UNCONFIRMED)
 			*again |= *units & -*units;
 		else if (one != IOMMU_OK)
@@ -190,8 +186,7 @@ static NOINLINE enum iommu_status flush_units(
 	while (units)
 		status = core_worse(status, flush_some(batch, &units, &again));
 	for (; again; again &= again - 1)
-		status = core_worse(status,
-			flush_one(batch, first_unit(batch->domain, again)));
+		status = core_worse(status, flush_first(batch, again));
 	return status;
 }
 
@@ -203,9 +198,8 @@ static inline enum iommu_status flush_ranges(const struct iommu_batch *batch)
 	if (flush_block(batch))
 		return IOMMU_OK;
 	units = units_of(batch->domain);
-	return is_one(units)
-		? flush_one(batch, first_unit(batch->domain, units))
-		: flush_units(batch, units);
+	return is_one(units) ? flush_first(batch, units)
+			     : flush_units(batch, units);
 }
 
 bool core_flush_start(struct iommu_batch *batch, struct flush *out)
@@ -214,8 +208,8 @@ bool core_flush_start(struct iommu_batch *batch, struct flush *out)
 
 	out->unit = only_unit(domain);
 	if (!out->unit || batch->pages ||
-		out->unit->ops->flush(out->unit, did_on(domain, out->unit),
-			batch, &out->ticket) != IOMMU_OK)
+		out->unit->ops->flush(out->unit, batch, &out->ticket) !=
+			IOMMU_OK)
 		return false;
 	iommu_batch_init(batch, domain);
 	return true;

@@ -63,20 +63,22 @@ static void tell_range(struct unit *unit, uint16_t did, unsigned changes,
 		changes & IOMMU_TABLE_CHANGED ? " tables" : "", answer);
 }
 
-static void tell_batch(struct unit *unit, uint16_t did,
-	const struct iommu_batch *batch, const char *answer)
+static void tell_batch(
+	struct unit *unit, const struct iommu_batch *batch, const char *answer)
 {
+	uint16_t did = did_on(batch->domain, unit);
+
 	for (unsigned n = 0; n < batch->count; n++)
 		tell_range(unit, did, batch->range_changes[n],
 			batch->range[n].first, batch->range[n].last, answer);
 }
 
 static enum iommu_status flush_now(
-	struct unit *unit, uint16_t did, const struct iommu_batch *batch)
+	struct unit *unit, const struct iommu_batch *batch)
 {
-	enum iommu_status status = unit->untraced->flush_now(unit, did, batch);
+	enum iommu_status status = unit->untraced->flush_now(unit, batch);
 
-	tell_batch(unit, did, batch, iommu_status_text(status));
+	tell_batch(unit, batch, iommu_status_text(status));
 	return status;
 }
 
@@ -92,12 +94,12 @@ static bool flush_block(
 	return done;
 }
 
-static enum iommu_status flush(struct unit *unit, uint16_t did,
-	const struct iommu_batch *batch, struct ticket *out)
+static enum iommu_status flush(
+	struct unit *unit, const struct iommu_batch *batch, struct ticket *out)
 {
-	enum iommu_status status = unit->untraced->flush(unit, did, batch, out);
+	enum iommu_status status = unit->untraced->flush(unit, batch, out);
 
-	tell_batch(unit, did, batch,
+	tell_batch(unit, batch,
 		status == IOMMU_OK ? "begun" : iommu_status_text(status));
 	return status;
 }

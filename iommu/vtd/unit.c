@@ -206,9 +206,10 @@ static __attribute__((noinline)) enum iommu_status plan_tlbs(
 	return status;
 }
 
-static enum iommu_status make_plan(struct vtd_unit *unit, uint16_t did,
+static enum iommu_status make_plan(struct vtd_unit *unit,
 	const struct iommu_batch *batch, struct vtd_plan *plan)
 {
+	uint16_t did = did_on(batch->domain, &unit->unit);
 	enum iommu_status status;
 	uint16_t rid;
 
@@ -228,21 +229,21 @@ static enum iommu_status make_plan(struct vtd_unit *unit, uint16_t did,
 }
 
 static enum iommu_status flush_now(
-	struct unit *neutral, uint16_t did, const struct iommu_batch *batch)
+	struct unit *neutral, const struct iommu_batch *batch)
 {
 	struct vtd_unit *unit = vtd_of(neutral);
 	struct vtd_plan plan;
-	enum iommu_status status = make_plan(unit, did, batch, &plan);
+	enum iommu_status status = make_plan(unit, batch, &plan);
 
 	return status == IOMMU_OK ? vtd_run(unit, &plan) : status;
 }
 
-static enum iommu_status flush(struct unit *neutral, uint16_t did,
+static enum iommu_status flush(struct unit *neutral,
 	const struct iommu_batch *batch, struct ticket *out)
 {
 	struct vtd_unit *unit = vtd_of(neutral);
 	struct vtd_plan plan;
-	enum iommu_status status = make_plan(unit, did, batch, &plan);
+	enum iommu_status status = make_plan(unit, batch, &plan);
 
 	return status == IOMMU_OK
 		? vtd_submit(unit, plan.command, plan.count, out)

@@ -108,10 +108,9 @@ static void note(const struct iommu_batch *batch)
 }
 
 static enum iommu_status flush_now(
-	struct unit *unit, uint16_t did, const struct iommu_batch *batch)
+	struct unit *unit, const struct iommu_batch *batch)
 {
 	(void)unit;
-	(void)did;
 	note(batch);
 	return IOMMU_OK;
 }
