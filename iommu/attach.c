@@ -39,8 +39,9 @@ static enum iommu_status compose_entry(const struct device *dev,
 /** Whether another device of the group still uses an id. */
 static bool is_shared(const struct device *dev, uint16_t rid)
 {
-	return (rid == dev->id.requester && dev->rid_users > 1) ||
-		(rid == dev->alias->id.requester && dev->alias->rid_users > 1);
+	if (rid == dev->id.requester)
+		return dev->rid_users > 1;
+	return rid == dev->alias->id.requester && dev->alias->rid_users > 1;
 }
 
 /** Clears the entries of a device's first count ids, last one first. */
@@ -238,7 +239,7 @@ static bool __may_move(const struct device *dev,
 			domain->table.leaf_bits);
 }
 
-/** IOMMU_UNSUPPORTED: not possible, nothing was done; so with no domain. Both
+/** IOMMU_UNSUPPORTED: not possible, nothing was done. Both
  * domains count the device until the unit has forgotten the old one. */
 static enum iommu_status move(struct device *dev, struct iommu_domain *domain)
 {
@@ -249,7 +250,7 @@ static enum iommu_status move(struct device *dev, struct iommu_domain *domain)
 	unsigned long state;
 	struct entry entry;
 
-	if (!domain || compose_entry(dev, domain, &entry) != IOMMU_OK)
+	if (compose_entry(dev, domain, &entry) != IOMMU_OK)
 		return status;
 	state = core_lock(iommu, &iommu->lock);
 	old = dev->domain;
@@ -400,9 +401,11 @@ enum iommu_status iommu_detach(struct iommu *iommu, struct iommu_device_id id)
 	}
 	if (core_is_parked(dev))
 		return IOMMU_NOT_ATTACHED;
-	status = move(dev, dev->parking);
-	if (status != IOMMU_UNSUPPORTED)
-		return status;
+	if (dev->parking) {
+		status = move(dev, dev->parking);
+		if (status != IOMMU_UNSUPPORTED)
+			return status;
+	}
 	status = core_detach(dev);
 	/* Whether that worked is in the log; blocked it is in any case. */
 	if (status == IOMMU_OK && core_park(dev) == IOMMU_UNCONFIRMED)
