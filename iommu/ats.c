@@ -94,16 +94,11 @@ static struct device *find_mute(struct iommu_domain *domain)
 
 enum iommu_status core_block_mute(struct iommu_domain *domain)
 {
+	enum iommu_status status = IOMMU_OK;
 	struct device *dev;
 
-	while ((dev = find_mute(domain))) {
-		enum iommu_status status = core_device_quarantine(dev);
-
-		/* Another CPU is at it and has not finished. */
-		if (status == IOMMU_BUSY)
-			return IOMMU_UNCONFIRMED;
-		if (status != IOMMU_OK && status != IOMMU_NOT_ATTACHED)
-			return status;
-	}
-	return IOMMU_OK;
+	while (status == IOMMU_OK && (dev = find_mute(domain)))
+		status = core_device_quarantine(dev);
+	/* Busy: another CPU is at it and has not finished. */
+	return status == IOMMU_BUSY ? IOMMU_UNCONFIRMED : status;
 }
