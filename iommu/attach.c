@@ -245,8 +245,8 @@ static enum iommu_status move(struct device *dev, struct iommu_domain *domain)
 {
 	struct iommu *iommu = dev->iommu;
 	enum iommu_status status = IOMMU_UNSUPPORTED;
+	struct unit *unit = dev->unit;
 	struct iommu_domain *old;
-	uint16_t old_did;
 	unsigned long state;
 	struct entry entry;
 
@@ -254,7 +254,6 @@ static enum iommu_status move(struct device *dev, struct iommu_domain *domain)
 		return status;
 	state = core_lock(iommu, &iommu->lock);
 	old = dev->domain;
-	old_did = dev->did;
 	if (__may_move(dev, domain, &entry) && __enter(dev, domain) == IOMMU_OK)
 		status = IOMMU_OK;
 	core_unlock(iommu, &iommu->lock, state);
@@ -263,7 +262,7 @@ static enum iommu_status move(struct device *dev, struct iommu_domain *domain)
 
 	entry.rid = dev->id.requester;
 	entry.did = dev->did;
-	status = dev->unit->ops->redirect(dev->unit, &entry, old_did);
+	status = unit->ops->redirect(unit, &entry, old->on[unit->index].did);
 	state = core_lock(iommu, &iommu->lock);
 	__depart(dev, old, status == IOMMU_OK);
 	if (status == IOMMU_OK)
@@ -271,8 +270,8 @@ static enum iommu_status move(struct device *dev, struct iommu_domain *domain)
 	else
 		__release(dev, false);
 	core_unlock(iommu, &iommu->lock, state);
-	unit_count(domain == dev->parking ? &dev->unit->stats.detaches
-					  : &dev->unit->stats.attaches,
+	unit_count(domain == dev->parking ? &unit->stats.detaches
+					  : &unit->stats.attaches,
 		1);
 	return status;
 }
