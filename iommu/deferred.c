@@ -97,18 +97,17 @@ static enum iommu_status ask(struct deferred *d)
 static NOINLINE enum iommu_status advance(
 	struct iommu_dma *dma, struct deferred *d, unsigned most)
 {
-	enum iommu_status status = IOMMU_OK;
+	enum iommu_status status = IOMMU_OK, one;
 
 	do {
 		if (!is_under_way(d))
 			status = core_worse(status, ask(d));
 		if (is_under_way(d) &&
 			(d->tail - d->confirmed >= most ||
-				core_flush_ready(&d->flush)))
-			status = core_worse(status,
-				confirm(d,
-					core_flush_end(
-						dma->domain, &d->flush)));
+				core_flush_ready(&d->flush))) {
+			one = core_flush_end(dma->domain, &d->flush);
+			status = core_worse(status, confirm(d, one));
+		}
 	} while (d->tail - d->confirmed >= most);
 	return status;
 }

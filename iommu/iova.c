@@ -244,12 +244,11 @@ enum iommu_status core_iova_make(
 void core_iova_free_all(struct iova_space *space)
 {
 	struct iommu *iommu = space->iommu;
+	struct iova_chunk *chunk = space->chunk;
 
-	for (unsigned n = 0; space->chunk && n < CHUNKS; n++)
-		core_pages_free(
-			iommu, space->chunk[n].bits, space->chunk[n].phys, 0);
-	core_pages_free(
-		iommu, space->chunk, space->chunk_phys, space->chunk_order);
+	for (unsigned n = 0; chunk && n < CHUNKS; n++)
+		core_pages_free(iommu, chunk[n].bits, chunk[n].phys, 0);
+	core_pages_free(iommu, chunk, space->chunk_phys, space->chunk_order);
 	core_pages_free(
 		iommu, space->lane, space->lanes_phys, space->lanes_order);
 }

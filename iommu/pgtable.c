@@ -79,7 +79,7 @@ bool core_reserve_fill(struct iommu_domain *domain)
  * walk it: both are addresses of pages, so they read as absent entries.
  */
 struct waiting {
-	word64 own_phys;
+	iommu_phys_t own_phys;
 	struct waiting *next;
 };
 
@@ -87,7 +87,7 @@ void core_wait_for_flush(struct edit *edit, uint64_t entry, uint64_t iova)
 {
 	struct waiting *page = (void *)table_at(edit->domain->iommu, entry);
 
-	page->own_phys = entry & ADDRESS;
+	page->own_phys = iommu_phys(entry & ADDRESS);
 	page->next = edit->batch->pages;
 	edit->batch->pages = page;
 	core_leaf_forget(edit->table, iova);
@@ -101,8 +101,7 @@ void core_table_release(struct iommu_batch *batch, bool confirmed)
 	for (; page; page = next) {
 		next = page->next;
 		if (confirmed)
-			core_pages_free(
-				iommu, page, iommu_phys(page->own_phys), 0);
+			core_pages_free(iommu, page, page->own_phys, 0);
 		else
 			core_pages_withhold(iommu, 0);
 	}

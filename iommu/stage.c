@@ -31,27 +31,6 @@ bool core_inherits(const struct device *dev)
 		rid == dev->id.requester;
 }
 
-/** Whether an inherited entry has to go when the device gets another owner. */
-static NOINLINE enum iommu_status concerns(
-	const struct device *dev, uint16_t rid, bool *out)
-{
-	struct iommu_device_id id = {dev->id.segment, rid};
-	enum iommu_status status;
-	struct device *other;
-
-	*out = true;
-	for (unsigned n = 0; n < dev->rids; n++)
-		if (dev->rid[n] == rid)
-			return IOMMU_OK;
-	status = core_device(dev->unit->iommu, id, &other);
-	if (status == IOMMU_NO_MEMORY)
-		return status;
-	/* An id without a function is a bridge's or a phantom's. */
-	*out = status == IOMMU_NO_DEVICE ? rid >> 8 == dev->id.requester >> 8
-					 : other->leader == dev->leader;
-	return IOMMU_OK;
-}
-
 /** IOMMU_DEVICE_BROKEN if the device does not answer. */
 static enum iommu_status end_one(struct unit *unit, uint16_t rid)
 {
@@ -80,22 +59,41 @@ static enum iommu_status end_one(struct unit *unit, uint16_t rid)
 	return status == IOMMU_OK ? IOMMU_DEVICE_BROKEN : status;
 }
 
+/** Ends an inherited entry if it has to go when the device gets another owner.
+ */
+static NOINLINE enum iommu_status end_for(
+	const struct device *dev, uint16_t rid)
+{
+	struct iommu_device_id id = {dev->id.segment, rid};
+	enum iommu_status status;
+	struct device *other;
+	bool concerned;
+
+	for (unsigned n = 0; n < dev->rids; n++)
+		if (dev->rid[n] == rid)
+			return end_one(dev->unit, rid);
+	status = core_device(dev->unit->iommu, id, &other);
+	if (status == IOMMU_NO_MEMORY)
+		return status;
+	/* An id without a function is a bridge's or a phantom's. */
+	concerned = status == IOMMU_NO_DEVICE
+		? rid >> 8 == dev->id.requester >> 8
+		: other->leader == dev->leader;
+	return concerned ? end_one(dev->unit, rid) : IOMMU_OK;
+}
+
 enum iommu_status core_disinherit(struct device *dev)
 {
 	enum iommu_status status = IOMMU_OK;
 	struct unit *unit = dev->unit;
 	uint16_t rid;
-	bool hit;
 
 	if (!inherited(unit))
 		return IOMMU_OK;
 	for (unsigned from = 0; status == IOMMU_OK &&
 		unit->ops->next_inherited(unit, from, &rid);
-		from = rid + 1u) {
-		status = concerns(dev, rid, &hit);
-		if (status == IOMMU_OK && hit)
-			status = end_one(unit, rid);
-	}
+		from = rid + 1u)
+		status = end_for(dev, rid);
 	return status;
 }
 
