@@ -64,7 +64,7 @@ def return_types(texts):
     types = {}
     for text in texts:
         for found in re.finditer(
-                r'^(?:static |inline |__attribute__\(\(\w+\)\)\s)*'
+                r'^(?:static |inline |NOINLINE |__attribute__\(\(\w+\)\)\s)*'
                 r'((?:enum |struct )?\w+\s?\*?)\s?(\w+)\(', text, re.M):
             types.setdefault(found.group(2), found.group(1).strip())
     return types

@@ -97,8 +97,7 @@ static void mute(struct vtd_unit *unit, uint16_t sid)
 
 /** Looks for errors and repairs them; rings what was left to somebody else.
  *  late: time is up, the unit is lost. */
-static __attribute__((noinline)) void look_for_errors(
-	struct vtd_unit *unit, bool late)
+static NOINLINE void look_for_errors(struct vtd_unit *unit, bool late)
 {
 	struct vtd_queue *queue = &unit->queue;
 	unsigned long state = core_lock(unit->unit.iommu, &queue->lock);
@@ -133,7 +132,7 @@ static void tell_of_silence(struct iommu *iommu, uint16_t sid)
 
 /** Logs what looks have found: when a wait is over, not from there, where the
  *  stack is deeper and Q is held. */
-static __attribute__((noinline)) void tell(struct vtd_unit *unit)
+static NOINLINE void tell(struct vtd_unit *unit)
 {
 	struct vtd_queue *queue = &unit->queue;
 	uint32_t seen;
@@ -162,8 +161,7 @@ static __attribute__((noinline)) void tell(struct vtd_unit *unit)
 
 /* ---- waiting ---- */
 
-static __attribute__((noinline)) void note_latency(
-	struct iommu_stats *stats, uint64_t waited_ns)
+static NOINLINE void note_latency(struct iommu_stats *stats, uint64_t waited_ns)
 {
 	unsigned slot = 0;
 
@@ -172,7 +170,7 @@ static __attribute__((noinline)) void note_latency(
 	unit_count(&stats->latency[slot], 1);
 }
 
-static __attribute__((noinline)) enum iommu_status slow_wait(
+static NOINLINE enum iommu_status slow_wait(
 	struct vtd_unit *unit, struct ticket ticket)
 {
 	const struct iommu_options *options = &unit->unit.iommu->options;
@@ -217,7 +215,7 @@ enum iommu_status vtd_wait(struct unit *neutral, struct ticket ticket)
 /* ---- repeating ---- */
 
 /** Leaves out what concerns a device that does not answer any more. */
-static __attribute__((noinline)) void leave_mute_devices_out(
+static NOINLINE void leave_mute_devices_out(
 	const struct vtd_unit *unit, struct vtd_plan *plan)
 {
 	unsigned kept = 0;
@@ -237,7 +235,7 @@ static __attribute__((noinline)) void leave_mute_devices_out(
  * Old units do not say which device did not answer: asks each alone. True if
  * one was found.
  */
-static __attribute__((noinline)) bool blame_one_by_one(
+static NOINLINE bool blame_one_by_one(
 	struct vtd_unit *unit, const struct vtd_plan *plan)
 {
 	struct ticket ticket;
@@ -258,7 +256,7 @@ static __attribute__((noinline)) bool blame_one_by_one(
 }
 
 /** Waits; resubmits what the queue lost, until it is lost again and again. */
-static __attribute__((noinline)) enum iommu_status insist(
+static NOINLINE enum iommu_status insist(
 	struct vtd_unit *unit, struct vtd_plan *plan, struct ticket ticket)
 {
 	enum iommu_status status = slow_wait(unit, ticket);

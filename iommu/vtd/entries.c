@@ -102,7 +102,7 @@ enum iommu_status vtd_root_flush(struct vtd_unit *unit)
 }
 
 /** Links a context table into the root table, unless another CPU did. */
-static __attribute__((noinline)) enum iommu_status link_context(
+static NOINLINE enum iommu_status link_context(
 	struct vtd_unit *unit, unsigned bus)
 {
 	struct iommu *iommu = unit->unit.iommu;

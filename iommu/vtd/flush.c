@@ -124,7 +124,7 @@ static bool large_page_escapes(
 }
 
 /** Covers pages first..last with aligned blocks, rather one than several. */
-static __attribute__((noinline)) bool cover(const struct vtd_traits *traits,
+static NOINLINE bool cover(const struct vtd_traits *traits,
 	struct vtd_plan *plan, uint16_t did, uint64_t first, uint64_t last,
 	bool leaf_only)
 {

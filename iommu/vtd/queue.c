@@ -25,8 +25,7 @@ static const struct vtd_command global_flush = {.op = VTD_OP_IOTLB_GLOBAL};
 
 /** The address half of a device-TLB descriptor: below the address, as many ones
  *  as the range has bits more than a page, and a zero (6.5.2.5). */
-static __attribute__((noinline)) uint64_t device_tlb_range(
-	const struct vtd_command *command)
+static NOINLINE uint64_t device_tlb_range(const struct vtd_command *command)
 {
 	uint64_t ones = (VTD_BIT(command->mask) - 1) >> 1 << PAGE_SHIFT;
 
@@ -150,7 +149,7 @@ static bool __put(struct vtd_unit *unit, const struct vtd_command *command,
 	return true;
 }
 
-static __attribute__((noinline)) bool put(struct vtd_unit *unit,
+static NOINLINE bool put(struct vtd_unit *unit,
 	const struct vtd_command *command, unsigned count, struct ticket *out)
 {
 	unsigned long state = queue_enter(unit);
@@ -170,9 +169,8 @@ static enum iommu_status refusal(const struct vtd_unit *unit)
 	return state > IOMMU_UNIT_FAILED ? IOMMU_UNCONFIRMED : IOMMU_OK;
 }
 
-static __attribute__((noinline)) enum iommu_status put_patiently(
-	struct vtd_unit *unit, const struct vtd_command *command,
-	unsigned count, struct ticket *out)
+static NOINLINE enum iommu_status put_patiently(struct vtd_unit *unit,
+	const struct vtd_command *command, unsigned count, struct ticket *out)
 {
 	struct vtd_deadline deadline = {
 		.limit_ns = unit->unit.iommu->options.device_timeout_ns};

@@ -51,8 +51,7 @@ static int iotlb_command(struct vtd_unit *unit, unsigned granularity,
 /** What is refused is asked for again on a larger scale, up to everything,
  *  which no unit may refuse. Device TLBs and interrupt entries cannot be
  *  flushed this way; neither is switched on without the queue. */
-static __attribute__((noinline)) int run_one(
-	struct vtd_unit *unit, const struct vtd_command *c)
+static NOINLINE int run_one(struct vtd_unit *unit, const struct vtd_command *c)
 {
 	unsigned type = VTD_DESC_TYPE(vtd_descriptor[c->op]);
 	unsigned granularity = VTD_DESC_G_OF(vtd_descriptor[c->op]);

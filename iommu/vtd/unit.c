@@ -183,9 +183,8 @@ static enum iommu_status end(struct unit *neutral)
 
 /** Runs all but the last part of a flush for devices with a TLB; *plan is the
  *  last part. */
-static __attribute__((noinline)) enum iommu_status plan_tlbs(
-	struct vtd_unit *unit, const struct iommu_batch *batch, bool again,
-	struct vtd_plan *plan)
+static NOINLINE enum iommu_status plan_tlbs(struct vtd_unit *unit,
+	const struct iommu_batch *batch, bool again, struct vtd_plan *plan)
 {
 	enum iommu_status status = IOMMU_OK;
 	uint16_t rid[VTD_PLAN_MAX];

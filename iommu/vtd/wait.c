@@ -81,7 +81,7 @@ enum iommu_status vtd_lost(struct vtd_unit *unit, const char *why)
 }
 
 /** Returns why it failed, or NULL. */
-static __attribute__((noinline)) const char *command(
+static NOINLINE const char *command(
 	struct vtd_unit *unit, uint64_t bit, bool set)
 {
 	unsigned long state = core_lock(unit->unit.iommu, &unit->reg_lock);
