@@ -499,8 +499,8 @@ void core_table_release(struct iommu_batch *batch, bool confirmed);
 /** Notes an entry that was met. high: of root and context entries. */
 void core_walk_note(struct iommu_walk *walk, unsigned level, uint64_t at,
 	uint64_t low, uint64_t high);
-/** Walks tables in memory from a root. */
-void core_walk_tables(const struct iommu *iommu, iommu_phys_t root,
+/** Walks tables in memory from a top-level one. */
+void core_walk_tables(const struct iommu *iommu, iommu_phys_t table,
 	unsigned levels, iommu_iova_t iova, struct iommu_walk *walk);
 /** Walks a requester's root and context entry, then its tables. */
 void core_walk(const struct unit *unit, uint16_t rid, iommu_iova_t iova,

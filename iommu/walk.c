@@ -6,17 +6,6 @@
  */
 #include "pgtable.h"
 
-static bool read_entry(const struct iommu *iommu, uint64_t at, uint64_t *out)
-{
-	const uint64_t offset = at % PAGE_SIZE;
-	const word64 *page = iommu->host.phys_to_virt(
-		iommu->host.ctx, iommu_phys(at - offset));
-
-	if (page)
-		*out = load(&page[offset / sizeof(*page)]);
-	return page;
-}
-
 void core_walk_note(struct iommu_walk *walk, unsigned level, uint64_t at,
 	uint64_t low, uint64_t high)
 {
@@ -27,29 +16,34 @@ void core_walk_note(struct iommu_walk *walk, unsigned level, uint64_t at,
 	walk->steps++;
 }
 
-void core_walk_tables(const struct iommu *iommu, iommu_phys_t root,
+void core_walk_tables(const struct iommu *iommu, iommu_phys_t table,
 	unsigned levels, iommu_iova_t iova, struct iommu_walk *walk)
 {
-	uint64_t table = root.v, rights = PRESENT, value;
+	const struct iommu_host *host = &iommu->host;
+	uint64_t rights = PRESENT, value;
+	const word64 *page;
 
 	if (iova.v >> shift_of(levels + 1))
 		return;
 	for (unsigned level = levels;; level--) {
 		uint64_t mask = span_of(level) - 1;
-		uint64_t at = table + index_of(iova.v, level) * sizeof(value);
+		unsigned n = index_of(iova.v, level);
 
-		if (!read_entry(iommu, at, &value))
+		page = host->phys_to_virt(host->ctx, table);
+		if (!page)
 			return;
-		core_walk_note(walk, level, at, value, 0);
+		value = load(&page[n]);
+		core_walk_note(
+			walk, level, table.v + n * sizeof(value), value, 0);
 		rights &= value;
 		if (!(value & PRESENT))
 			return;
-		table = value & ADDRESS;
+		table = iommu_phys(value & ADDRESS);
 		if (level > 3 || !is_leaf(value, level))
 			continue;
 		walk->mapped = true;
 		walk->page_size = mask + 1;
-		walk->phys = iommu_phys((table & ~mask) | (iova.v & mask));
+		walk->phys = iommu_phys((table.v & ~mask) | (iova.v & mask));
 		walk->rights = (unsigned)rights;
 		return;
 	}
