@@ -324,6 +324,7 @@ static void collect(
 			collect(edit, table[n], level - 1,
 				iova + n * span_of(level));
 	edit->removed += (uint64_t)leaves << shift_of(level);
+	edit->relinked = true;
 	core_wait_for_flush(edit, link, iova);
 }
 
@@ -333,19 +334,6 @@ bool core_is_pinned(
 {
 	return !iova && !is_leaf(value, level) &&
 		level > edit->table->lowest_root;
-}
-
-/** Clears a present entry that goes as a whole. */
-static void unmap_entry(
-	struct edit *edit, word64 *entry, uint64_t value, unsigned level)
-{
-	store(entry, 0);
-	if (is_leaf(value, level)) {
-		edit->removed += span_of(level);
-	} else {
-		collect(edit, value, level - 1, edit->at);
-		edit->relinked = true;
-	}
 }
 
 uint64_t core_clear_leaves(
@@ -376,7 +364,11 @@ static word64 *unmap_entries(struct edit *edit, word64 *table, unsigned level)
 				edit->last - edit->at < size - 1 ||
 				core_is_pinned(edit, level, edit->at, value))
 				break;
-			unmap_entry(edit, &table[n], value, level);
+			store(&table[n], 0);
+			if (is_leaf(value, level))
+				edit->removed += size;
+			else
+				collect(edit, value, level - 1, edit->at);
 			low = low < n ? low : n;
 			high = n;
 		}
