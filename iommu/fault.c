@@ -45,10 +45,9 @@ static bool pop(struct iommu *iommu, struct raw_fault *out)
 
 bool iommu_interrupt(struct iommu *iommu, unsigned n)
 {
-	struct unit *unit = n < iommu->units ? iommu->unit[n] : NULL;
-
-	return unit && unit_state(unit) != IOMMU_UNIT_REFUSED &&
-		unit->ops->interrupt(unit);
+	return n < iommu->units &&
+		unit_state(iommu->unit[n]) != IOMMU_UNIT_REFUSED &&
+		iommu->unit[n]->ops->interrupt(iommu->unit[n]);
 }
 
 bool iommu_interrupt_all(struct iommu *iommu)
