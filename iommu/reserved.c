@@ -112,8 +112,9 @@ void core_unpark_all(struct iommu *iommu)
 		if (!dev || !dev->parking)
 			continue;
 		/* What is not confirmed keeps its tables. */
-		if ((core_is_parked(dev) && core_detach(dev) != IOMMU_OK) ||
-			iommu_domain_destroy(dev->parking) != IOMMU_OK)
+		if (core_is_parked(dev) && core_detach(dev) != IOMMU_OK)
+			continue;
+		if (iommu_domain_destroy(dev->parking) != IOMMU_OK)
 			continue;
 		dev->parking = NULL;
 		__atomic_fetch_sub(&iommu->parkings, 1, __ATOMIC_RELAXED);
