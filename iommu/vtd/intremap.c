@@ -93,10 +93,9 @@ enum iommu_status vtd_irt_on(struct vtd_unit *unit)
 	vtd_write64(unit, VTD_IRTA,
 		irt->phys.v | (irt->x2apic ? VTD_IRTA_EIME : 0) | size_code);
 	status = vtd_gcmd(unit, VTD_SIRTP, true);
-	if (status != IOMMU_OK)
-		return status;
 	vtd_plan_interrupt_pointer(&unit->traits, &plan);
-	status = vtd_run(unit, &plan);
+	if (status == IOMMU_OK)
+		status = vtd_run(unit, &plan);
 	if (status == IOMMU_OK)
 		status = vtd_gcmd(unit, VTD_IRE, true);
 	unit->unit.remapping = status == IOMMU_OK;

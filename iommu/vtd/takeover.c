@@ -314,17 +314,6 @@ enum iommu_status vtd_end_inheritance(struct unit *neutral)
 
 /* ---- handing over ---- */
 
-/** Refuses everything without a table in memory (11.4.5, abort-DMA mode). */
-static enum iommu_status abort_dma(struct vtd_unit *unit)
-{
-	enum iommu_status status;
-
-	vtd_write64(unit, VTD_RTADDR, VTD_RTADDR_MODE(VTD_TTM_ABORT));
-	status = vtd_gcmd(unit, VTD_SRTP, true);
-	unit->needs_no_memory = status == IOMMU_OK;
-	return status;
-}
-
 /**
  * Translation stays on; the queue goes off, so that the next owner finds no
  * memory that it would have to keep valid for it. The mode can only change
@@ -337,8 +326,12 @@ enum iommu_status vtd_hand_over(struct unit *neutral, bool blocked)
 		vtd_off(unit, VTD_QIE | (blocked ? VTD_IRE : 0));
 
 	if (status == IOMMU_OK && blocked && VTD_ECAP_ADMS(neutral->ecap) &&
-		VTD_CAP_ESRTPS(neutral->cap))
-		status = abort_dma(unit);
+		VTD_CAP_ESRTPS(neutral->cap)) {
+		/* Refuses everything without a table in memory. */
+		vtd_write64(unit, VTD_RTADDR, VTD_RTADDR_MODE(VTD_TTM_ABORT));
+		status = vtd_gcmd(unit, VTD_SRTP, true);
+		unit->needs_no_memory = status == IOMMU_OK;
+	}
 	if (status != IOMMU_OK)
 		return status;
 	/* For this instance the unit is as good as lost: nothing is flushed,
