@@ -43,27 +43,26 @@ enum iommu_status core_map_reserved(
 	return status == IOMMU_MAPPED ? IOMMU_RESERVED_RANGE : status;
 }
 
-static __attribute__((noinline)) enum iommu_status make_parking(
-	struct iommu *iommu, struct device *dev)
+static NOINLINE enum iommu_status make_parking(struct device *dev)
 {
 	struct iommu_domain_config config = {.kind = IOMMU_DOMAIN_MAPPED,
 		.no_snoop_control = dev->properties & IOMMU_NO_SNOOP_CONTROL};
 	struct iommu_domain *domain;
 	enum iommu_status status;
 
-	status = iommu_domain_create(iommu, &config, &domain);
+	status = iommu_domain_create(dev->iommu, &config, &domain);
 	if (status != IOMMU_OK)
 		return status;
 	status = core_map_reserved(domain, dev);
 	if (status == IOMMU_OK) {
 		dev->parking = domain;
-		__atomic_fetch_add(&iommu->parkings, 1, __ATOMIC_RELAXED);
+		__atomic_fetch_add(&dev->iommu->parkings, 1, __ATOMIC_RELAXED);
 		return IOMMU_OK;
 	}
 	return core_worse(iommu_domain_destroy(domain), status);
 }
 
-static __attribute__((noinline)) void tell_blocked(
+static NOINLINE void tell_blocked(
 	struct iommu *iommu, struct iommu_device_id id, enum iommu_status why)
 {
 	core_log(iommu, IOMMU_LOG_WARNING,
@@ -80,7 +79,7 @@ enum iommu_status core_park(struct device *dev)
 		!unit_translates(dev->unit))
 		return IOMMU_OK;
 	if (!dev->parking)
-		status = make_parking(iommu, dev);
+		status = make_parking(dev);
 	if (status == IOMMU_OK)
 		status = core_attach(dev, dev->parking);
 	if (status != IOMMU_OK)

@@ -226,8 +226,7 @@ static struct function on_way(const struct way *way, unsigned n)
 }
 
 /** Each bridge may put its own id on requests. */
-static __attribute__((noinline)) struct iommu_device_id find_alias(
-	const struct way *way)
+static NOINLINE struct iommu_device_id find_alias(const struct way *way)
 {
 	struct iommu_device_id alias = way->id[0];
 
@@ -302,8 +301,7 @@ static void find_way(struct function fn, struct way *way)
  * keeps devices apart, for a switch its upstream port; the first function of a
  * device whose functions can reach each other; or the function itself.
  */
-static __attribute__((noinline)) struct iommu_device_id find_group(
-	const struct way *way)
+static NOINLINE struct iommu_device_id find_group(const struct way *way)
 {
 	unsigned n = way->leak;
 	struct function key = on_way(way, n);
@@ -364,8 +362,7 @@ unsigned topology_group(
 }
 
 /** The function-number bits that a function's phantoms use (VT-d 3.4.1). */
-static __attribute__((noinline)) uint16_t find_phantom(
-	struct function fn, unsigned pcie)
+static NOINLINE uint16_t find_phantom(struct function fn, unsigned pcie)
 {
 	static const uint16_t mask[4] = {0, 4, 6, 7};
 	uint32_t cap = topology_config(fn, pcie + PCIE_DEVICE_CAP, 4);
