@@ -38,8 +38,7 @@ static void carry(const struct iommu_dma *dma, const struct copy *copy,
 			(size_t)core_min(PAGE_SIZE - in_page, end - offset);
 		char *page =
 			host->phys_to_virt(host->ctx, iommu_phys(at - in_page));
-		char *copied = (char *)copy->pages +
-			copy->original.v % PAGE_SIZE + offset;
+		char *copied = (char *)copy->pages + copy->before + offset;
 
 		if (page && from_device)
 			memcpy(page + in_page, copied, part);
@@ -73,23 +72,24 @@ static void enter(struct iommu_dma *dma, struct copy *copy, uint64_t page)
 enum iommu_status core_copy_map(struct iommu_dma *dma, uint64_t phys,
 	size_t size, uint64_t mask, unsigned direction, iommu_iova_t *out)
 {
-	size_t before = (size_t)(phys % PAGE_SIZE);
 	struct copy *copy = core_pool_get(dma->iommu, &dma->copy_pool);
 	enum iommu_status status = IOMMU_NO_MEMORY;
 
 	if (!copy)
 		return status;
 	copy->original = iommu_phys(phys);
+	copy->before = (size_t)(phys % PAGE_SIZE);
 	copy->size = size;
 	copy->direction = direction;
-	copy->pages = core_pages_for(
-		dma->iommu, before + size, &copy->order, &copy->pages_phys);
+	copy->pages = core_pages_for(dma->iommu, copy->before + size,
+		&copy->order, &copy->pages_phys);
 	if (copy->pages) {
 		/* Also for data that only comes: what the device does not
 		 * write must stay as it was. */
 		carry(dma, copy, 0, size, false);
-		status = core_dma_map_pages(dma, copy->pages_phys.v | before,
-			size, mask, direction, out);
+		status = core_dma_map_pages(dma,
+			copy->pages_phys.v | copy->before, size, mask,
+			direction, out);
 	}
 	if (status == IOMMU_OK)
 		enter(dma, copy, page_of(out->v));
@@ -126,7 +126,7 @@ bool core_copy_unmap(
 void iommu_dma_sync(struct iommu_dma *dma, iommu_iova_t iova, size_t size,
 	enum iommu_direction direction)
 {
-	uint64_t at = iova.v % PAGE_SIZE, before;
+	size_t at = (size_t)(iova.v % PAGE_SIZE);
 	struct copy *copy;
 	unsigned long state;
 
@@ -134,10 +134,8 @@ void iommu_dma_sync(struct iommu_dma *dma, iommu_iova_t iova, size_t size,
 		return;
 	state = core_lock(dma->iommu, &dma->copy_lock);
 	copy = *__find(dma, page_of(iova.v));
-	if (copy) {
-		before = copy->original.v % PAGE_SIZE;
-		carry(dma, copy, (size_t)(core_max(at, before) - before), size,
-			direction == IOMMU_FROM_DEVICE);
-	}
+	if (copy)
+		carry(dma, copy, at > copy->before ? at - copy->before : 0,
+			size, direction == IOMMU_FROM_DEVICE);
 	core_unlock(dma->iommu, &dma->copy_lock, state);
 }

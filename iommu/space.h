@@ -52,6 +52,7 @@ struct copy {
 	struct copy *next;
 	uint64_t iova; /* of the page */
 	iommu_phys_t original;
+	size_t before; /* on the first page */
 	size_t size;
 	void *pages;
 	iommu_phys_t pages_phys;
