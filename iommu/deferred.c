@@ -32,9 +32,7 @@ enum iommu_status core_defer_make(struct iommu_dma *dma)
 /** The ring of a CPU, NULL if there is none. */
 static struct deferred *ring_of(const struct iommu_dma *dma, unsigned cpu)
 {
-	return dma->space.lane && cpu < dma->space.cpus
-		? dma->space.lane[cpu].ring
-		: NULL;
+	return cpu < dma->space.cpus ? dma->space.lane[cpu].ring : NULL;
 }
 
 void core_defer_end(struct iommu_dma *dma)

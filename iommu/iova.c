@@ -221,18 +221,19 @@ enum iommu_status core_iova_reserve(
 enum iommu_status core_iova_make(
 	struct iova_space *space, struct iommu *iommu, uint64_t last)
 {
+	unsigned cpus = iommu->options.cpus;
 	enum iommu_status status;
 
 	space->iommu = iommu;
-	space->cpus = iommu->options.cpus;
 	space->chunks = (unsigned)core_min(
 		CHUNKS, (last >> (PAGE_SHIFT + CHUNK_SHIFT)) + 1);
 	space->chunk = core_pages_for(iommu, CHUNKS * sizeof(*space->chunk),
 		&space->chunk_order, &space->chunk_phys);
-	space->lane = core_pages_for(iommu, space->cpus * sizeof(*space->lane),
+	space->lane = core_pages_for(iommu, cpus * sizeof(*space->lane),
 		&space->lanes_order, &space->lanes_phys);
 	if (!space->chunk || !space->lane)
 		return IOMMU_NO_MEMORY;
+	space->cpus = cpus;
 	/* Address 0 stands for "none", and catches what was never set. */
 	status = core_iova_reserve(space, 0, PAGE_SIZE - 1);
 	return status == IOMMU_OK

@@ -53,7 +53,7 @@ struct iova_space {
 	unsigned chunks;   /* C: that lie inside the domain */
 	unsigned hint;     /* lock: chunk at which the next search starts */
 	unsigned live;     /* lock: as in a lane, for runs without one */
-	unsigned cpus;     /* C */
+	unsigned cpus;     /* C: 0 until there are lanes */
 	struct lane *lane; /* one per CPU */
 	iommu_phys_t lanes_phys;
 	unsigned lanes_order;
