@@ -204,14 +204,12 @@ static inline enum iommu_status flush_ranges(const struct iommu_batch *batch)
 
 bool core_flush_start(struct iommu_batch *batch, struct flush *out)
 {
-	struct iommu_domain *domain = batch->domain;
-
-	out->unit = only_unit(domain);
+	out->unit = only_unit(batch->domain);
 	if (!out->unit || batch->pages ||
 		out->unit->ops->flush(out->unit, batch, &out->ticket) !=
 			IOMMU_OK)
 		return false;
-	iommu_batch_init(batch, domain);
+	iommu_batch_init(batch, batch->domain);
 	return true;
 }
 
