@@ -151,12 +151,12 @@ static void walk_steps(const struct iommu_walk *walk, struct text *text)
 	}
 }
 
-static const char *rights_text(unsigned rights)
-{
-	static const char *const text[4] = {"none", "r", "w", "rw"};
-
-	return text[rights & 3];
-}
+static const char *const rights_text[] = {
+	[0] = "none",
+	[IOMMU_READ] = "r",
+	[IOMMU_WRITE] = "w",
+	[IOMMU_READ | IOMMU_WRITE] = "rw",
+};
 
 enum iommu_status iommu_report_walk(struct iommu *iommu,
 	struct iommu_device_id id, iommu_iova_t iova, iommu_sink *sink,
@@ -175,7 +175,7 @@ enum iommu_status iommu_report_walk(struct iommu *iommu,
 	if (walk.mapped)
 		text_add(&text, " page 0x%jx, %ju bytes, %s\n",
 			(uintmax_t)walk.phys.v, (uintmax_t)walk.page_size,
-			rights_text(walk.rights));
+			rights_text[walk.rights]);
 	else
 		text_add(&text, " not mapped\n");
 	text_end(&text);
@@ -195,7 +195,7 @@ static bool print_stretch(const struct stretch *s, struct text *text)
 		return false;
 	text_add(text, " 0x%016jx-0x%016jx -> 0x%jx %s\n", (uintmax_t)s->first,
 		(uintmax_t)(s->first + s->size - 1), (uintmax_t)s->phys,
-		rights_text(s->rights));
+		rights_text[s->rights]);
 	return true;
 }
 

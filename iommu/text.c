@@ -60,7 +60,7 @@ static __attribute__((noinline)) void format_to(
 {
 	for (; *format; format++) {
 		unsigned width = 0, base = 16;
-		bool wide = false;
+		bool wide;
 		char fill = ' ';
 		uint64_t value;
 
@@ -72,10 +72,8 @@ static __attribute__((noinline)) void format_to(
 			fill = '0';
 		for (; *format >= '0' && *format <= '9'; format++)
 			width = width * 10 + (unsigned)(*format - '0');
-		if (*format == 'j') {
-			wide = true;
-			format++;
-		}
+		wide = *format == 'j';
+		format += wide;
 		switch (*format) {
 		case 'c':
 			put(text, (char)va_arg(values, int));

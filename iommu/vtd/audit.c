@@ -123,13 +123,11 @@ static void audit(const struct iommu *iommu, remark *say, void *arg)
 
 static void log_remark(void *arg, const struct unit *unit, const char *what)
 {
-	struct iommu *iommu = arg;
-
 	if (unit)
-		core_log(iommu, IOMMU_LOG_WARNING, "unit at 0x%jx: %s",
+		core_log(arg, IOMMU_LOG_WARNING, "unit at 0x%jx: %s",
 			(uintmax_t)unit->base.v, what);
 	else
-		core_log(iommu, IOMMU_LOG_INFO, "units differ: %s", what);
+		core_log(arg, IOMMU_LOG_INFO, "units differ: %s", what);
 }
 
 void vtd_audit_log(struct iommu *iommu)
