@@ -55,7 +55,7 @@ static void reserve_put(struct iommu_domain *domain, iommu_phys_t phys)
 		table->reserve[table->reserve_count++] = phys;
 	core_unlock(iommu, &iommu->pool_lock, state);
 	if (!room)
-		core_pages_free(iommu, core_virt(iommu, phys), phys, 0);
+		table_free(iommu, phys.v);
 }
 
 /** Makes sure that large pages which exist can be split later. */
@@ -90,6 +90,7 @@ void core_wait_for_flush(struct edit *edit, uint64_t entry, uint64_t iova)
 	page->own_phys = iommu_phys(entry & ADDRESS);
 	page->next = edit->batch->pages;
 	edit->batch->pages = page;
+	edit->changes = IOMMU_TABLE_CHANGED;
 	core_leaf_forget(edit->table, iova);
 }
 
@@ -148,7 +149,7 @@ static word64 *link_table(
 		    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
 		table = follow(edit, entry, link);
 		note_linked(edit);
-		edit->relinked = true;
+		edit->changes = IOMMU_TABLE_CHANGED;
 		return table;
 	}
 	reserve_put(edit->domain, phys);
@@ -173,7 +174,7 @@ static void flush_whole(struct edit *edit, unsigned level)
 
 	edit->lowest = core_min(edit->lowest, edit->at & ~mask);
 	edit->highest = core_max(edit->highest, edit->at | mask);
-	edit->relinked = true;
+	edit->changes = IOMMU_TABLE_CHANGED;
 }
 
 static void settle_splits_at(struct iommu_domain *domain, uint64_t iova)
@@ -288,7 +289,7 @@ enum iommu_status core_map_below(struct iommu_domain *domain, word64 *table,
 	do
 		status = map_next(&edit, table, level);
 	while (status == IOMMU_OK && edit.at <= edit.last);
-	*made = (struct made){edit.at - iova, edit.relinked};
+	*made = (struct made){edit.at - iova, edit.changes};
 	return status;
 }
 
@@ -324,7 +325,6 @@ static void collect(
 			collect(edit, table[n], level - 1,
 				iova + n * span_of(level));
 	edit->removed += (uint64_t)leaves << shift_of(level);
-	edit->relinked = true;
 	core_wait_for_flush(edit, link, iova);
 }
 
@@ -417,10 +417,8 @@ enum iommu_status core_unmap_below(struct iommu_batch *batch, word64 *table,
 	edit.counted = out_removed;
 	while (status == IOMMU_OK && edit.at <= edit.last)
 		status = unmap_next(&edit, table, level);
-	if (edit.removed || edit.relinked)
-		iommu_batch_add(batch,
-			IOMMU_REMOVED |
-				(edit.relinked ? IOMMU_TABLE_CHANGED : 0u),
+	if (edit.removed || edit.changes)
+		iommu_batch_add(batch, IOMMU_REMOVED | edit.changes,
 			iommu_iova(edit.lowest),
 			edit.highest - edit.lowest + 1);
 	if (out_removed)

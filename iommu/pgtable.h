@@ -39,7 +39,8 @@ struct edit {
 	uint64_t removed;          /* unmap: bytes; only if counted those of
 				      tables that go as a whole */
 	bool counted;              /* unmap */
-	bool relinked;             /* tables came, went or were split */
+	unsigned changes;          /* IOMMU_TABLE_CHANGED if tables came,
+				      went or were split */
 };
 
 /** Begins with what every edit needs, member by member: to clear all of it
@@ -52,7 +53,7 @@ static inline void edit_begin(struct edit *edit, struct iommu_domain *domain,
 	edit->at = edit->lowest = first;
 	edit->last = edit->highest = last;
 	edit->removed = 0;
-	edit->relinked = false;
+	edit->changes = 0;
 }
 
 static inline unsigned shift_of(unsigned level)
@@ -163,6 +164,13 @@ static inline void write_back(
 static inline word64 *table_at(const struct iommu *iommu, uint64_t entry)
 {
 	return core_virt(iommu, iommu_phys(entry & ADDRESS));
+}
+
+/** Gives the page back that an entry leads to. */
+static inline void table_free(struct iommu *iommu, uint64_t entry)
+{
+	core_pages_free(
+		iommu, table_at(iommu, entry), iommu_phys(entry & ADDRESS), 0);
 }
 
 /** What a mapping came to. */

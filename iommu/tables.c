@@ -99,12 +99,8 @@ static bool table_keep(const struct iommu_domain *domain, uint64_t phys)
 
 void core_spare_tables_end(struct iommu *iommu)
 {
-	while (iommu->spares) {
-		uint64_t spare = iommu->spare[--iommu->spares];
-
-		core_pages_free(iommu, table_at(iommu, spare),
-			iommu_phys(spare & ADDRESS), 0);
-	}
+	while (iommu->spares)
+		table_free(iommu, iommu->spare[--iommu->spares]);
 }
 
 /** A table and what is below for the addresses first to last. One that only
@@ -138,11 +134,8 @@ void core_table_free(struct iommu_domain *domain)
 	struct iommu *iommu = domain->iommu;
 	struct pgtable *table = &domain->table;
 
-	while (table->reserve_count) {
-		iommu_phys_t phys = table->reserve[--table->reserve_count];
-
-		core_pages_free(iommu, core_virt(iommu, phys), phys, 0);
-	}
+	while (table->reserve_count)
+		table_free(iommu, table->reserve[--table->reserve_count].v);
 	if (table->root)
 		free_below(domain, table->phys.v, table->levels,
 			table->linked[0], table->linked[1]);
@@ -291,7 +284,6 @@ static void join_below(struct edit *edit, word64 *table, unsigned level,
 				store(entry, leaf);
 				write_back(edit->domain, entry, 1);
 				core_wait_for_flush(edit, value, iova);
-				edit->relinked = true;
 			}
 		}
 		if (end == last)
@@ -312,8 +304,7 @@ enum iommu_status iommu_join(struct iommu_domain *domain, iommu_iova_t iova,
 	edit.batch = batch;
 	join_below(
 		&edit, domain->table.root, domain->table.levels, iova.v, last);
-	if (edit.relinked)
-		iommu_batch_add(batch, IOMMU_TABLE_CHANGED, iova, size);
+	iommu_batch_add(batch, edit.changes, iova, size);
 	return IOMMU_OK;
 }
 
