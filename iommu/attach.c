@@ -377,19 +377,15 @@ enum iommu_status core_detach(struct device *dev)
 enum iommu_status iommu_detach(struct iommu *iommu, struct iommu_device_id id)
 {
 	enum iommu_status status;
-	struct device *dev;
+	struct device *dev = NULL;
 
-	if (!iommu->units)
-		return IOMMU_NO_UNIT;
 	if (core_life(iommu) == INSTANCE_HANDED_OVER)
 		return IOMMU_WRONG_STATE;
-	dev = core_device_known(iommu, id);
-	if (!dev) {
-		status = core_device(iommu, id, &dev);
-		if (status != IOMMU_OK)
-			return status == IOMMU_NO_DEVICE ? status
-							 : IOMMU_NOT_ATTACHED;
-	}
+	/* Who was never met may reach what an earlier owner left. Who was, and
+	 * is gone, need not be there. */
+	status = core_device(iommu, id, &dev);
+	if (!dev || status == IOMMU_NO_MEMORY)
+		return status;
 	if (dev->unit && unit_state(dev->unit) == IOMMU_UNIT_SUSPENDED)
 		return IOMMU_OFF;
 	if (core_inherits(dev)) {
@@ -441,7 +437,8 @@ enum iommu_status core_device_quarantine(struct device *dev)
 
 	if (status == IOMMU_BUSY)
 		return status;
-	old = dev->unit ? core_disinherit(dev) : IOMMU_OK;
+	old = dev->unit ? core_disinherit(dev)
+			: core_disinherit_gone(dev->iommu, dev->id);
 	core_device_keep_back(dev);
 	return old != IOMMU_OK || status == IOMMU_NOT_ATTACHED ? old : status;
 }

@@ -116,7 +116,7 @@ enum iommu_status iommu_irq_message(struct iommu *iommu,
 	 * With SHV the device's data is added to the handle. */
 	*out = (struct iommu_msi_message){.address = 0xfee00000 |
 			(irq->first & 0x7fffu) << 5 | 1 << 4 | 1 << 3 |
-			irq->first >> 15 << 2,
+			(irq->first >> 15 & 1u) << 2,
 		.data = n};
 	return IOMMU_OK;
 }

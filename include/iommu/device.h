@@ -148,7 +148,8 @@ enum iommu_status iommu_attach(struct iommu *iommu, struct iommu_device_id id,
  * Takes a device from its domain; afterwards it is blocked. The host has
  * switched its bus mastering off and let requests in flight finish. The order
  * is: entry not present, context cache (old domain id), IOTLB of the domain
- * with drain, device TLB, wait. Waits; never allocates.
+ * with drain, device TLB, wait. Waits; allocates only for a device that is met
+ * for the first time.
  *
  * IOMMU_OK: nothing of the domain can be reached by the device any more.
  * IOMMU_UNCONFIRMED, IOMMU_UNIT_LOST: the entry is not present, but the
@@ -156,7 +157,8 @@ enum iommu_status iommu_attach(struct iommu *iommu, struct iommu_device_id id,
  * reach must not be reused. IOMMU_NO_UNIT, IOMMU_NO_DEVICE,
  * IOMMU_NOT_ATTACHED, IOMMU_BUSY (an attach or detach is under way), IOMMU_OFF
  * (suspended), IOMMU_WRONG_STATE after iommu_hand_over(). A device that
- * inherited access from an earlier owner is blocked by this call, too.
+ * inherited access from an earlier owner is blocked by this call, too;
+ * IOMMU_NO_MEMORY: it may have, and was not.
  */
 enum iommu_status iommu_detach(
 	struct iommu *iommu, struct iommu_device_id id) IOMMU_MUST_CHECK;

@@ -273,6 +273,76 @@ static void detach_ends_what_was_inherited(void **state)
 	end_next(&r);
 }
 
+static uint32_t (*plain_pci)(void *ctx, uint16_t segment, uint8_t bus,
+	uint8_t devfn, uint16_t offset, unsigned width);
+
+/** RIG_DEV has a second function, without access control between them. */
+static uint32_t two_functions(void *ctx, uint16_t segment, uint8_t bus,
+	uint8_t devfn, uint16_t offset, unsigned width)
+{
+	bool second = !bus && devfn == (RIG_DEV | 1);
+	uint32_t value = plain_pci(ctx, segment, bus,
+		second ? (uint8_t)RIG_OTHER : devfn, offset, width);
+
+	return !bus && devfn == RIG_DEV && offset == 0xe ? value | 0x80 : value;
+}
+
+/** A next owner that has looked at the second function only: of the first it
+ *  knows that it leads the group. */
+static void start_with_leader(struct rig *r, struct model *m)
+{
+	struct iommu_device_info info;
+
+	rig_open_machine(r, m);
+	r->options.take_over = IOMMU_TAKE_OVER_KEPT;
+	r->options.fault_storm = 5;
+	plain_pci = r->hooks.pci_read;
+	r->hooks.pci_read = two_functions;
+	rig_start_ok(r);
+	OK(iommu_device_info(r->iommu, rig_id(RIG_DEV | 1), &info));
+	assert_int_equal(info.group.requester, RIG_DEV);
+	assert_true(rig_can_read(r, RIG_DEV, AT));
+}
+
+static void detach_ends_it_for_who_was_never_met(void **state)
+{
+	struct model *m = model_create_simple("plain", MODEL_LAZY, 1);
+	struct earlier e = {0};
+	struct rig r;
+
+	(void)state;
+	live_earlier(&e, m);
+	start_with_leader(&r, m);
+	model_fail_alloc(m, 1, true);
+	assert_int_equal(iommu_detach(r.iommu, rig_id(RIG_BEHIND_BRIDGE)),
+		IOMMU_NO_MEMORY);
+	model_fail_alloc(m, 0, false);
+	OK(iommu_detach(r.iommu, rig_id(RIG_DEV)));
+	assert_false(rig_can_read(&r, RIG_DEV, AT));
+	end_next(&r);
+}
+
+static void storm_ends_it_for_who_was_never_met(void **state)
+{
+	struct model *m = model_create_simple("plain", MODEL_LAZY, 1);
+	struct earlier e = {0};
+	struct iommu_fault f;
+	struct rig r;
+
+	(void)state;
+	live_earlier(&e, m);
+	start_with_leader(&r, m);
+	for (unsigned n = 0; n < 8; n++) {
+		rig_can_write(&r, RIG_DEV, AT + 0x100000);
+		iommu_interrupt_all(r.iommu);
+		while (iommu_fault_next(r.iommu, &f))
+			assert_int_equal(f.device.requester, RIG_DEV);
+	}
+	assert_false(rig_can_read(&r, RIG_DEV, AT));
+	assert_int_equal(state_of(&r, RIG_DEV), IOMMU_DEVICE_QUARANTINED);
+	end_next(&r);
+}
+
 static struct rig *trying;
 
 /** The device tries while the library waits for its flush. */
@@ -635,6 +705,8 @@ int main(void)
 		cmocka_unit_test(what_was_left_is_kept),
 		cmocka_unit_test(what_was_left_is_blocked_without_a_pause),
 		cmocka_unit_test(detach_ends_what_was_inherited),
+		cmocka_unit_test(detach_ends_it_for_who_was_never_met),
+		cmocka_unit_test(storm_ends_it_for_who_was_never_met),
 		cmocka_unit_test(nothing_comes_back_while_it_ends),
 		cmocka_unit_test(old_identity_has_another_id),
 		cmocka_unit_test(kept_interrupts_are_taken),
