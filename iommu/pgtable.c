@@ -74,21 +74,14 @@ bool core_reserve_fill(struct iommu_domain *domain)
 
 /* ---- tables that wait in a batch ---- */
 
-/**
- * What the first words of a waiting table page hold. The hardware may still
- * walk it: both are addresses of pages, so they read as absent entries.
- */
-struct waiting {
-	iommu_phys_t own_phys;
-	struct waiting *next;
-};
-
+/* The first words of a page that waits hold its own address and the next one's.
+ * The hardware may still walk it: addresses of pages read as absent entries. */
 void core_wait_for_flush(struct edit *edit, uint64_t entry, uint64_t iova)
 {
-	struct waiting *page = (void *)table_at(edit->domain->iommu, entry);
+	word64 *page = table_at(edit->domain->iommu, entry);
 
-	page->own_phys = iommu_phys(entry & ADDRESS);
-	page->next = edit->batch->pages;
+	store(&page[0], entry & ADDRESS);
+	store(&page[1], (uintptr_t)edit->batch->pages);
 	edit->batch->pages = page;
 	edit->changes = IOMMU_TABLE_CHANGED;
 	core_leaf_forget(edit->table, iova);
@@ -97,12 +90,12 @@ void core_wait_for_flush(struct edit *edit, uint64_t entry, uint64_t iova)
 void core_table_release(struct iommu_batch *batch, bool confirmed)
 {
 	struct iommu *iommu = batch->domain->iommu;
-	struct waiting *page = batch->pages, *next;
+	const word64 *page = batch->pages, *next;
 
 	for (; page; page = next) {
-		next = page->next;
+		next = (const word64 *)(uintptr_t)page[1];
 		if (confirmed)
-			core_pages_free(iommu, page, page->own_phys, 0);
+			table_free(iommu, page[0]);
 		else
 			core_pages_withhold(iommu, 0);
 	}
