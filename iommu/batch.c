@@ -254,7 +254,7 @@ static NOINLINE enum iommu_status flush_range(struct iommu_domain *domain,
 	return batch.changes ? flush_ranges(&batch) : IOMMU_OK;
 }
 
-inline enum iommu_status iommu_flush(struct iommu_domain *domain,
+extern inline enum iommu_status iommu_flush(struct iommu_domain *domain,
 	unsigned changes, iommu_iova_t iova, uint64_t size)
 {
 	const unsigned more = IOMMU_TABLE_CHANGED | IOMMU_MADE_PRESENT;

@@ -236,8 +236,8 @@ static inline word64 *map_near(struct pgtable *table, uint64_t iova,
 	return leaf;
 }
 
-inline enum iommu_status core_map(struct iommu_domain *domain, uint64_t iova,
-	uint64_t phys, uint64_t size, unsigned rights)
+extern inline enum iommu_status core_map(struct iommu_domain *domain,
+	uint64_t iova, uint64_t phys, uint64_t size, unsigned rights)
 {
 	word64 *leaf = map_near(&domain->table, iova, phys, size, rights);
 
@@ -260,7 +260,7 @@ enum iommu_status iommu_map(struct iommu_domain *domain, iommu_iova_t iova,
 
 /* ---- unmap ---- */
 
-inline bool core_clear_near(struct iommu_domain *domain, uint64_t iova)
+extern inline bool core_clear_near(struct iommu_domain *domain, uint64_t iova)
 {
 	word64 *leaf = near_leaf(&domain->table, iova);
 
