@@ -376,16 +376,17 @@ enum iommu_status core_detach(struct device *dev)
 
 enum iommu_status iommu_detach(struct iommu *iommu, struct iommu_device_id id)
 {
+	struct device *dev = core_device_known(iommu, id);
 	enum iommu_status status;
-	struct device *dev = NULL;
 
 	if (core_life(iommu) == INSTANCE_HANDED_OVER)
 		return IOMMU_WRONG_STATE;
-	/* Who was never met may reach what an earlier owner left. Who was, and
-	 * is gone, need not be there. */
-	status = core_device(iommu, id, &dev);
-	if (!dev || status == IOMMU_NO_MEMORY)
-		return status;
+	/* Who was never met may reach what an earlier owner left. */
+	if (!dev || !dev->unit) {
+		status = core_device(iommu, id, &dev);
+		if (!dev || status == IOMMU_NO_MEMORY)
+			return status;
+	}
 	if (dev->unit && unit_state(dev->unit) == IOMMU_UNIT_SUSPENDED)
 		return IOMMU_OFF;
 	if (core_inherits(dev)) {
