@@ -239,8 +239,8 @@ static bool __may_move(const struct device *dev,
 			domain->table.leaf_bits);
 }
 
-/** IOMMU_UNSUPPORTED: not possible, nothing was done. Both
- * domains count the device until the unit has forgotten the old one. */
+/** IOMMU_UNSUPPORTED: not possible, nothing was done. Both domains count the
+ *  device until the unit has forgotten the old one. */
 static enum iommu_status move(struct device *dev, struct iommu_domain *domain)
 {
 	struct iommu *iommu = dev->iommu;
