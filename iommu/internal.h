@@ -31,6 +31,8 @@ struct unit;
 struct device;
 struct dmar;
 
+/* What is inlined and called from other files, too, is `extern inline`: clang
+ * leaves a plain inline function out of objects in Windows' format. */
 /** For what is to keep off its caller's stack and registers. */
 #define NOINLINE __attribute__((noinline))
 
@@ -291,6 +293,12 @@ static inline uint64_t core_min(uint64_t a, uint64_t b)
 static inline uint64_t core_max(uint64_t a, uint64_t b)
 {
 	return a > b ? a : b;
+}
+
+/** The most levels in a set of depths, bit n for n levels; not an empty one. */
+static inline unsigned core_deepest(unsigned depths)
+{
+	return 31u - (unsigned)__builtin_clz(depths);
 }
 
 /** The first status other than IOMMU_OK, a lost unit before all others. */

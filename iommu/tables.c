@@ -51,7 +51,7 @@ static void choose_levels(const struct iommu *iommu, struct pgtable *table)
 	for (unsigned n = 0; n < iommu->units; n++)
 		if (unit_translates(iommu->unit[n]))
 			depths |= 1u << levels_for(iommu->unit[n], table->bits);
-	table->levels = 31u - (unsigned)__builtin_clz(depths);
+	table->levels = core_deepest(depths);
 	table->lowest_root = (unsigned)__builtin_ctz(depths);
 }
 

@@ -55,7 +55,7 @@ static void put_number(struct text *text, uint64_t value, unsigned base,
 		put(text, digits[--n]);
 }
 
-static __attribute__((noinline)) void format_to(
+static NOINLINE void format_to(
 	struct text *text, const char *format, va_list values)
 {
 	for (; *format; format++) {

@@ -122,8 +122,7 @@ static void read_capabilities(struct vtd_unit *unit)
 	u->phys_bits = u->iommu->dmar->table.width;
 	/* SAGAW bit n stands for n + 2 levels; bits 0 and 4 are reserved. */
 	u->levels = (sagaw & 0xe) << 2;
-	widest = u->levels ? 12 + 9 * (31u - (unsigned)__builtin_clz(u->levels))
-			   : 0;
+	widest = u->levels ? 12 + 9 * core_deepest(u->levels) : 0;
 	u->iova_bits = (unsigned)core_min(VTD_CAP_MGAW(u->cap), widest);
 	if (VTD_CAP_SSLPS(u->cap) & 1)
 		u->page_sizes |= VTD_BIT(21);

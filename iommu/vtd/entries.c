@@ -161,7 +161,7 @@ static struct vtd_entry compose(
 	if (entry->kind == IOMMU_DOMAIN_IDENTITY) {
 		/* 9.3: AW must be the largest supported for pass-through. */
 		type = VTD_TT_PASS;
-		levels = 31u - (unsigned)__builtin_clz(unit->levels);
+		levels = core_deepest(unit->levels);
 	}
 	return (struct vtd_entry){
 		.low = VTD_CTX_P | VTD_CTX_TT(type) | entry->root.v,
